@@ -1,0 +1,58 @@
+# Two commands do everything on a machine that has Python >= 3.11, make and the network:
+#   make demo    set up, draw a collection, train, export, index, search, open the app
+#   make test    set up, lint, type-check, check the stage order, test
+PYTHON ?= python3
+DEMO ?=
+BIN := .venv/bin
+UV := $(BIN)/python -m uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
+
+.PHONY: help demo test lint types stages unit docs constraints clean
+
+help:
+	@sed -n '2,3s/^# *//p' Makefile
+
+demo: .venv/.runtime
+	$(BIN)/clr-search demo $(DEMO)
+
+test: lint types stages unit
+
+lint: .venv/.development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/.development
+	$(BIN)/mypy
+
+stages: .venv/.development
+	$(BIN)/lint-imports
+
+unit: .venv/.development
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+docs: .venv/.development
+	$(BIN)/python -m clr_search.cli.reference > docs/cli.md
+
+# The tested versions. Made without index addresses, so that any mirror serves them.
+constraints: .venv/.uv
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--upgrade --no-emit-index-url --no-header --no-annotate --quiet -o constraints.txt
+
+.venv/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "clr-search needs Python 3.11 or newer; try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up .venv (some minutes the first time: PyTorch is large)" >&2
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+.venv/.runtime: .venv/.uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[all]'
+	touch $@
+
+.venv/.development: .venv/.uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[dev]'
+	touch $@ .venv/.runtime
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -1,0 +1,30 @@
+"""clr-search: from a folder of unlabelled images to a search engine.
+
+`Encoder`, `Probe` and `Index` are imported when first used, so that ``import clr_search`` is fast
+and never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clr_search.index import Index as Index
+    from clr_search.serve import Encoder as Encoder
+    from clr_search.serve import Probe as Probe
+
+__version__ = "0.1.0"
+__all__ = ["Encoder", "Index", "Probe", "__version__"]
+
+_HOMES = {"Encoder": "clr_search.serve", "Probe": "clr_search.serve", "Index": "clr_search.index"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
