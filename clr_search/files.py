@@ -1,0 +1,179 @@
+"""Files: finding images, writing without ever leaving a half-written file, hashing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from clr_search.errors import UsageError
+
+IMAGE_SUFFIXES = frozenset(".avif .bmp .gif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split())
+"""File names that are taken for images when a folder is searched (compared in lower case)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ImageFile:
+    """An image found on disk: the folder it was looked for in, and where it lies below it.
+
+    Attributes
+    ----------
+    root : Path
+        Absolute, resolved folder.
+    relative : str
+        Path below `root`, with forward slashes on every system.
+    """
+
+    root: Path
+    relative: str
+
+    @property
+    def path(self) -> Path:
+        """Absolute path."""
+        return self.root / self.relative
+
+    @property
+    def label(self) -> str | None:
+        """Name of the parent folder, or None for a file directly below the root."""
+        return label_of(self.relative)
+
+
+def label_of(relative: str) -> str | None:
+    """Name of the parent folder of a path below a root; None directly below the root."""
+    return PurePosixPath(relative).parent.name or None
+
+
+def find_images(paths: Iterable[Path | str]) -> list[ImageFile]:
+    """Find images in folders (recursively) and among files.
+
+    Hidden files and folders are skipped. Symbolic links are followed only where they lead to a
+    place inside the folder that is searched, and no folder is visited twice. A file that is named
+    itself is taken whatever its suffix; its root is its folder.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Folders and files.
+
+    Returns
+    -------
+    list of ImageFile
+        In a stable order: by argument, then by path. Each file once.
+
+    Raises
+    ------
+    UsageError
+        If a path does not exist, or no image is found at all.
+    """
+    places = [Path(path) for path in paths]
+    found: dict[Path, ImageFile] = {}
+    for path in places:
+        if path.is_dir():
+            images = sorted(_walk(path.resolve()))
+        elif path.is_file():
+            images = [ImageFile(path.parent.resolve(), path.name)]
+        else:
+            raise UsageError(
+                f"There is no file or folder {path}.",
+                "Check the spelling, or give an absolute path.",
+            )
+        for image in images:
+            found.setdefault(image.path, image)
+    if not found:
+        names = ", ".join(str(path) for path in places) or "no path at all"
+        raise UsageError(
+            f"No images found in {names}.",
+            f"Files ending in {' '.join(sorted(IMAGE_SUFFIXES))} are taken for images.",
+        )
+    return list(found.values())
+
+
+def _walk(root: Path) -> Iterator[ImageFile]:
+    visited: set[Path] = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        here = Path(folder)
+        real = here.resolve()
+        if real in visited or not real.is_relative_to(root):
+            subfolders.clear()
+            continue
+        visited.add(real)
+        # Plain folders before links, so that a link never takes the place of the real path.
+        subfolders[:] = sorted(
+            (name for name in subfolders if not name.startswith(".")),
+            key=lambda name: ((here / name).is_symlink(), name),
+        )
+        for name in names:
+            path = here / name
+            if name.startswith(".") or path.suffix.lower() not in IMAGE_SUFFIXES:
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                continue
+            if path.is_file():
+                yield ImageFile(root, path.relative_to(root).as_posix())
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Write to a temporary file beside `target`, which takes its place only when all went well.
+
+    Yields the temporary path. On leaving, the file is fsynced, renamed over `target`, and its
+    folder fsynced: a reader sees the old file or the new one, whole. On an exception the temporary
+    file is removed and `target` is untouched.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def write_atomically(target: Path, data: bytes | str) -> None:
+    """Write `data` (text as UTF-8) to `target`, whole or not at all."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows has no handle for a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def refuse_existing(target: Path, *, force: bool) -> None:
+    """Refuse to overwrite an output unless `force` is set.
+
+    Raises
+    ------
+    UsageError
+        If `target` exists, is not an empty folder, and `force` is False.
+    """
+    if force or not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    raise UsageError(
+        f"{target} exists already.", "Choose another name, or overwrite it with --force."
+    )
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,149 @@
+"""Progress of long work: a bar in a terminal, plain lines elsewhere, always on stderr.
+
+Stages report to a `Reporter` and know nothing of terminals; the default, `Silent`, is for library
+use.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Reporter(Protocol):
+    """What a stage may tell the person who waits."""
+
+    def message(self, text: str) -> None:
+        """Say one line."""
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        """Open a bar: `what` is being done, `total` `unit`s in all (None where unknown)."""
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Report `count` more units done, and replace the note at the end of the line."""
+
+    def end(self) -> None:
+        """Close the bar."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def message(self, text: str) -> None: ...
+
+    def begin(self, what: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, count: int = 1, note: str = "") -> None: ...
+
+    def end(self) -> None: ...
+
+
+class Lines:
+    """Plain lines for logs and pipes: one every `interval` seconds, and one at the end.
+
+    Parameters
+    ----------
+    stream : TextIO, optional
+        Where to write; stderr as it is at the time of writing.
+    interval : float
+        Seconds between two lines.
+    """
+
+    def __init__(self, stream: TextIO | None = None, interval: float = 10.0) -> None:
+        self._stream = stream
+        self._interval = interval
+
+    def message(self, text: str) -> None:
+        print(text, file=self._stream or sys.stderr, flush=True)
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._done, self._note = 0, ""
+        self._began = self._said = time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self._done += count
+        self._note = note or self._note
+        if time.monotonic() - self._said >= self._interval:
+            self._say()
+
+    def end(self) -> None:
+        self._say()
+
+    def _say(self) -> None:
+        self._said = time.monotonic()
+        seconds = max(self._said - self._began, 1e-6)
+        rate = self._done / seconds
+        parts = [f"{self._what}: {self._done:,}"]
+        if self._total is not None:
+            parts[0] += f"/{self._total:,}"
+        parts[0] += f" {self._unit}"
+        parts.append(f"{rate:,.1f} {self._unit}/s")
+        if self._total is not None and 0 < self._done < self._total:
+            parts.append(f"{_clock((self._total - self._done) / rate)} left")
+        else:
+            parts.append(f"{_clock(seconds)} in all")
+        if self._note:
+            parts.append(self._note)
+        self.message(" · ".join(parts))
+
+
+class Bar:
+    """A bar with count, rate, remaining time and note, for a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def message(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        from rich import progress as columns
+
+        self.end()
+        self._progress = columns.Progress(
+            columns.TextColumn("{task.description}", markup=False),
+            columns.BarColumn(bar_width=24),
+            columns.MofNCompleteColumn(),
+            columns.TextColumn("{task.fields[rate]}", markup=False),
+            columns.TimeRemainingColumn(compact=True),
+            columns.TextColumn("{task.fields[note]}", markup=False),
+            console=self._console,
+        )
+        self._progress.start()
+        self._task = self._progress.add_task(what, total=total, rate="", note="")
+        self._unit, self._began = unit, time.monotonic()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        if self._progress is None or self._task is None:
+            return
+        task = self._progress.tasks[0]
+        seconds = max(time.monotonic() - self._began, 1e-6)
+        rate = f"{(task.completed + count) / seconds:,.1f} {self._unit}/s"
+        self._progress.update(
+            self._task, advance=count, rate=rate, note=note or task.fields["note"]
+        )
+
+    def end(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
+
+
+def for_terminal() -> Reporter:
+    """A bar where stderr is a terminal, plain lines where it is not."""
+    return Bar() if sys.stderr.isatty() else Lines()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
