@@ -1,0 +1,330 @@
+"""The contract of `encoder.onnx` and `probe.onnx`: what is inside, and what is refused.
+
+One file, no external data, opset ≥ 18:
+
+======  ===============  ==============================================================
+input   `images`         uint8 [N, H, W, 3], RGB, any H and W ≥ 1, N dynamic
+output  `embedding`      float32 [N, D], rows of unit L2 norm: h, before the projection head
+output  `probabilities`  float32 [N, C], `probe.onnx` only; class names in the metadata
+======  ===============  ==============================================================
+
+Preprocessing is in the graph: the central square of side min(H, W), resized to S×S with
+antialiased bilinear filtering, scaled to [0, 1]. Cropping first gives the same picture as resizing
+the shorter side to S and cropping then, without the rounding of the longer side that makes
+implementations differ by a pixel.
+
+This module writes and reads the metadata and validates files; it imports neither torch nor
+onnxruntime, so that export (which writes the contract) and serve (which reads it) share it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files import sha256_bytes
+
+if TYPE_CHECKING:
+    import onnx
+
+VERSION = 1
+OPSET = 18  # the first with Resize(antialias=1)
+IR_VERSION = 10  # read by every ONNX Runtime since 1.18
+
+IMAGES = "images"
+EMBEDDING = "embedding"
+PROBABILITIES = "probabilities"
+
+TOLERANCE = 1e-4
+"""Largest absolute difference between two runtimes that counts as the same vector."""
+
+MAX_MODEL_BYTES = 2**31 - 1
+"""Protocol buffers end at 2 GiB; a larger file cannot be a model."""
+
+_PREFIX = "clr_search."
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model file says of itself, kept in the ONNX `metadata_props`.
+
+    Attributes
+    ----------
+    name : str
+        Name for people.
+    image_size : int
+        S, side of the square the encoder sees, in pixels.
+    embedding_dim : int
+        D, length of the embedding.
+    architecture, method, loss : str
+        Such as ``"resnet18 width 1"``, ``"simclr"``, ``"nt-xent"``.
+    training_data : str
+        A sentence on the images it learned from; never their names.
+    epochs : int
+        Epochs trained.
+    temperature : float
+        Temperature of the loss.
+    knn_accuracy, probe_accuracy : float or None
+        Fractions in [0, 1] on the training collection, where its folders gave labels.
+    weights_sha256 : str
+        SHA-256 of the `weights.safetensors` it was exported from.
+    package_version, licence : str
+        The exporting version; a note on rights.
+    precision : str
+        ``"fp32"``, or what the weights were reduced to.
+    classes : tuple of str
+        Class names of a probe, in the order of `probabilities`; empty for an encoder.
+    golden : tuple of float
+        Expected embedding of `golden_picture()`, so that a file can be checked by itself.
+    contract_version : int
+        Version of this contract.
+    """
+
+    name: str
+    image_size: int
+    embedding_dim: int
+    architecture: str
+    method: str = "simclr"
+    training_data: str = ""
+    epochs: int = 0
+    loss: str = ""
+    temperature: float = 0.0
+    knn_accuracy: float | None = None
+    probe_accuracy: float | None = None
+    weights_sha256: str = ""
+    package_version: str = ""
+    licence: str = ""
+    precision: str = "fp32"
+    classes: tuple[str, ...] = ()
+    golden: tuple[float, ...] = field(default=(), repr=False)
+    contract_version: int = VERSION
+
+    def to_metadata(self) -> dict[str, str]:
+        """Key-value strings for `metadata_props`; every value but the golden vector is JSON."""
+        metadata = {
+            _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
+            for item in fields(self)
+            if item.name != "golden"
+        }
+        golden = np.asarray(self.golden, dtype="<f4").tobytes()
+        metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
+        return metadata
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str], path: Path) -> Card:
+        """Read the card back.
+
+        Raises
+        ------
+        UsageError
+            If the file is not one of ours, or of an unknown contract version.
+        """
+        if _PREFIX + "contract_version" not in metadata:
+            raise UsageError(
+                f"{path} is an ONNX file, but not one exported by clr-search: it has no "
+                f"{_PREFIX}contract_version in its metadata.",
+                "Make one with: clr-search export RUN --out encoder.onnx",
+            )
+        try:
+            version = json.loads(metadata[_PREFIX + "contract_version"])
+            if version != VERSION:
+                raise UsageError(
+                    f"{path} follows contract version {version}; this release reads {VERSION}.",
+                    "Use a matching release of clr-search, or export the encoder again.",
+                )
+            values: dict[str, Any] = {
+                item.name: json.loads(metadata[_PREFIX + item.name])
+                for item in fields(cls)
+                if item.name != "golden" and _PREFIX + item.name in metadata
+            }
+            golden = base64.b64decode(metadata.get(_PREFIX + "golden", ""), validate=True)
+            values["golden"] = tuple(np.frombuffer(golden, dtype="<f4").tolist())
+            values["classes"] = tuple(values.get("classes", ()))
+            return cls(**values)
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"{path} has unreadable metadata ({error}).", "Export the encoder again."
+            ) from error
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the golden vector, for people and for `--json`."""
+        return {
+            item.name: getattr(self, item.name) for item in fields(self) if item.name != "golden"
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A validated model file: its bytes, their SHA-256, and its card."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    sha256: str
+    card: Card
+
+
+def read_model(path: Path | str) -> ModelFile:
+    """Read and validate an encoder or probe before any runtime sees it.
+
+    Raises
+    ------
+    UsageError
+        If the file does not exist, is truncated or no ONNX file, keeps data outside itself, uses
+        operators that are not standard ONNX, or breaks the contract in names, types or version.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"There is no model file {path}.", "Make one with: clr-search export RUN")
+    if path.stat().st_size > MAX_MODEL_BYTES:
+        raise UsageError(f"{path} is larger than 2 GiB, which no ONNX file can be.")
+    data = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError as error:
+        raise UsageError(
+            f"{path} is not a whole ONNX file: it is truncated, or something else.",
+            "Copy or export it again.",
+        ) from error
+    if not model.graph.node:
+        raise UsageError(f"{path} holds no ONNX graph.", "Copy or export it again.")
+    _refuse_foreign_parts(model, path)
+    card = Card.from_metadata({item.key: item.value for item in model.metadata_props}, path)
+    _check_interface(model, card, path)
+    return ModelFile(path, data, sha256_bytes(data), card)
+
+
+def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
+    import onnx
+
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise UsageError(
+                f"{path} keeps weights in another file, which the contract forbids.",
+                "Export it as one file: clr-search export RUN --out encoder.onnx",
+            )
+    domains = {item.domain for item in model.opset_import} | {
+        node.domain for node in model.graph.node
+    }
+    foreign = sorted(domains - {"", "ai.onnx"})
+    if foreign or model.functions:
+        named = ", ".join(foreign) or "local functions"
+        raise UsageError(
+            f"{path} uses operators outside standard ONNX: {named}.",
+            "Only files exported by clr-search are loaded.",
+        )
+    opset = max(
+        (item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0
+    )
+    if opset < OPSET:
+        raise UsageError(f"{path} has opset {opset}; the contract needs {OPSET} or newer.")
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield attribute.t
+            yield from attribute.tensors
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.initializer:
+                    yield from _tensors(inner)
+
+
+def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
+    import onnx
+
+    def spell(value: onnx.ValueInfoProto) -> str:
+        tensor = value.type.tensor_type
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+        sizes = [str(d.dim_value) if d.HasField("dim_value") else "?" for d in tensor.shape.dim]
+        return f"{value.name} {kind}[{', '.join(sizes)}]"
+
+    expected_in = [f"{IMAGES} uint8[?, ?, ?, 3]"]
+    expected_out = [f"{EMBEDDING} float[?, {card.embedding_dim}]"]
+    if card.classes:
+        expected_out.append(f"{PROBABILITIES} float[?, {len(card.classes)}]")
+    initial = {tensor.name for tensor in model.graph.initializer}
+    found_in = [spell(value) for value in model.graph.input if value.name not in initial]
+    found_out = [spell(value) for value in model.graph.output]
+    for what, expected, found in (
+        ("inputs", expected_in, found_in),
+        ("outputs", expected_out, found_out),
+    ):
+        if expected != found:
+            raise UsageError(
+                f"{path} breaks the contract: its {what} are {'; '.join(found) or 'none'}, "
+                f"expected {'; '.join(expected)}.",
+                "Export it again with this release.",
+            )
+
+
+def golden_picture() -> NDArray[np.uint8]:
+    """Test picture of every golden file: uint8 [61, 97, 3], made of integers only.
+
+    Non-square and odd-sized, with ramps, a diagonal edge and a fine checkerboard, so that a wrong
+    crop, a resize without antialiasing, BGR order or a missing scale all show in the embedding.
+    """
+    y, x = np.mgrid[0:61, 0:97]
+    red = (x * 255) // 96
+    green = (y * 255) // 60
+    blue = np.where(3 * x > 4 * y + 40, 230, 25)
+    checker = ((x + y) % 2 == 0) & (x >= 60)
+    picture = np.stack([red, green, blue], axis=-1)
+    picture[checker] = 255 - picture[checker]
+    return picture.astype(np.uint8)
+
+
+def golden_json(model: ModelFile) -> str:
+    """Content of `golden.json`: the test picture as raw RGB bytes and the vector it must give."""
+    picture = golden_picture()
+    return json.dumps(
+        {
+            "contract_version": model.card.contract_version,
+            "model_sha256": model.sha256,
+            "height": picture.shape[0],
+            "width": picture.shape[1],
+            "rgb_base64": base64.b64encode(picture.tobytes()).decode("ascii"),
+            "embedding": [float(f"{value:.8g}") for value in model.card.golden],
+            "tolerance": TOLERANCE,
+        },
+        indent=1,
+    )
+
+
+def check_golden(model: ModelFile, embedding: NDArray[np.float32]) -> float:
+    """Compare a runtime's embedding of the golden picture, shape (D,), with the expected one.
+
+    Returns
+    -------
+    float
+        Largest absolute difference.
+
+    Raises
+    ------
+    ClrSearchError
+        If it exceeds `TOLERANCE`, or the file carries no golden vector.
+    """
+    expected = np.asarray(model.card.golden, dtype=np.float32)
+    if expected.shape != embedding.shape:
+        raise ClrSearchError(
+            f"{model.path} carries no golden vector of length {embedding.size}.", "Export it again."
+        )
+    difference = float(np.abs(expected - embedding).max())
+    if not difference <= TOLERANCE:
+        raise ClrSearchError(
+            f"{model.path} does not give its golden vector here: off by {difference:.2e}, "
+            f"allowed {TOLERANCE:.0e}.",
+            "The file or the runtime is damaged; export it again, or update onnxruntime.",
+        )
+    return difference

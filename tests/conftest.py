@@ -1,0 +1,21 @@
+"""Fixtures shared by all stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import write_pictures, write_tiny_encoder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A contract-conforming `encoder.onnx` with a small random network, made without torch."""
+    return write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "encoder.onnx")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 3 classes × 12 small pictures; read-only, shared by tests."""
+    return write_pictures(tmp_path_factory.mktemp("pictures"))

@@ -1,0 +1,199 @@
+"""The contract refuses what it must, and its metadata survives the round trip."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from clr_search.contract import (
+    Card,
+    check_golden,
+    golden_json,
+    golden_picture,
+    read_model,
+)
+from clr_search.errors import ClrSearchError, UsageError
+
+text = st.text(max_size=30)
+fraction = st.none() | st.floats(0, 1)
+
+
+@given(
+    st.builds(
+        Card,
+        name=text,
+        image_size=st.integers(1, 512),
+        embedding_dim=st.integers(1, 4096),
+        architecture=text,
+        training_data=text,
+        epochs=st.integers(0, 10_000),
+        temperature=st.floats(0.001, 100),
+        knn_accuracy=fraction,
+        probe_accuracy=fraction,
+        classes=st.lists(text, max_size=5).map(tuple),
+        golden=st.lists(st.floats(-1, 1, width=32), max_size=8).map(tuple),
+    )
+)
+def test_card_survives_the_round_trip(card: Card) -> None:
+    assert Card.from_metadata(card.to_metadata(), Path("x.onnx")) == card
+
+
+def test_summary_has_everything_but_the_golden_vector() -> None:
+    card = Card("n", 32, 16, "a", golden=(1.0,))
+    assert "golden" not in card.summary()
+    assert card.summary()["embedding_dim"] == 16
+    json.dumps(card.summary())
+
+
+def test_reads_what_conforms(tiny_encoder: Path) -> None:
+    model = read_model(tiny_encoder)
+    assert model.card.name == "tiny"
+    assert model.data == tiny_encoder.read_bytes()
+    assert len(model.sha256) == 64
+
+
+def altered(tiny_encoder: Path, tmp_path: Path, change: object) -> Path:
+    model = onnx.load(tiny_encoder)
+    assert callable(change)
+    change(model)
+    path = tmp_path / "altered.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def external(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../etc/passwd")
+
+
+def external_in_a_branch(model: onnx.ModelProto) -> None:
+    inner = helper.make_graph([helper.make_node("Identity", ["secret"], ["o"])], "inner", [], [])
+    tensor = inner.initializer.add(name="secret", data_type=TensorProto.FLOAT, dims=[1])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="secret.bin")
+    model.graph.node.append(
+        helper.make_node("If", ["c"], ["d"], then_branch=inner, else_branch=inner)
+    )
+
+
+def set_metadata(key: str, value: str):  # type: ignore[no-untyped-def]
+    def change(model: onnx.ModelProto) -> None:
+        for item in model.metadata_props:
+            if item.key == f"clr_search.{key}":
+                item.value = value
+
+    return change
+
+
+def rename_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].name = "pixels"
+
+
+def rename_output(model: onnx.ModelProto) -> None:
+    model.graph.output[0].name = "z"
+
+
+def float_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+def fixed_batch(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def custom_operator(model: onnx.ModelProto) -> None:
+    model.opset_import.append(helper.make_opsetid("com.evil", 1))
+    model.graph.node.append(helper.make_node("Run", ["a"], ["b"], domain="com.evil"))
+
+
+def old_opset(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 17
+
+
+def no_metadata(model: onnx.ModelProto) -> None:
+    del model.metadata_props[:]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (external, "keeps weights in another file"),
+        (external_in_a_branch, "keeps weights in another file"),
+        (custom_operator, "com.evil"),
+        (old_opset, "opset 17"),
+        (no_metadata, "not one exported by clr-search"),
+        (set_metadata("contract_version", "99"), "contract version 99"),
+        (set_metadata("image_size", "{"), "unreadable metadata"),
+        (set_metadata("golden", "!"), "unreadable metadata"),
+        (set_metadata("embedding_dim", "17"), "breaks the contract: its outputs"),
+        (rename_input, "breaks the contract: its inputs are pixels"),
+        (rename_output, "breaks the contract: its outputs are z"),
+        (float_input, "float"),
+        (fixed_batch, "1, ?, ?, 3"),
+    ],
+)
+def test_refuses(tiny_encoder: Path, tmp_path: Path, change: object, message: str) -> None:
+    path = altered(tiny_encoder, tmp_path, change)
+    with pytest.raises(UsageError) as caught:
+        read_model(path)
+    assert message in caught.value.what
+    assert str(path) in caught.value.what
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 5000, -1])
+def test_refuses_truncated_files(tiny_encoder: Path, tmp_path: Path, length: int) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(tiny_encoder.read_bytes()[:length])
+    with pytest.raises(UsageError, match=r"cut\.onnx"):
+        read_model(path)
+
+
+def test_refuses_what_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no model file"):
+        read_model(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("hello, world")
+    with pytest.raises(UsageError, match=r"text\.onnx"):
+        read_model(tmp_path / "text.onnx")
+
+
+def test_golden_picture_is_fixed() -> None:
+    picture = golden_picture()
+    assert picture.shape == (61, 97, 3)
+    assert picture.dtype == np.uint8
+    # A checksum any language can compute: the sum over all bytes, and three pixels.
+    assert int(picture.astype(np.int64).sum()) == 1872185
+    assert picture[0, 0].tolist() == [0, 0, 25]
+    assert picture[60, 96].tolist() == [0, 0, 25]
+    assert picture[60, 95].tolist() == [252, 255, 230]
+
+
+def test_golden_json_has_the_picture_and_the_vector(tiny_encoder: Path) -> None:
+    model = read_model(tiny_encoder)
+    golden = json.loads(golden_json(model))
+    pixels = np.frombuffer(base64.b64decode(golden["rgb_base64"]), np.uint8)
+    assert np.array_equal(pixels.reshape(golden["height"], golden["width"], 3), golden_picture())
+    assert np.allclose(golden["embedding"], model.card.golden, atol=1e-7)
+    assert golden["model_sha256"] == model.sha256
+
+
+def test_check_golden_accepts_and_refuses(tiny_encoder: Path) -> None:
+    model = read_model(tiny_encoder)
+    vector = np.array(model.card.golden, np.float32)
+    assert check_golden(model, vector) == 0
+    with pytest.raises(ClrSearchError, match="does not give its golden vector"):
+        check_golden(model, vector + np.float32(2e-4))
+    with pytest.raises(ClrSearchError, match="does not give its golden vector"):
+        check_golden(model, vector * np.float32(np.nan))
+    bare = replace(model, card=replace(model.card, golden=()))
+    with pytest.raises(ClrSearchError, match="carries no golden vector"):
+        check_golden(bare, vector)
