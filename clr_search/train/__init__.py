@@ -1,0 +1,55 @@
+"""Stage 1, train: a folder of unlabelled images becomes a run, by SimCLR (arXiv 2002.05709).
+
+`TrainConfig` loads no torch, so that a command line can show its defaults at once; the other names
+are imported when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clr_search.train.config import Augmentation as Augmentation
+    from clr_search.train.config import ResolvedConfig as ResolvedConfig
+    from clr_search.train.config import TrainConfig as TrainConfig
+    from clr_search.train.config import demo_config as demo_config
+    from clr_search.train.loop import TrainResult as TrainResult
+    from clr_search.train.loop import train as train
+    from clr_search.train.model import Run as Run
+    from clr_search.train.model import load_run as load_run
+    from clr_search.train.model import write_initial_run as write_initial_run
+
+_HOMES = {
+    "Augmentation": "config",
+    "ResolvedConfig": "config",
+    "Run": "model",
+    "TrainConfig": "config",
+    "TrainResult": "loop",
+    "demo_config": "config",
+    "load_run": "model",
+    "train": "loop",
+    "write_initial_run": "model",
+}
+
+__all__ = [
+    "Augmentation",
+    "ResolvedConfig",
+    "Run",
+    "TrainConfig",
+    "TrainResult",
+    "demo_config",
+    "load_run",
+    "train",
+    "write_initial_run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

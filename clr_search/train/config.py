@@ -1,0 +1,409 @@
+"""Every setting of training, its default and where the default comes from.
+
+"§" and "Table" refer to SimCLR, arXiv 2002.05709. A setting of None, or "auto", is chosen by
+`resolve` from the collection and the machine; what was chosen is what `config.json` says.
+
+This module imports no torch, so that a command line can show the defaults at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, Self, get_args
+
+from clr_search.errors import UsageError
+
+Architecture = Literal["resnet18", "resnet34", "resnet50"]
+Stem = Literal["cifar", "middle", "imagenet"]
+Head = Literal["nonlinear", "linear", "none"]
+OptimizerName = Literal["lars", "sgd", "adamw"]
+Scaling = Literal["sqrt", "linear"]
+Precision = Literal["fp32", "bf16"]
+Cache = Literal["memory", "mmap"]
+
+WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Width multipliers of the networks: 1, 2 and 4 as in §5; less for processors without a GPU."""
+
+MIN_IMAGES = 8
+"""Fewest usable images: contrasting needs something to contrast with."""
+
+DEFAULT_EPOCHS = 100
+"""Where neither epochs nor seconds are given: the shortest training of Table B.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What is done to a picture to make a view of it; in this order (§3, appendix A).
+
+    Attributes
+    ----------
+    crop_scale : (float, float)
+        Share of the picture's area that a crop keeps, drawn uniformly.
+    crop_ratio : (float, float)
+        Aspect ratio, width to height, of the crop, drawn log-uniformly.
+    flip : float
+        Probability of a horizontal flip.
+    jitter : float
+        Probability of colour jitter.
+    strength : float
+        s: brightness, contrast and saturation vary by 0.8·s, hue by 0.2·s. 1 on ImageNet, 0.5 on
+        CIFAR-10 (B.9).
+    grey : float
+        Probability of losing all colour.
+    blur : float
+        Probability of Gaussian blur; none on CIFAR-10 (B.9).
+    blur_sigma : (float, float)
+        Standard deviation of the blur in pixels, drawn uniformly.
+    blur_kernel : float
+        Kernel size as a share of the picture's side.
+    """
+
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    jitter: float = 0.8
+    strength: float = 1.0
+    grey: float = 0.2
+    blur: float = 0.5
+    blur_sigma: tuple[float, float] = (0.1, 2.0)
+    blur_kernel: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "grey", "blur"):
+            _within(name, getattr(self, name), 0.0, 1.0)
+        # Hue turns by up to 0.2·s of the circle, and half a circle is everything.
+        _within("strength", self.strength, 0.0, 2.5)
+        _within("blur_kernel", self.blur_kernel, 0.0, 0.5)
+        for name, least, most in (
+            ("crop_scale", 1e-4, 1.0),
+            ("crop_ratio", 0.05, 20.0),
+            ("blur_sigma", 1e-3, 100.0),
+        ):
+            low, high = getattr(self, name)
+            object.__setattr__(self, name, (float(low), float(high)))  # JSON has lists only
+            _within(name, low, least, most)
+            _within(name, high, low, most)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """Settings of training, as asked for.
+
+    Attributes
+    ----------
+    method : str
+        Training method; "simclr" is the one there is.
+    architecture, width : str, float
+        ResNet and the multiple of its channels (§5).
+    stem : str
+        "cifar": 3×3 convolution, no pooling, as on CIFAR-10 (B.9). "middle": the same with stride
+        2. "imagenet": 7×7 with stride 2, and max-pooling. Auto: up to 48, up to 96 pixels, above.
+    image_size : int
+        S, side in pixels of the square that the network sees. The paper has 224; 64 is what a
+        processor without a GPU can train on.
+    head, head_dim : str, int
+        Projection head g and the length of z = g(h): two layers, 128 (§2.1, Fig. 8).
+    temperature : float
+        τ of NT-Xent; 0.1 is best in Table 5, 0.5 on CIFAR-10 (B.9).
+    batch_size : int or None
+        Images a step, each seen in two views. Auto: 256, or all images where there are fewer.
+    epochs : int or None
+        Passes over the images. Auto: from `seconds`, else 100 (Table B.1).
+    seconds : float or None
+        Instead of epochs: train for about so long.
+    optimizer : str
+        "lars" as in the paper, "sgd" or "adamw"; see `resolve` for the automatic choice.
+    learning_rate : float or None
+        Peak rate. Auto: see `scaled_learning_rate`.
+    scaling : str
+        How LARS' rate grows with the batch size B (B.1): "sqrt" 0.075·√B, "linear" 0.3·B/256.
+    weight_decay : float or None
+        Auto: LARS and SGD 1e-6, on CIFAR-sized pictures 1e-4 (B.9); AdamW 1e-2.
+    warmup_epochs : float or None
+        Linear warm-up before the cosine. Auto: 10 (§2.2), and at most a tenth of all epochs.
+    augmentation : Augmentation or None
+        Auto: the paper's, for pictures up to 48 pixels that of B.9.
+    precision : str
+        "bf16" where device and processor compute in it, else "fp32".
+    channels_last : bool
+        Memory layout of the network's tensors; faster nearly everywhere.
+    knn_every : int or None
+        Epochs between two measurements of kNN accuracy, and always after the last; 0 for never.
+        Auto: five over the training.
+    checkpoint_every, checkpoint_minutes : int, float
+        A checkpoint is written every so many epochs, and in mid-epoch after so many minutes.
+    seed : int
+        All randomness follows from it.
+    device : str
+        "auto" takes CUDA where there is one; or any device name of torch, such as "cuda:1".
+    cache, cache_gigabytes : str, float
+        Where decoded images lie: "memory", or "mmap", a file in the run's folder. Auto: in memory
+        up to so many GB.
+    cache_size : int or None
+        R, side in pixels at which they are kept. Auto: that of the pictures, between S and 1.5·S,
+        so that a crop still has detail and CIFAR is not enlarged first.
+    """
+
+    method: Literal["simclr"] = "simclr"
+    architecture: Architecture = "resnet18"
+    width: float = 1.0
+    stem: Stem | Literal["auto"] = "auto"
+    image_size: int = 64
+    head: Head = "nonlinear"
+    head_dim: int = 128
+    temperature: float = 0.1
+    batch_size: int | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    optimizer: OptimizerName | Literal["auto"] = "auto"
+    learning_rate: float | None = None
+    scaling: Scaling = "sqrt"
+    weight_decay: float | None = None
+    warmup_epochs: float | None = None
+    augmentation: Augmentation | None = None
+    precision: Precision | Literal["auto"] = "auto"
+    channels_last: bool = True
+    knn_every: int | None = None
+    checkpoint_every: int = 10
+    checkpoint_minutes: float = 5.0
+    seed: int = 0
+    device: str = "auto"
+    cache: Cache | Literal["auto"] = "auto"
+    cache_gigabytes: float = 4.0
+    cache_size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def to_json(self) -> str:
+        """As JSON text; `from_json` gives back an equal object."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "the settings") -> Self:
+        """Read settings from JSON text.
+
+        Raises
+        ------
+        UsageError
+            If it is no JSON object, or a setting is missing, unknown or out of range; `source`
+            is named in the message.
+        """
+        try:
+            values = json.loads(text)
+            if not isinstance(values, dict):
+                raise TypeError("it holds no JSON object")
+            if values.get("augmentation") is not None:
+                values["augmentation"] = Augmentation(**values["augmentation"])
+            return cls(**values)
+        except (ValueError, TypeError, UsageError) as error:
+            reason = error.what if isinstance(error, UsageError) else str(error)
+            raise UsageError(
+                f"{source} cannot be read: {reason.rstrip('.')}.",
+                "It was changed by hand, or is of another release; train again.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedConfig(TrainConfig):
+    """Settings of training with nothing left to choose: what `config.json` holds."""
+
+    stem: Stem
+    batch_size: int
+    epochs: int
+    optimizer: OptimizerName
+    learning_rate: float
+    weight_decay: float
+    warmup_epochs: float
+    augmentation: Augmentation
+    precision: Precision
+    knn_every: int
+    cache: Cache
+    cache_size: int
+
+
+def resolve(
+    config: TrainConfig, images_count: int, picture_side: int | None = None
+) -> ResolvedConfig:
+    """Choose all that was left open.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        What was asked for; its `epochs` must be set where `seconds` is.
+    images_count : int
+        Usable images of the collection.
+    picture_side : int, optional
+        Typical length of their shorter sides in pixels.
+
+    Raises
+    ------
+    UsageError
+        If the images are too few, or the device is not there.
+    """
+    if images_count < MIN_IMAGES:
+        raise UsageError(
+            f"Training needs at least {MIN_IMAGES} usable images; there are {images_count}.",
+            "Give more images or folders.",
+        )
+    from clr_search.train.hardware import choose_device, choose_precision
+
+    device = choose_device(config.device)
+    batch_size = min(config.batch_size or 256, images_count)
+    epochs = DEFAULT_EPOCHS if config.epochs is None else config.epochs
+    optimizer = _optimizer_for(config)
+    cache_size = config.cache_size or _cache_size(config.image_size, picture_side)
+    chosen = {
+        "stem": stem_for(config),
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "optimizer": optimizer,
+        "learning_rate": config.learning_rate
+        or scaled_learning_rate(optimizer, batch_size, config.scaling),
+        "weight_decay": _weight_decay(optimizer, config.image_size)
+        if config.weight_decay is None
+        else config.weight_decay,
+        "warmup_epochs": min(10.0, epochs / 10)
+        if config.warmup_epochs is None
+        else config.warmup_epochs,
+        "augmentation": config.augmentation or augmentation_for(config.image_size),
+        "precision": choose_precision(config.precision, device),
+        "knn_every": math.ceil(epochs / 5) if config.knn_every is None else config.knn_every,
+        "device": device,
+        "cache": _cache_for(config, images_count, cache_size),
+        "cache_size": cache_size,
+    }
+    asked = {item.name: getattr(config, item.name) for item in fields(TrainConfig)}
+    return ResolvedConfig(**(asked | chosen))
+
+
+def stem_for(config: TrainConfig) -> Stem:
+    """The stem for the image size, unless one was asked for.
+
+    The ImageNet stem divides the side by 4 before the first block, which on small pictures leaves
+    nothing to look at: CIFAR-10 falls to 76.5 % with it.
+    """
+    if config.stem != "auto":
+        return config.stem
+    return (
+        "cifar" if config.image_size <= 48 else "middle" if config.image_size <= 96 else "imagenet"
+    )
+
+
+def augmentation_for(image_size: int) -> Augmentation:
+    """The paper's augmentation; for pictures of CIFAR's size that of B.9."""
+    return Augmentation(strength=0.5, blur=0.0) if image_size <= 48 else Augmentation()
+
+
+def scaled_learning_rate(optimizer: OptimizerName, batch_size: int, scaling: Scaling) -> float:
+    """Peak learning rate for a batch size.
+
+    LARS as in B.1. SGD: linear in B from 0.06 at 256, as common for contrastive learning on small
+    pictures. AdamW: with the square root of B from 1e-3 at 256.
+    """
+    if optimizer == "lars":
+        return 0.075 * math.sqrt(batch_size) if scaling == "sqrt" else 0.3 * batch_size / 256
+    if optimizer == "sgd":
+        return 0.06 * batch_size / 256
+    return 1e-3 * math.sqrt(batch_size / 256)
+
+
+def demo_config(*, seconds: float = 60.0, seed: int = 0) -> TrainConfig:
+    """Settings that learn most from about a thousand pictures in about a minute on two cores.
+
+    Found on the demo's swatches, 15 epochs each; R@1 of the untrained network is 7 %. The paper's
+    settings (crops from 8 % of the area, strength 1, blur, τ 0.1) are for hundreds of epochs: here
+    they reach 12 %, crops from 30 % 16 %, with τ 0.2 and batch 128 21 %, with strength 0.5 and no
+    blur, batch 64, 36 %, and with crops from 50 % and twice the learning rate 47 %. Small batches
+    win because they give more steps.
+    """
+    return TrainConfig(
+        seconds=seconds,
+        seed=seed,
+        width=0.25,
+        stem="imagenet",
+        batch_size=64,
+        learning_rate=0.01,
+        temperature=0.2,
+        augmentation=Augmentation(
+            crop_scale=(0.5, 1.0), crop_ratio=(1.0, 1.0), strength=0.5, blur=0.0
+        ),
+    )
+
+
+def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
+    """What was asked for and is not what a run has, one line a setting; open settings agree."""
+    lines = []
+    for item in fields(TrainConfig):
+        wanted, has = getattr(asked, item.name), getattr(stored, item.name)
+        if wanted not in (None, "auto", has):
+            lines.append(f"{item.name} is {wanted}, was {has}")
+    return lines
+
+
+def _optimizer_for(config: TrainConfig) -> OptimizerName:
+    return "adamw" if config.optimizer == "auto" else config.optimizer
+
+
+def _weight_decay(optimizer: OptimizerName, image_size: int) -> float:
+    if optimizer == "adamw":
+        return 1e-2
+    return 1e-4 if image_size <= 48 else 1e-6
+
+
+def _cache_size(image_size: int, picture_side: int | None) -> int:
+    most = round(1.5 * image_size)
+    return most if picture_side is None else max(image_size, min(most, picture_side))
+
+
+def _cache_for(config: TrainConfig, images_count: int, cache_size: int) -> Cache:
+    if config.cache != "auto":
+        return config.cache
+    fits = images_count * cache_size**2 * 3 <= config.cache_gigabytes * 1e9
+    return "memory" if fits else "mmap"
+
+
+def _check(config: TrainConfig) -> None:
+    for name, kind in (
+        ("method", Literal["simclr"]),
+        ("architecture", Architecture),
+        ("stem", Literal["auto", "cifar", "middle", "imagenet"]),
+        ("head", Head),
+        ("optimizer", Literal["auto", "lars", "sgd", "adamw"]),
+        ("scaling", Scaling),
+        ("precision", Literal["auto", "fp32", "bf16"]),
+        ("cache", Literal["auto", "memory", "mmap"]),
+    ):
+        choices, value = get_args(kind), getattr(config, name)
+        if value not in choices:
+            raise UsageError(f"{name} is {value!r}.", f"Choose one of: {', '.join(choices)}.")
+    if config.width not in WIDTHS:
+        raise UsageError(
+            f"width is {config.width}.", f"Choose one of: {', '.join(f'{w:g}' for w in WIDTHS)}."
+        )
+    for name, least, most in (
+        ("image_size", 8, 4096),
+        ("head_dim", 1, 65536),
+        ("temperature", 1e-3, 1e3),
+        ("batch_size", 2, 2**20),
+        ("epochs", 1, 10**7),
+        ("seconds", 1e-3, 1e9),
+        ("learning_rate", 1e-12, 1e6),
+        ("weight_decay", 0.0, 1e3),
+        ("warmup_epochs", 0.0, 1e7),
+        ("knn_every", 0, 10**7),
+        ("checkpoint_every", 1, 10**7),
+        ("checkpoint_minutes", 1e-3, 1e6),
+        ("cache_gigabytes", 0.0, 1e6),
+        ("cache_size", 1, 8192),
+        ("seed", 0, 2**63 - 1),
+    ):
+        if getattr(config, name) is not None:
+            _within(name, getattr(config, name), least, most)
+
+
+def _within(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:  # not-a-number fails this, too
+        raise UsageError(f"{name} is {value:g}.", f"Choose a number from {least:g} to {most:g}.")

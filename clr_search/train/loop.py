@@ -1,0 +1,235 @@
+"""`train`: from images on disk to a run folder, once, or on from where it was cut off."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clr_search.errors import UsageError
+from clr_search.files import ImageFile, find_images, refuse_existing, write_atomically
+from clr_search.progress import Reporter, Silent
+from clr_search.train.budget import epochs_for
+from clr_search.train.checkpoint import CHECKPOINT
+from clr_search.train.config import (
+    MIN_IMAGES,
+    ResolvedConfig,
+    TrainConfig,
+    difference,
+    resolve,
+)
+from clr_search.train.curves import CURVES, draw_curves
+from clr_search.train.data import (
+    CACHE,
+    Collection,
+    decode_collection,
+    remove_cache,
+    resident,
+    typical_side,
+)
+from clr_search.train.hardware import fast_arithmetic
+from clr_search.train.interruption import Interruption
+from clr_search.train.metrics import METRICS, read_metrics, truncate
+from clr_search.train.model import CONFIG, WEIGHTS, load_config, write_config, write_weights
+from clr_search.train.trainer import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training came to.
+
+    Attributes
+    ----------
+    run : Path
+        The run's folder.
+    epochs, steps : int
+        Finished, from the beginning of the run.
+    seconds : float
+        Spent on finished epochs, over all starts of the run.
+    loss : float or None
+        Mean of the last finished epoch; None if there is none.
+    images_per_second : float or None
+        Over all finished epochs.
+    knn_accuracy : float or None
+        Last measured, in [0, 1]; None where folders give no labels.
+    interrupted : bool
+        Whether a signal stopped it before the end.
+    skipped : list of (Path, str)
+        Files that could not be decoded, and why.
+    """
+
+    run: Path
+    epochs: int
+    steps: int
+    seconds: float
+    loss: float | None
+    images_per_second: float | None
+    knn_accuracy: float | None
+    interrupted: bool
+    skipped: list[tuple[Path, str]]
+
+
+def train(
+    images: Sequence[Path | str],
+    out: Path,
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> TrainResult:
+    """Train an encoder without labels.
+
+    SIGINT or SIGTERM let the step in hand finish, save, and return; a second one aborts. On a
+    processor, a run that was cut off and resumed ends with the very same weights as one that was
+    not.
+
+    Parameters
+    ----------
+    images : sequence of path
+        Folders and files.
+    out : Path
+        The run's folder.
+    config : TrainConfig
+        Settings.
+    resume : bool
+        Go on with the run in `out`; its settings and its images must be the same.
+    force : bool
+        Replace the run in `out`.
+    reporter : Reporter, optional
+        Is told the progress.
+
+    Raises
+    ------
+    UsageError
+        If images or run are missing, `out` exists, settings or images changed, or there are fewer
+        than 8 usable images.
+    """
+    reporter, out = reporter or Silent(), Path(out)
+    files = find_images(images)
+    if resume:
+        stored = _stored(out, config)
+        if _is_finished(out, stored):
+            reporter.message(f"{out} has all its {stored.epochs} epochs already.")
+            return _result(out, stored, [], interrupted=False)
+        collection = _decode(files, stored, out, reporter)
+    else:
+        _make_room(out, force=force)
+        stored, collection = _begin(files, out, config, reporter)
+    with fast_arithmetic(stored.device), Interruption() as interruption:
+        trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
+        if resume:
+            _restore(trainer, collection, out, reporter)
+            # What an interruption left is out of date from here on.
+            (out / WEIGHTS).unlink(missing_ok=True)
+        finished = trainer.run(lambda: interruption.requested)
+    write_weights(out, stored, trainer.method.networks)
+    rows = read_metrics(out / METRICS)
+    if rows:
+        draw_curves(rows, out / CURVES)
+    if finished:
+        remove_cache(out / CACHE)
+    return _result(out, stored, collection.skipped, interrupted=not finished)
+
+
+def _begin(
+    files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
+) -> tuple[ResolvedConfig, Collection]:
+    """Decode, choose what was left open, and write `config.json`: from then on it is a run."""
+    epochs = config.epochs or 1
+    side = typical_side(files)
+    planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
+    collection = _decode(files, planned, out, reporter)
+    settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
+    if config.epochs is None and config.seconds is not None:
+        trial = resolve(replace(settled, epochs=1), len(collection))
+        with fast_arithmetic(trial.device):
+            epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
+        reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
+        settled = replace(settled, epochs=epochs)
+    resolved = resolve(settled, len(collection))
+    write_atomically(out / METRICS, "")
+    write_config(out, resolved)
+    return resolved, collection
+
+
+def _decode(
+    files: list[ImageFile], config: ResolvedConfig, out: Path, reporter: Reporter
+) -> Collection:
+    collection = decode_collection(files, config.cache_size, config.cache, out / CACHE, reporter)
+    if collection.skipped:
+        path, reason = collection.skipped[0]
+        reporter.message(
+            f"{len(collection.skipped)} of {len(files)} files are left out. {path}: {reason}"
+        )
+    if len(collection) < MIN_IMAGES:
+        raise UsageError(
+            f"Training needs at least {MIN_IMAGES} usable images; there are {len(collection)}.",
+            "Give more images or folders.",
+        )
+    return collection
+
+
+def _stored(out: Path, config: TrainConfig) -> ResolvedConfig:
+    stored = load_config(out)
+    changed = difference(config, stored)
+    if changed:
+        raise UsageError(
+            f"{out} cannot be resumed with other settings: {'; '.join(changed)}.",
+            "Resume with the settings it was begun with, or choose another --out.",
+        )
+    return stored
+
+
+def _is_finished(out: Path, config: ResolvedConfig) -> bool:
+    rows = read_metrics(out / METRICS)
+    return bool(rows) and rows[-1]["epoch"] == config.epochs and (out / WEIGHTS).is_file()
+
+
+def _restore(trainer: Trainer, collection: Collection, out: Path, reporter: Reporter) -> None:
+    """Go to the last checkpoint, or, if the run was cut off before the first, stay at its start."""
+    if (out / CHECKPOINT).is_file():
+        trainer.restore()
+    progress = trainer.progress
+    if progress.fingerprint != collection.fingerprint:
+        raise UsageError(
+            f"{out} cannot be resumed: its images are not those it was begun with.",
+            "Bring them back, or train anew with another --out.",
+        )
+    truncate(out / METRICS, progress.epoch)
+    reporter.message(f"Going on after epoch {progress.epoch}, step {progress.step}.")
+
+
+def _make_room(out: Path, *, force: bool) -> None:
+    """Refuse an output that exists, or with `force` remove the run in it, and nothing else."""
+    if out.is_file():
+        raise UsageError(f"{out} is a file, and a run is a folder.", "Choose another --out.")
+    leftovers = {CACHE}  # of a training that was cut off while it decoded
+    if out.is_dir() and {path.name for path in out.iterdir()} <= leftovers:
+        return
+    refuse_existing(out, force=force)
+    for name in (CONFIG, WEIGHTS, METRICS, CURVES):
+        (out / name).unlink(missing_ok=True)
+    for folder in (CHECKPOINT.parent, Path(CACHE)):
+        shutil.rmtree(out / folder, ignore_errors=True)
+
+
+def _result(
+    out: Path, config: ResolvedConfig, skipped: list[tuple[Path, str]], *, interrupted: bool
+) -> TrainResult:
+    rows = read_metrics(out / METRICS)
+    seconds = sum(row["seconds"] for row in rows)
+    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
+    measured = [row["knn_accuracy"] for row in rows if row["knn_accuracy"] is not None]
+    return TrainResult(
+        run=out,
+        epochs=rows[-1]["epoch"] if rows else 0,
+        steps=rows[-1]["step"] if rows else 0,
+        seconds=seconds,
+        loss=rows[-1]["loss"] if rows else None,
+        images_per_second=images / seconds if rows else None,
+        knn_accuracy=measured[-1] if measured else None,
+        interrupted=interrupted,
+        skipped=skipped,
+    )

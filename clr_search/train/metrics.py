@@ -1,0 +1,87 @@
+"""`metrics.jsonl`: one row an epoch, appended and flushed to the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clr_search.errors import UsageError
+from clr_search.files import write_atomically
+
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One epoch.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Epochs and steps finished.
+    images : int
+        Images of the collection.
+    loss : float
+        Mean NT-Xent of the epoch's steps, in nats.
+    learning_rate : float
+        Of the last step.
+    contrastive_accuracy : float
+        Share of views whose nearest other view is their partner, in [0, 1].
+    images_per_second : float
+        Images trained on a second; each is seen in two views.
+    data_wait : float
+        Share of the time spent waiting for pixels, in [0, 1].
+    seconds : float
+        Duration of the epoch, without the measurement of kNN accuracy.
+    knn_accuracy : float or None
+        Where it was measured; see `evaluate`.
+    """
+
+    epoch: int
+    step: int
+    images: int
+    loss: float
+    learning_rate: float
+    contrastive_accuracy: float
+    images_per_second: float
+    data_wait: float
+    seconds: float
+    knn_accuracy: float | None = None
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Append a row and wait until the disk has it."""
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(asdict(row)) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read all rows; none if there is no file.
+
+    A last line without its end, cut off by a crash, is left out.
+
+    Raises
+    ------
+    UsageError
+        If a whole line is no JSON object.
+    """
+    if not path.is_file():
+        return []
+    *lines, _ = path.read_text("utf-8").split("\n")
+    try:
+        return [dict(json.loads(line)) for line in lines]
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"{path} is damaged: {error}.", "Delete it; only the curves of the run are lost."
+        ) from error
+
+
+def truncate(path: Path, epochs: int) -> None:
+    """Drop rows of epochs after `epochs`: those of work that a crash undid."""
+    rows = [row for row in read_metrics(path) if row["epoch"] <= epochs]
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))

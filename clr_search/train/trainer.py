@@ -1,0 +1,256 @@
+"""The steps of a training, from wherever it stands to its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from clr_search.progress import Reporter
+from clr_search.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
+from clr_search.train.config import ResolvedConfig
+from clr_search.train.curves import CURVES, draw_curves
+from clr_search.train.data import Batch, Collection, batches
+from clr_search.train.evaluate import features, knn_accuracy, measurable
+from clr_search.train.losses import Objective
+from clr_search.train.methods import Method
+from clr_search.train.methods.simclr import SimCLR
+from clr_search.train.metrics import METRICS, Row, append_row, read_metrics
+from clr_search.train.optim import build_optimizer, learning_rate_at
+from clr_search.train.rng import generator_for
+
+_NOTE_SECONDS = 0.5  # reading a loss makes a GPU wait, so it is read only so often
+_CURVES_SECONDS = 120.0  # drawing takes half a second; at the end, `train` draws in any case
+
+
+def build_method(config: ResolvedConfig) -> Method:
+    """The training method that a configuration names, its networks on the device."""
+    return SimCLR(config)
+
+
+def take_step(
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    rate: float,
+    generator: torch.Generator,
+) -> Objective:
+    """One step of gradient descent; what it returns is cut off from the graph, and not yet read."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    objective = method.objective(batch, generator)
+    objective.loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return Objective(objective.loss.detach(), objective.accuracy)
+
+
+class _Tally:
+    """What the epoch in hand adds up to; the sums stay on the device until they are read."""
+
+    def __init__(self, progress: Progress, device: torch.device) -> None:
+        self.loss = torch.tensor(progress.loss_sum, device=device)
+        self.accuracy = torch.tensor(progress.accuracy_sum, device=device)
+        self.waited = progress.waited
+        self._began = time.monotonic() - progress.seconds
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def add(self, objective: Objective) -> None:
+        self.loss += objective.loss
+        self.accuracy += objective.accuracy
+
+    def waiting_for(self, coming: Iterator[Batch]) -> Iterator[Batch]:
+        """Hand on batches, and note how long each was waited for."""
+        while True:
+            asked = time.monotonic()
+            batch = next(coming, None)
+            self.waited += time.monotonic() - asked
+            if batch is None:
+                return
+            yield batch
+
+
+class Trainer:
+    """A run at work: networks, optimizer, and how far it is.
+
+    Parameters
+    ----------
+    out : Path
+        The run's folder.
+    config : ResolvedConfig
+        Its settings.
+    collection : Collection
+        What it learns from.
+    reporter : Reporter
+        Is told the progress.
+
+    Attributes
+    ----------
+    method : Method
+        With its networks.
+    progress : Progress
+        How far it is.
+    """
+
+    def __init__(
+        self, out: Path, config: ResolvedConfig, collection: Collection, reporter: Reporter
+    ) -> None:
+        self.method = build_method(config)
+        self.progress = Progress(fingerprint=collection.fingerprint)
+        self._out, self._config, self._collection = out, config, collection
+        self._reporter = reporter
+        self._device = torch.device(config.device)
+        self._optimizer = build_optimizer(self.method.networks, config)
+        self._epoch_steps = len(collection) // config.batch_size
+        self._measured = measurable(collection, config.seed) if config.knn_every else None
+        self._saved_at = self._drawn_at = time.monotonic()
+
+    def restore(self) -> None:
+        """Go to where the run's last checkpoint stands."""
+        path = self._out / CHECKPOINT
+        self.progress = load_checkpoint(path, self.method.networks, self._optimizer)
+
+    def run(self, stop: Callable[[], bool]) -> bool:
+        """Train to the end, or until `stop` says so between two steps.
+
+        Returns
+        -------
+        bool
+            Whether the end was reached. Either way a checkpoint is left.
+        """
+        self.method.networks.train()
+        total = self._config.epochs * self._epoch_steps
+        self._reporter.begin("Training", total - self.progress.step, "steps")
+        try:
+            while self.progress.epoch < self._config.epochs:
+                if not self._epoch(stop):
+                    return False
+        finally:
+            self._reporter.end()
+        return True
+
+    def _epoch(self, stop: Callable[[], bool]) -> bool:
+        """Train the rest of the epoch in hand; False if stopped before its end."""
+        config, tally = self._config, _Tally(self.progress, self._device)
+        order = epoch_order(len(self._collection), config.seed, self.progress.epoch)
+        skip = self.progress.step - self.progress.epoch * self._epoch_steps
+        coming = batches(self._collection, order, config.batch_size, self._device, skip)
+        noted = 0.0
+        with closing(coming):
+            for batch in tally.waiting_for(coming):
+                late = time.monotonic() - self._saved_at >= 60 * config.checkpoint_minutes
+                stopping = stop()
+                if stopping or late:
+                    self._save(tally)
+                if stopping:
+                    return False
+                objective = self._step(batch)
+                tally.add(objective)
+                note = ""
+                if time.monotonic() - noted >= _NOTE_SECONDS:
+                    note, noted = self._note(objective, tally), time.monotonic()
+                self._reporter.advance(note=note)
+        self._finish_epoch(tally)
+        return True
+
+    def _step(self, batch: Batch) -> Objective:
+        step = self.progress.step
+        generator = generator_for(self._config.seed, "step", step)
+        objective = take_step(self.method, self._optimizer, batch, self._rate(step), generator)
+        self.progress = replace(self.progress, step=step + 1)
+        return objective
+
+    def _rate(self, step: int) -> float:
+        config = self._config
+        return learning_rate_at(
+            step,
+            peak=config.learning_rate,
+            warmup_steps=round(config.warmup_epochs * self._epoch_steps),
+            total_steps=config.epochs * self._epoch_steps,
+        )
+
+    def _save(self, tally: _Tally | None = None) -> None:
+        if tally is not None:
+            self.progress = replace(
+                self.progress,
+                loss_sum=float(tally.loss),
+                accuracy_sum=float(tally.accuracy),
+                seconds=tally.seconds,
+                waited=tally.waited,
+            )
+        path = self._out / CHECKPOINT
+        save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
+        self._saved_at = time.monotonic()
+
+    def _finish_epoch(self, tally: _Tally) -> None:
+        """Write the epoch's row, then, where one is due, the checkpoint.
+
+        In this order, a crash between the two leaves a row too many, which resuming removes, and
+        never one too few.
+        """
+        config, done = self._config, self.progress.epoch + 1
+        loss, accuracy = float(tally.loss), float(tally.accuracy)
+        seconds = tally.seconds
+        row = Row(
+            epoch=done,
+            step=self.progress.step,
+            images=len(self._collection),
+            loss=loss / self._epoch_steps,
+            learning_rate=self._rate(self.progress.step - 1),
+            contrastive_accuracy=accuracy / self._epoch_steps,
+            images_per_second=self._epoch_steps * config.batch_size / seconds,
+            data_wait=tally.waited / seconds,
+            seconds=seconds,
+            knn_accuracy=self._knn(done),
+        )
+        append_row(self._out / METRICS, row)
+        self.progress = Progress(
+            epoch=done,
+            step=self.progress.step,
+            total_seconds=self.progress.total_seconds + seconds,
+            fingerprint=self.progress.fingerprint,
+        )
+        if done % config.checkpoint_every == 0 or done == config.epochs:
+            self._save()
+        if time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
+            self._drawn_at = time.monotonic()
+            draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
+
+    def _knn(self, epoch: int) -> float | None:
+        config = self._config
+        due = config.knn_every and (epoch % config.knn_every == 0 or epoch == config.epochs)
+        if self._measured is None or not due:
+            return None
+        return measure(self.method, self._collection, self._measured, config)
+
+    def _note(self, objective: Objective, tally: _Tally) -> str:
+        done = self.progress.step - self.progress.epoch * self._epoch_steps
+        speed = done * self._config.batch_size / tally.seconds
+        return (
+            f"epoch {self.progress.epoch + 1}/{self._config.epochs} · "
+            f"loss {float(objective.loss):.2f} · {speed:,.0f} images/s · "
+            f"wait {tally.waited / tally.seconds:.0%}"
+        )
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """Order of the pictures in an epoch, a random permutation, int64 [count]."""
+    return torch.randperm(count, generator=generator_for(seed, "order", epoch))
+
+
+def measure(
+    method: Method, collection: Collection, indices: Tensor, config: ResolvedConfig
+) -> float:
+    """Measure kNN accuracy of h on some pictures of the collection; see `evaluate`."""
+    device = torch.device(config.device)
+    encoder = method.networks["encoder"]
+    vectors = features(encoder, collection, indices, config.image_size, device)
+    return knn_accuracy(vectors, collection.labels[indices])

@@ -1,0 +1,96 @@
+"""LARS against its formula, what the optimizers leave out, and the schedule."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from clr_search.train.config import TrainConfig, resolve
+from clr_search.train.model import build_encoder, build_head
+from clr_search.train.optim import LARS, build_optimizer, learning_rate_at
+
+
+def norm(values: list[float]) -> float:
+    return math.sqrt(sum(v * v for v in values))
+
+
+@pytest.mark.parametrize("adapt", [True, False])
+def test_lars_follows_its_formula(adapt: bool) -> None:
+    rate, momentum, decay, trust = 0.5, 0.9, 0.01, 0.001
+    weight = [0.3, -0.4, 1.2]
+    velocity = [0.0] * 3
+    tensor = torch.tensor(weight, dtype=torch.float64, requires_grad=True)
+    optimizer = LARS([{"params": [tensor], "adapt": adapt}], rate, momentum, decay, trust)
+    for step in range(5):
+        gradient = [math.sin(step + i) for i in range(3)]
+        tensor.grad = torch.tensor(gradient, dtype=torch.float64)
+        optimizer.step()
+        decayed = [g + decay * w for g, w in zip(gradient, weight, strict=True)]
+        local = trust * norm(weight) / norm(decayed) if adapt else 1.0
+        velocity = [momentum * v + rate * local * d for v, d in zip(velocity, decayed, strict=True)]
+        weight = [w - v for w, v in zip(weight, velocity, strict=True)]
+        assert tensor.tolist() == pytest.approx(weight, rel=1e-12)
+
+
+def test_lars_moves_a_weight_of_zeros_by_the_plain_rate() -> None:
+    tensor = torch.zeros(2, requires_grad=True)
+    tensor.grad = torch.ones(2)
+    LARS([tensor], lr=0.1).step()
+    torch.testing.assert_close(tensor.detach(), torch.full((2,), -0.1))
+
+
+def test_lars_takes_a_closure() -> None:
+    tensor = torch.ones(1, requires_grad=True)
+    optimizer = LARS([tensor], lr=1.0)
+
+    def closure() -> float:
+        loss: Tensor = (tensor**2).sum()
+        loss.backward()
+        return loss.item()
+
+    assert optimizer.step(closure) == 1
+    assert tensor.item() == pytest.approx(1 - 0.001 / 2 * 2)
+
+
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
+def test_normalisation_and_biases_are_left_out(name: str) -> None:
+    config = resolve(
+        replace(TrainConfig(width=0.25, weight_decay=0.1), optimizer=name, device="cpu"), 100
+    )
+    encoder = build_encoder(config)
+    networks = nn.ModuleDict({"encoder": encoder, "head": build_head(config, encoder.dimension)})
+    optimizer = build_optimizer(networks, config)
+    decayed, plain = optimizer.param_groups
+    assert decayed["weight_decay"] == 0.1
+    assert plain["weight_decay"] == 0
+    assert all(weight.ndim >= 2 for weight in decayed["params"])
+    assert all(weight.ndim == 1 for weight in plain["params"])
+    if name == "lars":
+        assert decayed["adapt"]
+        assert not plain["adapt"]
+    trained = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
+    left_out = [n for n, w in networks.named_parameters() if id(w) not in trained]
+    assert left_out == ["head.4.bias"]
+
+
+def test_schedule_rises_then_falls_once() -> None:
+    rates = [
+        learning_rate_at(step, peak=2.0, warmup_steps=10, total_steps=110) for step in range(111)
+    ]
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[9] == pytest.approx(2.0)
+    assert rates[10] == pytest.approx(2.0)
+    assert rates[60] == pytest.approx(1.0)
+    assert rates[110] == pytest.approx(0.0)
+    assert all(a < b for a, b in itertools.pairwise(rates[:10]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
+
+
+def test_schedule_without_warmup_begins_at_the_peak() -> None:
+    assert learning_rate_at(0, peak=3.0, warmup_steps=0, total_steps=5) == 3.0
+    assert learning_rate_at(0, peak=3.0, warmup_steps=0, total_steps=1) == 3.0
