@@ -1,0 +1,1 @@
+"""Stage 2, export: a run becomes one self-describing ONNX file, checked against torch."""

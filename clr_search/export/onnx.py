@@ -1,0 +1,224 @@
+"""A run becomes `encoder.onnx`: one file, checked against torch before it takes its name.
+
+The file is written only if torch and ONNX Runtime agree to `contract.TOLERANCE` on random,
+non-square pictures; so a file that exists is a file that is right.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from clr_search import __version__
+from clr_search.contract import (
+    EMBEDDING,
+    IMAGES,
+    OPSET,
+    TOLERANCE,
+    Card,
+    golden_json,
+    golden_picture,
+    read_model,
+)
+from clr_search.errors import ClrSearchError
+from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
+from clr_search.export.reference import embed
+from clr_search.files import atomic_path, refuse_existing, write_atomically
+from clr_search.train.model import Run, load_run
+
+if TYPE_CHECKING:
+    import onnx
+
+PARITY_SHAPES = ((1, 1), (37, 53), (64, 64), (120, 31), (333, 500))
+"""Heights and widths of the pictures of the parity check: tiny, odd, square, tall, wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written.
+
+    Attributes
+    ----------
+    path : Path
+        The encoder.
+    sha256 : str
+        SHA-256 of the file; an index belongs to it.
+    max_abs_difference : float
+        Largest difference between torch and ONNX Runtime over the parity check.
+    bytes : int
+        Size of the file.
+    card : Card
+        Its metadata.
+    """
+
+    path: Path
+    sha256: str
+    max_abs_difference: float
+    bytes: int
+    card: Card
+
+
+def export_run(
+    run: Path, out: Path, *, name: str | None = None, licence: str = "", force: bool = False
+) -> ExportReport:
+    """Export the encoder of a run under the contract, with `golden.json` beside it.
+
+    Parameters
+    ----------
+    run : Path
+        A folder written by training.
+    out : Path
+        The file to write.
+    name : str, optional
+        Name for people; the name of the run's folder where not given.
+    licence : str
+        Note on rights, kept in the metadata.
+    force : bool
+        Overwrite `out` and the `golden.json` beside it.
+
+    Raises
+    ------
+    UsageError
+        If `run` is not a run, or an output exists and `force` is False.
+    ClrSearchError
+        If torch and ONNX Runtime disagree by more than `contract.TOLERANCE`.
+    """
+    out = Path(out)
+    golden_path = out.with_name("golden.json")
+    refuse_existing(out, force=force)
+    refuse_existing(golden_path, force=force)
+    trained = load_run(Path(run))
+    encoder = trained.encoder.float().cpu().eval()
+    size = trained.config.image_size
+    golden = embed(encoder, torch.from_numpy(golden_picture())[None], size)[0]
+    card = replace(
+        describe(trained, name or Path(run).resolve().name, licence),
+        embedding_dim=golden.numel(),
+        golden=tuple(golden.tolist()),
+    )
+    model = assemble(trace_backbone(encoder, size), size, card.embedding_dim)
+    data = with_card(model, card)
+    difference = parity(encoder, data, size)
+    if not difference <= TOLERANCE:
+        raise ClrSearchError(
+            f"The exported graph of {run} differs from torch by {difference:.2e} "
+            f"(allowed {TOLERANCE:.0e}), so {out} was not written.",
+            "Try another version of torch or onnxscript; see constraints.txt for a tested pair.",
+        )
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(data)
+        read_model(temporary)  # what we write must pass the door it will be read through
+    model_file = read_model(out)
+    write_atomically(golden_path, golden_json(model_file))
+    return ExportReport(out, model_file.sha256, difference, len(data), card)
+
+
+def trace_backbone(encoder: torch.nn.Module, image_size: int) -> onnx.GraphProto:
+    """Trace `encoder` to an ONNX graph `pixels` [N, 3, S, S] → `features` [N, D], N dynamic.
+
+    The exporter annotates each node with Python stack traces, and so with paths of the machine it
+    ran on; they are removed.
+    """
+    example = torch.rand(2, 3, image_size, image_size)
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecations, which no user of ours can act on.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            encoder,
+            (example,),
+            input_names=[PIXELS],
+            output_names=[FEATURES],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    if program is None:
+        raise ClrSearchError("torch.onnx.export returned no graph.", "Update torch and onnxscript.")
+    graph: onnx.GraphProto = program.model_proto.graph
+    _strip(graph)
+    return graph
+
+
+def _strip(graph: onnx.GraphProto) -> None:
+    graph.doc_string = ""
+    for node in graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for tensor in graph.initializer:
+        tensor.doc_string = ""
+        del tensor.metadata_props[:]
+    for value in (*graph.input, *graph.output):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    del graph.metadata_props[:]
+    del graph.value_info[:]  # inferred again by whoever needs it
+
+
+def parity(encoder: torch.nn.Module, data: bytes, image_size: int, seed: int = 0) -> float:
+    """Largest absolute difference of torch and ONNX Runtime on random and on smooth pictures.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The torch encoder in evaluation mode.
+    data : bytes
+        The serialised ONNX model.
+    image_size : int
+        S in pixels.
+    seed : int
+        Seed of the random pictures.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    generator = np.random.default_rng(seed)
+    worst = 0.0
+    for height, width in PARITY_SHAPES:
+        pictures = np.stack([_noise(generator, height, width), _blobs(generator, height, width)])
+        expected = embed(encoder, torch.from_numpy(pictures), image_size).numpy()
+        found = session.run([EMBEDDING], {IMAGES: pictures})[0]
+        worst = max(worst, float(np.abs(expected - found).max()))
+    return worst
+
+
+def _noise(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    y, x = np.mgrid[0:height, 0:width]
+    phase = generator.uniform(0, 6.28, (2, 3))
+    rate = generator.uniform(0.02, 0.2, (2, 3))
+    waves: NDArray[Any] = np.sin(x[..., None] * rate[0] + phase[0]) * np.cos(
+        y[..., None] * rate[1] + phase[1]
+    )
+    return (127.5 + 127.5 * waves).astype(np.uint8)
+
+
+def describe(trained: Run, name: str, licence: str) -> Card:
+    """The card of a run, still without the golden vector."""
+    config = trained.config
+    accuracies = [row["knn_accuracy"] for row in trained.metrics if row.get("knn_accuracy")]
+    images = trained.metrics[-1].get("images") if trained.metrics else None
+    return Card(
+        name=name,
+        image_size=config.image_size,
+        embedding_dim=trained.encoder.dimension,
+        architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
+        method=config.method if trained.epochs else "none: an untrained network",
+        training_data=f"{images:,} images, no labels used" if images else "",
+        epochs=trained.epochs,
+        loss="nt-xent" if trained.epochs else "",
+        temperature=config.temperature,
+        knn_accuracy=accuracies[-1] if accuracies else None,
+        weights_sha256=trained.weights_sha256,
+        package_version=__version__,
+        licence=licence,
+    )

@@ -1,0 +1,37 @@
+"""The contract in torch: what `encoder.onnx` must compute, written independently of the graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from clr_search.export.graph import NORM_FLOOR
+
+
+@torch.inference_mode()
+def embed(encoder: nn.Module, images: Tensor, image_size: int) -> Tensor:
+    """Embed raw pixels the way the exported graph must.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        float32 [N, 3, S, S] in [0, 1] → float32 [N, D], in evaluation mode.
+    images : Tensor
+        uint8 [N, H, W, 3], RGB.
+    image_size : int
+        S in pixels.
+
+    Returns
+    -------
+    Tensor
+        float32 [N, D], rows of unit L2 norm.
+    """
+    height, width = images.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = images[:, top : top + side, left : left + side].permute(0, 3, 1, 2).float()
+    pixels = F.interpolate(
+        square, (image_size, image_size), mode="bilinear", antialias=True, align_corners=False
+    )
+    return F.normalize(encoder(pixels / 255), dim=1, eps=NORM_FLOOR)
