@@ -1,0 +1,167 @@
+"""`probe.onnx`: the encoder with a linear classifier behind it, saved and in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.contract import (
+    EMBEDDING,
+    PROBABILITIES,
+    TOLERANCE,
+    Card,
+    check_golden,
+    golden_picture,
+    read_model,
+)
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files import atomic_path, refuse_existing
+from clr_search.serve.inputs import Pictures, in_batches
+from clr_search.serve.labels import read_labels
+from clr_search.serve.probe_fit import FittedProbe, fit_probe
+from clr_search.serve.session import BATCH, Session
+
+__all__ = ["FittedProbe", "Probe", "fit_probe", "read_labels", "save_probe"]
+
+
+class Probe:
+    """A classifier under the contract; safe to use from many threads.
+
+    Parameters
+    ----------
+    path : path
+        A `probe.onnx`.
+    threads : int, optional
+        Threads of one run; all physical cores where not given.
+
+    Attributes
+    ----------
+    path : Path
+    sha256 : str
+        SHA-256 of the file.
+    card : Card
+        What the file says of itself.
+    classes : tuple of str
+        C names, in the order of the probabilities.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, truncated, outside the contract, or an encoder without classes.
+    """
+
+    def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
+        model = read_model(path)
+        if not model.card.classes:
+            raise UsageError(
+                f"{model.path} is an encoder without classes.",
+                "Make a classifier with: clr-search probe COLLECTION --out probe.onnx",
+            )
+        self.path = model.path
+        self.sha256 = model.sha256
+        self.card: Card = model.card
+        self.classes = model.card.classes
+        self._session = Session(model, threads)
+
+    def __repr__(self) -> str:
+        return f"Probe({str(self.path)!r}: {self.card.name}, {len(self.classes)} classes)"
+
+    def predict_proba(self, pictures: Pictures) -> NDArray[np.float32]:
+        """Class probabilities of pictures of any sizes.
+
+        Parameters
+        ----------
+        pictures : picture or iterable of pictures
+            As `Encoder.encode` takes them.
+
+        Returns
+        -------
+        float32 array, shape (N, C)
+            Rows sum to 1; columns in the order of `classes`.
+
+        Raises
+        ------
+        UsageError
+            If something is no picture, or an array of another shape or type.
+        ClrSearchError
+            If a file cannot be decoded; it names the path.
+        """
+        parts = [
+            self._session.run(PROBABILITIES, batch)
+            for batch in in_batches(pictures, self.card.image_size, BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
+
+    def predict(self, pictures: Pictures) -> list[str]:
+        """Name of the most probable class of each picture; see `predict_proba`."""
+        return [self.classes[best] for best in self.predict_proba(pictures).argmax(axis=1)]
+
+
+def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = False) -> Path:
+    """Write `probe.onnx`, checked before it takes its name.
+
+    Parameters
+    ----------
+    fitted : FittedProbe
+        A probe fitted on embeddings of this encoder.
+    encoder : Path
+        The `encoder.onnx`.
+    out : Path
+        The file to write.
+    force : bool
+        Overwrite `out`.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    UsageError
+        If `out` exists and `force` is False, or the encoder is not one that `fitted` belongs to.
+    ClrSearchError
+        If ONNX Runtime does not give scikit-learn's probabilities to `contract.TOLERANCE`.
+    """
+    from clr_search.serve.probe_graph import with_classifier
+
+    out = Path(out)
+    refuse_existing(out, force=force)
+    model = read_model(encoder)
+    dimension = fitted.coefficients.shape[1]
+    if model.card.classes:
+        raise UsageError(f"{encoder} is a probe itself.", "Give the encoder it was made from.")
+    if model.card.embedding_dim != dimension:
+        raise UsageError(
+            f"{encoder} gives vectors of length {model.card.embedding_dim}, but the probe was "
+            f"fitted on vectors of length {dimension}.",
+            "Give the encoder that made these vectors.",
+        )
+    if out.exists() and out.samefile(encoder):
+        raise UsageError(f"{out} is the encoder.", "Choose another name for the probe.")
+    data = with_classifier(
+        model, fitted.classes, fitted.coefficients, fitted.intercept, fitted.accuracy
+    )
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(data)
+        _check(temporary, fitted)
+    return out
+
+
+def _check(path: Path, fitted: FittedProbe) -> None:
+    """The file passes its own door, keeps the golden vector, and gives scikit-learn's numbers."""
+    model = read_model(path)
+    session = Session(model)
+    check_golden(model, session.run(EMBEDDING, golden_picture()[None])[0])
+    noise = np.random.default_rng(0).integers(0, 256, (16, 40, 56, 3), np.uint8)
+    noise[:8] = noise[:8, :1, :1]  # half of them plain colours
+    expected = fitted.estimator.probabilities(session.run(EMBEDDING, noise).astype(np.float64))
+    difference = float(np.abs(session.run(PROBABILITIES, noise) - expected).max())
+    if not difference <= TOLERANCE:
+        raise ClrSearchError(
+            f"ONNX Runtime gives probabilities that differ from scikit-learn's by {difference:.1e} "
+            f"(allowed {TOLERANCE:.0e}), so the probe was not written.",
+            "Try another version of onnxruntime; see constraints.txt for a tested one.",
+        )

@@ -1,0 +1,98 @@
+"""A validated model file in ONNX Runtime, on the CPU."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.contract import IMAGES, ModelFile
+from clr_search.errors import ClrSearchError, UsageError
+
+BATCH = 64
+"""Most pictures in one run of the graph: bounds the memory of its activations."""
+
+
+class Session:
+    """ONNX Runtime over the very bytes that were validated; safe to run from many threads.
+
+    Parameters
+    ----------
+    model : ModelFile
+        As read by `contract.read_model`.
+    threads : int, optional
+        Threads of one run; all physical cores where not given.
+
+    Raises
+    ------
+    UsageError
+        If `threads` is below 1, or ONNX Runtime does not accept the graph.
+    """
+
+    def __init__(self, model: ModelFile, threads: int | None = None) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads is {threads}; it must be 1 or more.")
+        self._path = model.path
+        onnxruntime = _runtime()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: its warnings are about optimisations
+        options.intra_op_num_threads = threads or 0
+        options.inter_op_num_threads = 1
+        # Idle threads sleep instead of spinning, for the decoders of the pipeline use the cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.data, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions share no base class
+            raise UsageError(
+                f"{model.path} is not accepted by ONNX Runtime: {_first_line(error)}.",
+                "The file is damaged, or needs a newer onnxruntime; export it again, or update.",
+            ) from error
+
+    def run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One output for pictures of one size, at most `BATCH` at a time.
+
+        Parameters
+        ----------
+        output : str
+            Name of the output, such as `contract.EMBEDDING`.
+        pixels : uint8 array, shape (N, H, W, 3)
+            RGB; N ≥ 1.
+
+        Returns
+        -------
+        float32 array, shape (N, length of the output)
+
+        Raises
+        ------
+        ClrSearchError
+            If ONNX Runtime fails.
+        """
+        try:
+            parts = [
+                self._session.run([output], {IMAGES: pixels[start : start + BATCH]})[0]
+                for start in range(0, len(pixels), BATCH)
+            ]
+        except Exception as error:
+            raise ClrSearchError(
+                f"{self._path} failed in ONNX Runtime: {_first_line(error)}."
+            ) from error
+        return np.concatenate(parts)
+
+
+def _runtime() -> Any:
+    # Before the import: since 1.29 its Linux builds report home unless told otherwise.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()  # where the caller had imported it already
+    return onnxruntime
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
