@@ -1,0 +1,41 @@
+"""The index stage: a durable collection of embeddings, and search in it.
+
+Importing this package loads neither faiss nor onnxruntime; the names below are imported when first
+used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clr_search.index.matches import Match as Match
+    from clr_search.index.matches import Matches as Matches
+    from clr_search.index.records import IndexInfo as IndexInfo
+    from clr_search.index.records import Item as Item
+    from clr_search.index.records import SkippedItem as SkippedItem
+    from clr_search.index.records import UpdateReport as UpdateReport
+    from clr_search.index.store import Index as Index
+
+_HOMES = {
+    "Index": "store",
+    "IndexInfo": "records",
+    "Item": "records",
+    "Match": "matches",
+    "Matches": "matches",
+    "SkippedItem": "records",
+    "UpdateReport": "records",
+}
+
+__all__ = ["Index", "IndexInfo", "Item", "Match", "Matches", "SkippedItem", "UpdateReport"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,259 @@
+"""The SQLite file of a collection: opening, checking, transactions, and errors a person can read.
+
+WAL, so that any number of readers go on while one writer commits, each on the snapshot of its own
+transaction. ``synchronous=FULL``: WAL alone survives kill -9, but a power cut could take back the
+last commits, and one of them may be the commit that names a new FAISS generation after which the
+older files are deleted. One fsync a batch costs milliseconds beside the second that embedding the
+batch takes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clr_search.errors import ClrSearchError, UsageError
+
+APPLICATION_ID = 0x434C5253  # "CLRS"
+SCHEMA_VERSION = 1
+FILE_NAME = "catalog.sqlite"
+
+# Paths and labels have no declared type, hence no conversion: see `text`.
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE roots (
+    id INTEGER PRIMARY KEY,
+    path NOT NULL UNIQUE,
+    given INTEGER NOT NULL          -- 1: a folder that was given; 0: that of a file that was given
+);
+CREATE TABLE items (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    root_id INTEGER NOT NULL REFERENCES roots (id),
+    path NOT NULL,                  -- relative to the root, with forward slashes
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    label,
+    revision INTEGER NOT NULL,      -- of the collection when the embedding was written
+    added_at TEXT NOT NULL,
+    embedding BLOB NOT NULL,        -- D float16, little-endian
+    UNIQUE (root_id, path)
+);
+CREATE INDEX items_by_sha256 ON items (sha256);
+CREATE INDEX items_by_label ON items (label);
+CREATE INDEX items_by_revision ON items (revision);
+CREATE TABLE skipped (
+    path PRIMARY KEY,               -- absolute
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no usable picture
+    id INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    sha256 TEXT,
+    width INTEGER,
+    height INTEGER,
+    reason TEXT,
+    embedding BLOB
+);
+"""
+
+_RESTORE = "Restore it from a backup, or delete it and build it anew: clr-search build-index"
+
+
+def text(value: str) -> str | bytes:
+    """A path or label for SQLite.
+
+    Names that are not valid UTF-8 on disk come as lone surrogates, which SQLite refuses as text;
+    they are kept as bytes, all others as readable text.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+    return value
+
+
+def plain(value: str | bytes) -> str:
+    """Inverse of `text`."""
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+class Database:
+    """A connection with transactions; may be used from several threads, one at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        The collection.
+    writable : bool
+        Only the holder of the writer's lock may write.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self.folder = folder
+        self._path = folder.absolute() / FILE_NAME
+        self._writable = writable
+        self._mutex = threading.RLock()
+        with self._explained():
+            self._connect()
+
+    def _connect(self) -> None:
+        self._alone = None if self._writable else _alone(self._path)
+        mode = "mode=rwc" if self._writable else "immutable=1" if self._alone else "mode=ro"
+        self._connection = sqlite3.connect(
+            f"{self._path.as_uri()}?{mode}",
+            uri=True,
+            timeout=30.0,
+            isolation_level=None,  # transactions are begun and ended here, by name
+            check_same_thread=False,
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA trusted_schema = OFF")  # the file may come from someone else
+        empty = not self.integer("SELECT count(*) FROM sqlite_master")
+        if not (empty and self._writable):
+            self._check()  # first: nothing is changed in a file that belongs to something else
+        if self._writable:
+            # Larger than the default: an embedding of 2,048 float16 fits beside its row.
+            run("PRAGMA page_size = 16384")
+            run("PRAGMA journal_mode = WAL")
+            run("PRAGMA synchronous = FULL")
+            run("PRAGMA fullfsync = ON")  # macOS: through the cache of the drive
+            run("PRAGMA foreign_keys = ON")
+            if empty:
+                self._create()
+
+    def _create(self) -> None:
+        """Make the tables in one transaction, so that a killed creation leaves none at all."""
+        with self.writing():
+            for statement in _SCHEMA.split(";\n"):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _check(self) -> None:
+        if self.scalar("PRAGMA application_id") != APPLICATION_ID:
+            raise UsageError(
+                f"{self.folder} is not a collection of clr-search: its {FILE_NAME} belongs to "
+                "something else, or its making was cut short.",
+                "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder FILE",
+            )
+        version = self.scalar("PRAGMA user_version")
+        if version != SCHEMA_VERSION:
+            raise UsageError(
+                f"{self.folder} has schema version {version}; this release reads {SCHEMA_VERSION}.",
+                "Use a matching release of clr-search, or build the collection anew.",
+            )
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One snapshot for all that is read inside; joins a transaction that is open already."""
+        with self._mutex, self._explained():
+            if self._connection.in_transaction:
+                yield
+                return
+            if self._alone is not None and self._alone != _alone(self._path):
+                self._connection.close()  # somebody who may write has come since
+                self._connect()
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._roll_back()  # nothing was written
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All that is written inside, or on an exception none of it."""
+        with self._mutex, self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # some errors of the disk end it by themselves
+            self._connection.execute("ROLLBACK")
+
+    def rows(self, sql: str, *values: object) -> sqlite3.Cursor:
+        """Run one statement with parameters; only inside `reading` or `writing`."""
+        return self._connection.execute(sql, values)
+
+    def many(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
+        """Run one statement for each tuple; only inside `writing`."""
+        self._connection.executemany(sql, values)
+
+    def scalar(self, sql: str, *values: object) -> object:
+        """First column of the first row, or None."""
+        row = self._connection.execute(sql, values).fetchone()
+        return None if row is None else row[0]
+
+    def integer(self, sql: str, *values: object) -> int:
+        """First column of the first row, which is a whole number."""
+        return int(self._connection.execute(sql, values).fetchone()[0])
+
+    def compact(self) -> None:
+        """Give pages of deleted rows back to the file system."""
+        with self._mutex, self._explained():
+            self._connection.execute("VACUUM")
+
+    def close(self) -> None:
+        """Close the connection; the last to close folds the WAL into the file."""
+        with self._mutex:
+            self._connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            busy = "locked" in str(error)
+            raise ClrSearchError(
+                f"The catalogue of {self.folder} cannot be used: {error}.",
+                "Another program has it open: close that, and try again."
+                if busy
+                else "Check the free space and permissions of its disk.",
+            ) from error
+        except sqlite3.IntegrityError:
+            raise  # a mistake of ours, not of the file
+        except sqlite3.ProgrammingError as error:
+            if "closed" not in str(error):
+                raise
+            raise ClrSearchError(f"{self.folder} has been closed.", "Open it again.") from error
+        except sqlite3.DatabaseError as error:
+            raise ClrSearchError(
+                f"The catalogue of {self.folder} is damaged: {error}.", _RESTORE
+            ) from error
+
+
+def _alone(path: Path) -> tuple[int, int, int] | None:
+    """Identity and state of a catalogue that can only be read as it lies, None where WAL works.
+
+    Readers of a WAL share a small file beside it, which cannot be made on a read-only medium or in
+    a folder of somebody else's. Where no WAL is left over, nobody is writing and the file is whole
+    by itself; but its owner may come back, so this is asked before each snapshot.
+    """
+    wal = Path(f"{path}-wal")
+    if os.access(path.parent, os.W_OK) or not path.exists():
+        return None
+    if wal.exists() and wal.stat().st_size:
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,170 @@
+"""FAISS files of a collection: ``ann/<generation>.faiss``, derived from SQLite and never trusted.
+
+FAISS writes in place and without a checksum: killed while saving, it leaves a file that cannot be
+read, and a flipped bit often loads without a word. So a generation is published in four steps:
+
+1. the serialised index is written to a temporary file and fsynced;
+2. the file is renamed to its number, one above the last, and its folder fsynced;
+3. one SQLite transaction names it, with its SHA-256 and the revision it stands for;
+4. all other files in ``ann/`` are deleted.
+
+Killed before step 3, the catalogue names the generation before, which is still there; after it, the
+new one. Whatever lies around from a killed attempt is deleted by the next step 4. A file is read
+once, its bytes are checked against SQLite, and only they reach FAISS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clr_search.errors import ClrSearchError
+from clr_search.files import sha256_bytes, write_atomically
+from clr_search.index import embeddings
+from clr_search.index.ann import Ann, Structure, build
+from clr_search.index.catalog import Catalog
+
+FOLDER = "ann"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A published FAISS file.
+
+    Attributes
+    ----------
+    number : int
+        Its name.
+    sha256 : str
+        Of the file.
+    revision : int
+        It holds the items embedded up to this revision of the collection.
+    count : int
+        How many they were.
+    structure : str
+        Such as ``"IVF512,SQ8"``.
+    probes : int
+        Cells a query visits.
+    recall : float
+        Measured recall@10.
+    """
+
+    number: int
+    sha256: str
+    revision: int
+    count: int
+    structure: str
+    probes: int
+    recall: float
+
+
+class DamagedError(ClrSearchError):
+    """The file of a generation is missing, truncated or altered."""
+
+    def __init__(self, generation: Generation, reason: str) -> None:
+        super().__init__(f"The FAISS file of generation {generation.number} {reason}.")
+        self.generation = generation
+
+
+def named(catalog: Catalog) -> Generation | None:
+    """The generation the catalogue names, None where search is exact; inside `reading`."""
+    value = catalog.meta("ann")
+    if value is None:
+        return None
+    try:
+        return Generation(**json.loads(value))
+    except (TypeError, ValueError) as error:
+        raise ClrSearchError(
+            f"{catalog.folder} has an unreadable entry on its FAISS file ({error}).",
+            "Build the collection anew: clr-search build-index",
+        ) from error
+
+
+def path_of(folder: Path, generation: Generation) -> Path:
+    """Its file."""
+    return folder / FOLDER / f"{generation.number:d}.faiss"
+
+
+def publish(catalog: Catalog, structure: Structure, *, seed: int = 0) -> Generation:
+    """Build the next generation from all items, and make it the one in use."""
+    with catalog.reading():
+        revision, dimension = int(catalog.meta("revision")), int(catalog.meta("dimension"))
+        ids = embeddings.ids(catalog)
+        built = build(
+            lambda: embeddings.chunks(catalog, dimension),
+            lambda asked: embeddings.of(catalog, asked.tolist(), dimension),
+            ids,
+            dimension,
+            structure,
+            seed=seed,
+        )
+        number = int(catalog.meta("last_generation") or 0) + 1
+    data = built.data.tobytes()
+    generation = Generation(
+        number, sha256_bytes(data), revision, len(ids), str(structure), built.probes, built.recall
+    )
+    write_atomically(path_of(catalog.folder, generation), data)
+    _name(catalog, generation)
+    clean(catalog.folder, generation)
+    return generation
+
+
+def retire(catalog: Catalog) -> None:
+    """Go back to exact search: the collection has become small, or its vectors are all new."""
+    _name(catalog, None)
+    clean(catalog.folder, None)
+
+
+def _name(catalog: Catalog, generation: Generation | None) -> None:
+    with catalog.writing():
+        catalog.set_meta("ann", None if generation is None else json.dumps(asdict(generation)))
+        if generation is not None:
+            catalog.set_meta("last_generation", generation.number)
+
+
+def clean(folder: Path, keep: Generation | None) -> None:
+    """Delete all files but that of the generation in use."""
+    kept = None if keep is None else path_of(folder, keep)
+    for path in (folder / FOLDER).glob("*"):
+        if path != kept:
+            with contextlib.suppress(OSError):  # Windows: a reader has it open; the next time then
+                path.unlink()
+
+
+def verified(folder: Path, generation: Generation) -> bytes:
+    """Content of its file.
+
+    Raises
+    ------
+    DamagedError
+        If it is missing, or not the file that was published.
+    """
+    try:
+        data = path_of(folder, generation).read_bytes()
+    except FileNotFoundError:
+        raise DamagedError(generation, "is missing") from None
+    except OSError as error:
+        raise DamagedError(generation, f"cannot be read ({error.strerror})") from error
+    if sha256_bytes(data) != generation.sha256:
+        raise DamagedError(generation, "is truncated or altered")
+    return data
+
+
+def load(folder: Path, generation: Generation, dimension: int) -> Ann:
+    """The generation, ready to search.
+
+    Raises
+    ------
+    DamagedError
+        As `verified`, and where FAISS refuses it.
+    """
+    data = verified(folder, generation)
+    try:
+        ann = Ann.load(data, dimension, generation.probes)
+    except ClrSearchError as error:
+        raise DamagedError(generation, f"is of no use: {error.what}") from error
+    if ann.count != generation.count:
+        raise DamagedError(generation, f"holds {ann.count} items, not {generation.count}")
+    return ann

@@ -1,0 +1,126 @@
+"""Making and opening a collection: what is checked before anything in it is believed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from clr_search.contract import ModelFile, read_model
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files import write_atomically
+from clr_search.index import encoders, upkeep
+from clr_search.index.catalog import Catalog
+from clr_search.index.database import FILE_NAME
+from clr_search.index.lock import WriterLock
+from clr_search.progress import Reporter, Silent
+
+_LOCK = "lock"
+_MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder encoder.onnx"
+
+
+class Logged(Silent):
+    """A reporter for library use: messages become warnings of the logger ``clr_search.index``."""
+
+    def message(self, text: str) -> None:
+        """Log one line."""
+        logging.getLogger("clr_search.index").warning("%s", text)
+
+
+def open_collection(
+    path: Path, reporter: Reporter, *, writable: bool
+) -> tuple[Catalog, WriterLock | None]:
+    """See `Index.open`."""
+    _require_collection(path)
+    lock = WriterLock(path / _LOCK) if writable else None
+    try:
+        catalog = Catalog(path, writable=writable)
+        try:
+            _require_complete(catalog)
+            if writable:
+                upkeep.repair(catalog, reporter)
+        except BaseException:
+            catalog.database.close()
+            raise
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise
+    return catalog, lock
+
+
+def create(path: Path, encoder: Path, reporter: Reporter) -> tuple[Catalog, WriterLock]:
+    """See `Index.create`."""
+    if path.exists() and not (path / FILE_NAME).is_file():
+        _refuse_foreign(path)
+    model = read_model(encoder)  # before anything is made
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClrSearchError(
+            f"{path} cannot be made: {error.strerror}.", "Choose another place for --index."
+        ) from error
+    lock = WriterLock(path / _LOCK)
+    try:
+        catalog = Catalog(path, writable=True)
+        try:
+            _pin(catalog, model)
+            upkeep.repair(catalog, reporter)
+        except BaseException:
+            catalog.database.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+    return catalog, lock
+
+
+def _pin(catalog: Catalog, model: ModelFile) -> None:
+    """Bind a new collection to its encoder; refuse another one for a collection that has one."""
+    with catalog.reading():
+        pinned = catalog.meta("encoder_sha256")
+        name = catalog.meta("encoder_name")
+    if pinned is not None:
+        if model.sha256 != pinned:
+            raise UsageError(
+                f"{catalog.folder} belongs to another encoder than {model.path}: to {name}, "
+                f"SHA-256 {str(pinned)[:16]}….",
+                "Leave the encoder out to go on with the one inside the collection, choose another "
+                "collection, or embed everything again: clr-search build-index --rebuild",
+            )
+        return
+    write_atomically(catalog.folder / encoders.FILE_NAME, model.data)
+    with catalog.writing():
+        catalog.set_meta("encoder_sha256", model.sha256)
+        catalog.set_meta("encoder_name", model.card.name)
+        catalog.set_meta("dimension", model.card.embedding_dim)
+
+
+def _require_collection(path: Path) -> None:
+    if not path.exists():
+        raise UsageError(f"There is no collection {path}.", _MAKE)
+    if not (path / FILE_NAME).is_file():
+        raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
+
+
+def _require_complete(catalog: Catalog) -> None:
+    with catalog.reading():
+        pinned, dimension = catalog.meta("encoder_sha256"), catalog.meta("dimension")
+    if pinned is None:
+        raise UsageError(f"The making of {catalog.folder} was cut short.", _MAKE)
+    if not isinstance(dimension, int) or not 0 < dimension <= 65536:
+        raise ClrSearchError(
+            f"The catalogue of {catalog.folder} is damaged: its embeddings have length "
+            f"{dimension!r}.",
+            "Restore it from a backup, or delete it and build it anew: clr-search build-index",
+        )
+
+
+def _refuse_foreign(path: Path) -> None:
+    ours = {_LOCK, encoders.FILE_NAME}
+    if not path.is_dir() or any(
+        entry.name not in ours and not entry.name.startswith(f".{encoders.FILE_NAME}.")
+        for entry in path.iterdir()
+    ):
+        raise UsageError(
+            f"{path} is something else than a collection.", "Choose another name for --index."
+        )

@@ -1,0 +1,46 @@
+"""Absolute paths as strings, and where they lie below a root.
+
+Strings and not `Path`, since an update compares every file of a collection: a million `Path`s take
+seconds to make and hundreds of megabytes to keep.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from stat import S_ISREG
+
+
+def absolute(root: str, relative: str) -> str:
+    """Path of an item: `relative` has forward slashes on every system."""
+    local = relative if os.sep == "/" else relative.replace("/", os.sep)
+    return root + local if root.endswith(os.sep) else f"{root}{os.sep}{local}"
+
+
+def below(path: str, folder: str) -> str | None:
+    """Path relative to a folder, with forward slashes; "" for the folder itself, None outside."""
+    if path == folder:
+        return ""
+    prefix = folder if folder.endswith(os.sep) else folder + os.sep
+    if not path.startswith(prefix):
+        return None
+    local = path[len(prefix) :]
+    return local if os.sep == "/" else local.replace(os.sep, "/")
+
+
+def gone(path: str) -> bool:
+    """Whether there is certainly no file; one that merely cannot be looked at now is not gone."""
+    try:
+        return not S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 -- a million of them
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def place(path: Path | str) -> str:
+    """Absolute path as items have it: the folder resolved, a link at the end left as it is."""
+    path = Path(path)
+    if path.name in ("", "..") or path.is_dir():
+        return str(path.resolve())
+    return str(path.parent.resolve() / path.name)

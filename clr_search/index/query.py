@@ -1,0 +1,118 @@
+"""From what a person asks with to a vector: a path, a picture, and pictures it should be like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search import images
+from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.files import sha256_bytes
+from clr_search.index import embeddings
+from clr_search.index.catalog import Catalog
+from clr_search.index.places import place
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from clr_search.serve.encoder import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query: its vector, shape (D,), of unit length, and the ids of the items that it is."""
+
+    vector: NDArray[np.float32]
+    own: tuple[int, ...]
+
+
+class Asker:
+    """Turns queries into vectors, by the catalogue where it has them, else by the encoder.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Inside `reading`.
+    dimension : int
+        D.
+    encoder : callable
+        Gives the encoder; not called where the catalogue has all that is asked for, so that a
+        search from one of its own pictures needs no ONNX Runtime.
+    """
+
+    def __init__(self, catalog: Catalog, dimension: int, encoder: Callable[[], Encoder]) -> None:
+        self._catalog = catalog
+        self._dimension = dimension
+        self._encoder = encoder
+
+    def combined(
+        self,
+        query: Path | str | Image | NDArray[np.uint8],
+        like: Sequence[Path | str],
+        unlike: Sequence[Path | str],
+    ) -> Asked:
+        """normalise(q + mean(like) − mean(unlike)), all of unit length (Rocchio, with weights 1).
+
+        The pictures it should be like count as part of the query: its own items are theirs too.
+        """
+        asked = self.one(query)
+        liked = [self.one(path) for path in like]
+        unliked = [self.one(path) for path in unlike]
+        vector = asked.vector.astype(np.float64)
+        if liked:
+            vector = vector + np.mean([other.vector for other in liked], axis=0)
+        if unliked:
+            vector = vector - np.mean([other.vector for other in unliked], axis=0)
+        own = {number for part in (asked, *liked) for number in part.own}
+        return Asked(vector.astype(np.float32), tuple(sorted(own)))
+
+    def one(self, query: Path | str | Image | NDArray[np.uint8]) -> Asked:
+        """A single picture.
+
+        A path that is an item and has not changed since it was embedded has its vector already; so
+        has a file anywhere else whose content is that of an item.
+        """
+        if not isinstance(query, (str, Path)):
+            return Asked(self._encoder().encode(query)[0], ())
+        path = Path(query)
+        number = self._item(path)
+        if number is not None and self._unchanged(number, path):
+            return Asked(self._stored(number), (number,))
+        try:
+            data, _ = images.read(path)
+            same = self._catalog.with_content(sha256_bytes(data))
+            if same:
+                return Asked(self._stored(same[0]), (number,) if number in same else tuple(same))
+            encoder = self._encoder()
+            picture = images.decode_square(data, encoder.image_size)
+        except ImageError as error:
+            if not path.exists():
+                raise UsageError(
+                    f"There is no file {path}.", "Check the spelling, or give an absolute path."
+                ) from None
+            raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
+        own = () if number is None else (number,)
+        return Asked(encoder.encode(picture.pixels)[0], own)
+
+    def _item(self, path: Path) -> int | None:
+        """The item at this path, or at what it is a link to."""
+        number = self._catalog.at(place(path))
+        return self._catalog.at(str(path.resolve())) if number is None else number
+
+    def _unchanged(self, number: int, path: Path) -> bool:
+        item = self._catalog.items([number])[number]
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        return (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+    def _stored(self, number: int) -> NDArray[np.float32]:
+        _, rows = embeddings.of(self._catalog, [number], self._dimension)
+        vector: NDArray[np.float32] = rows[0]
+        return vector

@@ -1,0 +1,255 @@
+"""Reading a collection: search, and looking at what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.index import embeddings, encoders, filters, memory, upkeep
+from clr_search.index.catalog import Catalog
+from clr_search.index.generations import DamagedError, named
+from clr_search.index.matches import Match, Matches
+from clr_search.index.memory import Memory
+from clr_search.index.places import place
+from clr_search.index.query import Asker
+from clr_search.index.records import IndexInfo, Item, SkippedItem
+from clr_search.index.vectors import as_query
+from clr_search.progress import Reporter
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from clr_search.serve.encoder import Encoder
+
+_Result = TypeVar("_Result")
+
+
+class Reader:
+    """The reading half of `Index`.
+
+    Every method sees one snapshot of the collection, and each call the newest one, whoever writes.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Of the collection.
+    reporter : Reporter
+        Where messages on damage go.
+    """
+
+    def __init__(self, catalog: Catalog, reporter: Reporter) -> None:
+        self._catalog = catalog
+        self._reporter = reporter
+        self._memory: Memory | None = None
+        self._useless: int | None = None  # number of a generation whose file is damaged
+        self._encoder: Encoder | None = None
+
+    def search(
+        self,
+        query: Path | str | Image | NDArray[np.uint8],
+        k: int = 10,
+        *,
+        like: Sequence[Path | str] = (),
+        unlike: Sequence[Path | str] = (),
+        under: str | None = None,
+        label: str | None = None,
+        include_self: bool = False,
+    ) -> Matches:
+        """The k pictures most like a query.
+
+        Parameters
+        ----------
+        query : path, PIL image, or uint8 array (H, W, 3)
+            A picture.
+        k : int
+            How many; fewer come back where there are fewer.
+        like, unlike : sequence of path
+            Pictures that the results should be more, or less, like: the search is for
+            normalise(q + mean(like) − mean(unlike)), all vectors being of unit length.
+        under : str, optional
+            Only pictures below this folder: absolute, or relative to an indexed folder.
+        label : str, optional
+            Only pictures with this label.
+        include_self : bool
+            Keep items that are the query or one of `like`, by their path or else their content.
+
+        Raises
+        ------
+        UsageError
+            If k is less than 1, a file does not exist, or no item is `under` that folder or has
+            that label.
+        ClrSearchError
+            If a file is no usable picture.
+        """
+        _check_k(k)
+
+        def work(held: Memory) -> Matches:
+            asker = Asker(self._catalog, held.dimension, lambda: self._encoder_of(held.encoder))
+            asked = asker.combined(query, like, unlike)
+            own = () if include_self else asked.own
+            return self._search(held, asked.vector, k, under, label, own)
+
+        return self._with_memory(work)
+
+    def search_vector(
+        self,
+        vector: NDArray[np.float32],
+        k: int = 10,
+        *,
+        under: str | None = None,
+        label: str | None = None,
+        exclude: Sequence[int] | NDArray[np.int64] = (),
+    ) -> Matches:
+        """The k pictures most like a vector, shape (D,), of any length; `exclude` leaves ids out.
+
+        Raises
+        ------
+        UsageError
+            As `search`, and if the vector has another shape or no direction.
+        """
+        _check_k(k)
+        return self._with_memory(lambda held: self._search(held, vector, k, under, label, exclude))
+
+    def _search(
+        self,
+        held: Memory,
+        vector: NDArray[np.float32],
+        k: int,
+        under: str | None,
+        label: str | None,
+        exclude: Sequence[int] | NDArray[np.int64],
+    ) -> Matches:
+        direction = as_query(vector, held.dimension)
+        allowed = filters.allowed(self._catalog, under=under, label=label)
+        excluded = np.unique(np.asarray(exclude, dtype=np.int64))
+        ids, scores = memory.search(held, self._catalog, direction, k, allowed, excluded)
+        items = self._catalog.items(ids.tolist())
+        ranked = enumerate(zip(ids.tolist(), scores.tolist(), strict=True), start=1)
+        return Matches(
+            [
+                Match(rank, number, items[number].path, score, items[number].label)
+                for rank, (number, score) in ranked
+            ]
+        )
+
+    def _with_memory(self, work: Callable[[Memory], _Result]) -> _Result:
+        """Do something with the memory at a fresh snapshot.
+
+        A file that is damaged in two snapshots in a row is not one that a writer has just replaced:
+        the search then goes on without it. The same holds for the encoder after a rebuild.
+        """
+        failed: int | None = None
+        missed = False
+        while True:
+            with self._catalog.reading():
+                try:
+                    self._memory = memory.refresh(self._catalog, self._memory, self._useless)
+                    return work(self._memory)
+                except encoders.WrongEncoderError:
+                    if missed:
+                        raise
+                    missed = True
+                except DamagedError as error:
+                    if failed == error.generation.number:
+                        self._useless = failed
+                        self._reporter.message(
+                            f"{error.what} Searching exactly, which is slower; the next add or "
+                            "build-index makes a new one."
+                        )
+                    failed = error.generation.number
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All calls inside see the collection as it is at the first of them.
+
+        Needed where several answers must belong together, such as `vectors` and `labels`, while
+        somebody else may be writing.
+        """
+        with self._catalog.reading():
+            yield
+
+    @property
+    def path(self) -> Path:
+        """The collection."""
+        return self._catalog.folder
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the collection, loaded when first used."""
+        with self._catalog.reading():
+            return self._encoder_of(str(self._catalog.meta("encoder_sha256")))
+
+    def _encoder_of(self, sha256: str) -> Encoder:
+        if self._encoder is None or self._encoder.sha256 != sha256:
+            self._encoder = encoders.load(self._catalog.folder, sha256)
+        return self._encoder
+
+    def __len__(self) -> int:
+        with self._catalog.reading():
+            return self._catalog.count()
+
+    def __contains__(self, path: object) -> bool:
+        if not isinstance(path, (str, Path)):
+            return False
+        with self._catalog.reading():
+            return self._catalog.at(place(path)) is not None
+
+    def __repr__(self) -> str:
+        return f"<Index {self._catalog.folder}>"
+
+    def ids(self, *, under: str | None = None, label: str | None = None) -> list[int]:
+        """Ids of the items a filter leaves, ascending; empty where it leaves none."""
+        with self._catalog.reading():
+            try:
+                found = filters.allowed(self._catalog, under=under, label=label)
+            except UsageError:
+                return []
+            return [
+                int(number)
+                for number in (embeddings.ids(self._catalog) if found is None else found)
+            ]
+
+    def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D)."""
+        with self._catalog.reading():
+            return embeddings.newer(self._catalog, -1, int(self._catalog.meta("dimension")))
+
+    def labels(self) -> list[str | None]:
+        """Labels of all items, in the order of `vectors`."""
+        with self._catalog.reading():
+            return self._catalog.labels()
+
+    def item(self, number: int) -> Item:
+        """An item by its id.
+
+        Raises
+        ------
+        ClrSearchError
+            If it is not, or no longer, in the collection.
+        """
+        with self._catalog.reading():
+            found = self._catalog.items([number])
+        if number not in found:
+            raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
+        return found[number]
+
+    def skipped(self) -> list[SkippedItem]:
+        """Files that were left out, with their reasons, by path."""
+        with self._catalog.reading():
+            return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
+
+    def info(self) -> IndexInfo:
+        """The collection at a glance."""
+        with self._catalog.reading():
+            return upkeep.info(self._catalog, named(self._catalog))
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k is {k}; it must be 1 or more.")

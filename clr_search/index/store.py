@@ -1,0 +1,241 @@
+"""`Index`: a collection on disk, and everything that can be done with it.
+
+Layout of ``collection.clr/``::
+
+    catalog.sqlite      the truth: items with their embeddings, skipped files, meta
+    encoder.onnx        the encoder the embeddings are of, so that a collection needs nothing else
+    ann/<n>.faiss       derived; only where the collection is too large for an exact scan
+    lock                held by the one writer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from clr_search.errors import UsageError
+from clr_search.index import opening, upkeep
+from clr_search.index.catalog import Catalog
+from clr_search.index.lock import WriterLock
+from clr_search.index.reader import Reader
+from clr_search.index.records import UpdateReport
+from clr_search.progress import Reporter, Silent
+
+
+class Index(Reader):
+    """A collection of pictures that can be searched by likeness; a context manager.
+
+    Made by `Index.create` or `Index.open`. Every method sees one snapshot of the collection, and
+    each call the newest one, whoever writes. Safe to use from several threads, one call at a time.
+    """
+
+    def __init__(self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter) -> None:
+        super().__init__(catalog, reporter)
+        self._lock = lock
+
+    @classmethod
+    def create(
+        cls, path: Path | str, encoder: Path | str, *, reporter: Reporter | None = None
+    ) -> Index:
+        """Make a collection for an encoder, or open the one that is there, for writing.
+
+        Parameters
+        ----------
+        path : path
+            The collection, such as ``flowers.clr``.
+        encoder : path
+            An `encoder.onnx`; it is copied into the collection.
+        reporter : Reporter, optional
+            Where messages on repairs go; by default to `logging`.
+
+        Raises
+        ------
+        UsageError
+            If the collection belongs to another encoder or is being written to, if something else
+            is at `path`, or the encoder is none.
+        """
+        reporter = reporter or opening.Logged()
+        return cls(*opening.create(Path(path), Path(encoder), reporter), reporter)
+
+    @classmethod
+    def open(
+        cls, path: Path | str, *, writable: bool = False, reporter: Reporter | None = None
+    ) -> Index:
+        """Open a collection.
+
+        Parameters
+        ----------
+        path : path
+            The collection.
+        writable : bool
+            Open it for changes too; only one process can at a time.
+        reporter : Reporter, optional
+            Where messages on repairs go; by default to `logging`.
+
+        Raises
+        ------
+        UsageError
+            If there is no collection at `path`, it is of an unknown version, or, with `writable`,
+            somebody else writes to it.
+        ClrSearchError
+            If its catalogue is damaged.
+        """
+        reporter = reporter or opening.Logged()
+        return cls(*opening.open_collection(Path(path), reporter, writable=writable), reporter)
+
+    def close(self) -> None:
+        """Let go of the files; nothing is lost if this is never called."""
+        self._catalog.database.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._memory = self._encoder = None
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- changing
+
+    def update(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        reporter: Reporter | None = None,
+        batch_size: int = 64,
+        workers: int | None = None,
+    ) -> UpdateReport:
+        """Bring the collection up to date with these folders and files.
+
+        New files come in, changed ones are embedded again, and those that have vanished from the
+        given folders leave. What lies in other folders stays as it is. A run that is interrupted or
+        killed goes on where it stood when it is run again.
+
+        Parameters
+        ----------
+        paths : sequence of path
+            Folders (searched recursively) and files.
+        reporter : Reporter, optional
+            Progress.
+        batch_size : int
+            Pictures embedded, and committed, at a time.
+        workers : int, optional
+            Threads that decode.
+
+        Raises
+        ------
+        UsageError
+            If a path does not exist, no image is found, or a folder whose pictures are in the
+            collection has none any more (as when its disk is not mounted).
+        """
+        return self._bring(paths, reporter, batch_size, workers, drop=True)
+
+    def add(
+        self,
+        paths: Sequence[Path | str],
+        *,
+        reporter: Reporter | None = None,
+        batch_size: int = 64,
+        workers: int | None = None,
+    ) -> UpdateReport:
+        """As `update`, but nothing leaves because its file has vanished."""
+        return self._bring(paths, reporter, batch_size, workers, drop=False)
+
+    def _bring(
+        self,
+        paths: Sequence[Path | str],
+        reporter: Reporter | None,
+        batch_size: int,
+        workers: int | None,
+        *,
+        drop: bool,
+    ) -> UpdateReport:
+        from clr_search.index.update import Update
+
+        self._require_writable()
+        if batch_size < 1:
+            raise UsageError(f"The batch size is {batch_size}; it must be 1 or more.")
+        reporter = reporter or Silent()
+        run = Update(self._catalog, paths, drop=drop, reporter=reporter)
+        report = run.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
+        self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
+        return report
+
+    def remove(self, paths: Sequence[Path | str], *, reporter: Reporter | None = None) -> int:
+        """Take files, and all below folders, out of the collection; the files are not touched.
+
+        An update of a folder they still lie in brings them back.
+
+        Returns
+        -------
+        int
+            How many pictures left.
+
+        Raises
+        ------
+        UsageError
+            If one of the paths has nothing in the collection; then nothing leaves.
+        """
+        from clr_search.index.update import remove
+
+        self._require_writable()
+        count = remove(self._catalog, paths)
+        self._settle(reporter or Silent(), changed=bool(count))
+        return count
+
+    def rebuild(
+        self,
+        encoder: Path | str,
+        *,
+        reporter: Reporter | None = None,
+        batch_size: int = 64,
+        workers: int | None = None,
+    ) -> UpdateReport:
+        """Embed every picture again, with another encoder.
+
+        Until the last one is done the collection stays as it was, to others and after kill -9; run
+        again, a rebuild that was cut short goes on. Pictures whose files are gone leave.
+
+        Raises
+        ------
+        UsageError
+            If the encoder is none, or a folder of the collection is not there.
+        """
+        from clr_search.index.rebuild import Rebuild
+
+        self._require_writable()
+        reporter = reporter or Silent()
+        run = Rebuild(self._catalog, Path(encoder), reporter)
+        report = run.run(batch_size=batch_size, workers=workers)
+        self._settle(reporter, changed=True)
+        return report
+
+    def _settle(self, reporter: Reporter, *, changed: bool) -> None:
+        upkeep.settle(self._catalog, reporter)
+        if changed:
+            upkeep.measure_latency(self._catalog, self._time_with)
+
+    def _require_writable(self) -> None:
+        if self._lock is None:
+            raise UsageError(
+                f"{self._catalog.folder} is open for reading only.",
+                "Open it with Index.open(path, writable=True).",
+            )
+
+    def _time_with(self, count: int) -> list[float]:
+        """Seconds that `count` searches for 10 neighbours took, one by one."""
+        return self._with_memory(
+            lambda held: upkeep.time_searches(
+                held,
+                self._catalog,
+                count,
+                lambda vector, number: self._search(held, vector, 10, None, None, [number]),
+            )
+        )

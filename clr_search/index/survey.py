@@ -1,0 +1,201 @@
+"""Comparing a collection with what lies on disk: what an update will have to do.
+
+Every file has one home. Below a folder that was given, that folder is its root; a file that was
+given itself and lies below no such folder has its own folder for a root. When a folder is given
+that lies around earlier roots, their items move over to it with their embeddings, so that no file
+ever comes in twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clr_search.errors import UsageError
+from clr_search.files import find_images, sha256_file
+from clr_search.index.catalog import Broken, Catalog, Known
+from clr_search.index.places import below, gone, place
+from clr_search.progress import Reporter
+
+
+@dataclass(slots=True)
+class Plan:
+    """What there is to do; paths are absolute, sizes and times as they are on disk now.
+
+    Attributes
+    ----------
+    embed : list of str
+        New and changed files.
+    touched : list of (int, int)
+        Ids of items whose files have a new time (ns) and their old content.
+    copies : list of (str, stat_result, str)
+        New files whose content, by SHA-256, some item has already.
+    vanished : list of int
+        Ids of items whose files are gone.
+    forgotten : list of str
+        Skipped files that are gone.
+    unchanged : int
+        Items whose content is as it was.
+    still_broken : list of Broken
+        Skipped files that are as they were.
+    """
+
+    embed: list[str] = field(default_factory=list)
+    touched: list[tuple[int, int]] = field(default_factory=list)
+    copies: list[tuple[str, os.stat_result, str]] = field(default_factory=list)
+    vanished: list[int] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    still_broken: list[Broken] = field(default_factory=list)
+
+
+class Survey:
+    """A look at some paths; it changes nothing but the roots.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Writable.
+    paths : sequence of path
+        Folders and files.
+    drop : bool
+        Whether items whose files have vanished from these folders are to leave.
+    reporter : Reporter
+        Who waits.
+    """
+
+    def __init__(
+        self, catalog: Catalog, paths: Sequence[Path | str], *, drop: bool, reporter: Reporter
+    ) -> None:
+        self._catalog = catalog
+        self._paths = [Path(path) for path in paths]
+        self._folders = [place(path) for path in self._paths if path.is_dir()]
+        self._drop = drop
+        self._reporter = reporter
+
+    def plan(self) -> tuple[Plan, dict[str, Known]]:
+        """What there is to do, and the items there are, by absolute path.
+
+        Raises
+        ------
+        UsageError
+            If a path does not exist, no image is found, or, with `drop`, a folder has none any
+            more whose pictures are in the collection.
+        """
+        with self._catalog.reading():
+            known = self._catalog.known()
+            broken = {entry.path: entry for entry in self._catalog.skipped()}
+        found = self._find(known)
+        with self._catalog.writing():
+            self._settle_roots()
+        return self._compare(found, known, broken), known
+
+    def _find(self, known: Collection[str]) -> list[str]:
+        """Absolute paths of the images; never fewer because a disk is not there."""
+        try:
+            found = [str(image.path) for image in find_images(self._paths)]
+        except UsageError:
+            self._refuse_emptied([], known)
+            raise
+        self._refuse_emptied(found, known)
+        return found
+
+    def _refuse_emptied(self, found: Sequence[str], known: Collection[str]) -> None:
+        for folder in self._folders if self._drop else []:
+            if any(below(path, folder) for path in found):
+                continue
+            lost = sum(below(path, folder) is not None for path in known)
+            if lost:
+                raise UsageError(
+                    f"{folder} has no images at all, but {lost:,} in the collection: is its disk "
+                    "mounted?",
+                    f"If they are gone for good: clr-search remove {self._catalog.folder} {folder}",
+                )
+
+    def _settle_roots(self) -> None:
+        for folder in self._folders:
+            roots = self._catalog.roots()
+            if any(root.given and below(folder, root.path) is not None for root in roots):
+                continue
+            number = self._catalog.add_root(folder, given=True)
+            for root in roots:
+                if way := below(root.path, folder):
+                    self._catalog.merge_root(root, number, way + "/")
+
+    def _compare(
+        self, found: list[str], known: dict[str, Known], broken: dict[str, Broken]
+    ) -> Plan:
+        plan = Plan()
+        there = set(found)
+        found = found + self._unlisted(there, known, broken, plan)
+        sizes = {item.size for item in known.values()}
+        suspects: list[tuple[str, os.stat_result]] = []
+        for path in found:
+            status = status_of(path)
+            item, entry = known.get(path), broken.get(path)
+            if status is None:
+                plan.embed.append(path)  # the pipeline finds the words for what is wrong with it
+            elif item and (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns):
+                plan.unchanged += 1
+            elif entry and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
+                plan.still_broken.append(entry)
+            elif status.st_size in sizes:
+                suspects.append((path, status))
+            else:
+                plan.embed.append(path)
+        self._recognise(suspects, known, plan)
+        return plan
+
+    def _unlisted(
+        self, there: set[str], known: dict[str, Known], broken: dict[str, Broken], plan: Plan
+    ) -> list[str]:
+        """Known files of these folders that a search by suffix does not list.
+
+        They are gone, or they are there all the same: given by name, lying in a hidden folder that
+        was given, or in one that cannot be listed now.
+        """
+        still: list[str] = []
+        for path in dict.fromkeys([*known, *broken]):
+            if path in there or not any(below(path, folder) for folder in self._folders):
+                continue
+            if not gone(path):
+                still.append(path)
+            elif path in broken:
+                plan.forgotten.append(path)
+            elif self._drop:
+                plan.vanished.append(known[path].id)
+        return still
+
+    def _recognise(
+        self, suspects: list[tuple[str, os.stat_result]], known: dict[str, Known], plan: Plan
+    ) -> None:
+        """Look into files of a size that is known: the content may need no embedding."""
+        if not suspects:
+            return
+        contents = {item.sha256 for item in known.values()}
+        self._reporter.begin("Comparing", len(suspects), "files")
+        for path, status in suspects:
+            try:
+                sha256 = sha256_file(Path(path))
+            except OSError:
+                sha256 = ""
+            item = known.get(path)
+            if item and item.sha256 == sha256:
+                plan.touched.append((item.id, status.st_mtime_ns))
+                plan.unchanged += 1
+            elif item is None and sha256 in contents:
+                plan.copies.append((path, status, sha256))
+            else:
+                plan.embed.append(path)
+            self._reporter.advance()
+        self._reporter.end()
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """Size and times of a file, None where it cannot be had."""
+    try:
+        return os.stat(path)  # noqa: PTH116 -- a million of them
+    except OSError:
+        return None

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clr_search.index import ann, memory, upkeep
+from tests.index.made import Vectors, clustered, write_vectors
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits at which a few thousand vectors are a large collection."""
+    monkeypatch.setattr(ann, "EXACT_ITEMS", 500)
+    monkeypatch.setattr(memory, "EXACT_FILTERED", 60)
+    monkeypatch.setattr(upkeep, "MOST_BESIDE", 100)
+
+
+@pytest.fixture(scope="session")
+def rows() -> Vectors:
+    """3,000 unit vectors of length 24 in clusters."""
+    return clustered(3400, 24, seed=3)[:3000]
+
+
+@pytest.fixture(scope="session")
+def fresh() -> Vectors:
+    """400 more in the same clusters."""
+    return clustered(3400, 24, seed=3)[3000:]
+
+
+@pytest.fixture
+def many(rows: Vectors, tmp_path: Path) -> Path:
+    """A collection of `rows`, under ids that are their positions + 1, in thirty folders."""
+    return write_vectors(tmp_path / "many.clr", rows, paths_of(len(rows)))
+
+
+def paths_of(count: int, first: int = 0) -> list[str]:
+    """Names in thirty folders, a third of them below ``odd``."""
+    return [
+        f"{'odd' if n % 3 else 'even'}/{n % 30:02d}/{n:06d}.png"
+        for n in range(first, first + count)
+    ]
