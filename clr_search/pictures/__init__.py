@@ -1,0 +1,8 @@
+"""Pictures of results, drawn with Pillow: contact sheets and confusion matrices."""
+
+from clr_search.pictures.confusion import confusion_matrix as confusion_matrix
+from clr_search.pictures.sheet import SheetRow as SheetRow
+from clr_search.pictures.sheet import Tile as Tile
+from clr_search.pictures.sheet import contact_sheet as contact_sheet
+
+__all__ = ["SheetRow", "Tile", "confusion_matrix", "contact_sheet"]
