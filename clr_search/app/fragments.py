@@ -1,0 +1,264 @@
+"""HTML of the page, as pure functions of what is shown. Every text from outside is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from clr_search.app.visit import Answer, Hit, Query
+
+PASTE_AND_DROP = """
+() => {
+  const give = (event, files) => {
+    const file = Array.from(files ?? []).find((file) => file.type.startsWith('image/'));
+    const fields = Array.from(document.querySelectorAll('.clr-upload'));
+    const field = fields.find((field) => field.offsetParent !== null);
+    const input = field?.querySelector('input[type=file]');
+    if (!file || !input) return;
+    event.preventDefault();
+    const data = new DataTransfer();
+    data.items.add(file);
+    input.files = data.files;
+    input.dispatchEvent(new Event('change', {bubbles: true}));
+  };
+  document.addEventListener('paste', (event) => give(event, event.clipboardData?.files));
+  document.addEventListener('dragover', (event) => event.preventDefault());
+  document.addEventListener('drop', (event) => {
+    if (event.defaultPrevented) return;  // the upload field has taken it
+    event.preventDefault();  // otherwise the browser leaves the page to show the file
+    give(event, event.dataTransfer?.files);
+  });
+}
+"""
+"""Browser code of the page: a picture pasted or dropped anywhere goes to the field in view."""
+
+PICK_ON_CLICK = """
+element.addEventListener('click', (event) => {
+  const chosen = event.target.closest('[data-index]');
+  if (!chosen) return;
+  chosen.setAttribute('aria-busy', 'true');
+  setTimeout(() => chosen.removeAttribute('aria-busy'), 3000);
+  trigger('pick', {index: Number(chosen.dataset.index)});
+});
+"""
+"""Browser code of the lists one can choose from: it sends the place in the list, nothing else."""
+
+PICK_AND_RETURN = (
+    PICK_ON_CLICK
+    + """
+watch('value', () => {
+  const top = document.getElementById('clr-query');
+  if (top && element.getBoundingClientRect().top < 0) top.scrollIntoView({block: 'start'});
+});
+"""
+)
+"""The same for results: when new ones arrive and the reader is far down, return to the top."""
+
+_MARK = (
+    '<svg class="clr-mark" viewBox="0 0 40 40" aria-hidden="true">'
+    + "".join(
+        f'<rect x="{x}" y="{y}" width="17" height="17" rx="5"/>' for y in (1, 22) for x in (1, 22)
+    )
+    + "</svg>"
+)
+
+_MISSING = (
+    '<span class="clr-missing" role="img" aria-label="The file is no longer there">'
+    "file not found</span>"
+)
+
+
+def header(name: str, count: int) -> str:
+    """Title of the page: the collection's name and size."""
+    return (
+        f'<div class="clr-header">{_MARK}'
+        f"<div><h1>{escape(name)}</h1>"
+        f"<p>{images_count(count)}, searchable by picture</p></div></div>"
+    )
+
+
+def grid(hits: Sequence[Hit], what: str) -> str:
+    """Tiles to choose from.
+
+    Parameters
+    ----------
+    hits : sequence of Hit
+        Pictures, in order.
+    what : str
+        Name of the list for screen readers, such as ``"Neighbours"``.
+    """
+    if not hits:
+        return '<p class="clr-empty">Nothing here matches these filters.</p>'
+    tiles = "".join(_tile(index, hit) for index, hit in enumerate(hits))
+    return f'<ul class="clr-grid" role="list" aria-label="{escape(what)}">{tiles}</ul>'
+
+
+def _tile(index: int, hit: Hit) -> str:
+    spoken = [hit.name]
+    if hit.score is not None:
+        spoken.append(f"similarity {hit.score:.3f}")
+    if hit.label:
+        spoken.append(hit.label)
+    image = f'<img src="{hit.picture}" alt="" decoding="async">' if hit.picture else _MISSING
+    score = "" if hit.score is None else _score(hit.score)
+    label = f'<span class="clr-label">{escape(hit.label)}</span>' if hit.label else ""
+    return (
+        f'<li><button type="button" class="clr-tile" data-index="{index}" '
+        f'title="{escape(hit.relative)}" '
+        f'aria-label="{escape(", ".join(spoken))}: search from this picture">{image}'
+        f'<span class="clr-caption"><span class="clr-name">{escape(hit.name)}</span>'
+        f'<span class="clr-facts">{score}{label}</span></span></button></li>'
+    )
+
+
+def _score(score: float) -> str:
+    width = max(0.0, min(score, 1.0)) * 100
+    return (
+        f'<span class="clr-score"><span class="clr-meter"><span style="width:{width:.1f}%"></span>'
+        f"</span>{score:.3f}</span>"
+    )
+
+
+def invitation(text: tuple[str, str]) -> str:
+    """What stands in place of a query while there is none: a call and an explanation."""
+    return (
+        f'<div class="clr-query clr-query-empty"><p><b>{escape(text[0])}</b> '
+        f"{escape(text[1])}</p></div>"
+    )
+
+
+def query_card(title: str, detail: str, picture: str) -> str:
+    """The picture that was asked about (a `data:` address), with its name and a line below."""
+    return (
+        '<figure class="clr-query">'
+        f'<img src="{picture}" alt="Query: {escape(title)}">'
+        f"<figcaption><b>{escape(title)}</b><span>{escape(detail)}</span></figcaption></figure>"
+    )
+
+
+def trail(queries: Sequence[Query]) -> str:
+    """The way here, oldest first, each step to return to; empty for a single step."""
+    if len(queries) < 2:
+        return ""
+    steps = []
+    last = len(queries) - 1
+    for index, query in enumerate(queries):
+        if last - index > 7:  # the most recent eight fit the column
+            continue
+        current = ' aria-current="step"' if index == last else ""
+        steps.append(
+            f'<li><button type="button" data-index="{index}"{current} '
+            f'title="{escape(query.title)}" aria-label="Return to {escape(query.title)}">'
+            f'<img src="{query.tile}" alt=""></button></li>'
+        )
+    return f'<nav class="clr-trail" aria-label="Your way here"><ol>{"".join(steps)}</ol></nav>'
+
+
+def status(answer: Answer) -> str:
+    """What was found, and in what time: ``12 neighbours among 4,317 images in 38 ms``."""
+    found = len(answer.hits)
+    noun = "neighbour" if found == 1 else "neighbours"
+    text = f"{found} {noun} among {images_count(answer.total)} in {duration(answer.seconds)}"
+    return note(text)
+
+
+def note(text: str) -> str:
+    """A line that screen readers announce."""
+    return f'<p class="clr-note" role="status">{escape(text)}</p>'
+
+
+def problem(what: str, remedy: str = "") -> str:
+    """A failure in plain words, with what to do about it."""
+    rest = f" <span>{escape(remedy)}</span>" if remedy else ""
+    return f'<p class="clr-note clr-problem" role="alert"><b>{escape(what)}</b>{rest}</p>'
+
+
+def verdict(rows: Sequence[tuple[str, float]], remark: str) -> str:
+    """Classes and their probabilities, most probable first, as a table with bars."""
+    name, share = rows[0]
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td><span class="clr-bar">'
+        f'<span style="width:{share * 100:.1f}%"></span></span></td><td>{percent(share)}</td></tr>'
+        for name, share in rows
+    )
+    return (
+        f'<section class="clr-card" role="status"><table class="clr-bars">'
+        f"<caption>{escape(name)}, {percent(share)}</caption><tbody>{body}</tbody></table>"
+        f'<p class="clr-note">{escape(remark)}</p></section>'
+    )
+
+
+def facts(title: str, rows: Iterable[tuple[str, str]]) -> str:
+    """A table of names and values; rows without a value are left out."""
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in rows
+        if value
+    )
+    return (
+        f'<section class="clr-card"><h2>{escape(title)}</h2>'
+        f'<table class="clr-facts-table"><tbody>{body}</tbody></table></section>'
+    )
+
+
+def listing(
+    title: str, columns: tuple[str, str], rows: Sequence[tuple[str, str]], more: int
+) -> str:
+    """A two-column list, such as skipped files and reasons; `more` rows are only counted."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    body = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
+    rest = f'<p class="clr-more">and {more:,} more</p>' if more else ""
+    return (
+        f'<section class="clr-card"><h2>{escape(title)}</h2>'
+        f'<table class="clr-facts-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+        f"{rest}</section>"
+    )
+
+
+def columns(left: str, right: str, below: str) -> str:
+    """Cards in two columns, and one below across both; in one column where the screen is narrow."""
+    wide = f'<div class="clr-wide">{below}</div>' if below else ""
+    return (
+        f'<div class="clr-about"><div class="clr-stack">{left}</div>'
+        f'<div class="clr-stack">{right}</div>{wide}</div>'
+    )
+
+
+def images_count(count: int) -> str:
+    """``1 image``, ``4,317 images``."""
+    return f"{count:,} image" + ("" if count == 1 else "s")
+
+
+def files_count(count: int) -> str:
+    """``1 file``, ``7 files``."""
+    return f"{count:,} file" + ("" if count == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """``0.4 ms``, ``38 ms``, ``2.1 s``: two digits or three are what a reader takes in."""
+    milliseconds = seconds * 1000
+    if milliseconds < 1:
+        return f"{milliseconds:.1f} ms"
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{seconds:.1f} s"
+
+
+def percent(share: float) -> str:
+    """``93 %``; never a rounded 0 or 100 for what is not exactly so."""
+    if 0 < share < 0.01:
+        return "< 1 %"
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return f"{share * 100:.0f} %"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit one would say: ``812 B``, ``6.4 MB``."""
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} GB"

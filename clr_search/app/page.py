@@ -1,0 +1,60 @@
+"""The page: its header and its tabs."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from clr_search.app.about_tab import about
+from clr_search.app.classify_tab import ClassifyTab
+from clr_search.app.components import fragment
+from clr_search.app.explorer import Explorer
+from clr_search.app.fragments import PASTE_AND_DROP, header
+from clr_search.app.search_tab import SearchTab
+from clr_search.serve import Probe
+
+KEEP_UPLOADS_SECONDS = 600
+"""An uploaded file is read at once; it is deleted after this time, and at the end in any case."""
+
+
+def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blocks:
+    """Put the page together.
+
+    Parameters
+    ----------
+    name : str
+        Name of the collection.
+    explorer : Explorer
+        The collection.
+    probe : Probe, optional
+        A classifier; with it there is a Classify tab.
+    """
+    page = gr.Blocks(
+        title=f"{name} · clr-search",
+        analytics_enabled=False,
+        delete_cache=(60, KEEP_UPLOADS_SECONDS),
+        fill_width=True,
+    )
+    with page:
+        top = fragment(header(name, len(explorer)))
+        with gr.Tabs():
+            with gr.Tab("Search", id="search"):
+                SearchTab(explorer, page)
+            if probe:
+                with gr.Tab("Classify", id="classify"):
+                    ClassifyTab(probe, explorer)
+            with gr.Tab("About", id="about") as about_tab:
+                told = fragment("", elem_id="clr-about")
+        page.load(
+            lambda: header(name, len(explorer)),
+            outputs=top,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        about_tab.select(
+            lambda: about(explorer, probe),
+            outputs=told,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        page.load(None, js=PASTE_AND_DROP)
+    return page

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from clr_search.app.explorer import Explorer, describe, folder_of
+from clr_search.app.visit import Filters
+from clr_search.errors import ClrSearchError, ImageError
+from clr_search.images import decode
+from clr_search.index import Index
+
+
+@pytest.fixture
+def own(pictures: Path, tmp_path: Path) -> Path:
+    """Pictures of one's own, to change: red/ and trip/day 1/blue/."""
+    shutil.copytree(pictures / "red", tmp_path / "own" / "red")
+    shutil.copytree(pictures / "blue", tmp_path / "own" / "trip" / "day 1" / "blue")
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def writer(own: Path, tiny_encoder: Path, tmp_path: Path) -> Iterator[Index]:
+    with Index.create(tmp_path / "own.clr", tiny_encoder) as index:
+        index.update([own])
+        yield index
+
+
+@pytest.fixture
+def explorer(writer: Index) -> Iterator[Explorer]:
+    with Index.open(writer.path) as index:
+        explorer = Explorer(index, seed=1)
+        yield explorer
+        explorer.close()
+
+
+def test_an_upload_is_searched_by_its_content(explorer: Explorer, own: Path) -> None:
+    path = own / "red" / "red00.jpg"
+    query = explorer.upload(path.read_bytes(), "mine")
+    answer = explorer.search(query, Filters(5))
+    assert answer.total == len(explorer) == 24
+    assert answer.hits[0].name == "red00.jpg"
+    assert answer.hits[0].score == pytest.approx(1, abs=1e-3)
+    assert [hit.score for hit in answer.hits] == sorted(
+        (hit.score for hit in answer.hits if hit.score is not None), reverse=True
+    )
+    assert all(hit.picture.startswith("data:image/jpeg;base64,") for hit in answer.hits)
+
+
+def test_a_picture_of_the_collection_is_not_its_own_neighbour(explorer: Explorer) -> None:
+    item = explorer.random_item(Filters())
+    query = explorer.choose(item)
+    hits = explorer.search(query, Filters(48)).hits
+    assert len(hits) == 23
+    assert item not in {hit.id for hit in hits}
+
+
+def test_filters(explorer: Explorer) -> None:
+    assert explorer.labels() == ["blue", "red"]
+    assert explorer.folders() == ["red", "trip", "trip/day 1", "trip/day 1/blue"]
+    query = explorer.choose(explorer.random_item(Filters(label="red")))
+    for filters in (Filters(48, label="blue"), Filters(48, folder="trip")):
+        assert {hit.label for hit in explorer.search(query, filters).hits} == {"blue"}
+        assert {hit.label for hit in explorer.opening(filters)} == {"blue"}
+    with pytest.raises(ClrSearchError, match="green"):
+        explorer.search(query, Filters(label="green"))
+
+
+def test_folders_that_are_the_labels_are_not_offered(collection: Path) -> None:
+    with Index.open(collection) as index:
+        assert Explorer(index).folders() == []
+
+
+def test_several_roots_are_offered_by_their_full_paths(
+    explorer: Explorer, writer: Index, pictures: Path
+) -> None:
+    writer.update([pictures])
+    folders = explorer.folders()
+    assert folders is not None
+    assert str(pictures.resolve()) in folders
+    hits = explorer.opening(Filters(48, folder=str(pictures.resolve())))
+    assert len(hits) == 36
+
+
+def test_the_opening_differs_from_visit_to_visit(explorer: Explorer) -> None:
+    first, second = (explorer.opening(Filters(12)) for _ in range(2))
+    assert len({hit.id for hit in first}) == 12
+    assert [hit.id for hit in first] != [hit.id for hit in second]
+    assert all(hit.score is None for hit in first)
+
+
+def test_changes_of_the_collection_are_seen(explorer: Explorer, writer: Index, own: Path) -> None:
+    query = explorer.choose(explorer.random_item(Filters(label="red")))
+    Image.new("RGB", (50, 50), "gold").save(own / "new.png")
+    shutil.rmtree(own / "trip")
+    writer.update([own])
+    answer = explorer.search(query, Filters(48))
+    assert answer.total == 13
+    assert "new.png" in {hit.name for hit in answer.hits}
+    assert explorer.labels() == ["red"]
+    gone = query.item
+    assert gone is not None
+    shutil.rmtree(own / "red")
+    writer.update([own])
+    with pytest.raises(ClrSearchError, match="no longer in the collection"):
+        explorer.search(query, Filters())
+
+
+def test_a_file_that_is_gone_is_shown_as_such(explorer: Explorer, own: Path) -> None:
+    (own / "red" / "red00.jpg").unlink()
+    hits = {hit.name: hit for hit in explorer.opening(Filters(48))}
+    assert hits["red00.jpg"].picture == ""
+    assert hits["red01.png"].picture
+    with pytest.raises(ClrSearchError, match=r"red00\.jpg cannot be shown"):
+        explorer.choose(hits["red00.jpg"].id)
+
+
+def test_an_upload_that_is_no_picture(explorer: Explorer) -> None:
+    with pytest.raises(ImageError):
+        explorer.upload(b"GIF89a", "broken.gif")
+
+
+def test_about(explorer: Explorer, writer: Index, own: Path) -> None:
+    (own / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    writer.update([own])
+    info, card, skipped = explorer.about()
+    assert (info.count, info.skipped, card.name) == (24, 1, "tiny")
+    [(path, reason)] = skipped
+    assert path.name == "broken.jpg"
+    assert reason
+
+
+def test_descriptions(pictures: Path) -> None:
+    picture = decode((pictures / "red" / "red00.jpg").read_bytes())
+    size = f"{picture.width} × {picture.height} pixels"
+    assert describe(folder_of("a/b/c.jpg"), picture) == f"in a/b · {size}"
+    assert describe(folder_of("c.jpg"), picture) == size

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clr_search.app import thumbnails
+from clr_search.app.thumbnails import Thumbnails
+
+
+def opened(uri: str) -> Image.Image:
+    head, data = uri.split(",", 1)
+    assert head == "data:image/jpeg;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def halves(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Red outside of the central square, green inside."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 0] = 250
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels[top : top + side, left : left + side] = (0, 250, 0)
+    return pixels
+
+
+@pytest.mark.parametrize(("height", "width"), [(400, 900), (900, 400), (640, 640)])
+def test_a_tile_is_the_central_square(height: int, width: int) -> None:
+    picture = opened(thumbnails.tile(halves(height, width)))
+    assert picture.size == (320, 320)
+    assert np.asarray(picture)[..., 0].mean() < 12
+
+
+def test_tiles_are_not_enlarged() -> None:
+    assert opened(thumbnails.tile(halves(40, 90))).size == (40, 40)
+    assert opened(thumbnails.tile(halves(1, 1))).size == (1, 1)
+
+
+def test_a_preview_keeps_the_whole_picture() -> None:
+    assert opened(thumbnails.preview(halves(400, 1600))).size == (640, 160)
+    assert opened(thumbnails.preview(halves(3, 5))).size == (5, 3)
+
+
+def test_files_are_drawn_once_in_order_and_anew_when_replaced(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (10 + i, 10 + i), (50 * i, 0, 0)).save(path)
+    drawn = Thumbnails()
+    try:
+        first = drawn.tiles(paths)
+        assert [opened(uri).width for uri in first] == [10, 11, 12, 13, 14]
+        assert drawn.tile(paths[2]) is first[2]
+        Image.new("RGB", (30, 30)).save(paths[2])
+        assert opened(drawn.tile(paths[2])).width == 30
+    finally:
+        drawn.close()
+
+
+def test_the_least_recently_used_are_forgotten(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path in paths:
+        Image.new("RGB", (8, 8)).save(path)
+    drawn = Thumbnails(capacity=2)
+    try:
+        a, b = drawn.tile(paths[0]), drawn.tile(paths[1])
+        assert drawn.tile(paths[0]) is a
+        drawn.tile(paths[2])
+        assert drawn.tile(paths[0]) is a
+        assert drawn.tile(paths[1]) is not b
+    finally:
+        drawn.close()
+
+
+def test_missing_and_broken_files_give_an_empty_tile(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no")
+    drawn = Thumbnails()
+    try:
+        assert drawn.tiles([broken, tmp_path / "gone.jpg", tmp_path]) == ["", "", ""]
+    finally:
+        drawn.close()
