@@ -1,0 +1,1 @@
+"""The demonstration: a collection drawn on the spot, and the whole way through it."""

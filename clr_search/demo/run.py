@@ -1,0 +1,283 @@
+"""The whole way in one command: pictures, training, export, index, search, figures.
+
+Layout of the folder it writes::
+
+    demo.json               what was asked for; a run that was cut short goes on from it
+    images/                 drawn swatches, unless the user's own pictures are taken
+    run/, untrained/        the training run, and the network as it was before
+    encoder.onnx            of the run, golden.json beside it
+    untrained/encoder.onnx  of the network as it was before
+    collection.clr/         the index
+    probe.onnx              a linear classifier of the folders, where there are some
+    contact-sheet.png       queries and what was found
+    report.json             the figures
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clr_search import __version__
+from clr_search.demo.compare import Row, compare
+from clr_search.demo.report import DemoReport
+from clr_search.errors import UsageError, require
+from clr_search.files import ImageFile, atomic_path, find_images, write_atomically
+from clr_search.index import Index
+from clr_search.pictures import SheetRow, Tile, contact_sheet
+from clr_search.progress import Reporter, Silent
+
+SWATCHES_EACH = 32
+"""Swatches a family: 30 × 32 = 960, drawn in seconds on two cores."""
+
+MOST_SCORED = 3_000
+"""Pictures the scores are over, at most; a sample says as much as all, and the wait is short."""
+
+SHEET_ROWS, SHEET_COLUMNS = 6, 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    """What was asked for."""
+
+    images: str | None
+    seconds: float
+    seed: int
+    version: str = __version__
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def run_demo(
+    images: Path | None,
+    out: Path,
+    *,
+    seconds: float = 60.0,
+    seed: int = 0,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> DemoReport:
+    """Train on pictures for a while, index them, and measure what training has brought.
+
+    Parameters
+    ----------
+    images : Path or None
+        A folder of pictures; None draws swatches of cloth.
+    out : Path
+        Folder for everything that is made. What an interrupted demo with the same arguments left
+        there is carried on.
+    seconds : float
+        Time for training, more than 0.
+    seed : int
+        Of the drawings, the network and the training, at least 0.
+    force : bool
+        Start again, whatever an earlier demo left in `out`.
+    reporter : Reporter, optional
+        Progress.
+
+    Raises
+    ------
+    UsageError
+        If torch is not installed, no images are found, a number is out of range, or `out` holds
+        something else.
+    KeyboardInterrupt
+        On Ctrl-C, once what is done has been saved.
+    """
+    require("torch", "train")
+    if not seconds > 0 or seed < 0:
+        raise UsageError(
+            f"Cannot train for {seconds:g} seconds with seed {seed}.",
+            "The time is more than 0, the seed at least 0.",
+        )
+    given = None if images is None else find_images([images])  # before anything is written
+    demo = _Demo(None if images is None else str(Path(images).resolve()), seconds, seed)
+    out = Path(out)
+    _prepare(out, demo, force=force)
+    return _Stages(demo, out, given, reporter or Silent()).run()
+
+
+def _prepare(out: Path, demo: _Demo, *, force: bool) -> None:
+    """Make the folder, or see that what is in it is of this demo."""
+    marker = out / "demo.json"
+    if marker.is_file():
+        same = marker.read_text(encoding="utf-8") == demo.to_json()
+        if same and not force:
+            return
+        if not force:
+            raise UsageError(
+                f"{out} holds a demo with other settings.",
+                "Choose another --out, or start again with --force.",
+            )
+        _clear(out)
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            f"{out} exists already, and is not the folder of a demo.", "Choose another --out."
+        )
+    write_atomically(marker, demo.to_json())
+
+
+def _clear(out: Path) -> None:
+    """Remove what a demo makes, and nothing else; drawn swatches are kept where they fit."""
+    for name in ("run", "untrained", "collection.clr"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    files = "encoder.onnx golden.json probe.onnx contact-sheet.png report.json demo.json"
+    for name in files.split():
+        (out / name).unlink(missing_ok=True)
+
+
+class _Stages:
+    """The stages in their order; each is passed over where its artefact is there."""
+
+    def __init__(
+        self, demo: _Demo, out: Path, given: list[ImageFile] | None, reporter: Reporter
+    ) -> None:
+        self._demo = demo
+        self._out = out
+        self._given = given
+        self._reporter = reporter
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> DemoReport:
+        with self._timed("draw"):
+            files = self._given or self._draw()
+        with self._timed("train"):
+            epochs = self._train(files)
+        with self._timed("export"):
+            self._export("run", "encoder.onnx")
+            self._export("untrained", "untrained/encoder.onnx")
+        with self._timed("index"):
+            images, skipped = self._index(files)
+        with self._timed("evaluate"):
+            sample = _sample(files, self._demo.seed)
+            rows = self._evaluate(sample)
+        with self._timed("contact sheet"):
+            self._draw_sheet(sample if rows else files, labelled=bool(rows))
+        report = DemoReport(
+            self._out, images, skipped, epochs, tuple(rows), len(sample), self._seconds
+        )
+        text = json.dumps(report.to_json(), indent=2, default=str)
+        write_atomically(self._out / "report.json", text + "\n")
+        return report
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._seconds[name] = round(time.perf_counter() - began, 2)
+
+    def _draw(self) -> list[ImageFile]:
+        from clr_search.demo.swatches import write_collection
+
+        folder = self._out / "images"
+        write_collection(folder, each=SWATCHES_EACH, seed=self._demo.seed, reporter=self._reporter)
+        return find_images([folder])
+
+    def _train(self, files: Sequence[ImageFile]) -> int:
+        from clr_search.train import TrainConfig, demo_config, train, write_initial_run
+        from clr_search.train.model import load_config
+
+        run = self._out / "run"
+        begun = (run / "config.json").exists()
+        config: TrainConfig
+        if begun:
+            config = load_config(run)
+        else:
+            config = demo_config(seconds=self._demo.seconds, seed=self._demo.seed)
+        result = train(_roots(files), run, config, resume=begun, reporter=self._reporter)
+        if result.interrupted:
+            raise KeyboardInterrupt
+        if not (self._out / "untrained" / "config.json").exists():
+            write_initial_run(load_config(run), self._out / "untrained", force=True)
+        return result.epochs
+
+    def _export(self, run: str, target: str) -> None:
+        from clr_search.export.onnx import export_run
+
+        if not (self._out / target).exists():
+            self._reporter.message(f"Exporting {target} …")
+            # The golden file is written last, so one without the encoder is a leftover.
+            export_run(self._out / run, self._out / target, force=True)
+
+    def _index(self, files: Sequence[ImageFile]) -> tuple[int, int]:
+        collection = self._out / "collection.clr"
+        with Index.create(collection, self._out / "encoder.onnx") as index:
+            report = index.update(_roots(files), reporter=self._reporter)
+            return len(index), len(report.skipped)
+
+    def _evaluate(self, files: Sequence[ImageFile]) -> list[Row]:
+        if not files:
+            return []
+        encoders = {
+            "untrained network": self._out / "untrained" / "encoder.onnx",
+            "SimCLR": self._out / "encoder.onnx",
+        }
+        rows = compare(files, encoders, seed=self._demo.seed, reporter=self._reporter)
+        self._fit_probe()
+        return rows
+
+    def _fit_probe(self) -> None:
+        from clr_search.serve.probe import fit_probe, save_probe
+
+        target = self._out / "probe.onnx"
+        with Index.open(self._out / "collection.clr") as index, index.snapshot():
+            _, vectors = index.vectors()
+            fitted = fit_probe(vectors, index.labels(), seed=self._demo.seed)
+        save_probe(fitted, self._out / "encoder.onnx", target, force=True)
+
+    def _draw_sheet(self, files: Sequence[ImageFile], *, labelled: bool) -> None:
+        queries = _queries(files, self._demo.seed)
+        rows = []
+        with Index.open(self._out / "collection.clr") as index:
+            for file in queries:
+                if file.path not in index:
+                    continue  # a broken file
+                found = index.search(file.path, k=SHEET_COLUMNS)
+                tiles = [
+                    Tile(
+                        match.path,
+                        match.path.name,
+                        match.label or "",
+                        match.score,
+                        match.label == file.label if labelled else None,
+                    )
+                    for match in found
+                ]
+                query = Tile(file.path, file.path.name, file.label or "")
+                rows.append(SheetRow(query, tiles))
+        sheet = contact_sheet(rows, tile=128, columns=SHEET_COLUMNS)
+        with atomic_path(self._out / "contact-sheet.png") as temporary:
+            sheet.save(temporary, format="PNG", optimize=True)
+
+
+def _roots(files: Sequence[ImageFile]) -> list[Path]:
+    return sorted({file.root for file in files})
+
+
+def _sample(files: Sequence[ImageFile], seed: int) -> list[ImageFile]:
+    """At most `MOST_SCORED` labelled pictures; none unless two folders have several each."""
+    members: defaultdict[str, list[ImageFile]] = defaultdict(list)
+    for file in files:
+        if file.label is not None:
+            members[file.label].append(file)
+    labelled = [file for group in members.values() if len(group) >= 5 for file in group]
+    if len({file.label for file in labelled}) < 2:
+        return []
+    if len(labelled) > MOST_SCORED:
+        labelled = random.Random(seed).sample(labelled, MOST_SCORED)  # noqa: S311
+    return sorted(labelled)
+
+
+def _queries(files: Sequence[ImageFile], seed: int) -> list[ImageFile]:
+    """Pictures for the contact sheet, of as many folders as there are rows."""
+    shuffled = random.Random(seed).sample(list(files), len(files))  # noqa: S311
+    first = {file.label: file for file in reversed(shuffled)}
+    rest = [file for file in shuffled if file not in first.values()]
+    return sorted((sorted(first.values(), key=shuffled.index) + rest)[:SHEET_ROWS])
