@@ -1,0 +1,44 @@
+"""``app``: the collection in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clr_search.cli import options
+
+
+@options.command("app")
+@options.collection_argument()
+@click.option(
+    "--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx; adds a Classify tab."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; any but the default opens the collection to the network.",
+)
+@click.option(
+    "--port",
+    type=options.WholeNumber(1, 65535),
+    help="Port.  [default: the first free one from 7860]",
+)
+@click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
+def app(
+    collection: Path, probe: Path | None, host: str, port: int | None, no_browser: bool
+) -> None:
+    """Search a collection in the browser.
+
+    Upload, paste or photograph a picture and see its neighbours; click one to search from it. It
+    runs on this machine until Ctrl-C, and talks to nobody else.
+
+    \b
+    Example:
+      clr-search app photos.clr
+      clr-search app photos.clr --probe probe.onnx --port 8000 --no-browser
+    """
+    from clr_search.app.main import launch
+
+    launch(collection, probe=probe, host=host, port=port, open_browser=not no_browser)

@@ -1,0 +1,204 @@
+"""``build-index``, ``add`` and ``remove``: what is in a collection."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clr_search.cli import options, output
+from clr_search.errors import UsageError
+
+if TYPE_CHECKING:
+    from clr_search.index import Index, IndexInfo, UpdateReport
+    from clr_search.progress import Reporter
+
+
+@options.command("build-index")
+@click.argument("images", nargs=-1, type=options.EXISTING)
+@click.option(
+    "--index",
+    "collection",
+    metavar="COLLECTION",
+    type=options.PATH,
+    required=True,
+    help="The collection, such as photos.clr; made where there is none.",
+)
+@click.option(
+    "--encoder",
+    metavar="ONNX",
+    type=options.PATH,
+    help="The encoder of a new collection; it is copied into it.",
+)
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="Embed the whole collection again, with another --encoder, then bring IMAGES up to date.",
+)
+@options.embedding_options()
+@click.option("-v", "--verbose", is_flag=True, help="List every file that was skipped.")
+@options.json_option()
+def build_index(
+    images: tuple[Path, ...],
+    collection: Path,
+    encoder: Path | None,
+    rebuild: bool,
+    batch_size: int,
+    workers: int | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Index folders of images, or bring an index up to date.
+
+    Run again, it adds new files, embeds changed ones again, and drops those that have vanished from
+    the given folders; what is unchanged costs nothing. Interrupted or killed, it goes on where it
+    stood. Files that are no usable picture are skipped and listed with their reasons.
+
+    \b
+    Example:
+      clr-search build-index photos --index photos.clr --encoder encoder.onnx
+      clr-search build-index photos --index photos.clr      # bring it up to date
+      clr-search build-index --index photos.clr --rebuild --encoder better.onnx
+    """
+    from clr_search.progress import for_terminal
+
+    if not images and not rebuild:
+        raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
+    if rebuild and encoder is None:
+        raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
+    reporter = for_terminal()
+    began = time.monotonic()
+    with _open(collection, encoder, images, rebuild=rebuild, reporter=reporter) as index:
+        reports = []
+        if rebuild and encoder is not None:
+            reports.append(
+                index.rebuild(encoder, reporter=reporter, batch_size=batch_size, workers=workers)
+            )
+        if images:
+            reports.append(
+                index.update(images, reporter=reporter, batch_size=batch_size, workers=workers)
+            )
+        info = index.info()
+    for report in reports:
+        _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
+
+
+def _open(
+    collection: Path,
+    encoder: Path | None,
+    images: tuple[Path, ...],
+    *,
+    rebuild: bool,
+    reporter: Reporter,
+) -> Index:
+    from clr_search.files import find_images
+    from clr_search.index import Index
+
+    if rebuild:
+        return Index.open(collection, writable=True, reporter=reporter)
+    if encoder is None:
+        if not collection.exists():
+            raise UsageError(
+                f"There is no collection {collection} yet, and a new one needs an encoder.",
+                "Add --encoder encoder.onnx, made with: clr-search export RUN --out encoder.onnx",
+            )
+        return Index.open(collection, writable=True, reporter=reporter)
+    if not collection.exists():
+        find_images(images)  # so that a wrong folder does not leave an empty collection behind
+    return Index.create(collection, encoder, reporter=reporter)
+
+
+@options.command("add")
+@options.collection_argument()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.EXISTING)
+@options.embedding_options()
+@click.option("-v", "--verbose", is_flag=True, help="List every file that was skipped.")
+@options.json_option()
+def add(
+    collection: Path,
+    paths: tuple[Path, ...],
+    batch_size: int,
+    workers: int | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Add files and folders to a collection.
+
+    As build-index, but nothing leaves the collection because its file has vanished.
+
+    \b
+    Example:
+      clr-search add photos.clr holiday/2024 portrait.jpg
+    """
+    from clr_search.index import Index
+    from clr_search.progress import for_terminal
+
+    reporter = for_terminal()
+    began = time.monotonic()
+    with Index.open(collection, writable=True, reporter=reporter) as index:
+        report = index.add(paths, reporter=reporter, batch_size=batch_size, workers=workers)
+        info = index.info()
+    _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
+
+
+@options.command("remove")
+@options.collection_argument()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.PATH)
+@options.json_option()
+def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Take files, and all below folders, out of a collection.
+
+    The files themselves are not touched. Indexing their folder again brings them back.
+
+    \b
+    Example:
+      clr-search remove photos.clr photos/private photos/blurred.jpg
+    """
+    from clr_search.index import Index
+    from clr_search.progress import for_terminal
+
+    with Index.open(collection, writable=True, reporter=for_terminal()) as index:
+        removed = index.remove(paths, reporter=for_terminal())
+        left = len(index)
+    if as_json:
+        output.echo_json({"collection": collection, "removed": removed, "images": left})
+    else:
+        name = output.shown(collection)
+        click.echo(f"Removed {output.count(removed, 'image')} from {name}; {left:,} left.")
+
+
+def _print(
+    report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
+) -> None:
+    embedded = report.added + report.changed
+    rate = embedded / seconds if embedded else None
+    counts = {name: getattr(report, name) for name in ("added", "changed", "removed", "unchanged")}
+    if as_json:
+        output.echo_json(
+            {
+                "collection": info.path,
+                "images": info.count,
+                **counts,
+                "skipped": [{"path": e.path, "reason": e.reason} for e in report.skipped],
+                "structure": info.structure,
+                "recall": info.recall,
+                "latency_ms": info.latency_ms,
+                "seconds": round(seconds, 3),
+                "images_per_second": None if rate is None else round(rate, 1),
+            }
+        )
+        return
+    output.echo_heading(f"{output.shown(info.path)}: {output.count(info.count, 'image')}")
+    done = [f"{number:,} {name}" for name, number in counts.items()]
+    done.append(f"{len(report.skipped):,} skipped")
+    speed = "" if rate is None else f", {rate:,.1f} images/s"
+    output.echo_facts(
+        [
+            ("files", ", ".join(done)),
+            ("search", output.structure(info)),
+            ("time", output.duration(seconds) + speed),
+        ]
+    )
+    output.echo_skipped([(e.path, e.reason) for e in report.skipped], verbose=verbose)

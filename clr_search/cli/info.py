@@ -1,0 +1,154 @@
+"""``info``: what a run, an ONNX file or a collection says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clr_search.cli import options, output
+from clr_search.errors import UsageError
+
+
+@options.command("info")
+@click.argument("path", type=options.PATH)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Run the golden picture through ONNX Runtime and compare with the vector in the file.",
+)
+@options.json_option()
+def info(path: Path, check: bool, as_json: bool) -> None:
+    """Show what a run, an encoder or probe, or a collection is.
+
+    \b
+    Example:
+      clr-search info photos.clr
+      clr-search info encoder.onnx --check
+      clr-search info run --json | jq .config.temperature
+    """
+    if not path.exists():
+        raise UsageError(
+            f"There is no file or folder {path}.", "Check the spelling, or give an absolute path."
+        )
+    if path.is_file():
+        _model(path, check=check, as_json=as_json)
+    elif (path / "catalog.sqlite").is_file():
+        _collection(path, check=check, as_json=as_json)
+    elif (path / "config.json").is_file():
+        if check:
+            raise UsageError(
+                f"{path} is a run, and --check is for ONNX files and collections.",
+                f"Export it first: clr-search export {path} --out encoder.onnx",
+            )
+        _run(path, as_json=as_json)
+    else:
+        raise UsageError(
+            f"{path} is neither a run nor a collection: it has no config.json and no "
+            "catalog.sqlite.",
+            "Give a run, an .onnx file or a collection.",
+        )
+
+
+def _model(path: Path, *, check: bool, as_json: bool) -> None:
+    from clr_search.contract import read_model
+
+    model = read_model(path)
+    kind = "probe" if model.card.classes else "encoder"
+    checked = _check(path) if check else None
+    if as_json:
+        file = {"kind": kind, "path": path, "sha256": model.sha256, "bytes": len(model.data)}
+        output.echo_json(file | model.card.summary() | _checked_json(checked))
+        return
+    output.echo_heading(f"{output.shown(path)}: {kind}, {output.size(len(model.data))}")
+    card = model.card.summary()
+    shares = {name: output.share(card.pop(name)) for name in ("knn_accuracy", "probe_accuracy")}
+    classes = card.pop("classes")
+    facts = {name: _spelt(value) for name, value in card.items()} | shares
+    facts["classes"] = f"{len(classes):,}: {', '.join(classes)}" if classes else ""
+    facts["sha256"] = model.sha256
+    _echo(facts, checked)
+
+
+def _collection(path: Path, *, check: bool, as_json: bool) -> None:
+    from clr_search.index import Index
+    from clr_search.progress import Lines
+
+    with Index.open(path, reporter=Lines()) as index:
+        found = index.info()
+        checked = index.encoder.check() if check else None
+    if as_json:
+        output.echo_json({"kind": "collection"} | found.summary() | _checked_json(checked))
+        return
+    output.echo_heading(f"{output.shown(path)}: collection, {output.size(found.bytes_on_disk)}")
+    facts = {
+        "images": f"{found.count:,}",
+        "skipped files": f"{found.skipped:,}" if found.skipped else "",
+        "folders": ", ".join(output.shown(root) for root in found.roots),
+        "search": output.structure(found),
+        "beside the structure": f"{found.beside:,}" if found.generation is not None else "",
+        "encoder": f"{found.encoder_name}, {found.dimension} dimensions",
+        "encoder sha256": found.encoder_sha256,
+    }
+    _echo(facts, checked)
+
+
+def _run(path: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from clr_search.train.config import ResolvedConfig
+    from clr_search.train.metrics import METRICS, read_metrics
+
+    file = path / "config.json"
+    config = ResolvedConfig.from_json(file.read_text(encoding="utf-8"), str(file))
+    rows = read_metrics(path / METRICS)
+    finished = (path / "weights.safetensors").is_file()
+    last: Mapping[str, Any] = rows[-1] if rows else {}
+    epochs = int(last.get("epoch", 0))
+    if as_json:
+        state = {"kind": "run", "path": path, "epochs": epochs, "weights": finished}
+        output.echo_json(state | {"last": last or None, "config": asdict(config)})
+        return
+    trained = f"{epochs:,} of {config.epochs:,} epochs" if rows else "untrained"
+    output.echo_heading(f"{output.shown(path)}: run, {trained}")
+    measured = [row["knn_accuracy"] for row in rows if row.get("knn_accuracy") is not None]
+    accuracy = last.get("contrastive_accuracy")
+    facts = {
+        "loss": f"{last['loss']:.4g}" if rows else "",
+        "contrastive accuracy": output.share(accuracy),
+        "kNN accuracy": output.share(measured[-1]) if measured else "",
+        "trained for": output.duration(sum(row["seconds"] for row in rows)) if rows else "",
+        "speed": f"{last['images_per_second']:,.1f} images/s" if rows else "",
+        "weights": "" if finished else "none yet; finish it with: clr-search train … --resume",
+    }
+    settings = {name.replace("_", " "): _spelt(value) for name, value in asdict(config).items()}
+    _echo(facts | settings, None)
+
+
+def _check(path: Path) -> float:
+    from clr_search.serve import Encoder
+
+    return Encoder(path).check()
+
+
+def _checked_json(difference: float | None) -> dict[str, Any]:
+    return {} if difference is None else {"golden_difference": difference}
+
+
+def _echo(facts: Mapping[str, str], checked: float | None) -> None:
+    lines = [(name.replace("_", " "), value) for name, value in facts.items()]
+    if checked is not None:
+        lines.append(("check", f"golden picture matches, off by {checked:.1e} at most"))
+    output.echo_facts(lines)
+
+
+def _spelt(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_spelt(inner)}" for name, inner in value.items())
+    if isinstance(value, (list, tuple)):
+        return "–".join(_spelt(inner) for inner in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)

@@ -1,0 +1,156 @@
+"""``clr-search``: the group of commands, and what becomes of every failure.
+
+Exit codes: 0 all went well; 1 something failed, or some of several inputs did; 2 wrong use;
+130 interrupted by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from clr_search import __version__
+from clr_search.cli import options
+from clr_search.errors import ClrSearchError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+SECTIONS = {
+    "Everything at once": {"demo": "demo"},
+    "An encoder of your own": {"train": "train", "export": "export"},
+    "A collection": {"build-index": "collection", "add": "collection", "remove": "collection"},
+    "Search": {"search": "search", "evaluate": "evaluate", "app": "app"},
+    "Sorting into classes": {"probe": "probe", "classify": "probe"},
+    "About": {"info": "info", "doctor": "doctor", "completion": "completion"},
+}
+"""Headings of ``--help``, and below each its commands with their modules."""
+
+_MODULES = {name: module for section in SECTIONS.values() for name, module in section.items()}
+
+
+class Failure(click.ClickException):
+    """A failure as the command line shows it: what happened, and below it what to do."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+
+    def show(self, file: object = None) -> None:
+        """Print it on stderr."""
+        click.echo(f"Error: {self.message}", err=True)
+        if self.remedy:
+            click.echo(self.remedy, err=True)
+
+
+class WrongUse(Failure):
+    """A failure that the person can avoid."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Commands that are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _MODULES:
+            return None
+        module = importlib.import_module(f"clr_search.cli.{_MODULES[cmd_name]}")
+        command = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in _MODULES:
+            close = difflib.get_close_matches(args[0], _MODULES, n=2)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            ctx.fail(f"There is no command {args[0]}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        longest = max(map(len, _MODULES))
+        for heading, names in SECTIONS.items():
+            rows = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                assert command is not None
+                text = command.get_short_help_str(formatter.width - longest - 6)
+                rows.append((name.ljust(longest), text))
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command, and give its failures their form and exit code."""
+        _write_any_name()
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(options.INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001  # the last place where it can be explained
+            _fail(ctx, error)
+
+
+def _fail(ctx: click.Context, error: Exception) -> NoReturn:
+    if options.debugging(ctx):
+        traceback.print_exception(error)
+    if isinstance(error, ClrSearchError):
+        kind = WrongUse if error.exit_code == WrongUse.exit_code else Failure
+        raise kind(error.what, error.remedy) from error
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    else:
+        text = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
+    again = "" if options.debugging(ctx) else "Run again with --debug for the traceback."
+    raise Failure(text, again) from error
+
+
+def _write_any_name() -> None:
+    """Let stdout print file names that are no valid text, or that its encoding cannot carry.
+
+    Where names are bytes, such a name comes out as it is on disk, so that a pipe can open it.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        bytes_pass = os.name == "posix" and codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        reconfigure(errors="surrogateescape" if bytes_pass else "backslashreplace")
+
+
+@click.group(
+    cls=Commands,
+    name="clr-search",
+    context_settings=CONTEXT,
+    epilog="Help on a command: clr-search COMMAND -h",
+)
+@options.debug_option()
+@click.version_option(
+    __version__, "--version", prog_name="clr-search", message="%(prog)s %(version)s"
+)
+def main() -> None:
+    """Turn a folder of images into a search engine.
+
+    Train an encoder on your own pictures without labels (SimCLR), export it as one ONNX file, index
+    collections with it, and find pictures by picture: here, from Python, or in the browser.
+
+    \b
+    Example:
+      clr-search demo                  # the whole way, in about two minutes
+      clr-search train photos --out run
+      clr-search export run --out encoder.onnx
+      clr-search build-index photos --index photos.clr --encoder encoder.onnx
+      clr-search search photos.clr query.jpg
+    """

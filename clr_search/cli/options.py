@@ -1,0 +1,167 @@
+"""What the commands share: their class, their options, their parameter types."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
+Decorator = Callable[[AnyCallable], AnyCallable]
+
+PATH = click.Path(path_type=Path)
+"""A path that a stage checks, with a message on how to make what is missing."""
+
+EXISTING = click.Path(exists=True, readable=False, path_type=Path)
+"""A file or folder of the user's; one that may not be read is reported as it is met."""
+
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
+"""A file of the user's."""
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic since 8.3 only
+    """A whole number from `least` up; as click's IntRange, but readable in the help."""
+
+    name = "n"
+
+    def __init__(self, least: int, most: int | None = None) -> None:
+        self._least, self._most = least, most
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse, or refuse."""
+        try:
+            number = int(str(value))
+        except ValueError:
+            self.fail(f"{value} is not a whole number.", param, ctx)
+        if number < self._least:
+            self.fail(f"{number} is less than {self._least}.", param, ctx)
+        if self._most is not None and number > self._most:
+            self.fail(f"{number} is more than {self._most}.", param, ctx)
+        return number
+
+
+class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
+    """A number greater than 0."""
+
+    name = "number"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse, or refuse."""
+        try:
+            number = float(str(value))
+        except ValueError:
+            self.fail(f"{value} is not a number.", param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"{value} is not a number greater than 0.", param, ctx)
+        return number
+
+
+COUNT = WholeNumber(1)
+"""A number that cannot be zero."""
+
+SEED = WholeNumber(0)
+
+POSITIVE = PositiveNumber()
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+"""Formats that contact sheets and confusion matrices can be written in."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+_DEBUG = "clr_search.debug"
+
+
+class Command(click.Command):
+    """A command that takes ``--debug`` too, since people append it to the line that failed."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), _HIDDEN_DEBUG]
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run it, without the warnings of libraries: no user can act on damaged EXIF."""
+        with warnings.catch_warnings():
+            if not debugging(ctx):
+                warnings.simplefilter("ignore")
+            return super().invoke(ctx)
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command of `clr_search.cli.main.main`."""
+    return click.command(name, cls=Command)
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_root().meta[_DEBUG] = True
+
+
+def debugging(ctx: click.Context) -> bool:
+    """Whether ``--debug`` was given, before the command or after it."""
+    return bool(ctx.find_root().meta.get(_DEBUG))
+
+
+_HIDDEN_DEBUG = click.Option(
+    ["--debug"], is_flag=True, hidden=True, expose_value=False, callback=_remember
+)
+
+
+def debug_option() -> Decorator[Any]:
+    """``--debug``."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember,
+        help="Show the traceback of a failure, and warnings.",
+    )
+
+
+def json_option() -> Decorator[Any]:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON Lines, for programs.")
+
+
+def force_option(what: str) -> Decorator[Any]:
+    """``--force``, to overwrite `what`."""
+    return click.option("--force", is_flag=True, help=f"Overwrite {what}.")
+
+
+def collection_argument() -> Decorator[Any]:
+    """``COLLECTION``."""
+    return click.argument("collection", type=PATH)
+
+
+def embedding_options() -> Decorator[Any]:
+    """``--batch-size`` and ``--workers``."""
+
+    def decorate(function: AnyCallable) -> AnyCallable:
+        workers = click.option(
+            "--workers", type=COUNT, help="Threads that decode.  [default: one a core]"
+        )
+        batch_size = click.option(
+            "--batch-size",
+            type=COUNT,
+            default=64,
+            show_default=True,
+            help="Pictures embedded and saved at a time.",
+        )
+        return batch_size(workers(function))
+
+    return decorate
+
+
+def picture_output(
+    ctx: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """Callback: refuse a picture file whose format cannot be told from its name."""
+    if value is not None and value.suffix.lower() not in PICTURE_SUFFIXES:
+        raise click.BadParameter(f"{value} does not end in {', '.join(PICTURE_SUFFIXES)}.")
+    return value

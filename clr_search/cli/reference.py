@@ -1,0 +1,45 @@
+"""``python -m clr_search.cli.reference`` prints docs/cli.md: every command's help, in order."""
+
+from __future__ import annotations
+
+import click
+
+from clr_search.cli.main import SECTIONS, main
+
+WIDTH = 88
+"""Columns of the help texts, whatever the terminal is like."""
+
+_INTRODUCTION = """\
+# The command line
+
+This page is made from the commands' own help by `make docs`; a test keeps the two together.
+
+Results go to stdout, progress and messages to stderr. `--json` prints JSON Lines: one object a
+line. Exit codes: 0 all went well; 1 something failed, or some of several inputs did; 2 wrong use;
+130 interrupted by Ctrl-C."""
+
+
+def markdown() -> str:
+    """The page, ending with a newline."""
+    names = main.context_settings["help_option_names"]
+    root = click.Context(
+        main, info_name="clr-search", terminal_width=WIDTH, help_option_names=names
+    )
+    parts = [_INTRODUCTION, _block(main, root)]
+    for heading, names in SECTIONS.items():
+        parts.append(f"## {heading}")
+        for name in names:
+            command = main.get_command(root, name)
+            assert command is not None
+            context = click.Context(command, info_name=name, parent=root, terminal_width=WIDTH)
+            parts += [f"### {name}", _block(command, context)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _block(command: click.Command, context: click.Context) -> str:
+    lines = (line.rstrip() for line in command.get_help(context).splitlines())
+    return "```text\n" + "\n".join(lines) + "\n```"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

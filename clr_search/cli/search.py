@@ -1,0 +1,192 @@
+"""``search``: pictures by picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clr_search.cli import options, output
+from clr_search.errors import ClrSearchError, UsageError
+
+if TYPE_CHECKING:
+    from clr_search.index import Index, Matches
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What every query is searched with."""
+
+    k: int
+    like: tuple[Path, ...]
+    unlike: tuple[Path, ...]
+    under: str | None
+    label: str | None
+    include_self: bool
+
+
+@dataclass(slots=True)
+class Answers:
+    """The queries that could be answered, as they are found, and the reasons for the others."""
+
+    found: list[tuple[Path, Matches]] = field(default_factory=list)
+    failures: list[ClrSearchError] = field(default_factory=list)
+
+
+@options.command("search")
+@options.collection_argument()
+@click.argument("queries", metavar="QUERY...", nargs=-1, required=True, type=options.EXISTING_FILE)
+@click.option("-k", type=options.COUNT, default=10, show_default=True, help="Results a query.")
+@click.option(
+    "--like",
+    metavar="PATH",
+    multiple=True,
+    type=options.EXISTING_FILE,
+    help="A picture the results should be more like; can be repeated.",
+)
+@click.option(
+    "--unlike",
+    metavar="PATH",
+    multiple=True,
+    type=options.EXISTING_FILE,
+    help="A picture the results should be less like; can be repeated.",
+)
+@click.option("--under", metavar="FOLDER", help="Only pictures below this folder.")
+@click.option("--label", metavar="LABEL", help="Only pictures with this label.")
+@click.option("--include-self", is_flag=True, help="Keep the query among its own results.")
+@options.json_option()
+@click.option(
+    "--contact-sheet",
+    "sheet",
+    metavar="PICTURE",
+    type=options.PATH,
+    callback=options.picture_output,
+    help="Draw queries and results into a PNG, JPEG or WebP file.",
+)
+@click.option("--open", "show", is_flag=True, help="Show the contact sheet.")
+@options.force_option("the contact sheet")
+def search(
+    collection: Path,
+    queries: tuple[Path, ...],
+    k: int,
+    like: tuple[Path, ...],
+    unlike: tuple[Path, ...],
+    under: str | None,
+    label: str | None,
+    include_self: bool,
+    as_json: bool,
+    sheet: Path | None,
+    show: bool,
+    force: bool,
+) -> None:
+    """Find the pictures of a collection most like a picture.
+
+    The query need not be in the collection; if it is, it is left out of its own results. The score
+    is the cosine similarity, 1 for the same picture. A query that cannot be read is reported, and
+    the others are answered.
+
+    \b
+    Example:
+      clr-search search photos.clr query.jpg
+      clr-search search photos.clr *.jpg -k 20 --contact-sheet results.png
+      clr-search search photos.clr beach.jpg --unlike crowd.jpg --under photos/2024
+      clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
+    """
+    from clr_search.files import refuse_existing
+    from clr_search.index import Index
+    from clr_search.progress import Lines
+
+    if sheet is not None:
+        refuse_existing(sheet, force=force)
+    request = Request(k, like, unlike, under, label, include_self)
+    answers = Answers()
+    with Index.open(collection, reporter=Lines()) as index:
+        for query, matches in _answer(index, queries, request, answers):
+            if as_json:
+                results = [match.summary() for match in matches]
+                output.echo_json({"query": query, "results": results})
+            else:
+                if len(queries) > 1:
+                    output.echo_heading(output.shown(query), apart=len(answers.found) > 1)
+                _print(matches)
+        if answers.found and (sheet is not None or show):
+            _draw(index, answers, sheet, show=show)
+    if answers.failures:
+        click.get_current_context().exit(1)
+
+
+def _answer(
+    index: Index, queries: tuple[Path, ...], request: Request, answers: Answers
+) -> Iterator[tuple[Path, Matches]]:
+    """Search for one query after the other; of several, those that fail are reported."""
+    for query in queries:
+        try:
+            matches = index.search(
+                query,
+                request.k,
+                like=request.like,
+                unlike=request.unlike,
+                under=request.under,
+                label=request.label,
+                include_self=request.include_self,
+            )
+        except UsageError:
+            raise
+        except ClrSearchError as error:
+            if len(queries) == 1:
+                raise
+            if str(error) not in map(str, answers.failures):  # a broken --like fails every query
+                output.complain(error)
+            answers.failures.append(error)
+            continue
+        answers.found.append((query, matches))
+        yield query, matches
+
+
+def _print(matches: Matches) -> None:
+    if not matches:
+        click.echo("  (nothing else is in the collection)")
+    columns = [output.Column(right=True, style="dim"), output.Column(right=True, style="cyan")]
+    rows = [[str(match.rank), f"{match.score:.4f}"] for match in matches]
+    if any(matches.labels):
+        columns.append(output.Column(style="green"))
+        for row, match in zip(rows, matches, strict=True):
+            row.append(match.label or "")
+    columns.append(output.Column())
+    for row, match in zip(rows, matches, strict=True):
+        row.append(output.shown(match.path))
+    output.echo_table(columns, rows, indent=2)
+
+
+def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> None:
+    import tempfile
+
+    from clr_search.files import atomic_path
+    from clr_search.pictures import SheetRow, Tile, contact_sheet
+
+    rows = []
+    roots = index.info().roots
+    for query, matches in answers.found:
+        folder = query.resolve().parent
+        own = folder.name if query in index and folder not in roots else None
+        tiles = [
+            Tile(
+                match.path,
+                caption=match.path.name,
+                label=match.label or "",
+                score=match.score,
+                same=None if own is None or match.label is None else match.label == own,
+            )
+            for match in matches
+        ]
+        rows.append(SheetRow(Tile(query, caption=query.name, label=own or ""), tiles))
+    if sheet is None:
+        sheet = Path(tempfile.mkdtemp(prefix="clr-search-")) / "results.png"
+    with atomic_path(sheet) as temporary:
+        contact_sheet(rows).save(temporary, format=output.picture_format(sheet))
+    click.echo(f"Contact sheet: {output.shown(sheet)}", err=True)
+    if show and click.launch(str(sheet)) != 0:
+        click.echo("No program to show it was found; open it by hand.", err=True)

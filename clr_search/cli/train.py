@@ -1,0 +1,191 @@
+"""``train``: a folder of images becomes a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clr_search.cli import options, output
+from clr_search.errors import require
+
+if TYPE_CHECKING:
+    from clr_search.train import TrainConfig, TrainResult
+
+
+@options.command("train")
+@click.argument("images", metavar="IMAGES...", nargs=-1, required=True, type=options.EXISTING)
+@click.option("--out", metavar="RUN", type=options.PATH, required=True, help="The folder to write.")
+@click.option("--epochs", type=options.COUNT, help="Passes over the images.  [default: 100]")
+@click.option(
+    "--minutes",
+    type=options.POSITIVE,
+    help="Instead of --epochs: train for about so long.",
+)
+@click.option(
+    "--image-size",
+    type=options.COUNT,
+    help="Side in pixels of the square that the network sees.  [default: 64]",
+)
+@click.option(
+    "--architecture",
+    type=click.Choice(["resnet18", "resnet34", "resnet50"]),
+    help="The network.  [default: resnet18]",
+)
+@click.option(
+    "--width",
+    type=options.POSITIVE,
+    help="Multiple of its channels: 0.25, 0.5, 1, 2 or 4.  [default: 1]",
+)
+@click.option(
+    "--head",
+    type=click.Choice(["nonlinear", "linear", "none"]),
+    help="The projection head.  [default: nonlinear]",
+)
+@click.option(
+    "--batch-size", type=options.COUNT, help="Images a step.  [default: 256, or all if fewer]"
+)
+@click.option("--temperature", type=options.POSITIVE, help="Of the NT-Xent loss.  [default: 0.1]")
+@click.option(
+    "--colour-strength",
+    type=options.POSITIVE,
+    help="Of the colour jitter.  [default: 1; 0.5 up to 48 pixels]",
+)
+@click.option(
+    "--optimizer",
+    type=click.Choice(["auto", "lars", "sgd", "adamw"]),
+    help="LARS is the paper's, for large batches.  [default: auto]",
+)
+@click.option(
+    "--learning-rate", type=options.POSITIVE, help="Its peak.  [default: by the batch size]"
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    help="Number format of the network.  [default: auto]",
+)
+@click.option("--device", help="Where to compute: cpu, cuda, cuda:1.  [default: auto]")
+@click.option("--seed", type=options.SEED, help="Of all randomness.  [default: 0]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings.")
+@options.force_option("the run in --out")
+@options.json_option()
+def train(
+    images: tuple[Path, ...],
+    out: Path,
+    epochs: int | None,
+    minutes: float | None,
+    image_size: int | None,
+    architecture: str | None,
+    width: float | None,
+    head: str | None,
+    batch_size: int | None,
+    temperature: float | None,
+    colour_strength: float | None,
+    optimizer: str | None,
+    learning_rate: float | None,
+    precision: str | None,
+    device: str | None,
+    seed: int | None,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Train an encoder on images without labels, by SimCLR.
+
+    Folders are searched for images. Ctrl-C saves and stops; --resume goes on exactly as if nothing
+    had happened. Where the folders' names are classes, they are used to report accuracy, and for
+    nothing else.
+
+    \b
+    Example:
+      clr-search train photos --out run --minutes 30
+      clr-search train photos --out run --image-size 128 --epochs 200
+      clr-search train photos --out run --resume
+    """
+    import shlex
+
+    from clr_search.files import refuse_existing
+    from clr_search.progress import for_terminal
+
+    if epochs is not None and minutes is not None:
+        raise click.UsageError("Give either --epochs or --minutes.")
+    if resume and force:
+        raise click.UsageError("Give either --resume or --force.")
+    if not resume and (out / "config.json").exists():  # before torch takes seconds to load
+        refuse_existing(out, force=force)
+    settings = {
+        "epochs": epochs,
+        "seconds": None if minutes is None else 60 * minutes,
+        "image_size": image_size,
+        "architecture": architecture,
+        "width": width,
+        "head": head,
+        "batch_size": batch_size,
+        "temperature": temperature,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "precision": precision,
+        "device": device,
+        "seed": seed,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    config = _config(out, given, colour_strength, resume=resume)
+    require("torch", "train")
+    from clr_search.train import train as run
+
+    result = run(images, out, config, resume=resume, force=force, reporter=for_terminal())
+    _print(result, as_json=as_json)
+    if result.interrupted:
+        words = ["clr-search", "train", *map(str, images), "--out", str(out), "--resume"]
+        command = shlex.join(words)
+        click.echo(f"Stopped and saved. Go on with: {command}", err=True)
+        click.get_current_context().exit(options.INTERRUPTED)
+
+
+def _config(
+    out: Path, given: dict[str, Any], colour_strength: float | None, *, resume: bool
+) -> TrainConfig:
+    """Settings given here; what is not given is the default, or that of the run that goes on."""
+    from dataclasses import replace
+
+    from clr_search.train.config import ResolvedConfig, TrainConfig, augmentation_for
+
+    base, stored = TrainConfig(), out / "config.json"
+    if resume and stored.is_file():
+        base = ResolvedConfig.from_json(stored.read_text(encoding="utf-8"), str(stored))
+    config = replace(base, **given)
+    if colour_strength is None:
+        return config
+    augmentation = config.augmentation or augmentation_for(config.image_size)
+    return replace(config, augmentation=replace(augmentation, strength=colour_strength))
+
+
+def _print(result: TrainResult, *, as_json: bool) -> None:
+    if as_json:
+        output.echo_json(
+            {
+                "run": result.run,
+                "epochs": result.epochs,
+                "steps": result.steps,
+                "seconds": round(result.seconds, 3),
+                "loss": result.loss,
+                "images_per_second": result.images_per_second,
+                "knn_accuracy": result.knn_accuracy,
+                "interrupted": result.interrupted,
+                "skipped": [{"path": path, "reason": why} for path, why in result.skipped],
+            }
+        )
+        return
+    speed = result.images_per_second
+    output.echo_heading(f"{output.shown(result.run)}: {output.count(result.epochs, 'epoch')}")
+    output.echo_facts(
+        [
+            ("loss", "" if result.loss is None else f"{result.loss:.4g}"),
+            ("kNN accuracy", output.share(result.knn_accuracy)),
+            ("time", output.duration(result.seconds)),
+            ("speed", "" if speed is None else f"{speed:,.1f} images/s"),
+            ("next", f"clr-search export {output.shown(result.run)} --out encoder.onnx"),
+        ]
+    )
+    output.echo_skipped([(Path(path), why) for path, why in result.skipped], verbose=False)

@@ -1,0 +1,164 @@
+"""``build-index``, ``add`` and ``remove``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.tiny import write_tiny_encoder
+
+
+def test_building_reports_what_was_done(run: Run, own: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "red" / "red00.jpg").unlink()
+    shutil.copy(mine / "blue" / "blue00.jpg", mine / "green" / "green00.jpg")
+    os.utime(mine / "green" / "green00.jpg", (1, 1))
+    shutil.copy(mine / "blue" / "blue01.png", mine / "new.png")
+    (mine / "broken.jpg").write_bytes(b"no picture at all")
+    lines = run("build-index", "mine", "--index", "own.clr").stdout.splitlines()
+    assert lines[0] == "own.clr: 36 images"
+    assert lines[1] == "  files   1 added, 1 changed, 1 removed, 34 unchanged, 1 skipped"
+    assert lines[2].startswith("  search  exact")
+    assert lines[3].startswith("  time    ")
+    assert lines[3].endswith(" images/s")
+    assert lines[4] == "Skipped 1 file:"
+    assert lines[5].startswith(f"  mine{os.sep}broken.jpg  not a picture: ")
+
+
+def test_building_again_changes_nothing_and_claims_no_rate(run: Run, own: Path) -> None:
+    result = json.loads(run("build-index", "mine", "--index", own, "--json").stdout)
+    assert result.pop("seconds") > 0
+    assert result.pop("latency_ms") > 0
+    assert result == {
+        "collection": str(own),
+        "images": 36,
+        "added": 0,
+        "changed": 0,
+        "removed": 0,
+        "unchanged": 36,
+        "skipped": [],
+        "structure": "exact",
+        "recall": None,
+        "images_per_second": None,
+    }
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(
+    run: Run, pictures: Path, tiny_encoder: Path
+) -> None:
+    result = run("build-index", pictures, "--index", "a.clr", "--encoder", tiny_encoder, "--json")
+    assert json.loads(result.stdout)["added"] == 36
+    assert result.stderr.startswith("Embedding: 36/36 images")
+
+
+def test_skipped_files_are_listed_in_full_where_asked(run: Run, own: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / "mine" / f"broken{number:02d}.jpg").touch()
+    short = run("build-index", "mine", "--index", own).stdout.splitlines()
+    assert short[-1] == "  … and 2 more; --verbose lists all."
+    long = run("build-index", "mine", "--index", own, "-v").stdout.splitlines()
+    assert long[-1].split() == [f"mine{os.sep}broken11.jpg", "the", "file", "is", "empty"]
+    listed = json.loads(run("build-index", "mine", "--index", own, "--json").stdout)["skipped"]
+    assert len(listed) == 12
+    assert listed[0] == {
+        "path": str(tmp_path / "mine" / "broken00.jpg"),
+        "reason": "the file is empty",
+    }
+
+
+def test_a_new_collection_needs_an_encoder(run: Run, pictures: Path, tmp_path: Path) -> None:
+    result = run("build-index", pictures, "--index", "new.clr", exit_code=2)
+    assert result.stderr == (
+        "Error: There is no collection new.clr yet, and a new one needs an encoder.\n"
+        "Add --encoder encoder.onnx, made with: clr-search export RUN --out encoder.onnx\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_images_leave_no_collection_behind(run: Run, tiny_encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run(
+        "build-index", "empty", "--index", "new.clr", "--encoder", tiny_encoder, exit_code=2
+    )
+    assert result.stderr == (
+        "Error: No images found in empty.\n"
+        "Files ending in .avif .bmp .gif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp are taken for "
+        "images.\n"
+    )
+    assert not (tmp_path / "new.clr").exists()
+
+
+def test_a_folder_that_is_not_there(run: Run, tiny_encoder: Path) -> None:
+    result = run("build-index", "nowhere", "--index", "a.clr", exit_code=2)
+    assert "'nowhere' does not exist." in result.stderr
+    result = run("build-index", "--index", "a.clr", "--encoder", tiny_encoder, exit_code=2)
+    assert "Missing argument 'IMAGES...'" in result.stderr
+
+
+def test_another_encoder_is_refused_and_rebuild_takes_it(
+    run: Run, own: Path, tmp_path: Path
+) -> None:
+    other = write_tiny_encoder(tmp_path / "other.onnx", seed=1)
+    arguments = ("build-index", "mine", "--index", "own.clr", "--encoder", "other.onnx")
+    result = run(*arguments, exit_code=2)
+    assert result.stderr.startswith(
+        "Error: own.clr belongs to another encoder than other.onnx: to tiny, SHA-256 "
+    )
+    assert "build-index --rebuild" in result.stderr
+    shutil.copy(tmp_path / "mine" / "red" / "red00.jpg", tmp_path / "mine" / "red" / "new.jpg")
+    lines = run(*arguments, "--rebuild", "--json").stdout.splitlines()
+    rebuilt, updated = map(json.loads, lines)
+    assert (rebuilt["changed"], updated["added"], updated["unchanged"]) == (36, 1, 36)
+    run("build-index", "--index", "own.clr", "--rebuild", "--encoder", other)
+    info = json.loads(run("info", "own.clr", "--json", "--check").stdout)
+    assert (info["count"], info["encoder_name"]) == (37, "tiny")
+
+
+def test_rebuild_needs_an_encoder(run: Run, own: Path) -> None:
+    result = run("build-index", "--index", own, "--rebuild", exit_code=2)
+    assert "Error: --rebuild needs --encoder, the encoder to change to.\n" in result.stderr
+
+
+def test_a_truncated_encoder_is_refused(run: Run, pictures: Path, tiny_encoder: Path) -> None:
+    Path("cut.onnx").write_bytes(tiny_encoder.read_bytes()[:-100])
+    result = run("build-index", pictures, "--index", "a.clr", "--encoder", "cut.onnx", exit_code=2)
+    assert result.stderr == (
+        "Error: cut.onnx is not a whole ONNX file: it is truncated, or something else.\n"
+        "Copy or export it again.\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--batch-size", "--workers"])
+def test_counts_start_at_one(run: Run, own: Path, option: str) -> None:
+    result = run("build-index", "mine", "--index", own, option, "0", exit_code=2)
+    assert f"Invalid value for '{option}': 0 is less than 1." in result.stderr
+
+
+def test_adding_and_removing(run: Run, own: Path, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "mine" / "red", tmp_path / "more")
+    (tmp_path / "mine" / "blue" / "blue00.jpg").unlink()
+    added = json.loads(run("add", own, "more", "--json").stdout)
+    assert (added["added"], added["removed"], added["images"]) == (12, 0, 48)
+    result = run("remove", "own.clr", "more", "mine/green/green00.jpg")
+    assert result.stdout == "Removed 13 images from own.clr; 35 left.\n"
+    removed = json.loads(run("remove", "own.clr", "mine/blue/blue00.jpg", "--json").stdout)
+    assert removed == {"collection": "own.clr", "removed": 1, "images": 34}
+    assert (tmp_path / "more" / "red00.jpg").exists()
+
+
+def test_removing_what_is_not_there(run: Run, own: Path) -> None:
+    result = run("remove", own, "elsewhere.jpg", exit_code=2)
+    assert result.stderr.startswith(f"Error: elsewhere.jpg is not in {own}.\n")
+
+
+def test_adding_to_no_collection(run: Run, pictures: Path) -> None:
+    result = run("add", "none.clr", pictures, exit_code=2)
+    assert result.stderr == (
+        "Error: There is no collection none.clr.\n"
+        "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder encoder.onnx\n"
+    )

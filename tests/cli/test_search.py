@@ -1,0 +1,177 @@
+"""``search``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Run, build
+
+
+def test_one_query(run: Run, collection: Path, pictures: Path) -> None:
+    query = pictures / "red" / "red00.jpg"
+    lines = run("search", collection, query, "-k", "3").stdout.splitlines()
+    assert len(lines) == 3
+    for rank, line in enumerate(lines, start=1):
+        number, score, label, path = line.split()
+        assert number == str(rank)
+        assert 0.9 < float(score) <= 1
+        assert len(score) == 6
+        assert label == "red"
+        assert Path(path).is_file()
+        assert Path(path).resolve() != query
+    assert len({line.index("red") for line in lines}) == 1, "aligned"
+
+
+def test_json_is_one_object_a_query(run: Run, collection: Path, pictures: Path) -> None:
+    queries = [pictures / "red" / "red00.jpg", pictures / "blue" / "blue01.png"]
+    lines = run("search", collection, *queries, "-k", "2", "--json").stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["query"] for answer in answers] == [str(query) for query in queries]
+    for answer, label in zip(answers, ("red", "blue"), strict=True):
+        assert [result["rank"] for result in answer["results"]] == [1, 2]
+        for result in answer["results"]:
+            assert sorted(result) == ["id", "label", "path", "rank", "score"]
+            assert result["label"] == label
+            assert Path(result["path"]).is_absolute()
+
+
+def test_several_queries_have_headings(run: Run, collection: Path, pictures: Path) -> None:
+    os.chdir(pictures)  # `run` restores the working folder
+    result = run("search", collection, "red/red00.jpg", "red/red01.png", "-k", "1")
+    first, second = result.stdout.split("\n\n")
+    assert first.splitlines()[0] == str(Path("red/red00.jpg"))
+    assert second.splitlines()[0] == str(Path("red/red01.png"))
+
+
+def test_the_query_itself_on_request(run: Run, collection: Path, pictures: Path) -> None:
+    query = pictures / "red" / "red00.jpg"
+    result = run("search", collection, query, "-k", "1", "--include-self", "--json")
+    (found,) = json.loads(result.stdout)["results"]
+    assert found["path"] == str(query)
+    assert found["score"] == pytest.approx(1, abs=1e-3)
+
+
+def test_filters_and_steering(run: Run, collection: Path, pictures: Path) -> None:
+    red, blue = pictures / "red" / "red00.jpg", pictures / "blue" / "blue00.jpg"
+
+    def labels(*arguments: object) -> set[str]:
+        answer = run("search", collection, red, "-k", "5", "--json", *arguments)
+        return {result["label"] for result in json.loads(answer.stdout)["results"]}
+
+    assert labels() == {"red"}
+    assert labels("--label", "green") == {"green"}
+    assert labels("--under", "blue") == {"blue"}
+    assert labels("--like", blue, "--unlike", red) == {"blue"}
+
+
+def test_an_unreadable_query_does_not_stop_the_others(
+    run: Run, collection: Path, pictures: Path, broken: Path
+) -> None:
+    good = pictures / "red" / "red00.jpg"
+    result = run("search", collection, "broken.jpg", good, "--json", exit_code=1)
+    assert json.loads(result.stdout)["query"] == str(good)
+    assert result.stderr == (
+        "Error: broken.jpg cannot be searched for: not a picture: it starts like no JPEG, PNG, "
+        "WebP, GIF, BMP, TIFF, AVIF file.\n"
+    )
+
+
+def test_a_broken_like_is_reported_once(
+    run: Run, collection: Path, pictures: Path, broken: Path
+) -> None:
+    queries = sorted((pictures / "red").iterdir())
+    result = run("search", collection, *queries, "--like", broken, exit_code=1)
+    assert result.stdout == ""
+    assert result.stderr.count("Error:") == 1
+
+
+def test_a_single_unreadable_query(run: Run, collection: Path, broken: Path) -> None:
+    result = run("search", collection, "broken.jpg", exit_code=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: broken.jpg cannot be searched for: not a picture: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("nope.jpg",), "Invalid value for 'QUERY...': File 'nope.jpg' does not exist."),
+        (("folder",), "Invalid value for 'QUERY...': File 'folder' is a directory."),
+        (("{red}", "-k", "0"), "Invalid value for '-k': 0 is less than 1."),
+        (("{red}", "-k", "many"), "Invalid value for '-k': many is not a whole number."),
+        (("{red}", "--like", "nope.jpg"), "'--like': File 'nope.jpg' does not exist."),
+        (("{red}", "--label", "redd"), "No pictures of {collection} have the label redd.\nDid you"),
+        (("{red}", "--under", "nowhere"), "No pictures of {collection} lie under nowhere.\n"),
+        (("{red}", "--contact-sheet", "a.gif"), "a.gif does not end in .png, .jpg, .jpeg, .webp."),
+        (("{red}", "--contact-sheet", "old.png"), "Error: old.png exists already.\nChoose another"),
+        ((), "Missing argument 'QUERY...'"),
+    ],
+)
+def test_wrong_use(
+    run: Run,
+    collection: Path,
+    pictures: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    complaint: str,
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "old.png").touch()
+    places = {"red": pictures / "red" / "red00.jpg", "collection": collection}
+    filled = [argument.format(**places) for argument in arguments]
+    result = run("search", collection, *filled, exit_code=2)
+    assert result.stdout == ""
+    assert complaint.format(**places) in result.stderr
+
+
+def test_nothing_to_be_found(run: Run, tiny_encoder: Path, pictures: Path, tmp_path: Path) -> None:
+    query = pictures / "red" / "red00.jpg"
+    collection = build(query, tiny_encoder, tmp_path / "one.clr")
+    assert run("search", collection, query).stdout == "  (nothing else is in the collection)\n"
+    assert json.loads(run("search", collection, query, "--json").stdout)["results"] == []
+
+
+def test_no_collection(run: Run, pictures: Path, tmp_path: Path) -> None:
+    query = pictures / "red" / "red00.jpg"
+    assert (
+        "There is no collection none.clr." in run("search", "none.clr", query, exit_code=2).stderr
+    )
+    (tmp_path / "folder").mkdir()
+    result = run("search", "folder", query, exit_code=2)
+    assert "folder is not a collection: it holds no catalog.sqlite." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.webp", "WEBP")]
+)
+def test_a_contact_sheet(
+    run: Run, collection: Path, pictures: Path, tmp_path: Path, name: str, kind: str
+) -> None:
+    queries = sorted((pictures / "red").iterdir())[:2]
+    result = run("search", collection, *queries, "-k", "4", "--contact-sheet", name)
+    assert result.stderr == f"Contact sheet: {name}\n"
+    with Image.open(tmp_path / name) as sheet:
+        assert sheet.format == kind
+        assert sheet.width > 5 * 160
+    run("search", collection, *queries, "--contact-sheet", name, "--force")
+
+
+def test_open_shows_the_sheet(
+    run: Run, collection: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(click, "launch", lambda path: shown.append(path) or 0)
+    query = pictures / "red" / "red00.jpg"
+    run("search", collection, query, "--open")
+    with Image.open(shown[0]) as sheet:
+        assert sheet.format == "PNG"
+    run("search", collection, query, "--open", "--contact-sheet", "mine.png")
+    assert shown[1] == "mine.png"
+    monkeypatch.setattr(click, "launch", lambda path: 3)
+    result = run("search", collection, query, "--open")
+    assert result.stderr.endswith("No program to show it was found; open it by hand.\n")

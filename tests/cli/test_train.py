@@ -1,0 +1,235 @@
+"""``train`` and ``export``: from options to settings, and the way through."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import pytest
+
+from clr_search.cli import train as cli
+from clr_search.train import config as settings
+from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig, resolve
+from tests.cli.conftest import Run
+
+OPTIONS = {option.name: option for option in cli.train.params if isinstance(option, click.Option)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    "image_size architecture width head temperature optimizer precision device seed".split(),
+)
+def test_the_help_states_the_true_defaults(name: str) -> None:
+    match = re.search(r"\[default: (.*)\]$", OPTIONS[name].help or "")
+    assert match is not None
+    default = getattr(TrainConfig(), name)
+    assert match[1] == (f"{default:g}" if isinstance(default, float) else str(default))
+
+
+def test_the_help_states_the_true_automatic_values() -> None:
+    def automatic(**given: Any) -> ResolvedConfig:
+        config = TrainConfig(device="cpu", precision="fp32", **given)
+        return resolve(config, images_count=10_000)
+
+    assert "[default: 100]" in (OPTIONS["epochs"].help or "")
+    assert automatic().epochs == 100
+    assert "[default: 256, or all if fewer]" in (OPTIONS["batch_size"].help or "")
+    assert automatic().batch_size == 256
+    assert "[default: 1; 0.5 up to 48 pixels]" in (OPTIONS["colour_strength"].help or "")
+    strengths = [automatic(image_size=size).augmentation.strength for size in (48, 49)]
+    assert strengths == [0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("architecture", get_args(settings.Architecture)),
+        ("head", get_args(settings.Head)),
+        ("optimizer", ("auto", *get_args(settings.OptimizerName))),
+        ("precision", ("auto", *get_args(settings.Precision))),
+    ],
+)
+def test_the_choices_are_those_of_the_settings(name: str, choices: tuple[str, ...]) -> None:
+    kind = OPTIONS[name].type
+    assert isinstance(kind, click.Choice)
+    assert tuple(kind.choices) == choices
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainConfig, dict[str, Any]]]:
+    """What the stage is asked for, instead of training."""
+    import clr_search.train
+    from clr_search.train.loop import TrainResult
+
+    calls: list[tuple[TrainConfig, dict[str, Any]]] = []
+
+    def fake(images: tuple[Path, ...], out: Path, config: TrainConfig, **rest: Any) -> TrainResult:
+        calls.append((config, rest))
+        stopped = config.seed == 99
+        skipped = [(Path("x.jpg"), "broken JPEG")] if config.seed == 98 else []
+        return TrainResult(out, 2, 6, 61.5, 3.25, 40.25, None, stopped, skipped)
+
+    monkeypatch.setattr(clr_search.train, "train", fake, raising=False)
+    return calls
+
+
+def test_nothing_given_is_the_default(run: Run, pictures: Path, asked: list[Any]) -> None:
+    result = run("train", pictures, "--out", "run")
+    ((config, rest),) = asked
+    assert config == TrainConfig()
+    assert (rest["resume"], rest["force"]) == (False, False)
+    assert result.stdout.splitlines() == [
+        "run: 2 epochs",
+        "  loss   3.25",
+        "  time   1 min 2 s",
+        "  speed  40.2 images/s",
+        "  next   clr-search export run --out encoder.onnx",
+    ]
+
+
+def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[Any]) -> None:
+    given: dict[str, Any] = {
+        "epochs": 3,
+        "image_size": 32,
+        "architecture": "resnet34",
+        "width": 0.5,
+        "head": "linear",
+        "batch_size": 8,
+        "temperature": 0.5,
+        "optimizer": "lars",
+        "learning_rate": 0.25,
+        "precision": "fp32",
+        "device": "cpu",
+        "seed": 7,
+    }
+    words = [
+        word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)
+    ]
+    run("train", pictures, "--out", "run", *words, "--colour-strength", "0.25")
+    config = asked[0][0]
+    expected = Augmentation(strength=0.25, blur=0.0)  # at 32 pixels there is no blur
+    assert config == TrainConfig(**given, augmentation=expected)
+
+
+def test_minutes(run: Run, pictures: Path, asked: list[Any]) -> None:
+    run("train", pictures, "--out", "run", "--minutes", "1.5")
+    assert asked[0][0] == TrainConfig(seconds=90)
+    both = ("--minutes", "1", "--epochs", "1")
+    result = run("train", pictures, "--out", "run", *both, exit_code=2)
+    assert "Error: Give either --epochs or --minutes.\n" in result.stderr
+
+
+def test_resuming_takes_the_settings_of_the_run(
+    run: Run, pictures: Path, tmp_path: Path, asked: list[Any]
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    wanted = TrainConfig(image_size=32, epochs=5, device="cpu", precision="fp32")
+    stored = resolve(wanted, images_count=36)
+    (folder / "config.json").write_text(stored.to_json(), encoding="utf-8")
+    run("train", pictures, "--out", "run", "--resume")
+    run("train", pictures, "--out", "run", "--resume", "--temperature", "0.5")
+    assert [config for config, _ in asked] == [stored, replace(stored, temperature=0.5)]
+    assert asked[0][1]["resume"] is True
+    result = run("train", pictures, "--out", "run", exit_code=2)
+    assert result.stderr == (
+        "Error: run exists already.\nChoose another name, or overwrite it with --force.\n"
+    )
+    run("train", pictures, "--out", "run", "--force")
+    assert asked[-1][1]["force"] is True
+    both = run("train", pictures, "--out", "run", "--force", "--resume", exit_code=2)
+    assert "Error: Give either --resume or --force.\n" in both.stderr
+
+
+def test_an_interruption_says_how_to_go_on(run: Run, pictures: Path, asked: list[Any]) -> None:
+    result = run("train", pictures, "--out", "my run", "--seed", "99", "--json", exit_code=130)
+    assert json.loads(result.stdout)["interrupted"] is True
+    assert result.stderr == (
+        f"Stopped and saved. Go on with: clr-search train {pictures} --out 'my run' --resume\n"
+    )
+
+
+def test_skipped_files(run: Run, pictures: Path, asked: list[Any]) -> None:
+    arguments = ("train", pictures, "--out", "run", "--seed", "98")
+    assert run(*arguments).stdout.endswith("Skipped 1 file:\n  x.jpg  broken JPEG\n")
+    assert json.loads(run(*arguments, "--json").stdout)["skipped"] == [
+        {"path": "x.jpg", "reason": "broken JPEG"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--epochs", "0"), "Invalid value for '--epochs': 0 is less than 1."),
+        (("--minutes", "-1"), "Invalid value for '--minutes': -1 is not a number greater than 0."),
+        (("--minutes", "x"), "Invalid value for '--minutes': x is not a number."),
+        (("--width", "3"), "Error: width is 3.0.\nChoose one of: 0.25, 0.5, 1, 2, 4."),
+        (("--image-size", "3"), "Error: image_size is 3.\nChoose a number from 8 to 4096."),
+        (("--head", "deep"), "'deep' is not one of 'nonlinear', 'linear', 'none'."),
+    ],
+)
+def test_wrong_settings(
+    run: Run, pictures: Path, options: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    result = run("train", pictures, "--out", "run", *options, exit_code=2)
+    assert complaint in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_images(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run("train", "empty", "--out", "run", exit_code=2)
+    assert result.stderr.startswith("Error: No images found in empty.\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("train", "{pictures}", "--out", "x"), ("export", "run", "--out", "x.onnx"), ("demo",)],
+)
+def test_without_torch_the_extra_is_named(
+    run: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = run(*(word.format(pictures=pictures) for word in arguments), exit_code=2)
+    assert result.stderr == (
+        "Error: This needs torch, which is not installed.\n"
+        "Install it with: pip install 'clr-search[train]'\n"
+    )
+
+
+def test_export_refuses_before_it_works(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "encoder.onnx").touch()
+    result = run("export", "run", "--out", "encoder.onnx", exit_code=2)
+    assert result.stderr.startswith("Error: encoder.onnx exists already.\n")
+
+
+def test_exporting_no_run(run: Run) -> None:
+    result = run("export", "nope", "--out", "encoder.onnx", exit_code=2)
+    assert result.stderr == (
+        "Error: nope does not exist.\nMake one with: clr-search train IMAGES --out RUN\n"
+    )
+
+
+@pytest.mark.slow
+def test_from_pictures_to_an_encoder(run: Run, pictures: Path) -> None:
+    options = ("--epochs", "1", "--image-size", "16", "--width", "0.25", "--device", "cpu")
+    trained = json.loads(run("train", pictures, "--out", "run", *options, "--json").stdout)
+    assert (trained["epochs"], trained["interrupted"], trained["skipped"]) == (1, False, [])
+    arguments = ("--out", "encoder.onnx", "--name", "colours", "--licence", "CC0")
+    lines = run("export", "run", *arguments).stdout.splitlines()
+    assert lines[0].startswith("encoder.onnx: ")
+    assert lines[1].split() == ["name", "colours"]
+    card = json.loads(run("info", "encoder.onnx", "--json", "--check").stdout)
+    assert (card["name"], card["licence"], card["image_size"]) == ("colours", "CC0", 16)
+    report = json.loads(run("export", "run", *arguments, "--force", "--json").stdout)
+    assert report["max_abs_difference"] <= 1e-4
+    assert report["sha256"] == card["sha256"]
+    assert run("info", "run").stdout.startswith("run: run, 1 of 1 epochs\n")
