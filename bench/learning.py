@@ -1,0 +1,90 @@
+"""What SimCLR learns: retrieval by h, by the untrained network, and by colour, on one collection.
+
+    python -m bench.learning swatches --minutes 1
+    python -m bench.learning flowers5 --minutes 15 --out flowers5-run
+    python -m bench.learning cifar10/test --minutes 15 --image-size 32
+
+Trains on the pictures without their labels, then scores leave-one-out retrieval with the folders
+as labels. `swatches` draws the demo's collection and takes the demo's settings. Prints a Markdown
+table with settings and time; an interrupted run goes on when it is given the same `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from bench.machine import machine
+from clr_search.demo.compare import compare, table
+from clr_search.demo.run import SWATCHES_EACH
+from clr_search.demo.swatches import write_collection
+from clr_search.export.onnx import export_run
+from clr_search.files import find_images
+from clr_search.progress import for_terminal
+from clr_search.train import TrainConfig, demo_config, load_run, train, write_initial_run
+
+
+def main() -> None:
+    """Train, score and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("images", help="a folder of folders, or: swatches")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--width", type=float, default=0.5)
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="keep the run and the encoders here")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(given, given.out or Path(folder))
+
+
+def measure(given: argparse.Namespace, out: Path) -> None:
+    """Everything, in `out`."""
+    reporter = for_terminal()
+    seconds = 60 * given.minutes
+    if given.images == "swatches":
+        images = write_collection(
+            out / "images", each=SWATCHES_EACH, seed=given.seed, reporter=reporter
+        )
+        config = demo_config(seconds=seconds, seed=given.seed)
+    else:
+        images = Path(given.images)
+        config = TrainConfig(
+            seconds=seconds,
+            image_size=given.image_size,
+            width=given.width,
+            batch_size=given.batch_size,
+            seed=given.seed,
+        )
+    files = find_images([images])
+    run, before = out / "run", out / "untrained"
+    began = time.perf_counter()
+    result = train([images], run, config, resume=(run / "config.json").exists(), reporter=reporter)
+    taken = time.perf_counter() - began
+    if result.interrupted:
+        raise SystemExit("interrupted; the same command goes on from there")
+    write_initial_run(load_run(run).config, before, force=True)
+    encoders = {}
+    for name, source in {"untrained network": before, "SimCLR": run}.items():
+        target = out / f"{name.split()[0].lower()}.onnx"
+        export_run(source, target, force=True)
+        encoders[name] = target
+    rows = compare(files, encoders, seed=given.seed, reporter=reporter)
+    settings = load_run(run).config
+    print(f"{machine()}\n")
+    print(
+        f"{given.images}: {len(files):,} pictures; {settings.architecture}, width "
+        f"{settings.width:g}, {settings.image_size} px, batch {settings.batch_size}, temperature "
+        f"{settings.temperature:g}, {settings.optimizer}, "
+        f"{settings.epochs} epochs in {taken:.0f} s, seed {settings.seed}\n"
+    )
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
