@@ -1,0 +1,94 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[1]
+MODULES = sorted((HOUSE / "clr_search").rglob("*.py"))
+
+
+def test_every_public_thing_has_a_docstring() -> None:
+    bare = []
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        where = path.relative_to(HOUSE)
+        if tree.body and not ast.get_docstring(tree):
+            bare.append(f"{where}: the module")
+        bare += [f"{where}:{node.lineno} {node.name}" for node in undocumented(tree)]
+    assert bare == []
+
+
+def undocumented(tree: ast.Module) -> list[ast.FunctionDef | ast.ClassDef]:
+    """Public functions and classes without a docstring."""
+    return [
+        node
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    drawers = {"utils.py", "helpers.py", "common.py", "misc.py", "core.py"}
+    assert [path for path in MODULES if path.name in drawers] == []
+
+
+def test_files_stay_readable() -> None:
+    long = {
+        str(path.relative_to(HOUSE)): lines
+        for path in MODULES
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}
+
+
+def test_nothing_is_pickled() -> None:
+    unsafe = re.compile(r"\bimport pickle\b|\btorch\.load\(|allow_pickle\s*=\s*True|\bjoblib\b")
+    found = [path.name for path in MODULES if unsafe.search(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
+def test_every_dependency_states_its_reason() -> None:
+    text = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    project = tomllib.loads(text)["project"]
+    for requirement in project["dependencies"]:
+        line = next(line for line in lines if f'"{requirement}"' in line)
+        assert "#" in line, f"{requirement} needs a reason beside it"
+
+
+def test_documents_link_to_files_that_exist() -> None:
+    documents = [*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md"), *HOUSE.glob("bench/**/*.md")]
+    broken = [
+        f"{document.relative_to(HOUSE)}: {target}"
+        for document in documents
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8"))
+        if "://" not in target and not (document.parent / target).exists()
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import clr_search", {"numpy", "torch", "onnxruntime", "faiss", "PIL"}),
+        ("from clr_search import Index", {"torch", "onnxruntime", "faiss", "gradio"}),
+        ("from clr_search import Encoder, Probe", {"torch", "faiss", "gradio", "sklearn"}),
+        ("import clr_search.app.main", {"torch", "gradio", "faiss"}),
+    ],
+)
+def test_imports_are_lazy(statement: str, unwanted: set[str]) -> None:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE
+    )
+    assert unwanted & {name.split(".")[0] for name in done.stdout.split()} == set()
