@@ -26,7 +26,7 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export import onnx as export
 from clr_search.export.reference import embed
 from clr_search.train.config import TrainConfig
-from clr_search.train.model import load_run, write_initial_run, write_run
+from clr_search.train.model import load_run, write_initial_run, write_weights
 from tests.export.test_node import check_same, node
 
 __all__ = ["node"]  # a fixture
@@ -46,7 +46,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             module.running_mean = torch.randn(count, generator=generator) * 0.1
             module.running_var = torch.rand(count, generator=generator) + 0.5
             module.weight.data = torch.rand(count, generator=generator) + 0.5
-    write_run(folder, trained.config, trained.encoder, trained.head)
+    networks = torch.nn.ModuleDict({"encoder": trained.encoder, "head": trained.head})
+    write_weights(folder, trained.config, networks)
     return folder
 
 
