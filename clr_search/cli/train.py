@@ -149,7 +149,8 @@ def _config(
     """Settings given here; what is not given is the default, or that of the run that goes on."""
     from dataclasses import replace
 
-    from clr_search.train.config import ResolvedConfig, TrainConfig, augmentation_for
+    from clr_search.train.choices import augmentation_for
+    from clr_search.train.config import ResolvedConfig, TrainConfig
 
     base, stored = TrainConfig(), out / "config.json"
     if resume and stored.is_file():

@@ -10,10 +10,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clr_search.train.choices import demo_config as demo_config
     from clr_search.train.config import Augmentation as Augmentation
     from clr_search.train.config import ResolvedConfig as ResolvedConfig
     from clr_search.train.config import TrainConfig as TrainConfig
-    from clr_search.train.config import demo_config as demo_config
     from clr_search.train.loop import TrainResult as TrainResult
     from clr_search.train.loop import train as train
     from clr_search.train.model import Run as Run
@@ -26,7 +26,7 @@ _HOMES = {
     "Run": "model",
     "TrainConfig": "config",
     "TrainResult": "loop",
-    "demo_config": "config",
+    "demo_config": "choices",
     "load_run": "model",
     "train": "loop",
     "write_initial_run": "model",

@@ -12,13 +12,8 @@ from clr_search.files import ImageFile, find_images, refuse_existing, write_atom
 from clr_search.progress import Reporter, Silent
 from clr_search.train.budget import epochs_for
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.config import (
-    MIN_IMAGES,
-    ResolvedConfig,
-    TrainConfig,
-    difference,
-    resolve,
-)
+from clr_search.train.choices import MIN_IMAGES, resolve
+from clr_search.train.config import ResolvedConfig, TrainConfig, difference
 from clr_search.train.curves import CURVES, draw_curves
 from clr_search.train.data import (
     CACHE,

@@ -25,7 +25,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from clr_search.errors import UsageError
 from clr_search.files import atomic_path, refuse_existing, sha256_bytes, write_atomically
-from clr_search.train.config import ResolvedConfig, Stem, TrainConfig, resolve, stem_for
+from clr_search.train.choices import resolve, stem_for
+from clr_search.train.config import ResolvedConfig, Stem, TrainConfig
 from clr_search.train.metrics import METRICS, read_metrics
 from clr_search.train.rng import derived_seed
 

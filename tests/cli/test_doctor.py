@@ -13,7 +13,7 @@ from clr_search.cli import doctor, examine
 from clr_search.cli.doctor import Dependency
 from tests.cli.conftest import Run
 
-BASE = {"click", "faiss-cpu", "numpy", "onnx", "onnxruntime", "pillow", "rich", "scikit-learn"}
+BASE = set("click faiss-cpu numpy onnx onnxruntime pillow rich scikit-learn threadpoolctl".split())
 
 
 def test_every_declared_package_is_listed_once_with_its_extra() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from clr_search.train.config import TrainConfig, resolve
+from clr_search.train.choices import resolve
+from clr_search.train.config import TrainConfig
 from clr_search.train.metrics import Row, append_row
 from tests.cli.conftest import Run
 

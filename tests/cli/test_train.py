@@ -14,7 +14,8 @@ import pytest
 
 from clr_search.cli import train as cli
 from clr_search.train import config as settings
-from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig, resolve
+from clr_search.train.choices import resolve
+from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig
 from tests.cli.conftest import Run
 
 OPTIONS = {option.name: option for option in cli.train.params if isinstance(option, click.Option)}

@@ -42,7 +42,7 @@ def slow_ranking(x: Vectors, query: int, candidates: list[int]) -> list[tuple[fl
 def slow_measures(x: Vectors, labels: list[str | None]) -> list[float]:
     known = [at for at, label in enumerate(labels) if label]
     size = {label: labels.count(label) for label in labels if label}
-    k = max(1, min(200, round(len(known) / len(size))))
+    k = max(1, min(200, round((len(known) - 1) / len(size))))
     rows = []
     for query in known:
         own = labels[query]

@@ -12,7 +12,8 @@ from torch import nn
 
 from clr_search.errors import UsageError
 from clr_search.train.checkpoint import Progress, load_checkpoint, save_checkpoint
-from clr_search.train.config import OptimizerName, TrainConfig, resolve
+from clr_search.train.choices import resolve
+from clr_search.train.config import OptimizerName, TrainConfig
 from clr_search.train.metrics import Row, append_row, read_metrics, truncate
 from clr_search.train.optim import build_optimizer
 

@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.train.config import (
-    Augmentation,
-    ResolvedConfig,
-    TrainConfig,
-    difference,
-    resolve,
-    scaled_learning_rate,
-)
+from clr_search.train.choices import resolve, scaled_learning_rate
+from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig, difference
 
 CPU = TrainConfig(device="cpu")
 

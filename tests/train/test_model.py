@@ -52,10 +52,15 @@ def test_full_size_networks_have_torchvisions_parameters(architecture: Architect
         torch.testing.assert_close(ours.eval()(images), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_residual_branches_start_silent() -> None:
-    encoder = build_encoder(TrainConfig(width=0.25))
-    x = torch.rand(2, 16, 8, 8)
-    torch.testing.assert_close(encoder.stages[0][1](x), x)
+def test_convolutions_start_as_he_has_it_and_residual_branches_at_full_strength() -> None:
+    encoder = build_encoder(TrainConfig(width=1.0))
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+            assert float(module.weight.detach().std()) == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert (module.weight == 1).all()
+            assert (module.bias == 0).all()
 
 
 @pytest.mark.parametrize(("head", "layers"), [("nonlinear", 5), ("linear", 2), ("none", 0)])

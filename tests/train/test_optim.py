@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.config import TrainConfig, resolve
+from clr_search.train.choices import resolve
+from clr_search.train.config import TrainConfig
 from clr_search.train.model import build_encoder, build_head
 from clr_search.train.optim import LARS, build_optimizer, learning_rate_at
 
