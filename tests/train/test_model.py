@@ -57,7 +57,9 @@ def test_convolutions_start_as_he_has_it_and_residual_branches_at_full_strength(
     for module in encoder.modules():
         if isinstance(module, torch.nn.Conv2d):
             fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
-            assert float(module.weight.detach().std()) == pytest.approx((2 / fan_out) ** 0.5, rel=0.05)
+            assert float(module.weight.detach().std()) == pytest.approx(
+                (2 / fan_out) ** 0.5, rel=0.05
+            )
         if isinstance(module, torch.nn.BatchNorm2d):
             assert (module.weight == 1).all()
             assert (module.bias == 0).all()
