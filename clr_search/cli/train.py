@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 @options.command("train")
 @click.argument("images", metavar="IMAGES...", nargs=-1, required=True, type=options.EXISTING)
 @click.option("--out", metavar="RUN", type=options.PATH, required=True, help="The folder to write.")
+@click.option(
+    "--method",
+    type=click.Choice(["simclr", "instdisc", "supervised"]),
+    help="How it learns; supervised takes the folders as classes.  [default: simclr]",
+)
 @click.option("--epochs", type=options.COUNT, help="Passes over the images.  [default: 100]")
 @click.option(
     "--minutes",
@@ -44,9 +49,33 @@ if TYPE_CHECKING:
     help="The projection head.  [default: nonlinear]",
 )
 @click.option(
+    "--norm",
+    type=click.Choice(["batch", "group"]),
+    help="Normalisation; by group, no image depends on its batch.  [default: batch]",
+)
+@click.option(
     "--batch-size", type=options.COUNT, help="Images a step.  [default: 256, or all if fewer]"
 )
-@click.option("--temperature", type=options.POSITIVE, help="Of the NT-Xent loss.  [default: 0.1]")
+@click.option(
+    "--micro-batch",
+    type=options.COUNT,
+    help="Images in the network at once: memory for so many, whatever the batch.",
+)
+@click.option(
+    "--loss",
+    type=click.Choice(
+        ["nt-xent", "dcl", "nt-logistic", "nt-logistic-semi-hard", "margin", "margin-semi-hard"]
+    ),
+    help="What SimCLR minimises.  [default: nt-xent]",
+)
+@click.option("--temperature", type=options.POSITIVE, help="Of the loss.  [default: 0.1]")
+@click.option("--margin", type=options.POSITIVE, help="Of the margin losses.  [default: 0.4]")
+@click.option("--no-l2", is_flag=True, help="Compare projections by dot product instead of cosine.")
+@click.option(
+    "--negatives",
+    type=options.COUNT,
+    help="Of instdisc: images that NCE draws a step.  [default: the softmax over all]",
+)
 @click.option(
     "--colour-strength",
     type=options.POSITIVE,
@@ -73,14 +102,21 @@ if TYPE_CHECKING:
 def train(
     images: tuple[Path, ...],
     out: Path,
+    method: str | None,
     epochs: int | None,
     minutes: float | None,
     image_size: int | None,
     architecture: str | None,
     width: float | None,
     head: str | None,
+    norm: str | None,
     batch_size: int | None,
+    micro_batch: int | None,
+    loss: str | None,
     temperature: float | None,
+    margin: float | None,
+    no_l2: bool,
+    negatives: int | None,
     colour_strength: float | None,
     optimizer: str | None,
     learning_rate: float | None,
@@ -91,7 +127,7 @@ def train(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Train an encoder on images without labels, by SimCLR.
+    """Train an encoder on images: without labels, by SimCLR, unless another method is asked for.
 
     Folders are searched for images. Ctrl-C saves and stops; --resume goes on exactly as if nothing
     had happened. Where the folders' names are classes, they are used to report accuracy, and for
@@ -101,6 +137,7 @@ def train(
     Example:
       clr-search train photos --out run --minutes 30
       clr-search train photos --out run --image-size 128 --epochs 200
+      clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
     """
     import shlex
@@ -115,14 +152,21 @@ def train(
     if not resume and (out / "config.json").exists():  # before torch takes seconds to load
         refuse_existing(out, force=force)
     settings = {
+        "method": method,
         "epochs": epochs,
         "seconds": None if minutes is None else 60 * minutes,
         "image_size": image_size,
         "architecture": architecture,
         "width": width,
         "head": head,
+        "norm": norm,
         "batch_size": batch_size,
+        "micro_batch": micro_batch,
+        "loss": loss,
         "temperature": temperature,
+        "margin": margin,
+        "normalise": False if no_l2 else None,
+        "negatives": negatives,
         "optimizer": optimizer,
         "learning_rate": learning_rate,
         "precision": precision,

@@ -182,7 +182,7 @@ class _Stages:
 
     def _train(self, files: Sequence[ImageFile]) -> int:
         from clr_search.train import TrainConfig, demo_config, train, write_initial_run
-        from clr_search.train.model import load_config
+        from clr_search.train.run import load_config
 
         run = self._out / "run"
         begun = (run / "config.json").exists()

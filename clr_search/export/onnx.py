@@ -30,7 +30,8 @@ from clr_search.errors import ClrSearchError
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.reference import embed
 from clr_search.files import atomic_path, refuse_existing, write_atomically
-from clr_search.train.model import Run, load_run
+from clr_search.train.config import ResolvedConfig
+from clr_search.train.run import Run, load_run
 
 if TYPE_CHECKING:
     import onnx
@@ -202,6 +203,21 @@ def _blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[n
     return (127.5 + 127.5 * waves).astype(np.uint8)
 
 
+def training_data(images: int, config: ResolvedConfig) -> str:
+    """A sentence on what a run learned from."""
+    labels = "their folders as labels" if config.method == "supervised" else "no labels used"
+    return f"{images:,} images, {labels}"
+
+
+def loss_of(config: ResolvedConfig) -> str:
+    """Name of what a run minimised."""
+    if config.method == "simclr":
+        return config.loss
+    if config.method == "instdisc" and config.negatives:
+        return f"nce with {config.negatives} negatives"
+    return "cross-entropy" if config.method == "supervised" else "non-parametric softmax"
+
+
 def describe(trained: Run, name: str, licence: str) -> Card:
     """The card of a run, still without the golden vector."""
     config = trained.config
@@ -213,9 +229,9 @@ def describe(trained: Run, name: str, licence: str) -> Card:
         embedding_dim=trained.encoder.dimension,
         architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
         method=config.method if trained.epochs else "none: an untrained network",
-        training_data=f"{images:,} images, no labels used" if images else "",
+        training_data=training_data(images, config) if images else "",
         epochs=trained.epochs,
-        loss="nt-xent" if trained.epochs else "",
+        loss=loss_of(config) if trained.epochs else "",
         temperature=config.temperature,
         knn_accuracy=accuracies[-1] if accuracies else None,
         weights_sha256=trained.weights_sha256,

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from clr_search.train.config import TrainConfig as TrainConfig
     from clr_search.train.loop import TrainResult as TrainResult
     from clr_search.train.loop import train as train
-    from clr_search.train.model import Run as Run
-    from clr_search.train.model import load_run as load_run
-    from clr_search.train.model import write_initial_run as write_initial_run
+    from clr_search.train.run import Run as Run
+    from clr_search.train.run import load_run as load_run
+    from clr_search.train.run import write_initial_run as write_initial_run
 
 _HOMES = {
     "Augmentation": "config",
     "ResolvedConfig": "config",
-    "Run": "model",
+    "Run": "run",
     "TrainConfig": "config",
     "TrainResult": "loop",
     "demo_config": "choices",
-    "load_run": "model",
+    "load_run": "run",
     "train": "loop",
-    "write_initial_run": "model",
+    "write_initial_run": "run",
 }
 
 __all__ = [

@@ -10,9 +10,10 @@ import torch
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Collection, batches
 from clr_search.train.evaluate import measurable
+from clr_search.train.methods import build_method
 from clr_search.train.optim import build_optimizer
 from clr_search.train.rng import generator_for
-from clr_search.train.trainer import build_method, epoch_order, measure, take_step
+from clr_search.train.trainer import epoch_order, measure, take_step
 
 _WARM = 2  # first steps, in which memory is allocated and kernels are made, are not counted
 _SHARE = 0.05  # of the seconds, to be spent on timing
@@ -27,7 +28,7 @@ def epochs_for(seconds: float, config: ResolvedConfig, collection: Collection) -
     """
     began = time.monotonic()
     device = torch.device(config.device)
-    method = build_method(config)
+    method = build_method(config, collection)
     method.networks.train()
     optimizer = build_optimizer(method.networks, config)
     order = epoch_order(len(collection), config.seed, 0)

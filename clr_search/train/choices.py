@@ -13,6 +13,7 @@ from clr_search.errors import UsageError
 from clr_search.train.config import (
     Augmentation,
     Cache,
+    Head,
     OptimizerName,
     ResolvedConfig,
     Scaling,
@@ -60,6 +61,7 @@ def resolve(
     cache_size = config.cache_size or _cache_size(config.image_size, picture_side)
     chosen = {
         "stem": stem_for(config),
+        "head": head_for(config),
         "batch_size": batch_size,
         "epochs": epochs,
         "optimizer": optimizer,
@@ -93,6 +95,24 @@ def stem_for(config: TrainConfig) -> Stem:
     return (
         "cifar" if config.image_size <= 48 else "middle" if config.image_size <= 96 else "imagenet"
     )
+
+
+def head_for(config: TrainConfig) -> Head:
+    """The projection head, unless one was asked for: the best of Fig. 8; a classifier needs none.
+
+    Raises
+    ------
+    UsageError
+        If supervised training is to have one.
+    """
+    if config.head == "auto":
+        return "none" if config.method == "supervised" else "nonlinear"
+    if config.method == "supervised" and config.head != "none":
+        raise UsageError(
+            "Supervised training has no projection head: its classifier works on h.",
+            "Leave out --head.",
+        )
+    return config.head
 
 
 def augmentation_for(image_size: int) -> Augmentation:

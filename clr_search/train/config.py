@@ -14,7 +14,12 @@ from typing import Literal, Self, get_args
 
 from clr_search.errors import UsageError
 
+MethodName = Literal["simclr", "instdisc", "supervised"]
+LossName = Literal[
+    "nt-xent", "dcl", "nt-logistic", "nt-logistic-semi-hard", "margin", "margin-semi-hard"
+]
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
+Norm = Literal["batch", "group"]
 Stem = Literal["cifar", "middle", "imagenet"]
 Head = Literal["nonlinear", "linear", "none"]
 OptimizerName = Literal["lars", "sgd", "adamw"]
@@ -87,21 +92,37 @@ class TrainConfig:
     Attributes
     ----------
     method : str
-        Training method; "simclr" is the one there is.
+        "simclr"; "instdisc", the instance discrimination with a memory bank that it overtook
+        (arXiv 1805.01978); or "supervised", cross entropy on the folders' names, the benchmark it
+        is held against (§6). See `methods`.
+    loss : str
+        What SimCLR minimises: "nt-xent", or another of Table 4; "dcl" of arXiv 2110.06848.
+    margin : float
+        m of the margin losses, on cosines.
+    normalise : bool
+        Whether SimCLR's similarities are cosines, or plain dot products (Table 5).
+    negatives : int
+        Of InstDisc: how many NCE draws for each picture; 0 for the full softmax.
     architecture, width : str, float
         ResNet and the multiple of its channels (§5).
     stem : str
         "cifar": 3×3 convolution, no pooling, as on CIFAR-10 (B.9). "middle": the same with stride
         2. "imagenet": 7×7 with stride 2, and max-pooling. Auto: up to 48, up to 96 pixels, above.
+    norm : str
+        "batch", or "group": group normalisation, by which no picture depends on its batch.
     image_size : int
         S, side in pixels of the square that the network sees. The paper has 224; 64 is what a
         processor without a GPU can train on.
     head, head_dim : str, int
-        Projection head g and the length of z = g(h): two layers, 128 (§2.1, Fig. 8).
+        Projection head g and the length of z = g(h), 128 (§2.1). Auto: two layers, the best of
+        Fig. 8; none for supervised training.
     temperature : float
         τ of NT-Xent; 0.1 is best in Table 5, 0.5 on CIFAR-10 (B.9).
     batch_size : int or None
         Images a step, each seen in two views. Auto: 256, or all images where there are fewer.
+    micro_batch : int or None
+        Images that pass through the network at once, in memory that does not grow with
+        `batch_size`; see `methods.cached`. None for all.
     epochs : int or None
         Passes over the images. Auto: from `seconds`, else 100 (Table B.1).
     seconds : float or None
@@ -139,15 +160,21 @@ class TrainConfig:
         so that a crop still has detail and CIFAR is not enlarged first.
     """
 
-    method: Literal["simclr"] = "simclr"
+    method: MethodName = "simclr"
+    loss: LossName = "nt-xent"
+    margin: float = 0.4
+    normalise: bool = True
+    negatives: int = 0
     architecture: Architecture = "resnet18"
     width: float = 1.0
     stem: Stem | Literal["auto"] = "auto"
+    norm: Norm = "batch"
     image_size: int = 64
-    head: Head = "nonlinear"
+    head: Head | Literal["auto"] = "auto"
     head_dim: int = 128
     temperature: float = 0.1
     batch_size: int | None = None
+    micro_batch: int | None = None
     epochs: int | None = None
     seconds: float | None = None
     optimizer: OptimizerName | Literal["auto"] = "auto"
@@ -204,6 +231,7 @@ class ResolvedConfig(TrainConfig):
     """Settings of training with nothing left to choose: what `config.json` holds."""
 
     stem: Stem
+    head: Head
     batch_size: int
     epochs: int
     optimizer: OptimizerName
@@ -229,10 +257,12 @@ def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
 
 def _check(config: TrainConfig) -> None:
     for name, kind in (
-        ("method", Literal["simclr"]),
+        ("method", MethodName),
+        ("loss", LossName),
+        ("norm", Norm),
         ("architecture", Architecture),
         ("stem", Literal["auto", "cifar", "middle", "imagenet"]),
-        ("head", Head),
+        ("head", Literal["auto", "nonlinear", "linear", "none"]),
         ("optimizer", Literal["auto", "lars", "sgd", "adamw"]),
         ("scaling", Scaling),
         ("precision", Literal["auto", "fp32", "bf16"]),
@@ -249,7 +279,10 @@ def _check(config: TrainConfig) -> None:
         ("image_size", 8, 4096),
         ("head_dim", 1, 65536),
         ("temperature", 1e-3, 1e3),
+        ("margin", 0.0, 1e3),
+        ("negatives", 0, 2**30),
         ("batch_size", 2, 2**20),
+        ("micro_batch", 2, 2**20),
         ("epochs", 1, 10**7),
         ("seconds", 1e-3, 1e9),
         ("learning_rate", 1e-12, 1e6),

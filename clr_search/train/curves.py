@@ -15,7 +15,7 @@ _INK, _GREY, _BLUE, _ORANGE, _GREEN = "#22272e", "#8b949e", "#2f6fb5", "#d9822b"
 Panel = tuple[str, str, str, Callable[[dict[str, Any]], float | None], str]
 
 _PANELS: tuple[Panel, ...] = (
-    ("NT-Xent", "nats", _BLUE, lambda row: row["loss"], "{:.2f}"),
+    ("Loss", "nats", _BLUE, lambda row: row["loss"], "{:.2f}"),
     (
         "Contrastive accuracy",
         "%",

@@ -26,7 +26,7 @@ from clr_search.train.data import (
 from clr_search.train.hardware import fast_arithmetic
 from clr_search.train.interruption import Interruption
 from clr_search.train.metrics import METRICS, read_metrics, truncate
-from clr_search.train.model import CONFIG, WEIGHTS, load_config, write_config, write_weights
+from clr_search.train.run import CONFIG, WEIGHTS, load_config, write_config, write_weights
 from clr_search.train.trainer import Trainer
 
 

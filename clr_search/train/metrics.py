@@ -25,7 +25,7 @@ class Row:
     images : int
         Images of the collection.
     loss : float
-        Mean NT-Xent of the epoch's steps, in nats.
+        Mean of the epoch's steps, in nats.
     learning_rate : float
         Of the last step.
     contrastive_accuracy : float

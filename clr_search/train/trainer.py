@@ -18,19 +18,13 @@ from clr_search.train.curves import CURVES, draw_curves
 from clr_search.train.data import Batch, Collection, batches
 from clr_search.train.evaluate import features, knn_accuracy, measurable
 from clr_search.train.losses import Objective
-from clr_search.train.methods import Method
-from clr_search.train.methods.simclr import SimCLR
+from clr_search.train.methods import Method, build_method
 from clr_search.train.metrics import METRICS, Row, append_row, read_metrics
 from clr_search.train.optim import build_optimizer, learning_rate_at
 from clr_search.train.rng import generator_for
 
 _NOTE_SECONDS = 0.5  # reading a loss makes a GPU wait, so it is read only so often
 _CURVES_SECONDS = 120.0  # drawing takes half a second; at the end, `train` draws in any case
-
-
-def build_method(config: ResolvedConfig) -> Method:
-    """The training method that a configuration names, its networks on the device."""
-    return SimCLR(config)
 
 
 def take_step(
@@ -40,14 +34,13 @@ def take_step(
     rate: float,
     generator: torch.Generator,
 ) -> Objective:
-    """One step of gradient descent; what it returns is cut off from the graph, and not yet read."""
+    """One step of gradient descent; what it returns is not yet read from the device."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
-    objective = method.objective(batch, generator)
-    objective.loss.backward()  # type: ignore[no-untyped-call]
+    objective = method.accumulate(batch, generator)
     optimizer.step()
-    return Objective(objective.loss.detach(), objective.accuracy)
+    return objective
 
 
 class _Tally:
@@ -103,7 +96,7 @@ class Trainer:
     def __init__(
         self, out: Path, config: ResolvedConfig, collection: Collection, reporter: Reporter
     ) -> None:
-        self.method = build_method(config)
+        self.method = build_method(config, collection)
         self.progress = Progress(fingerprint=collection.fingerprint)
         self._out, self._config, self._collection = out, config, collection
         self._reporter = reporter

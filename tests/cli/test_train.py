@@ -23,7 +23,8 @@ OPTIONS = {option.name: option for option in cli.train.params if isinstance(opti
 
 @pytest.mark.parametrize(
     "name",
-    "image_size architecture width head temperature optimizer precision device seed".split(),
+    "method image_size architecture width norm loss temperature margin optimizer precision "
+    "device seed".split(),
 )
 def test_the_help_states_the_true_defaults(name: str) -> None:
     match = re.search(r"\[default: (.*)\]$", OPTIONS[name].help or "")
@@ -44,11 +45,16 @@ def test_the_help_states_the_true_automatic_values() -> None:
     assert "[default: 1; 0.5 up to 48 pixels]" in (OPTIONS["colour_strength"].help or "")
     strengths = [automatic(image_size=size).augmentation.strength for size in (48, 49)]
     assert strengths == [0.5, 1]
+    assert "[default: nonlinear]" in (OPTIONS["head"].help or "")
+    assert automatic().head == "nonlinear"
 
 
 @pytest.mark.parametrize(
     ("name", "choices"),
     [
+        ("method", get_args(settings.MethodName)),
+        ("loss", get_args(settings.LossName)),
+        ("norm", get_args(settings.Norm)),
         ("architecture", get_args(settings.Architecture)),
         ("head", get_args(settings.Head)),
         ("optimizer", ("auto", *get_args(settings.OptimizerName))),

@@ -12,7 +12,8 @@ from torch import nn
 
 from clr_search.errors import UsageError
 from clr_search.train.config import Architecture, Head, Stem, TrainConfig
-from clr_search.train.model import build_encoder, build_head, load_run, write_initial_run
+from clr_search.train.model import build_encoder, build_head
+from clr_search.train.run import load_run, write_initial_run
 
 
 @pytest.mark.parametrize(

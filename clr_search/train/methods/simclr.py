@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from collections.abc import Callable
+from functools import partial
 
-from clr_search.train.augment import apply, draw
+import torch
+from torch import Tensor
+
+from clr_search.train.augment import draw
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch
-from clr_search.train.losses import Objective, nt_xent
-from clr_search.train.model import build_encoder, build_head
+from clr_search.train.losses import Objective, dcl, margin_triplet, nt_logistic, nt_xent
+from clr_search.train.methods.cached import cached_backward
+from clr_search.train.methods.network import build_networks, parts_of, project
+
+TILED_FROM = 4096
+"""Batch size from which the matrix of similarities is never made: it would take 270 MB, twice."""
+
+_TILE = 1024  # 4 MB: a tile stays in the processor's cache
 
 
 class SimCLR:
@@ -22,19 +31,34 @@ class SimCLR:
     """
 
     def __init__(self, config: ResolvedConfig) -> None:
-        encoder = build_encoder(config)
-        head = build_head(config, encoder.dimension)
-        layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.networks = nn.ModuleDict({"encoder": encoder, "head": head})
-        self.networks.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
+        self.networks = build_networks(config)
         self._config = config
+        self._loss = loss_for(config)
 
-    def objective(self, batch: Batch, generator: torch.Generator) -> Objective:
-        """NT-Xent of the projections of two views of each picture."""
+    def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
+        """Add the gradients of the loss of two views of each picture."""
         config = self._config
         draws = draw(batch.aspects.repeat(2), config.augmentation, generator)
-        views = apply(batch.pixels, draws, config.augmentation, config.image_size)
-        with torch.autocast(views.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            z = self.networks["head"](self.networks["encoder"](views))
-        z1, z2 = z.float().chunk(2)
-        return nt_xent(z1, z2, config.temperature)
+        return cached_backward(
+            lambda part: project(self.networks, batch, part, draws, config),
+            parts_of(batch, config),
+            self._loss,
+            self.networks,
+        )
+
+
+def loss_for(config: ResolvedConfig) -> Callable[[Tensor, Tensor], Objective]:
+    """The loss that a configuration names, as a function of the two views' projections."""
+    normalise, semi_hard = config.normalise, config.loss.endswith("-semi-hard")
+    if config.loss == "dcl":
+        return partial(dcl, temperature=config.temperature, normalise=normalise)
+    if config.loss in ("nt-logistic", "nt-logistic-semi-hard"):
+        temperature = config.temperature
+        return partial(
+            nt_logistic, temperature=temperature, normalise=normalise, semi_hard=semi_hard
+        )
+    if config.loss in ("margin", "margin-semi-hard"):
+        margin = config.margin
+        return partial(margin_triplet, margin=margin, normalise=normalise, semi_hard=semi_hard)
+    tile = _TILE if config.batch_size >= TILED_FROM else None
+    return partial(nt_xent, temperature=config.temperature, normalise=normalise, tile=tile)

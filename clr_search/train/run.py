@@ -1,0 +1,157 @@
+"""The run folder: what training writes and export reads.
+
+::
+
+    run/
+      config.json            every setting, resolved
+      weights.safetensors    tensors "encoder.…" (f) and "head.…" (g)
+      metrics.jsonl          one row an epoch
+      curves.png             the same as a picture
+      checkpoints/           last.safetensors, see `checkpoint`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
+from torch import nn
+
+from clr_search.errors import UsageError
+from clr_search.files import atomic_path, refuse_existing, sha256_bytes, write_atomically
+from clr_search.train.choices import resolve
+from clr_search.train.config import ResolvedConfig, TrainConfig
+from clr_search.train.metrics import METRICS, read_metrics
+from clr_search.train.model import Encoder, build_encoder, build_head
+
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+
+PARTS = ("encoder", "head")
+"""Networks whose tensors are in `weights.safetensors`; a method may train more, for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder, read.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    config : ResolvedConfig
+        Its settings.
+    encoder, head : Encoder, nn.Sequential
+        f and g with their weights, in evaluation mode, on the processor.
+    weights_sha256 : str
+        SHA-256 of `weights.safetensors`.
+    metrics : list of dict
+        Rows of `metrics.jsonl`, one a finished epoch; none for an untrained network.
+    """
+
+    path: Path
+    config: ResolvedConfig
+    encoder: Encoder
+    head: nn.Sequential
+    weights_sha256: str
+    metrics: list[dict[str, Any]]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained so far."""
+        return int(self.metrics[-1]["epoch"]) if self.metrics else 0
+
+
+def load_config(path: Path | str) -> ResolvedConfig:
+    """Read the settings of a run.
+
+    Raises
+    ------
+    UsageError
+        If `path` is no run, or its settings cannot be read.
+    """
+    path = Path(path)
+    if not (path / CONFIG).is_file():
+        what = "is not a run: it has no config.json" if path.exists() else "does not exist"
+        raise UsageError(f"{path} {what}.", "Make one with: clr-search train IMAGES --out RUN")
+    return ResolvedConfig.from_json((path / CONFIG).read_text("utf-8"), str(path / CONFIG))
+
+
+def load_run(path: Path | str) -> Run:
+    """Read a run: settings, weights and metrics.
+
+    Raises
+    ------
+    UsageError
+        If it is no run, has no weights yet, or its weights are damaged or of another network.
+    """
+    path = Path(path)
+    config = load_config(path)
+    weights = path / WEIGHTS
+    if not weights.is_file():
+        raise UsageError(
+            f"{path} has no weights yet: its training was cut off.",
+            "Finish it with: clr-search train IMAGES --out RUN --resume",
+        )
+    data = weights.read_bytes()
+    encoder = build_encoder(config)
+    head = build_head(config, encoder.dimension)
+    try:
+        nn.ModuleDict({"encoder": encoder, "head": head}).load_state_dict(load_tensors(data))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"{weights} does not hold the network that {path / CONFIG} describes: {reason}",
+            "Copy it again, or train again.",
+        ) from error
+    metrics = read_metrics(path / METRICS)
+    return Run(path, config, encoder.eval(), head.eval(), sha256_bytes(data), metrics)
+
+
+def write_initial_run(config: TrainConfig, out: Path | str, *, force: bool = False) -> Path:
+    """Write the untrained network that training with `config` starts from, as a run.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings; what was left open and does not shape the network gets a typical value.
+    out : Path
+        Folder to write.
+    force : bool
+        Write over what is there.
+
+    Returns
+    -------
+    Path
+        The folder; it can be exported like any run.
+    """
+    out = Path(out)
+    refuse_existing(out, force=force)
+    resolved = resolve(config, images_count=config.batch_size or 256)
+    encoder = build_encoder(resolved)
+    head = build_head(resolved, encoder.dimension)
+    write_config(out, resolved)
+    write_weights(out, resolved, nn.ModuleDict({"encoder": encoder, "head": head}))
+    write_atomically(out / METRICS, "")
+    return out
+
+
+def write_config(out: Path, config: ResolvedConfig) -> None:
+    """Write `config.json`, whole or not at all."""
+    write_atomically(out / CONFIG, config.to_json() + "\n")
+
+
+def write_weights(out: Path, config: ResolvedConfig, networks: nn.ModuleDict) -> None:
+    """Write `weights.safetensors`, the tensors of `PARTS`, whole or not at all."""
+    tensors = {
+        name: tensor.detach().to("cpu").contiguous()
+        for name, tensor in networks.state_dict().items()
+        if name.partition(".")[0] in PARTS
+    }
+    facts = {"format": "pt", "architecture": f"{config.architecture} width {config.width:g}"}
+    with atomic_path(out / WEIGHTS) as temporary:
+        save_file(tensors, temporary, metadata=facts)

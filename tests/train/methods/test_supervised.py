@@ -1,0 +1,68 @@
+"""The supervised benchmark: cross entropy on the folders' names, in parts or whole."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from clr_search.errors import UsageError
+from clr_search.train.config import ResolvedConfig
+from clr_search.train.data import Batch, Collection
+from clr_search.train.methods.supervised import Supervised
+
+
+def chance() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+@pytest.fixture
+def settings(settings: ResolvedConfig) -> ResolvedConfig:
+    return replace(settings, method="supervised", head="none")
+
+
+def test_a_classifier_of_zeros_costs_the_logarithm_of_the_classes(
+    collection: Collection, settings: ResolvedConfig, batch: Batch
+) -> None:
+    method = Supervised(settings, collection)
+    for weight in method.networks["classifier"].parameters():
+        torch.nn.init.zeros_(weight)
+    found = method.accumulate(batch, chance())
+    assert found.loss.item() == pytest.approx(math.log(3), rel=1e-5)
+
+
+def test_pictures_without_a_label_teach_nothing(
+    collection: Collection, settings: ResolvedConfig, batch: Batch
+) -> None:
+    some = Supervised(settings, collection)
+    labels = batch.labels.clone()
+    labels[4:] = -1
+    some.accumulate(replace(batch, labels=labels), chance())
+    other = batch.pixels.clone()
+    other[4:] = 0
+    blind = Supervised(settings, collection)
+    blind.accumulate(replace(batch, labels=labels, pixels=other), chance())
+    for ours, theirs in zip(some.networks.parameters(), blind.networks.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+    none = some.accumulate(replace(batch, labels=torch.full_like(labels, -1)), chance())
+    assert none.loss == 0
+
+
+def test_parts_give_the_gradient_of_the_whole(
+    collection: Collection, settings: ResolvedConfig, batch: Batch
+) -> None:
+    whole = Supervised(settings, collection)
+    parted = Supervised(replace(settings, micro_batch=5), collection)
+    expected, found = whole.accumulate(batch, chance()), parted.accumulate(batch, chance())
+    torch.testing.assert_close(found.loss, expected.loss)
+    assert found.accuracy == expected.accuracy
+    for ours, theirs in zip(parted.networks.parameters(), whole.networks.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_one_class_is_nothing_to_learn(collection: Collection, settings: ResolvedConfig) -> None:
+    one = replace(collection, classes=("red",), labels=torch.zeros(36, dtype=torch.int64))
+    with pytest.raises(UsageError, match="two folders or more"):
+        Supervised(settings, one)
