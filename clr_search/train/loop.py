@@ -10,6 +10,7 @@ from pathlib import Path
 from clr_search.errors import UsageError
 from clr_search.files import ImageFile, find_images, refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
+from clr_search.train.advice import summary, warnings
 from clr_search.train.budget import epochs_for
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.choices import MIN_IMAGES, resolve
@@ -144,6 +145,9 @@ def _begin(
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
     resolved = resolve(settled, len(collection))
+    reporter.message(summary(resolved, len(collection)))
+    for text in warnings(config, resolved, len(collection)):
+        reporter.message(f"Warning: {text}")
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
     return resolved, collection

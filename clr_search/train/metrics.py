@@ -38,6 +38,8 @@ class Row:
         Duration of the epoch, without the measurement of kNN accuracy.
     knn_accuracy : float or None
         Where it was measured; see `evaluate`.
+    effective_rank, mean_cosine : float or None
+        Spread of h over some pictures; see `health`.
     """
 
     epoch: int
@@ -50,6 +52,8 @@ class Row:
     data_wait: float
     seconds: float
     knn_accuracy: float | None = None
+    effective_rank: float | None = None
+    mean_cosine: float | None = None
 
 
 def append_row(path: Path, row: Row) -> None:

@@ -17,6 +17,7 @@ from clr_search.train.config import ResolvedConfig
 from clr_search.train.curves import CURVES, draw_curves
 from clr_search.train.data import Batch, Collection, batches
 from clr_search.train.evaluate import features, knn_accuracy, measurable
+from clr_search.train.health import LOOKED_AT, Spread, require_finite, spread
 from clr_search.train.losses import Objective
 from clr_search.train.methods import Method, build_method
 from clr_search.train.metrics import METRICS, Row, append_row, read_metrics
@@ -104,6 +105,8 @@ class Trainer:
         self._optimizer = build_optimizer(self.method.networks, config)
         self._epoch_steps = len(collection) // config.batch_size
         self._measured = measurable(collection, config.seed) if config.knn_every else None
+        self._watched = epoch_order(len(collection), config.seed, -1)[:LOOKED_AT]
+        self._warned = False
         self._saved_at = self._drawn_at = time.monotonic()
 
     def restore(self) -> None:
@@ -172,9 +175,11 @@ class Trainer:
 
     def _save(self, tally: _Tally | None = None) -> None:
         if tally is not None:
+            loss = float(tally.loss)
+            require_finite(loss, self._out, self.progress.step)
             self.progress = replace(
                 self.progress,
-                loss_sum=float(tally.loss),
+                loss_sum=loss,
                 accuracy_sum=float(tally.accuracy),
                 seconds=tally.seconds,
                 waited=tally.waited,
@@ -191,7 +196,8 @@ class Trainer:
         """
         config, done = self._config, self.progress.epoch + 1
         loss, accuracy = float(tally.loss), float(tally.accuracy)
-        seconds = tally.seconds
+        require_finite(loss, self._out, self.progress.step)
+        seconds, spread = tally.seconds, self._spread()
         row = Row(
             epoch=done,
             step=self.progress.step,
@@ -203,6 +209,8 @@ class Trainer:
             data_wait=tally.waited / seconds,
             seconds=seconds,
             knn_accuracy=self._knn(done),
+            effective_rank=spread.effective_rank,
+            mean_cosine=spread.mean_cosine,
         )
         append_row(self._out / METRICS, row)
         self.progress = Progress(
@@ -217,6 +225,20 @@ class Trainer:
             self._drawn_at = time.monotonic()
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
 
+    def _spread(self) -> Spread:
+        """Look at the spread of h; say once if it has collapsed."""
+        encoder = self.method.networks["encoder"]
+        size = self._config.image_size
+        found = spread(features(encoder, self._collection, self._watched, size, self._device))
+        if found.collapsed and not self._warned:
+            self._warned = True
+            self._reporter.message(
+                f"All images are embedded to nearly the same vector (mean cosine "
+                f"{found.mean_cosine:.3f}): they are alike, or the representation has collapsed. "
+                "A lower --learning-rate or a stronger augmentation may help."
+            )
+        return found
+
     def _knn(self, epoch: int) -> float | None:
         config = self._config
         due = config.knn_every and (epoch % config.knn_every == 0 or epoch == config.epochs)
@@ -225,11 +247,13 @@ class Trainer:
         return measure(self.method, self._collection, self._measured, config)
 
     def _note(self, objective: Objective, tally: _Tally) -> str:
+        loss = float(objective.loss)
+        require_finite(loss, self._out, self.progress.step)
         done = self.progress.step - self.progress.epoch * self._epoch_steps
         speed = done * self._config.batch_size / tally.seconds
         return (
             f"epoch {self.progress.epoch + 1}/{self._config.epochs} · "
-            f"loss {float(objective.loss):.2f} · {speed:,.0f} images/s · "
+            f"loss {loss:.2f} · {speed:,.0f} images/s · "
             f"wait {tally.waited / tally.seconds:.0%}"
         )
 

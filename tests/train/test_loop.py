@@ -311,7 +311,9 @@ def test_seconds_choose_epochs_and_nothing_else(
     result = train([pictures], tmp_path / "timed", config, reporter=Listening())
     assert time.monotonic() - started < 20
     epochs = load_run(result.run).config.epochs
-    assert said == [f"Epochs chosen to take about 3 seconds: {epochs}."]
+    assert said[0] == f"Epochs chosen to take about 3 seconds: {epochs}."
+    assert said[1].startswith("36 images at 16 px · resnet18 width 0.25")
+    assert "36 images are few" in said[2]
     assert result.epochs == epochs >= 1
     given = train([pictures], tmp_path / "given", replace(tiny, epochs=epochs))
     assert same_weights(result.run, given.run)
