@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 @click.argument("images", metavar="IMAGES...", nargs=-1, required=True, type=options.EXISTING)
 @click.option("--out", metavar="RUN", type=options.PATH, required=True, help="The folder to write.")
 @click.option(
+    "--preset",
+    type=click.Choice(["photos-small", "photos", "cifar10", "imagenette"]),
+    help="Settings that belong together, before those given here; photos-small is for a few "
+    "thousand and a processor.",
+)
+@click.option(
     "--method",
     type=click.Choice(["simclr", "instdisc", "supervised"]),
     help="How it learns; supervised takes the folders as classes.  [default: simclr]",
@@ -102,6 +108,7 @@ if TYPE_CHECKING:
 def train(
     images: tuple[Path, ...],
     out: Path,
+    preset: str | None,
     method: str | None,
     epochs: int | None,
     minutes: float | None,
@@ -135,11 +142,13 @@ def train(
 
     \b
     Example:
-      clr-search train photos --out run --minutes 30
+      clr-search train photos --out run --preset photos-small --minutes 30
       clr-search train photos --out run --image-size 128 --epochs 200
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
+      torchrun --nproc-per-node 4 -m clr_search train photos --out run
     """
+    import os
     import shlex
 
     from clr_search.files import refuse_existing
@@ -147,6 +156,8 @@ def train(
 
     if epochs is not None and minutes is not None:
         raise click.UsageError("Give either --epochs or --minutes.")
+    if resume and preset is not None:
+        raise click.UsageError("A run goes on with its own settings: leave out --preset.")
     if resume and force:
         raise click.UsageError("Give either --resume or --force.")
     if not resume and (out / "config.json").exists():  # before torch takes seconds to load
@@ -174,29 +185,41 @@ def train(
         "seed": seed,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    config = _config(out, given, colour_strength, resume=resume)
+    config = _config(out, preset, given, colour_strength, resume=resume)
     require("torch", "train")
     from clr_search.train import train as run
 
     result = run(images, out, config, resume=resume, force=force, reporter=for_terminal())
-    _print(result, as_json=as_json)
-    if result.interrupted:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
+    if first:
+        _print(result, as_json=as_json)
+    if result.interrupted and first:
         words = ["clr-search", "train", *map(str, images), "--out", str(out), "--resume"]
         command = shlex.join(words)
         click.echo(f"Stopped and saved. Go on with: {command}", err=True)
+    if result.interrupted:
         click.get_current_context().exit(options.INTERRUPTED)
 
 
 def _config(
-    out: Path, given: dict[str, Any], colour_strength: float | None, *, resume: bool
+    out: Path,
+    preset: str | None,
+    given: dict[str, Any],
+    colour_strength: float | None,
+    *,
+    resume: bool,
 ) -> TrainConfig:
-    """Settings given here; what is not given is the default, or that of the run that goes on."""
+    """Settings given here; what is not given is the preset's, or that of the run that goes on."""
     from dataclasses import replace
 
+    from clr_search.train import presets
     from clr_search.train.choices import augmentation_for
     from clr_search.train.config import ResolvedConfig, TrainConfig
 
-    base, stored = TrainConfig(), out / "config.json"
+    stored = out / "config.json"
+    base = TrainConfig() if preset is None else presets.preset(preset).config
+    if "seconds" in given:
+        base = replace(base, epochs=None)
     if resume and stored.is_file():
         base = ResolvedConfig.from_json(stored.read_text(encoding="utf-8"), str(stored))
     config = replace(base, **given)

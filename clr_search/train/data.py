@@ -31,6 +31,7 @@ from clr_search.files import ImageFile, sha256_bytes, write_atomically
 from clr_search.images import load
 from clr_search.progress import Reporter
 from clr_search.train.config import Cache
+from clr_search.train.distributed import share_of
 
 CACHE = "cache"
 
@@ -232,21 +233,26 @@ class Batch:
     Attributes
     ----------
     pixels : Tensor
-        uint8 [B, R, 3, R], on the device.
+        uint8 [b, R, 3, R], on the device: the share of this process.
     aspects, labels, indices : Tensor
-        [B], on the processor; numbers among the usable pictures in `indices`.
+        [B], on the processor, of the whole batch; numbers among the usable pictures in `indices`.
+    share : slice
+        Place of the b pictures among the B.
     """
 
     pixels: Tensor
     aspects: Tensor
     labels: Tensor
     indices: Tensor
+    share: slice
 
 
 def batches(
     collection: Collection, order: Tensor, batch_size: int, device: torch.device, skip: int = 0
 ) -> Generator[Batch]:
     """Batches in the order given, the incomplete last one left out, each fetched one ahead.
+
+    Of each batch, only the pixels of this process' share are fetched.
 
     Parameters
     ----------
@@ -261,14 +267,16 @@ def batches(
     skip : int
         Batches at the beginning that are not wanted.
     """
+    share = share_of(batch_size)
 
     def fetch(indices: Tensor) -> Batch:
-        pixels = collection.take(indices)
+        pixels = collection.take(indices[share])
         if pixels.device != device:
             if device.type == "cuda":
                 pixels = pixels.pin_memory()
             pixels = pixels.to(device, non_blocking=True)
-        return Batch(pixels, collection.aspects[indices], collection.labels[indices], indices)
+        aspects, labels = collection.aspects[indices], collection.labels[indices]
+        return Batch(pixels, aspects, labels, indices, share)
 
     starts = range(skip * batch_size, len(order) - batch_size + 1, batch_size)
     with ThreadPoolExecutor(1) as pool:

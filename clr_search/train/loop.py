@@ -24,7 +24,8 @@ from clr_search.train.data import (
     resident,
     typical_side,
 )
-from clr_search.train.hardware import fast_arithmetic
+from clr_search.train.distributed import joined, wait_for_all, world
+from clr_search.train.hardware import choose_device, fast_arithmetic
 from clr_search.train.interruption import Interruption
 from clr_search.train.metrics import METRICS, read_metrics, truncate
 from clr_search.train.run import CONFIG, WEIGHTS, load_config, write_config, write_weights
@@ -79,7 +80,8 @@ def train(
 
     SIGINT or SIGTERM let the step in hand finish, save, and return; a second one aborts. On a
     processor, a run that was cut off and resumed ends with the very same weights as one that was
-    not.
+    not. Under ``torchrun`` all processes train as one, of which the first writes and reports; see
+    `distributed`.
 
     Parameters
     ----------
@@ -102,30 +104,49 @@ def train(
         If images or run are missing, `out` exists, settings or images changed, or there are fewer
         than 8 usable images.
     """
-    reporter, out = reporter or Silent(), Path(out)
-    files = find_images(images)
+    with joined(choose_device(config.device)) as processes:
+        reporter = reporter if reporter and processes.first else Silent()
+        return _train(find_images(images), Path(out), config, resume, force, reporter)
+
+
+def _train(
+    files: list[ImageFile],
+    out: Path,
+    config: TrainConfig,
+    resume: bool,
+    force: bool,
+    reporter: Reporter,
+) -> TrainResult:
     if resume:
         stored = _stored(out, config)
         if _is_finished(out, stored):
             reporter.message(f"{out} has all its {stored.epochs} epochs already.")
             return _result(out, stored, [], interrupted=False)
-        collection = _decode(files, stored, out, reporter)
-    else:
+        collection = _decode_once(files, stored, out, reporter)
+    elif world().first:
         _make_room(out, force=force)
         stored, collection = _begin(files, out, config, reporter)
+        wait_for_all()
+    else:
+        wait_for_all()
+        stored = load_config(out)
+        collection = _decode(files, stored, out, reporter)
     with fast_arithmetic(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if resume:
             _restore(trainer, collection, out, reporter)
-            # What an interruption left is out of date from here on.
-            (out / WEIGHTS).unlink(missing_ok=True)
+            wait_for_all()
+            if world().first:  # what an interruption left is out of date from here on
+                (out / WEIGHTS).unlink(missing_ok=True)
         finished = trainer.run(lambda: interruption.requested)
-    write_weights(out, stored, trainer.method.networks)
-    rows = read_metrics(out / METRICS)
-    if rows:
-        draw_curves(rows, out / CURVES)
-    if finished:
-        remove_cache(out / CACHE)
+    if world().first:
+        write_weights(out, stored, trainer.method.networks)
+        rows = read_metrics(out / METRICS)
+        if rows:
+            draw_curves(rows, out / CURVES)
+        if finished:
+            remove_cache(out / CACHE)
+    wait_for_all()
     return _result(out, stored, collection.skipped, interrupted=not finished)
 
 
@@ -133,6 +154,13 @@ def _begin(
     files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
 ) -> tuple[ResolvedConfig, Collection]:
     """Decode, choose what was left open, and write `config.json`: from then on it is a run."""
+    if world().size > 1:
+        if config.epochs is None and config.seconds is not None:
+            raise UsageError(
+                "Several processes cannot agree on how many epochs fit into a time.",
+                "Give the number of epochs.",
+            )
+        config = replace(config, cache="mmap")  # which all of them map
     epochs = config.epochs or 1
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
@@ -151,6 +179,18 @@ def _begin(
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
     return resolved, collection
+
+
+def _decode_once(
+    files: list[ImageFile], config: ResolvedConfig, out: Path, reporter: Reporter
+) -> Collection:
+    """As `_decode`; of several processes the first decodes, and the others map what it has left."""
+    if not world().first:
+        wait_for_all()
+    collection = _decode(files, config, out, reporter)
+    if world().first:
+        wait_for_all()
+    return collection
 
 
 def _decode(
@@ -196,7 +236,8 @@ def _restore(trainer: Trainer, collection: Collection, out: Path, reporter: Repo
             f"{out} cannot be resumed: its images are not those it was begun with.",
             "Bring them back, or train anew with another --out.",
         )
-    truncate(out / METRICS, progress.epoch)
+    if world().first:
+        truncate(out / METRICS, progress.epoch)
     reporter.message(f"Going on after epoch {progress.epoch}, step {progress.step}.")
 
 

@@ -16,6 +16,7 @@ from clr_search.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, s
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.curves import CURVES, draw_curves
 from clr_search.train.data import Batch, Collection, batches
+from clr_search.train.distributed import any_of_all, sum_gradients, world
 from clr_search.train.evaluate import features, knn_accuracy, measurable
 from clr_search.train.health import LOOKED_AT, Spread, require_finite, spread
 from clr_search.train.losses import Objective
@@ -25,6 +26,7 @@ from clr_search.train.optim import build_optimizer, learning_rate_at
 from clr_search.train.rng import generator_for
 
 _NOTE_SECONDS = 0.5  # reading a loss makes a GPU wait, so it is read only so often
+_AGREE_STEPS = 8
 _CURVES_SECONDS = 120.0  # drawing takes half a second; at the end, `train` draws in any case
 
 
@@ -40,6 +42,7 @@ def take_step(
         group["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
     objective = method.accumulate(batch, generator)
+    sum_gradients(method.networks.parameters())
     optimizer.step()
     return objective
 
@@ -143,7 +146,7 @@ class Trainer:
         with closing(coming):
             for batch in tally.waiting_for(coming):
                 late = time.monotonic() - self._saved_at >= 60 * config.checkpoint_minutes
-                stopping = stop()
+                stopping = self._all_stop(stop)
                 if stopping or late:
                     self._save(tally)
                 if stopping:
@@ -156,6 +159,13 @@ class Trainer:
                 self._reporter.advance(note=note)
         self._finish_epoch(tally)
         return True
+
+    def _all_stop(self, stop: Callable[[], bool]) -> bool:
+        """Whether to stop here: what any process was asked, all do, at the same step."""
+        if world().size == 1:
+            return stop()
+        due = self.progress.step % _AGREE_STEPS == 0  # on CUDA, agreeing waits for the device
+        return due and any_of_all(stop(), self._device)
 
     def _step(self, batch: Batch) -> Objective:
         step = self.progress.step
@@ -184,8 +194,9 @@ class Trainer:
                 seconds=tally.seconds,
                 waited=tally.waited,
             )
-        path = self._out / CHECKPOINT
-        save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
+        if world().first:
+            path = self._out / CHECKPOINT
+            save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
         self._saved_at = time.monotonic()
 
     def _finish_epoch(self, tally: _Tally) -> None:
@@ -197,22 +208,9 @@ class Trainer:
         config, done = self._config, self.progress.epoch + 1
         loss, accuracy = float(tally.loss), float(tally.accuracy)
         require_finite(loss, self._out, self.progress.step)
-        seconds, spread = tally.seconds, self._spread()
-        row = Row(
-            epoch=done,
-            step=self.progress.step,
-            images=len(self._collection),
-            loss=loss / self._epoch_steps,
-            learning_rate=self._rate(self.progress.step - 1),
-            contrastive_accuracy=accuracy / self._epoch_steps,
-            images_per_second=self._epoch_steps * config.batch_size / seconds,
-            data_wait=tally.waited / seconds,
-            seconds=seconds,
-            knn_accuracy=self._knn(done),
-            effective_rank=spread.effective_rank,
-            mean_cosine=spread.mean_cosine,
-        )
-        append_row(self._out / METRICS, row)
+        seconds = tally.seconds
+        if world().first:
+            self._write_row(done, loss, accuracy, seconds, tally.waited)
         self.progress = Progress(
             epoch=done,
             step=self.progress.step,
@@ -221,9 +219,29 @@ class Trainer:
         )
         if done % config.checkpoint_every == 0 or done == config.epochs:
             self._save()
-        if time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
+        if world().first and time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
             self._drawn_at = time.monotonic()
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
+
+    def _write_row(
+        self, done: int, loss: float, accuracy: float, seconds: float, waited: float
+    ) -> None:
+        config, spread = self._config, self._spread()
+        row = Row(
+            epoch=done,
+            step=self.progress.step,
+            images=len(self._collection),
+            loss=loss / self._epoch_steps,
+            learning_rate=self._rate(self.progress.step - 1),
+            contrastive_accuracy=accuracy / self._epoch_steps,
+            images_per_second=self._epoch_steps * config.batch_size / seconds,
+            data_wait=waited / seconds,
+            seconds=seconds,
+            knn_accuracy=self._knn(done),
+            effective_rank=spread.effective_rank,
+            mean_cosine=spread.mean_cosine,
+        )
+        append_row(self._out / METRICS, row)
 
     def _spread(self) -> Spread:
         """Look at the spread of h; say once if it has collapsed."""

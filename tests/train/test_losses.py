@@ -112,6 +112,19 @@ def test_other_losses_equal_their_loops(count: int, number: float, semi_hard: bo
         assert found.accuracy == nt_xent(z1, z2, 1.0).accuracy
 
 
+@pytest.mark.parametrize("temperature", [0.07, 0.5])
+def test_equals_lightly(temperature: float) -> None:
+    """A second source."""
+    from lightly.loss import DCLLoss, NTXentLoss
+
+    torch.manual_seed(5)
+    z1, z2 = torch.randn(12, 9), torch.randn(12, 9)
+    ours = nt_xent(z1, z2, temperature).loss
+    torch.testing.assert_close(ours, NTXentLoss(temperature)(z1, z2))
+    theirs = DCLLoss(temperature)(z1, z2)
+    torch.testing.assert_close(dcl(z1, z2, temperature).loss, theirs)
+
+
 def test_dot_products_where_length_counts() -> None:
     torch.manual_seed(0)
     z1, z2 = torch.randn(5, 3), torch.randn(5, 3)

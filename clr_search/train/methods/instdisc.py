@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from clr_search.train.augment import draw
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch
+from clr_search.train.distributed import gather, total, world
 from clr_search.train.losses import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.model import build_encoder
@@ -72,7 +73,7 @@ class InstDisc:
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
         """Add the gradients, then bring the bank up to date."""
-        config, count = self._config, len(batch.pixels)
+        config, count = self._config, len(batch.aspects)
         draws = draw(batch.aspects, config.augmentation, generator)
         drawn = torch.randint(len(self._bank.vectors), (config.negatives,), generator=generator)
         indices, drawn = batch.indices.to(batch.pixels.device), drawn.to(batch.pixels.device)
@@ -80,14 +81,14 @@ class InstDisc:
         found = []
         for part in parts_of(batch, config):
             z = F.normalize(project(self.networks, batch, part, draws, config)[0], dim=1)
-            objective = self._objective(z, indices[part], drawn)
+            objective = self._objective(z, indices[batch.share][part], drawn)
             share = len(z) / count
             (objective.loss * share).backward()  # type: ignore[no-untyped-call]
             loss = loss + objective.loss.detach() * share
             accuracy = accuracy + objective.accuracy * share
             found.append(z.detach())
-        self._bank.update(indices, torch.cat(found))
-        return Objective(loss, accuracy)
+        self._bank.update(indices, gather(torch.cat(found)))
+        return Objective(total(loss), total(accuracy))
 
     def _objective(self, z: Tensor, indices: Tensor, drawn: Tensor) -> Objective:
         temperature = self._config.temperature
@@ -96,7 +97,8 @@ class InstDisc:
         if not self._bank.constant:
             with torch.no_grad():  # equation 7, on the first batch, and constant from then on
                 weights = (z @ self._bank.vectors[drawn].T / temperature).exp()
-                self._bank.constant.fill_(weights.mean() * len(self._bank.vectors))
+                mean = total(weights.mean()) / world().size
+                self._bank.constant.fill_(mean * len(self._bank.vectors))
         return noise_contrastive(
             z, self._bank.vectors, indices, drawn, temperature, self._bank.constant
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from clr_search.train.augment import Draws, apply
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch
+from clr_search.train.distributed import world
 from clr_search.train.model import build_encoder, build_head
 
 
@@ -18,6 +21,9 @@ def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDic
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     networks = nn.ModuleDict({"encoder": encoder, "head": head, **further})
     networks.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
+    if world().size > 1 and torch.device(config.device).type == "cuda":
+        convert: Callable[[nn.ModuleDict], nn.ModuleDict] = nn.SyncBatchNorm.convert_sync_batchnorm
+        return convert(networks)  # parameters keep their names and values
     return networks
 
 
@@ -31,9 +37,9 @@ def project(
     networks : nn.ModuleDict
         With "encoder" and "head".
     batch : Batch
-        B pictures.
+        b pictures here, of B in all.
     part : slice
-        Which of them.
+        Which of the b.
     draws : Draws
         The dice for V·B views, view i being of picture i mod B.
     config : ResolvedConfig
@@ -44,9 +50,9 @@ def project(
     Tensor
         z, float32 [V, n, d] for the n pictures of the part.
     """
-    count = len(batch.pixels)
+    count = len(batch.aspects)
     views = len(draws.flip) // count
-    members = torch.arange(views * count).view(views, count)[:, part].flatten()
+    members = torch.arange(views * count).view(views, count)[:, batch.share][:, part].flatten()
     images = apply(batch.pixels[part], draws.of(members), config.augmentation, config.image_size)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         z: Tensor = networks["head"](networks["encoder"](images))
@@ -54,7 +60,7 @@ def project(
 
 
 def parts_of(batch: Batch, config: ResolvedConfig) -> list[slice]:
-    """The micro-batches of a batch."""
+    """The micro-batches of this process' share of a batch."""
     count = len(batch.pixels)
     step = config.micro_batch or count
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]

@@ -11,6 +11,7 @@ from torch import Tensor
 from clr_search.train.augment import draw
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch
+from clr_search.train.distributed import gather
 from clr_search.train.losses import Objective, dcl, margin_triplet, nt_logistic, nt_xent
 from clr_search.train.methods.cached import cached_backward
 from clr_search.train.methods.network import build_networks, parts_of, project
@@ -18,7 +19,8 @@ from clr_search.train.methods.network import build_networks, parts_of, project
 TILED_FROM = 4096
 """Batch size from which the matrix of similarities is never made: it would take 270 MB, twice."""
 
-_TILE = 1024  # 4 MB: a tile stays in the processor's cache
+TILE = 1024
+"""Side of the tiles: 4 MB, which stay in a processor's cache."""
 
 
 class SimCLR:
@@ -35,6 +37,10 @@ class SimCLR:
         self._config = config
         self._loss = loss_for(config)
 
+    def _of_all(self, z1: Tensor, z2: Tensor) -> Objective:
+        """The loss over the pictures of all processes."""
+        return self._loss(gather(z1), gather(z2))
+
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
         """Add the gradients of the loss of two views of each picture."""
         config = self._config
@@ -42,7 +48,7 @@ class SimCLR:
         return cached_backward(
             lambda part: project(self.networks, batch, part, draws, config),
             parts_of(batch, config),
-            self._loss,
+            self._of_all,
             self.networks,
         )
 
@@ -60,5 +66,5 @@ def loss_for(config: ResolvedConfig) -> Callable[[Tensor, Tensor], Objective]:
     if config.loss in ("margin", "margin-semi-hard"):
         margin = config.margin
         return partial(margin_triplet, margin=margin, normalise=normalise, semi_hard=semi_hard)
-    tile = _TILE if config.batch_size >= TILED_FROM else None
+    tile = TILE if config.batch_size >= TILED_FROM else None
     return partial(nt_xent, temperature=config.temperature, normalise=normalise, tile=tile)

@@ -10,6 +10,7 @@ from clr_search.errors import UsageError
 from clr_search.train.augment import draw
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch, Collection
+from clr_search.train.distributed import total
 from clr_search.train.losses import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.model import build_encoder
@@ -50,8 +51,9 @@ class Supervised:
         for part in parts_of(batch, config):
             h = project(self.networks, batch, part, draws, config)[0]
             logits = self.networks["classifier"](h)
-            wrong = F.cross_entropy(logits, labels[part], ignore_index=-1, reduction="sum") / count
+            here = labels[batch.share][part]
+            wrong = F.cross_entropy(logits, here, ignore_index=-1, reduction="sum") / count
             wrong.backward()  # type: ignore[no-untyped-call]
             loss = loss + wrong.detach()
-            right = right + (logits.detach().argmax(dim=1) == labels[part]).sum()
-        return Objective(loss, right / count)
+            right = right + (logits.detach().argmax(dim=1) == here).sum()
+        return Objective(total(loss), total(right) / count)

@@ -88,7 +88,9 @@ def test_the_bank_of_each_picture_is_its_own_over_epochs(
         for number, indices in enumerate(order.split(10)):
             before = bank.vectors.clone()
             pixels, aspects = collection.take(indices), collection.aspects[indices]
-            batch = Batch(pixels, aspects, collection.labels[indices], indices)
+            batch = Batch(
+                pixels, aspects, collection.labels[indices], indices, slice(0, len(indices))
+            )
             method.accumulate(batch, torch.Generator().manual_seed(number))
             changed = (bank.vectors != before).any(dim=1).nonzero()[:, 0]
             assert changed.tolist() == indices.sort().values.tolist()

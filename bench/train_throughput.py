@@ -1,0 +1,231 @@
+"""How fast SimCLR trains here: ours, lightly's, a plain torchvision loop, and the ceiling.
+
+    python -m bench.train_throughput cifar10/train
+    python -m bench.train_throughput imagenette128/train --image-size 96 --batch-size 64
+
+All train the same ResNet-18 with the same head on the same pictures, in one run, on the machine
+that is named. `lightly` has its own transform, loss and dataset; the plain loop has torchvision's
+transforms and a `DataLoader`. Both are measured as their documentation has them (fp32), and with
+bf16 and channels-last, which ours chooses by itself where the processor has it. The ceiling is the
+network alone, forward and backward, on tensors that lie in memory. Images are counted once, though
+each is seen in two views. The first epoch is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from bench.machine import machine
+from clr_search import images
+from clr_search.files import find_images
+from clr_search.train import TrainConfig, load_run, train
+from clr_search.train.choices import resolve
+from clr_search.train.config import ResolvedConfig
+from clr_search.train.losses import nt_xent
+from clr_search.train.methods.network import build_networks
+from clr_search.train.optim import build_optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Images a second, and the share of the time spent waiting for data."""
+
+    images_per_second: float
+    wait: float
+
+
+Views = Callable[[Any], Sequence[Tensor]]
+"""Makes two views of a Pillow image."""
+
+
+class Pairs(Dataset[tuple[Tensor, Tensor]]):
+    """Pictures from files, two views of each, as every tutorial has it."""
+
+    def __init__(self, files: list[Path], views: Views) -> None:
+        self._files, self._views = files, views
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        from PIL import Image
+
+        first, second = self._views(Image.fromarray(images.load(self._files[number]).pixels))
+        return first, second
+
+
+def torchvision_views(config: ResolvedConfig) -> Views:
+    """The paper's augmentation by torchvision, picture by picture."""
+    a, size = config.augmentation, config.image_size
+    jitter = transforms.ColorJitter(*[0.8 * a.strength] * 3, 0.2 * a.strength)
+    steps: list[Any] = [
+        transforms.RandomResizedCrop(size, a.crop_scale, a.crop_ratio),
+        transforms.RandomHorizontalFlip(a.flip),
+        transforms.RandomApply([jitter], a.jitter),
+        transforms.RandomGrayscale(a.grey),
+    ]
+    if a.blur:
+        kernel = 2 * (int(a.blur_kernel * size) // 2) + 1
+        steps.append(
+            transforms.RandomApply([transforms.GaussianBlur(kernel, a.blur_sigma)], a.blur)
+        )
+    transform = transforms.Compose([*steps, transforms.ToTensor()])
+    return lambda picture: (transform(picture), transform(picture))
+
+
+def lightly_views(config: ResolvedConfig) -> Views:
+    """Lightly's transform, with the settings of ours."""
+    from lightly.transforms.simclr_transform import SimCLRTransform
+
+    views: Any = SimCLRTransform(
+        input_size=config.image_size,
+        cj_strength=config.augmentation.strength,
+        gaussian_blur=config.augmentation.blur,
+        normalize=None,  # the network does that
+    )
+    return cast(Views, views)
+
+
+def waiting(loader: Iterable[Any], waited: list[float]) -> Iterator[Any]:
+    """Hand on batches, and add up how long each was waited for."""
+    iterator = iter(loader)
+    while True:
+        began = time.perf_counter()
+        batch = next(iterator, None)
+        waited[0] += time.perf_counter() - began
+        if batch is None:
+            return
+        yield batch
+
+
+def peer(
+    pairs: Pairs, loss: Callable[[Tensor, Tensor], Tensor], config: ResolvedConfig, *, fast: bool
+) -> Speed:
+    """A training loop with a `DataLoader`; `fast` adds bf16 and channels-last."""
+    networks = build_networks(config)
+    if not fast:
+        networks.to(memory_format=torch.contiguous_format)
+    networks.train()
+    optimizer = build_optimizer(networks, config)
+    loader = DataLoader(
+        pairs,
+        config.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=len(os.sched_getaffinity(0)),
+        persistent_workers=True,
+    )
+    layout = torch.channels_last if fast else torch.contiguous_format
+    for epoch in range(2):
+        count, waited, began = 0, [0.0], time.perf_counter()
+        for batch in waiting(loader, waited):
+            views = torch.cat(batch).contiguous(memory_format=layout)
+            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+                z = networks["head"](networks["encoder"](views))
+            optimizer.zero_grad(set_to_none=True)
+            loss(*z.float().chunk(2)).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            count += len(views) // 2
+        seconds = time.perf_counter() - began
+        if epoch:
+            return Speed(count / seconds, waited[0] / seconds)
+    raise AssertionError
+
+
+def ours(folder: Path, config: TrainConfig) -> Speed:
+    """`clr-search train` itself, the loop around it included."""
+    with tempfile.TemporaryDirectory() as out:
+        train([folder], Path(out) / "run", config)
+        row = load_run(Path(out) / "run").metrics[-1]
+    return Speed(row["images_per_second"], row["data_wait"])
+
+
+def ceiling(config: ResolvedConfig, *, fast: bool) -> Speed:
+    """The network alone: forward and backward on views in memory, with the loss."""
+    networks: nn.ModuleDict = build_networks(config).train()
+    views = torch.rand(2 * config.batch_size, 3, config.image_size, config.image_size)
+    views = views.contiguous(memory_format=torch.channels_last)
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        networks.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+            z = networks["head"](networks["encoder"](views))
+        z1, z2 = z.float().chunk(2)
+        nt_xent(z1, z2, config.temperature).loss.backward()  # type: ignore[no-untyped-call]
+        seconds.append(time.perf_counter() - began)
+    return Speed(config.batch_size / sorted(seconds[1:])[len(seconds[1:]) // 2], 0.0)
+
+
+def measure(folder: Path, asked: TrainConfig, count: int) -> dict[str, Speed]:
+    """All of them, on `count` pictures spread over a folder."""
+    from lightly.loss import NTXentLoss
+
+    found = find_images([folder])
+    files = [file.path for file in found[:: max(1, len(found) // count)]][:count]
+    config = resolve(asked, len(files))
+    fast = config.precision == "bf16"
+    speeds = {"the network alone": ceiling(config, fast=fast)}
+    with tempfile.TemporaryDirectory() as copies:
+        for number, path in enumerate(files):
+            (Path(copies) / f"{number:06d}{path.suffix}").write_bytes(path.read_bytes())
+        speeds["clr-search"] = ours(Path(copies), asked)
+    peers: dict[str, tuple[Pairs, Callable[[Tensor, Tensor], Tensor]]] = {
+        "lightly": (Pairs(files, lightly_views(config)), NTXentLoss(config.temperature)),
+        "torchvision, DataLoader": (
+            Pairs(files, torchvision_views(config)),
+            lambda z1, z2: nt_xent(z1, z2, config.temperature).loss,
+        ),
+    }
+    for name, (pairs, loss) in peers.items():
+        speeds[name] = peer(pairs, loss, config, fast=False)
+        if fast:
+            speeds[f"{name}, bf16, channels-last"] = peer(pairs, loss, config, fast=True)
+    return speeds
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--images", type=int, default=640)
+    given = parser.parse_args()
+    asked = TrainConfig(
+        image_size=given.image_size,
+        batch_size=given.batch_size,
+        epochs=2,
+        optimizer="sgd",
+        knn_every=0,
+        device="cpu",
+    )
+    speeds = measure(given.folder, asked, given.images)
+    mine = speeds["clr-search"].images_per_second
+    print(machine(), "\n")
+    print(
+        f"ResNet-18, {given.image_size} px, batch {given.batch_size}, {given.images} pictures of "
+        f"{given.folder}\n"
+    )
+    print("| | images/s | clr-search is | waiting for data |\n|---|---|---|---|")
+    for name, speed in speeds.items():
+        ratio = mine / speed.images_per_second
+        print(f"| {name} | {speed.images_per_second:.1f} | {ratio:.2f}× | {speed.wait:.1%} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Settings that belong together, under a name, each with its source and what to expect of it.
+
+A setting that is given beside a preset goes before it; what a preset leaves open is chosen as ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from clr_search.errors import UsageError
+from clr_search.train.config import Augmentation, TrainConfig
+
+PresetName = Literal["photos-small", "photos", "cifar10", "imagenette"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A recipe.
+
+    Attributes
+    ----------
+    config : TrainConfig
+        Its settings.
+    purpose, source, expected : str
+        What it is for, where its settings come from, and what they reach.
+    """
+
+    config: TrainConfig
+    purpose: str
+    source: str
+    expected: str
+
+
+PRESETS: dict[PresetName, Preset] = {
+    "photos-small": Preset(
+        TrainConfig(
+            width=0.5,
+            stem="imagenet",
+            batch_size=128,
+            learning_rate=2e-3,
+            temperature=0.2,
+            augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
+        ),
+        "some hundred to some thousand photos, in minutes on a processor",
+        "tried on flowers5: the paper's augmentation asks for hundreds of epochs, and where there "
+        "are few, every invariance costs what it would have told apart, colour first of all",
+        "see the table in README.md",
+    ),
+    "photos": Preset(
+        TrainConfig(image_size=96, stem="imagenet", batch_size=256, epochs=200),
+        "tens of thousands of photos, in hours or on a GPU",
+        "SimCLR's own augmentation and temperature (§3, Table 5)",
+        "not measured yet",
+    ),
+    "cifar10": Preset(
+        TrainConfig(
+            image_size=32,
+            batch_size=512,
+            epochs=200,
+            temperature=0.5,
+            optimizer="sgd",
+            weight_decay=5e-4,
+        ),
+        "CIFAR-10, and pictures as small",
+        "SimCLR, B.9, with the optimizer of lightly's benchmark",
+        "84.8 % kNN in lightly's benchmark (ResNet-18, batch 512); not measured here yet",
+    ),
+    "imagenette": Preset(
+        TrainConfig(
+            image_size=128,
+            batch_size=256,
+            epochs=800,
+            temperature=0.5,
+            optimizer="sgd",
+            weight_decay=5e-4,
+        ),
+        "Imagenette, and ten thousand photos on a GPU",
+        "the settings of lightly's benchmark",
+        "88.9 % kNN in lightly's benchmark (ResNet-18); not measured here yet",
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    for known in get_args(PresetName):
+        if known == name:
+            return PRESETS[known]
+    raise UsageError(f"There is no preset {name}.", f"Choose one of: {', '.join(PRESETS)}.")
