@@ -57,7 +57,7 @@ def warnings(asked: TrainConfig, config: ResolvedConfig, images_count: int) -> l
         )
     usual = scaled_learning_rate(config.optimizer, config.batch_size, config.scaling)
     ratio = config.learning_rate / usual
-    if not 1 / 16 <= ratio <= 16:
+    if not 1 / 32 <= ratio <= 32:
         found.append(
             f"The learning rate {config.learning_rate:.3g} is far from the usual {usual:.3g} of "
             f"{config.optimizer} at batch {config.batch_size:,}: was it meant for another batch?"

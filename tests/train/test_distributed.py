@@ -14,8 +14,10 @@ import torch
 from safetensors.torch import load_file
 
 from clr_search.errors import UsageError
-from clr_search.train import TrainConfig, distributed, load_run, train
+from clr_search.train import TrainConfig, distributed, load_run, loop, train
 from clr_search.train.distributed import World, gather, share_of, sum_gradients, total
+from tests.train.conftest import TINY
+from tests.train.test_loop import Interrupting
 
 PROGRAM = """
 import json, sys
@@ -23,33 +25,58 @@ from pathlib import Path
 import torch
 from clr_search.errors import UsageError
 from clr_search.train import TrainConfig, train
+from clr_search.train.distributed import joined, wait_for_all
 torch.set_num_threads(1)
-images, out, settings, resume = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4] == "resume"
-try:
-    result = train([images], out, TrainConfig.from_json(settings), resume=resume)
-except UsageError as error:
-    print(f"refused: {error.what}", flush=True)
-    sys.exit(2)
+images, folder, jobs = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+with joined("cpu") as world:
+    for name, settings, resume in jobs:
+        try:
+            train([images], folder / name, TrainConfig.from_json(settings), resume=resume)
+        except UsageError as error:
+            print(f"{name} refused: {error.what}", flush=True)
 """
 
+VARIANTS: dict[str, dict[str, object]] = {
+    "plain": {},
+    "parts": {"micro_batch": 2, "loss": "dcl"},
+    "nce": {"method": "instdisc", "negatives": 12},
+    "supervised": {"method": "supervised"},
+}
 
-def torchrun(
-    processes: int, pictures: Path, out: Path, config: TrainConfig, *, resume: bool = False
-) -> subprocess.CompletedProcess[str]:
-    """Train in so many processes."""
+CONFIG = replace(TINY, norm="group", optimizer="sgd", learning_rate=0.05, head_dim=8)
+"""Normalised by group, so that no picture depends on those it shares a process with."""
+
+
+Job = tuple[str, TrainConfig, bool]
+"""Folder of the run, its settings, and whether it is to go on."""
+
+
+def torchrun(processes: int, pictures: Path, folder: Path, jobs: list[Job]) -> str:
+    """Do trainings in so many processes, one after the other; what they printed."""
+    listed = json.dumps([(name, config.to_json(), resume) for name, config, resume in jobs])
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(processes), "--no-python", sys.executable, "-c", PROGRAM]
-    command += [str(pictures), str(out), config.to_json(), "resume" if resume else "anew"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=240, env=environment, check=False
+    done = subprocess.run(
+        [*command, str(pictures), str(folder), listed],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-@pytest.fixture
-def config(tiny: TrainConfig) -> TrainConfig:
-    """Normalised by group, so that no picture depends on those it shares a process with."""
-    return replace(tiny, norm="group", optimizer="sgd", learning_rate=0.05, head_dim=8)
+@pytest.fixture(scope="module")
+def alone(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes of each variant."""
+    folder = tmp_path_factory.mktemp("alone")
+    torch.set_num_threads(1)
+    for name, further in VARIANTS.items():
+        train([pictures], folder / name, replace(CONFIG, **further))
+    return folder
 
 
 def assert_same_training(one: Path, other: Path) -> None:
@@ -60,54 +87,38 @@ def assert_same_training(one: Path, other: Path) -> None:
     for ours, theirs in zip(load_run(one).metrics, load_run(other).metrics, strict=True):
         assert ours["step"] == theirs["step"]
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
-        assert ours["contrastive_accuracy"] == pytest.approx(theirs["contrastive_accuracy"])
+        # Of 64 views an epoch, one whose two nearest are all but equally near may go either way.
+        accuracies = ours["contrastive_accuracy"], theirs["contrastive_accuracy"]
+        assert accuracies[0] == pytest.approx(accuracies[1], abs=2 / 64)
 
 
-@pytest.mark.parametrize(
-    ("processes", "further"),
-    [
-        (2, {}),
-        (4, {}),
-        (2, {"micro_batch": 2, "loss": "dcl"}),
-        (2, {"method": "instdisc", "negatives": 12}),
-        (2, {"method": "supervised"}),
-    ],
-)
-def test_equals_one_process_with_the_whole_batch(
-    processes: int,
-    further: dict[str, object],
-    pictures: Path,
-    config: TrainConfig,
-    tmp_path: Path,
+def test_two_processes_equal_one_with_the_whole_batch(
+    pictures: Path, alone: Path, tmp_path: Path
 ) -> None:
-    config = replace(config, **further)
-    train([pictures], tmp_path / "one", config)
-    done = torchrun(processes, pictures, tmp_path / "many", config)
-    assert done.returncode == 0, done.stderr
-    assert_same_training(tmp_path / "one", tmp_path / "many")
-    assert not (tmp_path / "many" / "cache").exists()
+    """In one start, which takes longer than the trainings; one goes on with a run of one."""
+    assert train([pictures], tmp_path / "resumed", CONFIG, reporter=Interrupting(6)).interrupted
+    jobs: list[Job] = [(n, replace(CONFIG, **further), False) for n, further in VARIANTS.items()]
+    jobs.append(("resumed", CONFIG, True))
+    jobs.append(("odd", replace(CONFIG, batch_size=7), False))
+    told = torchrun(2, pictures, tmp_path, jobs)
+    for name in VARIANTS:
+        assert_same_training(alone / name, tmp_path / name)
+        assert not (tmp_path / name / "cache").exists()
+    assert_same_training(alone / "plain", tmp_path / "resumed")
+    assert "odd refused: A batch of 7 cannot be shared equally by 2 processes." in told
 
 
-def test_a_run_goes_on_in_another_number_of_processes(
-    pictures: Path, config: TrainConfig, tmp_path: Path
+def test_four_processes_equal_one(pictures: Path, alone: Path, tmp_path: Path) -> None:
+    torchrun(4, pictures, tmp_path, [("plain", CONFIG, False)])
+    assert_same_training(alone / "plain", tmp_path / "plain")
+
+
+def test_a_time_is_refused_before_anything_is_decoded(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.train.test_loop import Interrupting
-
-    train([pictures], tmp_path / "one", config)
-    out = tmp_path / "many"
-    assert train([pictures], out, config, reporter=Interrupting(6)).interrupted
-    done = torchrun(2, pictures, out, config, resume=True)
-    assert done.returncode == 0, done.stderr
-    assert_same_training(tmp_path / "one", out)
-
-
-def test_what_processes_cannot_do_together_is_refused(
-    pictures: Path, config: TrainConfig, tmp_path: Path
-) -> None:
-    timed = torchrun(2, pictures, tmp_path / "a", replace(config, epochs=None, seconds=2.0))
-    assert "cannot agree on how many epochs" in timed.stdout
-    odd = torchrun(2, pictures, tmp_path / "b", replace(config, batch_size=7))
-    assert "A batch of 7 cannot be shared equally by 2 processes" in odd.stdout
+    monkeypatch.setattr(loop, "world", lambda: World(0, 2))
+    with pytest.raises(UsageError, match="cannot agree on how many epochs"):
+        train([pictures], tmp_path / "run", replace(CONFIG, epochs=None, seconds=2.0))
 
 
 def test_alone_nothing_is_shared() -> None:
