@@ -16,6 +16,7 @@ from clr_search.cli import train as cli
 from clr_search.train import config as settings
 from clr_search.train.choices import resolve
 from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig
+from clr_search.train.presets import PRESETS, PresetName
 from tests.cli.conftest import Run
 
 OPTIONS = {option.name: option for option in cli.train.params if isinstance(option, click.Option)}
@@ -55,6 +56,7 @@ def test_the_help_states_the_true_automatic_values() -> None:
         ("method", get_args(settings.MethodName)),
         ("loss", get_args(settings.LossName)),
         ("norm", get_args(settings.Norm)),
+        ("preset", get_args(PresetName)),
         ("architecture", get_args(settings.Architecture)),
         ("head", get_args(settings.Head)),
         ("optimizer", ("auto", *get_args(settings.OptimizerName))),
@@ -106,7 +108,13 @@ def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[An
         "architecture": "resnet34",
         "width": 0.5,
         "head": "linear",
+        "method": "instdisc",
+        "norm": "group",
         "batch_size": 8,
+        "micro_batch": 4,
+        "loss": "margin",
+        "margin": 0.25,
+        "negatives": 64,
         "temperature": 0.5,
         "optimizer": "lars",
         "learning_rate": 0.25,
@@ -117,10 +125,25 @@ def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[An
     words = [
         word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
-    run("train", pictures, "--out", "run", *words, "--colour-strength", "0.25")
+    run("train", pictures, "--out", "run", *words, "--colour-strength", "0.25", "--no-l2")
     config = asked[0][0]
     expected = Augmentation(strength=0.25, blur=0.0)  # at 32 pixels there is no blur
-    assert config == TrainConfig(**given, augmentation=expected)
+    assert config == TrainConfig(**given, augmentation=expected, normalise=False)
+
+
+def test_a_preset_gives_way_to_what_is_given(run: Run, pictures: Path, asked: list[Any]) -> None:
+    cifar = PRESETS["cifar10"].config
+    run("train", pictures, "--out", "run", "--preset", "cifar10")
+    run("train", pictures, "--out", "run", "--preset", "cifar10", "--temperature", "0.2")
+    run("train", pictures, "--out", "run", "--preset", "cifar10", "--minutes", "1")
+    assert [config for config, _ in asked] == [
+        cifar,
+        replace(cifar, temperature=0.2),
+        replace(cifar, epochs=None, seconds=60),
+    ]
+    both = ("--preset", "cifar10", "--resume")
+    result = run("train", pictures, "--out", "run", *both, exit_code=2)
+    assert "Error: A run goes on with its own settings: leave out --preset.\n" in result.stderr
 
 
 def test_minutes(run: Run, pictures: Path, asked: list[Any]) -> None:
