@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import sys
 from pathlib import Path
 
 PACKAGES = ("torch", "onnxruntime", "faiss-cpu", "numpy", "pillow")
@@ -19,7 +20,7 @@ def machine() -> str:
         memory = f", {size / 2**30:.0f} GiB"
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     return (
-        f"{_processor()}, {cores} cores{memory}, {platform.system()}, "
+        f"{_processor()}, {cores} cores{memory}{_graphics()}, {platform.system()}, "
         f"Python {platform.python_version()}; {versions}"
     )
 
@@ -29,6 +30,14 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+
+
+def _graphics() -> str:
+    """The GPU, where torch is in use and has one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return ""
+    return f", {torch.cuda.get_device_name()}"
 
 
 def _processor() -> str:

@@ -1,0 +1,124 @@
+"""What the GPU jobs on CIFAR-10 share: training with checkpoints, and accuracy on the test set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from clr_search.files import find_images
+from clr_search.progress import Silent, for_terminal
+from clr_search.train import TrainConfig, load_run, train
+from clr_search.train.data import decode_collection
+from clr_search.train.evaluate import NEIGHBOURS, TEMPERATURE, features
+from clr_search.train.run import load_config
+
+BLOCK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """h of all pictures, float32 [N, D], rows of unit length, and their labels, int64 [N]."""
+
+    vectors: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training.
+
+    Attributes
+    ----------
+    run : Path
+        Its folder.
+    seconds : float
+        Of all epochs, without decoding and without measurements.
+    images_per_second : float
+        Each image is seen in two views.
+    peak_gigabytes : float
+        Most GPU memory held; 0 on a processor, and where the run was finished before.
+    """
+
+    run: Path
+    seconds: float
+    images_per_second: float
+    peak_gigabytes: float
+
+
+def train_on(folder: Path, run: Path, config: TrainConfig) -> Trained:
+    """Train on ``folder/train``, or go on with the run that an earlier start left."""
+    begun = (run / "config.json").exists()
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    result = train(
+        [folder / "train"], run, config, resume=begun, force=not begun, reporter=for_terminal()
+    )
+    if result.interrupted:
+        raise SystemExit("interrupted; the same command goes on from there")
+    peak = torch.cuda.max_memory_allocated() / 1e9 if cuda else 0.0
+    return Trained(run, result.seconds, result.images_per_second or 0.0, peak)
+
+
+def device_of(run: Path) -> str:
+    """Where a run was trained."""
+    return load_config(run).device
+
+
+def embed(run: Path, folder: Path, device: str) -> Features:
+    """H of a folder of folders by the encoder of a run, as the exported encoder would embed it."""
+    loaded = load_run(run)
+    size = loaded.config.cache_size
+    collection = decode_collection(find_images([folder]), size, "memory", Path(), Silent())
+    encoder = loaded.encoder.to(device)
+    everything = torch.arange(len(collection))
+    vectors = features(
+        encoder, collection, everything, loaded.config.image_size, torch.device(device)
+    )
+    return Features(vectors, collection.labels.to(device))
+
+
+def knn_accuracy(train_set: Features, test_set: Features) -> float:
+    """Weighted kNN of InstDisc: k = 200, weights exp(cosine / 0.1), over the training set."""
+    classes = int(train_set.labels.max()) + 1
+    k = min(NEIGHBOURS, len(train_set.vectors))
+    right = 0
+    for start in range(0, len(test_set.vectors), BLOCK):
+        similarity = test_set.vectors[start : start + BLOCK] @ train_set.vectors.T
+        nearest, places = similarity.topk(k, dim=1)
+        votes = torch.zeros(len(nearest), classes, device=nearest.device)
+        votes.scatter_add_(1, train_set.labels[places], (nearest / TEMPERATURE).exp())
+        right += int((votes.argmax(dim=1) == test_set.labels[start : start + BLOCK]).sum())
+    return right / len(test_set.vectors)
+
+
+def linear_accuracy(train_set: Features, test_set: Features, decay: float = 1e-5) -> float:
+    """Multinomial logistic regression on h, by L-BFGS on all training pictures."""
+    classes = int(train_set.labels.max()) + 1
+    mean, spread = train_set.vectors.mean(dim=0), train_set.vectors.std(dim=0).clamp(min=1e-6)
+    x = (train_set.vectors - mean) / spread
+    weight = torch.zeros(classes, x.shape[1], device=x.device, requires_grad=True)
+    bias = torch.zeros(classes, device=x.device, requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=300, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = F.cross_entropy(x @ weight.T + bias, train_set.labels)
+        loss = loss + decay * weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    solver.step(closure)  # type: ignore[no-untyped-call]
+    found = ((test_set.vectors - mean) / spread) @ weight.T + bias
+    return float((found.argmax(dim=1) == test_set.labels).float().mean())
+
+
+def shortened(config: TrainConfig) -> TrainConfig:
+    """The same settings, small enough for a rehearsal on a processor."""
+    return replace(
+        config, architecture="resnet18", width=0.25, stem="imagenet", batch_size=64, epochs=1
+    )
