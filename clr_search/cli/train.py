@@ -134,11 +134,12 @@ def train(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Train an encoder on images: without labels, by SimCLR, unless another method is asked for.
+    """Train an encoder on images without labels, by SimCLR.
 
     Folders are searched for images. Ctrl-C saves and stops; --resume goes on exactly as if nothing
     had happened. Where the folders' names are classes, they are used to report accuracy, and for
-    nothing else.
+    nothing else, unless the method is supervised. Several processes train as one when started with
+    `torchrun --nproc-per-node 4 -m clr_search train …`.
 
     \b
     Example:
@@ -146,7 +147,6 @@ def train(
       clr-search train photos --out run --image-size 128 --epochs 200
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
-      torchrun --nproc-per-node 4 -m clr_search train photos --out run
     """
     import os
     import shlex
