@@ -7,16 +7,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from clr_search.files import find_images
 from clr_search.progress import Silent, for_terminal
 from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.data import decode_collection
-from clr_search.train.evaluate import NEIGHBOURS, TEMPERATURE, features
+from clr_search.train.evaluate import features, knn_accuracy_on, linear_accuracy_on
 from clr_search.train.run import load_config
-
-BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,37 +81,14 @@ def embed(run: Path, folder: Path, device: str) -> Features:
 
 def knn_accuracy(train_set: Features, test_set: Features) -> float:
     """Weighted kNN of InstDisc: k = 200, weights exp(cosine / 0.1), over the training set."""
-    classes = int(train_set.labels.max()) + 1
-    k = min(NEIGHBOURS, len(train_set.vectors))
-    right = 0
-    for start in range(0, len(test_set.vectors), BLOCK):
-        similarity = test_set.vectors[start : start + BLOCK] @ train_set.vectors.T
-        nearest, places = similarity.topk(k, dim=1)
-        votes = torch.zeros(len(nearest), classes, device=nearest.device)
-        votes.scatter_add_(1, train_set.labels[places], (nearest / TEMPERATURE).exp())
-        right += int((votes.argmax(dim=1) == test_set.labels[start : start + BLOCK]).sum())
-    return right / len(test_set.vectors)
+    return knn_accuracy_on(train_set.vectors, train_set.labels, test_set.vectors, test_set.labels)
 
 
-def linear_accuracy(train_set: Features, test_set: Features, decay: float = 1e-5) -> float:
-    """Multinomial logistic regression on h, by L-BFGS on all training pictures."""
-    classes = int(train_set.labels.max()) + 1
-    mean, spread = train_set.vectors.mean(dim=0), train_set.vectors.std(dim=0).clamp(min=1e-6)
-    x = (train_set.vectors - mean) / spread
-    weight = torch.zeros(classes, x.shape[1], device=x.device, requires_grad=True)
-    bias = torch.zeros(classes, device=x.device, requires_grad=True)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=300, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        loss = F.cross_entropy(x @ weight.T + bias, train_set.labels)
-        loss = loss + decay * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    solver.step(closure)  # type: ignore[no-untyped-call]
-    found = ((test_set.vectors - mean) / spread) @ weight.T + bias
-    return float((found.argmax(dim=1) == test_set.labels).float().mean())
+def linear_accuracy(train_set: Features, test_set: Features) -> float:
+    """Multinomial logistic regression on h of the training set."""
+    return linear_accuracy_on(
+        train_set.vectors, train_set.labels, test_set.vectors, test_set.labels
+    )
 
 
 def shortened(config: TrainConfig) -> TrainConfig:

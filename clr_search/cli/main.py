@@ -24,7 +24,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 SECTIONS = {
     "Everything at once": {"demo": "demo"},
-    "An encoder of your own": {"train": "train", "export": "export"},
+    "An encoder of your own": {"train": "train", "export": "export", "study": "study"},
     "A collection": {"build-index": "collection", "add": "collection", "remove": "collection"},
     "Search": {"search": "search", "evaluate": "evaluate", "app": "app"},
     "Sorting into classes": {"probe": "probe", "classify": "probe"},

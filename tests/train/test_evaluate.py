@@ -14,7 +14,13 @@ from clr_search.progress import Silent
 from clr_search.train import evaluate
 from clr_search.train.config import TrainConfig
 from clr_search.train.data import Collection, decode_collection
-from clr_search.train.evaluate import features, knn_accuracy, measurable
+from clr_search.train.evaluate import (
+    features,
+    knn_accuracy,
+    knn_accuracy_on,
+    linear_accuracy_on,
+    measurable,
+)
 from clr_search.train.model import build_encoder
 
 
@@ -103,3 +109,53 @@ def test_features_are_those_of_the_central_square(pictures: Path, tmp_path: Path
     # One at a time gives the same: nothing leaks through batch statistics.
     alone = features(encoder, decoded, everything[7:8], 32, torch.device("cpu"))
     torch.testing.assert_close(found[7:8], alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("count", "classes"), [(30, 3), (50, 7)])
+def test_the_vote_of_other_pictures_equals_the_slow_loop(count: int, classes: int) -> None:
+    generator = torch.Generator().manual_seed(count)
+    labels = torch.arange(count) % classes
+    centres = torch.randn(classes, 4, generator=generator)
+    vectors, others = (
+        F.normalize(centres[labels] + torch.randn(count, 4, generator=generator), dim=1)
+        for _ in range(2)
+    )
+    k = round(count / classes)
+    right = 0
+    for query, label in zip(others.tolist(), labels.tolist(), strict=True):
+        similar = sorted(
+            (
+                (sum(a * b for a, b in zip(query, other, strict=True)), labels[j].item())
+                for j, other in enumerate(vectors.tolist())
+            ),
+            reverse=True,
+        )
+        votes: dict[float, float] = {}
+        for similarity, voted in similar[:k]:
+            votes[voted] = votes.get(voted, 0) + math.exp(similarity / 0.1)
+        right += max(votes, key=votes.__getitem__) == label
+    assert knn_accuracy_on(vectors, labels, others, labels) == pytest.approx(right / count)
+
+
+def test_a_linear_classifier_equals_scikit_learns() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(300) % 3
+    centres = torch.randn(3, 6, generator=generator)
+    train, test = (centres[labels] + 1.5 * torch.randn(300, 6, generator=generator) for _ in "ab")
+    scaler = StandardScaler().fit(train.numpy())
+    # Its objective is the sum of losses and |w|²/(2C); ours the mean, and decay·|w|².
+    theirs = LogisticRegression(C=1 / (2 * 0.01 * 300), max_iter=1000)
+    theirs.fit(scaler.transform(train.numpy()), labels.numpy())
+    expected = theirs.score(scaler.transform(test.numpy()), labels.numpy())
+    found = linear_accuracy_on(train, labels, test, labels, decay=0.01)
+    assert found == pytest.approx(expected, abs=1 / 300)
+    assert linear_accuracy_on(train * 1e3 + 5, labels, test * 1e3 + 5, labels) > 0.5
+
+
+def test_separable_classes_are_learned_wholly() -> None:
+    labels = torch.arange(40) % 4
+    vectors = F.one_hot(labels).float()
+    assert linear_accuracy_on(vectors, labels, vectors, labels) == 1

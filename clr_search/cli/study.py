@@ -1,0 +1,147 @@
+"""``study``: the paper's experiments, on one's own pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clr_search.cli import options, output
+from clr_search.errors import require
+
+if TYPE_CHECKING:
+    from clr_search.train import TrainConfig
+
+EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch", "method")
+
+
+@options.command("study")
+@click.argument(
+    "experiments",
+    metavar="EXPERIMENT...",
+    nargs=-1,
+    required=True,
+    type=click.Choice([*EXPERIMENTS, "all"]),
+)
+@click.option(
+    "--images",
+    metavar="FOLDER",
+    type=options.EXISTING,
+    required=True,
+    help="Pictures to train on, in folders that are classes.",
+)
+@click.option(
+    "--test",
+    metavar="FOLDER",
+    type=options.EXISTING,
+    help="Pictures to test on.  [default: a fifth of the others]",
+)
+@click.option("--out", metavar="DIR", type=options.PATH, required=True, help="Folder to write.")
+@click.option("--seeds", type=options.COUNT, default=3, show_default=True, help="Trainings a row.")
+@click.option(
+    "--limit", type=options.COUNT, default=5000, show_default=True, help="Pictures to train on."
+)
+@click.option("--epochs", type=options.COUNT, default=20, show_default=True, help="A training.")
+@click.option(
+    "--image-size", type=options.COUNT, default=32, show_default=True, help="Side in pixels."
+)
+@click.option(
+    "--width",
+    type=options.POSITIVE,
+    default=0.25,
+    show_default=True,
+    help="Multiple of ResNet-18's channels.",
+)
+@click.option(
+    "--batch-size", type=options.COUNT, default=256, show_default=True, help="Pictures a step."
+)
+@click.option("--device", default="auto", show_default=True, help="Where to compute.")
+def study(
+    experiments: tuple[str, ...],
+    images: Path,
+    test: Path | None,
+    out: Path,
+    seeds: int,
+    limit: int,
+    epochs: int,
+    image_size: int,
+    width: float,
+    batch_size: int,
+    device: str,
+) -> None:
+    """Repeat the experiments of the SimCLR paper.
+
+    Each compares trainings that differ in one thing, on labelled pictures, and writes a page with a
+    table, a plot, and which findings of the paper hold:
+
+    \b
+      augmentation  each alone and in pairs (Fig. 5)
+      colour        strength of the colour jitter (Table 1)
+      head          kind and dimension, h against z (Fig. 8)
+      temperature   with and without unit length (Table 5)
+      loss          NT-Xent, NT-Logistic, margin, DCL (Table 4)
+      batch         batch size and epochs (Fig. 9)
+      method        SimCLR, InstDisc, supervised (Fig. 1)
+
+    Every training's result is kept: after Ctrl-C the same command goes on with the next one.
+
+    \b
+    Example:
+      clr-search study loss --images cifar10/train --test cifar10/test --out study
+      clr-search study all --images photos --out study --seeds 1 --epochs 10
+    """
+    import shlex
+
+    require("torch", "train")
+    from clr_search.progress import for_terminal
+    from clr_search.train.study import cells, design, report
+
+    base = _base(
+        image_size=image_size, width=width, batch_size=batch_size, epochs=epochs, device=device
+    )
+    reporter = for_terminal()
+    found = cells.pictures(
+        [images], [test] if test else [], limit=limit, side=image_size, reporter=reporter
+    )
+    words = [
+        *("--images", str(images), *(("--test", str(test)) if test else ()), "--out", str(out)),
+        *("--seeds", f"{seeds}", "--limit", f"{limit}", "--epochs", f"{epochs}"),
+        *(
+            "--image-size",
+            f"{image_size}",
+            "--width",
+            f"{width:g}",
+            "--batch-size",
+            f"{batch_size}",
+        ),
+    ]
+    names = EXPERIMENTS if "all" in experiments else tuple(dict.fromkeys(experiments))
+    for name in names:
+        experiment = design.experiment(name, base)
+        results = cells.run(experiment, found, out, seeds=seeds, reporter=reporter)
+        if results is None:
+            click.echo("Stopped; the same command goes on from here.", err=True)
+            click.get_current_context().exit(options.INTERRUPTED)
+        command = shlex.join(["clr-search", "study", name, *words])
+        page = report.write_report(experiment, results, base, found, command, out)
+        click.echo(output.shown(page))
+
+
+def _base(
+    *, image_size: int, width: float, batch_size: int, epochs: int, device: str
+) -> TrainConfig:
+    """The settings that the rows of every experiment change."""
+    from clr_search.train import TrainConfig
+    from clr_search.train.choices import augmentation_for
+
+    return TrainConfig(
+        image_size=image_size,
+        width=width,
+        stem="middle" if image_size <= 96 else "imagenet",
+        batch_size=batch_size,
+        epochs=epochs,
+        temperature=0.2,
+        augmentation=augmentation_for(image_size),
+        device=device,
+    )
