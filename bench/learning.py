@@ -1,8 +1,8 @@
 """What SimCLR learns: retrieval by h, by the untrained network, and by colour, on one collection.
 
     python -m bench.learning swatches --minutes 1
-    python -m bench.learning flowers5 --minutes 15 --out flowers5-run
-    python -m bench.learning cifar10/test --minutes 15 --image-size 32
+    python -m bench.learning flowers5 --preset photos-small --minutes 30
+    python -m bench.learning cifar10/test --minutes 10 --image-size 32 --width 0.25 --batch-size 128
 
 Trains on the pictures without their labels, then scores leave-one-out retrieval with the folders
 as labels. `swatches` draws the demo's collection and takes the demo's settings. Prints a Markdown
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from bench.machine import machine
 from clr_search.demo.compare import compare, table
@@ -24,6 +25,7 @@ from clr_search.export.onnx import export_run
 from clr_search.files import find_images
 from clr_search.progress import for_terminal
 from clr_search.train import TrainConfig, demo_config, load_run, train, write_initial_run
+from clr_search.train.presets import PresetName, preset
 
 
 def main() -> None:
@@ -33,9 +35,10 @@ def main() -> None:
     )
     parser.add_argument("images", help="a folder of folders, or: swatches")
     parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--image-size", type=int, default=64)
-    parser.add_argument("--width", type=float, default=0.5)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--preset", choices=get_args(PresetName))
+    parser.add_argument("--image-size", type=int)
+    parser.add_argument("--width", type=float)
+    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="keep the run and the encoders here")
     given = parser.parse_args()
@@ -54,18 +57,13 @@ def measure(given: argparse.Namespace, out: Path) -> None:
         config = demo_config(seconds=seconds, seed=given.seed)
     else:
         images = Path(given.images)
-        config = TrainConfig(
-            seconds=seconds,
-            image_size=given.image_size,
-            width=given.width,
-            batch_size=given.batch_size,
-            seed=given.seed,
-        )
+        base = TrainConfig() if given.preset is None else preset(given.preset).config
+        asked = {name: getattr(given, name) for name in ("image_size", "width", "batch_size")}
+        changes = {name: value for name, value in asked.items() if value is not None}
+        config = replace(base, epochs=None, seconds=seconds, seed=given.seed, **changes)
     files = find_images([images])
     run, before = out / "run", out / "untrained"
-    began = time.perf_counter()
     result = train([images], run, config, resume=(run / "config.json").exists(), reporter=reporter)
-    taken = time.perf_counter() - began
     if result.interrupted:
         raise SystemExit("interrupted; the same command goes on from there")
     write_initial_run(load_run(run).config, before, force=True)
@@ -81,7 +79,7 @@ def measure(given: argparse.Namespace, out: Path) -> None:
         f"{given.images}: {len(files):,} pictures; {settings.architecture}, width "
         f"{settings.width:g}, {settings.image_size} px, batch {settings.batch_size}, temperature "
         f"{settings.temperature:g}, {settings.optimizer}, "
-        f"{settings.epochs} epochs in {taken:.0f} s, seed {settings.seed}\n"
+        f"{settings.epochs} epochs in {result.seconds:.0f} s, seed {settings.seed}\n"
     )
     print(table(rows))
 
