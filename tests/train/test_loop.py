@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 
 from clr_search.errors import UsageError
 from clr_search.progress import Silent
-from clr_search.train import TrainConfig, load_run, train, trainer, write_initial_run
+from clr_search.train import TrainConfig, checkpoint, load_run, train, trainer, write_initial_run
 
 WEIGHTS = "weights.safetensors"
 
@@ -187,7 +188,7 @@ def test_killed_and_resumed_is_the_same_run(
     for resume, epochs in ((False, 4), (True, 15)):
         process = start(pictures, out, config, resume=resume)
         wait_for(
-            lambda n=epochs: metrics.exists() and len(metrics.read_bytes().split()) // 20 >= n,
+            lambda n=epochs: metrics.exists() and metrics.read_bytes().count(b"\n") >= n,
             process,
         )
         process.kill()
@@ -200,6 +201,34 @@ def test_killed_and_resumed_is_the_same_run(
     train([pictures], undisturbed, config)
     assert same_weights(out, undisturbed)
     assert learned(out) == learned(undisturbed)
+
+
+def test_a_full_disk_loses_nothing(
+    pictures: Path,
+    tiny: TrainConfig,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second checkpoint is cut off half-way; the first stays, and is gone on from."""
+    original, saves = checkpoint.save_file, 0
+
+    def full(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+        nonlocal saves
+        saves += 1
+        original(tensors, path, metadata=metadata)
+        if saves == 2:
+            path.write_bytes(path.read_bytes()[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    out = tmp_path / "run"
+    with pytest.raises(OSError, match="No space left on device"):
+        train([pictures], out, tiny)
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.safetensors"]
+    train([pictures], out, tiny, resume=True)
+    assert same_weights(out, whole)
+    assert learned(out) == learned(whole)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGTERM to send")
