@@ -16,8 +16,9 @@ from clr_search.train.losses import Objective, dcl, margin_triplet, nt_logistic,
 from clr_search.train.methods.cached import cached_backward
 from clr_search.train.methods.network import build_networks, parts_of, project
 
-TILED_FROM = 4096
-"""Batch size from which the matrix of similarities is never made: it would take 270 MB, twice."""
+TILED_FROM = 2048
+"""Batch size from which the matrix of similarities is never made. It would take 67 MB, several
+times; from here on tiles are faster as well (`bench.large_batch`)."""
 
 TILE = 1024
 """Side of the tiles: 4 MB, which stay in a processor's cache."""
