@@ -8,13 +8,15 @@ that is named. `lightly` has its own transform, loss and dataset; the plain loop
 transforms and a `DataLoader`. Both are measured as their documentation has them (fp32), and with
 bf16 and channels-last, which ours chooses by itself where the processor has it. The ceiling is the
 network alone, forward and backward, on tensors that lie in memory. Images are counted once, though
-each is seen in two views. The first epoch is not counted.
+each is seen in two views. They take turns, an epoch each, so that a machine whose speed drifts is
+fair to all; the first round is not counted, and of the others the median is shown.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,12 +32,16 @@ from torchvision import transforms
 from bench.machine import machine
 from clr_search import images
 from clr_search.files import find_images
-from clr_search.train import TrainConfig, load_run, train
+from clr_search.progress import Silent
+from clr_search.train import TrainConfig
 from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig
+from clr_search.train.data import decode_collection
 from clr_search.train.losses import nt_xent
 from clr_search.train.methods.network import build_networks
+from clr_search.train.metrics import METRICS, read_metrics
 from clr_search.train.optim import build_optimizer
+from clr_search.train.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +118,8 @@ def waiting(loader: Iterable[Any], waited: list[float]) -> Iterator[Any]:
 
 def peer(
     pairs: Pairs, loss: Callable[[Tensor, Tensor], Tensor], config: ResolvedConfig, *, fast: bool
-) -> Speed:
-    """A training loop with a `DataLoader`; `fast` adds bf16 and channels-last."""
+) -> Iterator[Speed]:
+    """Epochs of a training loop with a `DataLoader`; `fast` adds bf16 and channels-last."""
     networks = build_networks(config)
     if not fast:
         networks.to(memory_format=torch.contiguous_format)
@@ -128,7 +134,7 @@ def peer(
         persistent_workers=True,
     )
     layout = torch.channels_last if fast else torch.contiguous_format
-    for epoch in range(2):
+    while True:
         count, waited, began = 0, [0.0], time.perf_counter()
         for batch in waiting(loader, waited):
             views = torch.cat(batch).contiguous(memory_format=layout)
@@ -139,49 +145,46 @@ def peer(
             optimizer.step()
             count += len(views) // 2
         seconds = time.perf_counter() - began
-        if epoch:
-            return Speed(count / seconds, waited[0] / seconds)
-    raise AssertionError
+        yield Speed(count / seconds, waited[0] / seconds)
 
 
-def ours(folder: Path, config: TrainConfig) -> Speed:
-    """`clr-search train` itself, the loop around it included."""
-    with tempfile.TemporaryDirectory() as out:
-        train([folder], Path(out) / "run", config)
-        row = load_run(Path(out) / "run").metrics[-1]
-    return Speed(row["images_per_second"], row["data_wait"])
+def ours(files: list[Path], config: ResolvedConfig, out: Path) -> Iterator[Speed]:
+    """Epochs of `clr-search train`, all that its loop does included."""
+    found = find_images(files)
+    collection = decode_collection(found, config.cache_size, config.cache, out, Silent())
+    trainer = Trainer(out, config, collection, Silent())
+    trainer.method.networks.train()
+    while True:
+        trainer._epoch(lambda: False)
+        row = read_metrics(out / METRICS)[-1]
+        yield Speed(row["images_per_second"], row["data_wait"])
 
 
-def ceiling(config: ResolvedConfig, *, fast: bool) -> Speed:
+def ceiling(config: ResolvedConfig, steps: int, *, fast: bool) -> Iterator[Speed]:
     """The network alone: forward and backward on views in memory, with the loss."""
     networks: nn.ModuleDict = build_networks(config).train()
     views = torch.rand(2 * config.batch_size, 3, config.image_size, config.image_size)
     views = views.contiguous(memory_format=torch.channels_last)
-    seconds = []
-    for _ in range(5):
+    while True:
         began = time.perf_counter()
-        networks.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            z = networks["head"](networks["encoder"](views))
-        z1, z2 = z.float().chunk(2)
-        nt_xent(z1, z2, config.temperature).loss.backward()  # type: ignore[no-untyped-call]
-        seconds.append(time.perf_counter() - began)
-    return Speed(config.batch_size / sorted(seconds[1:])[len(seconds[1:]) // 2], 0.0)
+        for _ in range(steps):
+            networks.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+                z = networks["head"](networks["encoder"](views))
+            z1, z2 = z.float().chunk(2)
+            nt_xent(z1, z2, config.temperature).loss.backward()  # type: ignore[no-untyped-call]
+        yield Speed(steps * config.batch_size / (time.perf_counter() - began), 0.0)
 
 
-def measure(folder: Path, asked: TrainConfig, count: int) -> dict[str, Speed]:
-    """All of them, on `count` pictures spread over a folder."""
+def contenders(files: list[Path], config: ResolvedConfig, out: Path) -> dict[str, Iterator[Speed]]:
+    """All of them, by name."""
     from lightly.loss import NTXentLoss
 
-    found = find_images([folder])
-    files = [file.path for file in found[:: max(1, len(found) // count)]][:count]
-    config = resolve(asked, len(files))
-    fast = config.precision == "bf16"
-    speeds = {"the network alone": ceiling(config, fast=fast)}
-    with tempfile.TemporaryDirectory() as copies:
-        for number, path in enumerate(files):
-            (Path(copies) / f"{number:06d}{path.suffix}").write_bytes(path.read_bytes())
-        speeds["clr-search"] = ours(Path(copies), asked)
+    fast, steps = config.precision == "bf16", len(files) // config.batch_size
+    found = {
+        "the network alone": ceiling(config, steps, fast=fast),
+        "clr-search": ours(files, config, out),
+    }
     peers: dict[str, tuple[Pairs, Callable[[Tensor, Tensor], Tensor]]] = {
         "lightly": (Pairs(files, lightly_views(config)), NTXentLoss(config.temperature)),
         "torchvision, DataLoader": (
@@ -190,10 +193,30 @@ def measure(folder: Path, asked: TrainConfig, count: int) -> dict[str, Speed]:
         ),
     }
     for name, (pairs, loss) in peers.items():
-        speeds[name] = peer(pairs, loss, config, fast=False)
+        found[name] = peer(pairs, loss, config, fast=False)
         if fast:
-            speeds[f"{name}, bf16, channels-last"] = peer(pairs, loss, config, fast=True)
-    return speeds
+            found[f"{name}, bf16, channels-last"] = peer(pairs, loss, config, fast=True)
+    return found
+
+
+def measure(folder: Path, asked: TrainConfig, count: int, rounds: int) -> dict[str, Speed]:
+    """Median speeds on `count` pictures spread over a folder."""
+    found = find_images([folder])
+    files = [file.path for file in found[:: max(1, len(found) // count)]][:count]
+    config = resolve(asked, len(files))
+    with tempfile.TemporaryDirectory() as out:
+        all_of_them = contenders(files, config, Path(out))
+        seen: dict[str, list[Speed]] = {name: [] for name in all_of_them}
+        for _ in range(1 + rounds):
+            for name, epochs in all_of_them.items():
+                seen[name].append(next(epochs))
+    return {
+        name: Speed(
+            statistics.median(speed.images_per_second for speed in speeds[1:]),
+            statistics.median(speed.wait for speed in speeds[1:]),
+        )
+        for name, speeds in seen.items()
+    }
 
 
 def main() -> None:
@@ -204,17 +227,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--images", type=int, default=640)
+    parser.add_argument("--images", type=int, default=384)
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     asked = TrainConfig(
         image_size=given.image_size,
         batch_size=given.batch_size,
-        epochs=2,
+        epochs=10_000,
+        checkpoint_every=10_000,
         optimizer="sgd",
         knn_every=0,
         device="cpu",
     )
-    speeds = measure(given.folder, asked, given.images)
+    speeds = measure(given.folder, asked, given.images, given.rounds)
     mine = speeds["clr-search"].images_per_second
     print(machine(), "\n")
     print(
