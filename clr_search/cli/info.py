@@ -124,6 +124,7 @@ def _run(path: Path, *, as_json: bool) -> None:
         "weights": "" if finished else "none yet; finish it with: clr-search train … --resume",
     }
     settings = {name.replace("_", " "): _spelt(value) for name, value in asdict(config).items()}
+    settings["loss function"] = settings.pop("loss")  # the loss itself is among the facts
     _echo(facts | settings, None)
 
 
