@@ -115,12 +115,14 @@ def _run(path: Path, *, as_json: bool) -> None:
     output.echo_heading(f"{output.shown(path)}: run, {trained}")
     measured = [row["knn_accuracy"] for row in rows if row.get("knn_accuracy") is not None]
     accuracy = last.get("contrastive_accuracy")
+    seconds = sum(row["seconds"] for row in rows)
+    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
     facts = {
         "loss": f"{last['loss']:.4g}" if rows else "",
         "contrastive accuracy": output.share(accuracy),
         "kNN accuracy": output.share(measured[-1]) if measured else "",
-        "trained for": output.duration(sum(row["seconds"] for row in rows)) if rows else "",
-        "speed": f"{last['images_per_second']:,.1f} images/s" if rows else "",
+        "trained for": output.duration(seconds) if rows else "",
+        "speed": f"{images / seconds:,.1f} images/s" if rows else "",
         "weights": "" if finished else "none yet; finish it with: clr-search train … --resume",
     }
     settings = {name.replace("_", " "): _spelt(value) for name, value in asdict(config).items()}

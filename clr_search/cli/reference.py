@@ -16,7 +16,7 @@ This page is made from the commands' own help by `make docs`; a test keeps the t
 
 Results go to stdout, progress and messages to stderr. `--json` prints JSON Lines: one object a
 line. Exit codes: 0 all went well; 1 something failed, or some of several inputs did; 2 wrong use;
-130 interrupted by Ctrl-C."""
+130 interrupted by Ctrl-C (but 0 for `app`, which runs until then)."""
 
 
 def markdown() -> str:

@@ -185,6 +185,8 @@ def train(
         "seed": seed,
     }
     given = {name: value for name, value in settings.items() if value is not None}
+    if margin is not None and not resume and not str(loss).startswith("margin"):
+        raise click.UsageError("--margin is of the margin losses: give --loss margin, too.")
     config = _config(out, preset, given, colour_strength, resume=resume)
     require("torch", "train")
     from clr_search.train import train as run

@@ -11,20 +11,29 @@ FEW_IMAGES = 500
 
 def summary(config: ResolvedConfig, images_count: int) -> str:
     """The settings that matter most, in one line."""
-    what = config.loss if config.method == "simclr" else config.method
     parts = [
         f"{images_count:,} images at {config.image_size} px",
         f"{config.architecture} width {config.width:g}, {config.stem} stem",
-        f"{what}, temperature {config.temperature:g}",
+        _aim(config),
         f"batch {config.batch_size:,}"
         + (f" in parts of {config.micro_batch:,}" if config.micro_batch else ""),
         f"{config.optimizer} at {config.learning_rate:.3g}",
         f"colour strength {config.augmentation.strength:g}"
         + (", blur" if config.augmentation.blur else ", no blur"),
-        f"{config.epochs:,} epochs",
+        f"{config.epochs:,} epoch{'' if config.epochs == 1 else 's'}",
         f"{config.precision} on {config.device}",
     ]
     return " · ".join(parts)
+
+
+def _aim(config: ResolvedConfig) -> str:
+    """What is minimised, with its number."""
+    if config.method == "supervised":
+        return "supervised"
+    if config.loss.startswith("margin"):
+        return f"{config.loss}, {config.margin:g}"
+    name = config.loss if config.method == "simclr" else config.method
+    return f"{name}, temperature {config.temperature:g}"
 
 
 def warnings(asked: TrainConfig, config: ResolvedConfig, images_count: int) -> list[str]:

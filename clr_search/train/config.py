@@ -271,6 +271,7 @@ def _check(config: TrainConfig) -> None:
         choices, value = get_args(kind), getattr(config, name)
         if value not in choices:
             raise UsageError(f"{name} is {value!r}.", f"Choose one of: {', '.join(choices)}.")
+    _refuse_ignored(config)
     if config.width not in WIDTHS:
         raise UsageError(
             f"width is {config.width}.", f"Choose one of: {', '.join(f'{w:g}' for w in WIDTHS)}."
@@ -297,6 +298,17 @@ def _check(config: TrainConfig) -> None:
     ):
         if getattr(config, name) is not None:
             _within(name, getattr(config, name), least, most)
+
+
+def _refuse_ignored(config: TrainConfig) -> None:
+    """Refuse settings that the method would not look at."""
+    for name, owner in (("loss", "simclr"), ("normalise", "simclr"), ("negatives", "instdisc")):
+        default = TrainConfig.__dataclass_fields__[name].default
+        if config.method != owner and getattr(config, name) != default:
+            raise UsageError(
+                f"{name} is {getattr(config, name)}, which {config.method} has no use for.",
+                f"Leave it out, or take --method {owner}.",
+            )
 
 
 def _within(name: str, value: float, least: float, most: float) -> None:

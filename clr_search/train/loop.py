@@ -27,6 +27,7 @@ from clr_search.train.data import (
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, fast_arithmetic
 from clr_search.train.interruption import Interruption
+from clr_search.train.methods.supervised import require_classes
 from clr_search.train.metrics import METRICS, read_metrics, truncate
 from clr_search.train.run import CONFIG, WEIGHTS, load_config, write_config, write_weights
 from clr_search.train.trainer import Trainer
@@ -165,6 +166,8 @@ def _begin(
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
     collection = _decode(files, planned, out, reporter)
+    if config.method == "supervised":
+        require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
     if config.epochs is None and config.seconds is not None:
         trial = resolve(replace(settled, epochs=1), len(collection))
@@ -200,7 +203,7 @@ def _decode(
     if collection.skipped:
         path, reason = collection.skipped[0]
         reporter.message(
-            f"{len(collection.skipped)} of {len(files)} files are left out. {path}: {reason}"
+            f"Left out: {len(collection.skipped)} of {len(files)} files. {path}: {reason}"
         )
     if len(collection) < MIN_IMAGES:
         raise UsageError(

@@ -109,7 +109,7 @@ class Trainer:
         self._epoch_steps = len(collection) // config.batch_size
         self._measured = measurable(collection, config.seed) if config.knn_every else None
         self._watched = epoch_order(len(collection), config.seed, -1)[:LOOKED_AT]
-        self._warned = False
+        self._warned = self._called_late = False
         self._saved_at = self._drawn_at = time.monotonic()
 
     def restore(self) -> None:
@@ -219,9 +219,23 @@ class Trainer:
         )
         if done % config.checkpoint_every == 0 or done == config.epochs:
             self._save()
+        self._remark_on_time()
         if world().first and time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
             self._drawn_at = time.monotonic()
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
+
+    def _remark_on_time(self) -> None:
+        """Say once if the epochs that were chosen to fit a time will not: the machine is busy."""
+        asked, config = self._config.seconds, self._config
+        expected = self.progress.total_seconds / self.progress.epoch * config.epochs
+        if asked is None or self._called_late or expected < 1.5 * asked:
+            return
+        self._called_late = True
+        self._reporter.message(
+            f"Slower than when it was timed: about {expected / 60:,.1f} minutes in all, not "
+            f"{asked / 60:,.1f}. Other programs may keep the processor busy. Ctrl-C saves what is "
+            "done."
+        )
 
     def _write_row(
         self, done: int, loss: float, accuracy: float, seconds: float, waited: float

@@ -108,13 +108,12 @@ def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[An
         "architecture": "resnet34",
         "width": 0.5,
         "head": "linear",
-        "method": "instdisc",
+        "method": "simclr",
         "norm": "group",
         "batch_size": 8,
         "micro_batch": 4,
         "loss": "margin",
         "margin": 0.25,
-        "negatives": 64,
         "temperature": 0.5,
         "optimizer": "lars",
         "learning_rate": 0.25,
@@ -129,6 +128,19 @@ def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[An
     config = asked[0][0]
     expected = Augmentation(strength=0.25, blur=0.0)  # at 32 pixels there is no blur
     assert config == TrainConfig(**given, augmentation=expected, normalise=False)
+
+
+def test_what_would_be_ignored_is_refused(run: Run, pictures: Path, asked: list[Any]) -> None:
+    run("train", pictures, "--out", "run", "--method", "instdisc", "--negatives", "64")
+    assert asked[0][0] == TrainConfig(method="instdisc", negatives=64)
+    for words, complaint in (
+        (("--method", "instdisc", "--loss", "dcl"), "loss is dcl, which instdisc has no use for."),
+        (("--method", "supervised", "--no-l2"), "normalise is False, which supervised has no use"),
+        (("--negatives", "64"), "negatives is 64, which simclr has no use for."),
+        (("--margin", "0.5"), "--margin is of the margin losses: give --loss margin, too."),
+    ):
+        result = run("train", pictures, "--out", "run", *words, exit_code=2)
+        assert complaint in result.stderr
 
 
 def test_a_preset_gives_way_to_what_is_given(run: Run, pictures: Path, asked: list[Any]) -> None:

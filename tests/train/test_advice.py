@@ -48,6 +48,19 @@ def test_what_is_meant_is_not_warned_of() -> None:
     assert warned(batch_size=8, norm="group", learning_rate=2e-4) == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"method": "supervised"}, "· supervised · batch"),
+        ({"method": "instdisc"}, "· instdisc, temperature 0.1 ·"),
+        ({"loss": "margin"}, "· margin, 0.4 ·"),
+        ({"epochs": 1}, "· 1 epoch ·"),
+    ],
+)
+def test_the_summary_names_what_counts(given: dict[str, Any], words: str) -> None:
+    assert words in summary(resolve(replace(CPU, **given), 1000), 1000)
+
+
 def test_the_summary_says_what_was_chosen() -> None:
     asked = replace(CPU, image_size=32, batch_size=512, micro_batch=64, epochs=20)
     assert summary(resolve(asked, 1234), 1234) == (

@@ -76,6 +76,19 @@ def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     assert all(row["loss"] < 10 for row in load_run(out).metrics)
 
 
+def test_a_training_that_is_late_says_so_once(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    listening = Listening()
+    train([pictures], tmp_path / "late", replace(tiny, seconds=0.01), reporter=listening)
+    remarks = [text for text in listening.told if "Slower than when it was timed" in text]
+    assert len(remarks) == 1
+    assert "not 0.0. Other programs" in remarks[0]
+    in_time = Listening()
+    train([pictures], tmp_path / "early", replace(tiny, seconds=1e6), reporter=in_time)
+    assert not [text for text in in_time.told if "Slower" in text]
+
+
 def test_images_all_alike_are_remarked_on(tiny: TrainConfig, tmp_path: Path) -> None:
     folder = tmp_path / "same"
     folder.mkdir()

@@ -17,6 +17,21 @@ from clr_search.train.model import build_encoder
 from clr_search.train.rng import derived_seed
 
 
+def require_classes(collection: Collection) -> None:
+    """Refuse a collection that has nothing to tell apart.
+
+    Raises
+    ------
+    UsageError
+        If its folders give fewer than two classes.
+    """
+    if len(collection.classes) < 2:
+        raise UsageError(
+            "Supervised training needs pictures in two folders or more, which are the classes.",
+            "Sort pictures into one folder a class, or train without labels: --method simclr.",
+        )
+
+
 class Supervised:
     """Cross entropy of a linear classifier on h; one view of each picture a step.
 
@@ -29,11 +44,7 @@ class Supervised:
     """
 
     def __init__(self, config: ResolvedConfig, collection: Collection) -> None:
-        if len(collection.classes) < 2:
-            raise UsageError(
-                "Supervised training needs pictures in two folders or more, which are the classes.",
-                "Sort pictures into one folder a class, or train without labels: --method simclr.",
-            )
+        require_classes(collection)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(config.seed, "classifier"))
             dimension = build_encoder(config).dimension

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from clr_search.errors import UsageError
+from clr_search.train import train
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch, Collection
 from clr_search.train.methods.supervised import Supervised
+from tests.train.conftest import TINY
 
 
 def chance() -> torch.Generator:
@@ -60,6 +64,14 @@ def test_parts_give_the_gradient_of_the_whole(
     assert found.accuracy == expected.accuracy
     for ours, theirs in zip(parted.networks.parameters(), whole.networks.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_is_left_of_a_training_that_was_refused(tmp_path: Path) -> None:
+    for number in range(10):
+        Image.new("RGB", (9, 9), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    with pytest.raises(UsageError, match="two folders or more"):
+        train([tmp_path], tmp_path / "run", replace(TINY, method="supervised"))
+    train([tmp_path], tmp_path / "run", replace(TINY, epochs=1))  # the name is still free
 
 
 def test_one_class_is_nothing_to_learn(collection: Collection, settings: ResolvedConfig) -> None:
