@@ -20,6 +20,11 @@ from clr_search.train.methods.instdisc import (
 )
 
 
+@pytest.fixture
+def settings(settings: ResolvedConfig) -> ResolvedConfig:
+    return replace(settings, method="instdisc")
+
+
 def unit(count: int, seed: int, dimension: int = 5) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return F.normalize(torch.randn(count, dimension, generator=generator), dim=1)
