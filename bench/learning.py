@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--preset", choices=get_args(PresetName))
     parser.add_argument("--image-size", type=int)
+    parser.add_argument("--grow-from", type=int)
     parser.add_argument("--width", type=float)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--seed", type=int, default=0)
@@ -58,7 +59,8 @@ def measure(given: argparse.Namespace, out: Path) -> None:
     else:
         images = Path(given.images)
         base = TrainConfig() if given.preset is None else preset(given.preset).config
-        asked = {name: getattr(given, name) for name in ("image_size", "width", "batch_size")}
+        names = ("image_size", "grow_from", "width", "batch_size")
+        asked = {name: getattr(given, name) for name in names}
         changes = {name: value for name, value in asked.items() if value is not None}
         config = replace(base, epochs=None, seconds=seconds, seed=given.seed, **changes)
     files = find_images([images])
@@ -75,10 +77,11 @@ def measure(given: argparse.Namespace, out: Path) -> None:
     rows = compare(files, encoders, seed=given.seed, reporter=reporter)
     settings = load_run(run).config
     print(f"{machine()}\n")
+    growing = f"growing from {settings.grow_from} px, " if settings.grow_from else ""
     print(
         f"{given.images}: {len(files):,} pictures; {settings.architecture}, width "
-        f"{settings.width:g}, {settings.image_size} px, batch {settings.batch_size}, temperature "
-        f"{settings.temperature:g}, {settings.optimizer}, "
+        f"{settings.width:g}, {settings.image_size} px, {growing}batch {settings.batch_size}, "
+        f"temperature {settings.temperature:g}, {settings.optimizer}, "
         f"{settings.epochs} epochs in {result.seconds:.0f} s, seed {settings.seed}\n"
     )
     print(table(rows))

@@ -1,26 +1,31 @@
 """How fast SimCLR trains here: ours, lightly's, a plain torchvision loop, and the ceiling.
 
     python -m bench.train_throughput cifar10/train
-    python -m bench.train_throughput imagenette128/train --image-size 96 --batch-size 64
+    python -m bench.train_throughput imagenette128/train --image-size 96 --batch-size 64 \
+        --stem imagenet
 
 All train the same ResNet-18 with the same head on the same pictures, in one run, on the machine
 that is named. `lightly` has its own transform, loss and dataset; the plain loop has torchvision's
 transforms and a `DataLoader`. Both are measured as their documentation has them (fp32), and with
 bf16 and channels-last, which ours chooses by itself where the processor has it. The ceiling is the
-network alone, forward and backward, on tensors that lie in memory. Images are counted once, though
-each is seen in two views. They take turns, an epoch each, so that a machine whose speed drifts is
-fair to all; the first round is not counted, and of the others the median is shown.
+network alone, forward and backward, on tensors that lie in memory, with the allocator set as ours
+sets it. Images are counted once, though each is seen in two views. Each has a process of its own.
+They take turns, an epoch each, so that a machine whose speed drifts is fair to all; the first round
+is not counted, and of the others the median is shown.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +42,7 @@ from clr_search.train import TrainConfig
 from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import decode_collection
+from clr_search.train.hardware import well_set
 from clr_search.train.losses import nt_xent
 from clr_search.train.methods.network import build_networks
 from clr_search.train.metrics import METRICS, read_metrics
@@ -132,6 +138,7 @@ def peer(
         drop_last=True,
         num_workers=len(os.sched_getaffinity(0)),
         persistent_workers=True,
+        multiprocessing_context="fork",  # the default of Linux, where the parent is not spawned
     )
     layout = torch.channels_last if fast else torch.contiguous_format
     while True:
@@ -176,27 +183,44 @@ def ceiling(config: ResolvedConfig, steps: int, *, fast: bool) -> Iterator[Speed
         yield Speed(steps * config.batch_size / (time.perf_counter() - began), 0.0)
 
 
-def contenders(files: list[Path], config: ResolvedConfig, out: Path) -> dict[str, Iterator[Speed]]:
+def contenders(config: ResolvedConfig) -> list[str]:
     """All of them, by name."""
-    from lightly.loss import NTXentLoss
+    names = ["the network alone", "clr-search"]
+    for peer in ("lightly", "torchvision, DataLoader"):
+        names.append(peer)
+        if config.precision == "bf16":
+            names.append(f"{peer}{_FAST}")
+    return names
 
-    fast, steps = config.precision == "bf16", len(files) // config.batch_size
-    found = {
-        "the network alone": ceiling(config, steps, fast=fast),
-        "clr-search": ours(files, config, out),
-    }
-    peers: dict[str, tuple[Pairs, Callable[[Tensor, Tensor], Tensor]]] = {
-        "lightly": (Pairs(files, lightly_views(config)), NTXentLoss(config.temperature)),
-        "torchvision, DataLoader": (
-            Pairs(files, torchvision_views(config)),
-            lambda z1, z2: nt_xent(z1, z2, config.temperature).loss,
-        ),
-    }
-    for name, (pairs, loss) in peers.items():
-        found[name] = peer(pairs, loss, config, fast=False)
-        if fast:
-            found[f"{name}, bf16, channels-last"] = peer(pairs, loss, config, fast=True)
-    return found
+
+_FAST = ", bf16, channels-last"
+
+
+def epochs_of(name: str, files: list[Path], config: ResolvedConfig, out: Path) -> Iterator[Speed]:
+    """Epochs of the one of that name."""
+    if name == "the network alone":
+        fast, steps = config.precision == "bf16", len(files) // config.batch_size
+        return ceiling(config, steps, fast=fast)
+    if name == "clr-search":
+        return ours(files, config, out)
+    fast = name.endswith(_FAST)
+    if name.startswith("lightly"):
+        from lightly.loss import NTXentLoss
+
+        pairs = Pairs(files, lightly_views(config))
+        return peer(pairs, NTXentLoss(config.temperature), config, fast=fast)
+    pairs = Pairs(files, torchvision_views(config))
+    return peer(pairs, lambda a, b: nt_xent(a, b, config.temperature).loss, config, fast=fast)
+
+
+def contend(
+    name: str, files: list[Path], config: ResolvedConfig, out: Path, turns: Connection
+) -> None:
+    """Process of one of them: an epoch whenever it has its turn."""
+    epochs = epochs_of(name, files, config, out)
+    with well_set("cpu") if name in ("the network alone", "clr-search") else nullcontext():
+        while turns.recv():
+            turns.send(next(epochs))
 
 
 def measure(folder: Path, asked: TrainConfig, count: int, rounds: int) -> dict[str, Speed]:
@@ -204,12 +228,21 @@ def measure(folder: Path, asked: TrainConfig, count: int, rounds: int) -> dict[s
     found = find_images([folder])
     files = [file.path for file in found[:: max(1, len(found) // count)]][:count]
     config = resolve(asked, len(files))
+    spawn = multiprocessing.get_context("spawn")
+    turns: dict[str, Connection] = {}
     with tempfile.TemporaryDirectory() as out:
-        all_of_them = contenders(files, config, Path(out))
-        seen: dict[str, list[Speed]] = {name: [] for name in all_of_them}
+        for name in contenders(config):
+            turns[name], its_end = spawn.Pipe()
+            given = (name, files, config, Path(out), its_end)
+            spawn.Process(target=contend, args=given).start()
+            its_end.close()  # so that the end of the process ends the wait for it
+        seen: dict[str, list[Speed]] = {name: [] for name in turns}
         for _ in range(1 + rounds):
-            for name, epochs in all_of_them.items():
-                seen[name].append(next(epochs))
+            for name, turn in turns.items():
+                turn.send(True)
+                seen[name].append(turn.recv())
+        for turn in turns.values():
+            turn.send(False)
     return {
         name: Speed(
             statistics.median(speed.images_per_second for speed in speeds[1:]),
@@ -226,12 +259,14 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--stem", default="auto", help="imagenet: as torchvision's ResNet has it")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--images", type=int, default=384)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     asked = TrainConfig(
         image_size=given.image_size,
+        stem=given.stem,
         batch_size=given.batch_size,
         epochs=10_000,
         checkpoint_every=10_000,
@@ -243,8 +278,8 @@ def main() -> None:
     mine = speeds["clr-search"].images_per_second
     print(machine(), "\n")
     print(
-        f"ResNet-18, {given.image_size} px, batch {given.batch_size}, {given.images} pictures of "
-        f"{given.folder}\n"
+        f"ResNet-18, stem {given.stem}, {given.image_size} px, batch {given.batch_size}, "
+        f"{given.images} pictures of {given.folder}\n"
     )
     print("| | images/s | clr-search is | waiting for data |\n|---|---|---|---|")
     for name, speed in speeds.items():

@@ -99,30 +99,26 @@ def _run(path: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from clr_search.train.config import ResolvedConfig
-    from clr_search.train.metrics import METRICS, read_metrics
+    from clr_search.train.metrics import METRICS, read_metrics, totals
 
     file = path / "config.json"
     config = ResolvedConfig.from_json(file.read_text(encoding="utf-8"), str(file))
     rows = read_metrics(path / METRICS)
     finished = (path / "weights.safetensors").is_file()
     last: Mapping[str, Any] = rows[-1] if rows else {}
-    epochs = int(last.get("epoch", 0))
+    total = totals(rows)
     if as_json:
-        state = {"kind": "run", "path": path, "epochs": epochs, "weights": finished}
+        state = {"kind": "run", "path": path, "epochs": total.epochs, "weights": finished}
         output.echo_json(state | {"last": last or None, "config": asdict(config)})
         return
-    trained = f"{epochs:,} of {config.epochs:,} epochs" if rows else "untrained"
+    trained = f"{total.epochs:,} of {config.epochs:,} epochs" if rows else "untrained"
     output.echo_heading(f"{output.shown(path)}: run, {trained}")
-    measured = [row["knn_accuracy"] for row in rows if row.get("knn_accuracy") is not None]
-    accuracy = last.get("contrastive_accuracy")
-    seconds = sum(row["seconds"] for row in rows)
-    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
     facts = {
-        "loss": f"{last['loss']:.4g}" if rows else "",
-        "contrastive accuracy": output.share(accuracy),
-        "kNN accuracy": output.share(measured[-1]) if measured else "",
-        "trained for": output.duration(seconds) if rows else "",
-        "speed": f"{images / seconds:,.1f} images/s" if rows else "",
+        "loss": f"{total.loss:.4g}" if rows else "",
+        "contrastive accuracy": output.share(last.get("contrastive_accuracy")),
+        "kNN accuracy": output.share(total.knn_accuracy),
+        "trained for": output.duration(total.seconds) if rows else "",
+        "speed": f"{total.images_per_second:,.1f} images/s" if rows else "",
         "weights": "" if finished else "none yet; finish it with: clr-search train … --resume",
     }
     settings = {name.replace("_", " "): _spelt(value) for name, value in asdict(config).items()}

@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     help="Side in pixels of the square that the network sees.  [default: 64]",
 )
 @click.option(
+    "--grow-from",
+    type=options.COUNT,
+    help="Side of the first epochs' views, which grow to --image-size: less time for each.",
+)
+@click.option(
     "--architecture",
     type=click.Choice(["resnet18", "resnet34", "resnet50"]),
     help="The network.  [default: resnet18]",
@@ -113,6 +118,7 @@ def train(
     epochs: int | None,
     minutes: float | None,
     image_size: int | None,
+    grow_from: int | None,
     architecture: str | None,
     width: float | None,
     head: str | None,
@@ -167,6 +173,7 @@ def train(
         "epochs": epochs,
         "seconds": None if minutes is None else 60 * minutes,
         "image_size": image_size,
+        "grow_from": grow_from,
         "architecture": architecture,
         "width": width,
         "head": head,

@@ -13,6 +13,7 @@ from clr_search.train.evaluate import measurable
 from clr_search.train.methods import build_method
 from clr_search.train.optim import build_optimizer
 from clr_search.train.rng import generator_for
+from clr_search.train.schedule import relative_cost
 from clr_search.train.trainer import epoch_order, measure, take_step
 
 _WARM = 2  # first steps, in which memory is allocated and kernels are made, are not counted
@@ -36,7 +37,7 @@ def epochs_for(seconds: float, config: ResolvedConfig, collection: Collection) -
     durations: list[float] = []
     while len(durations) < _WARM + 3 or time.monotonic() - began < _SHARE * seconds:
         started = time.monotonic()
-        batch = next(batches(collection, order, config.batch_size, device))
+        batch = next(batches(collection, order, config.batch_size, config.image_size, device))
         objective = take_step(method, optimizer, batch, 1e-6, generator)
         objective.loss.item()  # waits for the device
         durations.append(time.monotonic() - started)
@@ -48,5 +49,6 @@ def epochs_for(seconds: float, config: ResolvedConfig, collection: Collection) -
     if chosen is not None:
         measure(method, collection, chosen, config)
     measuring = (time.monotonic() - started) * _MEASUREMENTS
+    epoch *= relative_cost(config.grow_from, config.image_size)
     left = seconds - (time.monotonic() - began) - measuring
     return max(1, int(left / epoch))

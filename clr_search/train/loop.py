@@ -25,10 +25,10 @@ from clr_search.train.data import (
     typical_side,
 )
 from clr_search.train.distributed import joined, wait_for_all, world
-from clr_search.train.hardware import choose_device, fast_arithmetic
+from clr_search.train.hardware import choose_device, well_set
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
-from clr_search.train.metrics import METRICS, read_metrics, truncate
+from clr_search.train.metrics import METRICS, read_metrics, totals, truncate
 from clr_search.train.run import CONFIG, WEIGHTS, load_config, write_config, write_weights
 from clr_search.train.trainer import Trainer
 
@@ -121,8 +121,9 @@ def _train(
     if resume:
         stored = _stored(out, config)
         if _is_finished(out, stored):
-            reporter.message(f"{out} has all its {stored.epochs} epochs already.")
-            return _result(out, stored, [], interrupted=False)
+            epochs = f"{stored.epochs} epochs" if stored.epochs > 1 else "one epoch"
+            reporter.message(f"{out} has had all its {epochs} already.")
+            return _result(out, [], interrupted=False)
         collection = _decode_once(files, stored, out, reporter)
     elif world().first:
         _make_room(out, force=force)
@@ -132,7 +133,7 @@ def _train(
         wait_for_all()
         stored = load_config(out)
         collection = _decode(files, stored, out, reporter)
-    with fast_arithmetic(stored.device), Interruption() as interruption:
+    with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if resume:
             _restore(trainer, collection, out, reporter)
@@ -148,7 +149,7 @@ def _train(
         if finished:
             remove_cache(out / CACHE)
     wait_for_all()
-    return _result(out, stored, collection.skipped, interrupted=not finished)
+    return _result(out, collection.skipped, interrupted=not finished)
 
 
 def _begin(
@@ -171,7 +172,7 @@ def _begin(
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
     if config.epochs is None and config.seconds is not None:
         trial = resolve(replace(settled, epochs=1), len(collection))
-        with fast_arithmetic(trial.device):
+        with well_set(trial.device):
             epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
@@ -258,21 +259,16 @@ def _make_room(out: Path, *, force: bool) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
 
 
-def _result(
-    out: Path, config: ResolvedConfig, skipped: list[tuple[Path, str]], *, interrupted: bool
-) -> TrainResult:
-    rows = read_metrics(out / METRICS)
-    seconds = sum(row["seconds"] for row in rows)
-    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
-    measured = [row["knn_accuracy"] for row in rows if row["knn_accuracy"] is not None]
+def _result(out: Path, skipped: list[tuple[Path, str]], *, interrupted: bool) -> TrainResult:
+    total = totals(read_metrics(out / METRICS))
     return TrainResult(
         run=out,
-        epochs=rows[-1]["epoch"] if rows else 0,
-        steps=rows[-1]["step"] if rows else 0,
-        seconds=seconds,
-        loss=rows[-1]["loss"] if rows else None,
-        images_per_second=images / seconds if rows else None,
-        knn_accuracy=measured[-1] if measured else None,
+        epochs=total.epochs,
+        steps=total.steps,
+        seconds=total.seconds,
+        loss=total.loss,
+        images_per_second=total.images_per_second,
+        knn_accuracy=total.knn_accuracy,
         interrupted=interrupted,
         skipped=skipped,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,48 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         raise UsageError(
             f"{path} is damaged: {error}.", "Delete it; only the curves of the run are lost."
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the rows of a run come to.
+
+    Attributes
+    ----------
+    epochs, steps : int
+        Finished.
+    seconds : float
+        Spent on finished epochs.
+    loss : float or None
+        Of the last epoch; None if there is none.
+    images_per_second : float or None
+        Over all epochs.
+    knn_accuracy : float or None
+        Last measured, in [0, 1].
+    """
+
+    epochs: int
+    steps: int
+    seconds: float
+    loss: float | None
+    images_per_second: float | None
+    knn_accuracy: float | None
+
+
+def totals(rows: Sequence[Mapping[str, Any]]) -> Totals:
+    """Sum up the rows of a run."""
+    seconds = sum(row["seconds"] for row in rows)
+    images = sum(row["images_per_second"] * row["seconds"] for row in rows)
+    measured = [row["knn_accuracy"] for row in rows if row.get("knn_accuracy") is not None]
+    last: Mapping[str, Any] = rows[-1] if rows else {"epoch": 0, "step": 0, "loss": None}
+    return Totals(
+        epochs=last["epoch"],
+        steps=last["step"],
+        seconds=seconds,
+        loss=last["loss"],
+        images_per_second=images / seconds if rows else None,
+        knn_accuracy=measured[-1] if measured else None,
+    )
 
 
 def truncate(path: Path, epochs: int) -> None:

@@ -1,8 +1,7 @@
-"""Optimizers, what they leave out, and the learning rate as a function of the step."""
+"""Optimizers, and what they leave out."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -94,23 +93,3 @@ def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Op
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=fused)
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
-
-
-def learning_rate_at(step: int, *, peak: float, warmup_steps: int, total_steps: int) -> float:
-    """Learning rate of a step: linear warm-up, then half a cosine, once (§2.2).
-
-    Parameters
-    ----------
-    step : int
-        Counted from 0.
-    peak : float
-        Rate at the end of the warm-up.
-    warmup_steps : int
-        The first step takes 1/warmup_steps of the peak, so that none is lost.
-    total_steps : int
-        Steps of the whole training; at that step the rate would be 0.
-    """
-    if step < warmup_steps:
-        return peak * (step + 1) / warmup_steps
-    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -22,8 +22,9 @@ from clr_search.train.health import LOOKED_AT, Spread, require_finite, spread
 from clr_search.train.losses import Objective
 from clr_search.train.methods import Method, build_method
 from clr_search.train.metrics import METRICS, Row, append_row, read_metrics
-from clr_search.train.optim import build_optimizer, learning_rate_at
+from clr_search.train.optim import build_optimizer
 from clr_search.train.rng import generator_for
+from clr_search.train.schedule import learning_rate_at, view_side_at
 
 _NOTE_SECONDS = 0.5  # reading a loss makes a GPU wait, so it is read only so often
 _AGREE_STEPS = 8
@@ -141,7 +142,13 @@ class Trainer:
         config, tally = self._config, _Tally(self.progress, self._device)
         order = epoch_order(len(self._collection), config.seed, self.progress.epoch)
         skip = self.progress.step - self.progress.epoch * self._epoch_steps
-        coming = batches(self._collection, order, config.batch_size, self._device, skip)
+        side = view_side_at(
+            self.progress.epoch,
+            first=config.grow_from,
+            full=config.image_size,
+            total_epochs=config.epochs,
+        )
+        coming = batches(self._collection, order, config.batch_size, side, self._device, skip)
         noted = 0.0
         with closing(coming):
             for batch in tally.waiting_for(coming):

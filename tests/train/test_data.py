@@ -116,7 +116,7 @@ def test_batches_follow_the_order_and_drop_the_rest(
 ) -> None:
     collection = decode(folder, "memory", tmp_path / "cache")
     order = torch.randperm(36, generator=torch.Generator().manual_seed(0))
-    found = list(batches(collection, order, 8, CPU, skip))
+    found = list(batches(collection, order, 8, 32, CPU, skip))
     assert len(found) == 4 - skip
     for number, batch in enumerate(found, start=skip):
         wanted = order[8 * number : 8 * number + 8]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from clr_search.train.choices import resolve
 from clr_search.train.config import TrainConfig
 from clr_search.train.model import build_encoder, build_head
-from clr_search.train.optim import LARS, build_optimizer, learning_rate_at
+from clr_search.train.optim import LARS, build_optimizer
 
 
 def norm(values: list[float]) -> float:
@@ -77,21 +76,3 @@ def test_normalisation_and_biases_are_left_out(name: str) -> None:
     trained = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     left_out = [n for n, w in networks.named_parameters() if id(w) not in trained]
     assert left_out == ["head.4.bias"]
-
-
-def test_schedule_rises_then_falls_once() -> None:
-    rates = [
-        learning_rate_at(step, peak=2.0, warmup_steps=10, total_steps=110) for step in range(111)
-    ]
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[9] == pytest.approx(2.0)
-    assert rates[10] == pytest.approx(2.0)
-    assert rates[60] == pytest.approx(1.0)
-    assert rates[110] == pytest.approx(0.0)
-    assert all(a < b for a, b in itertools.pairwise(rates[:10]))
-    assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
-
-
-def test_schedule_without_warmup_begins_at_the_peak() -> None:
-    assert learning_rate_at(0, peak=3.0, warmup_steps=0, total_steps=5) == 3.0
-    assert learning_rate_at(0, peak=3.0, warmup_steps=0, total_steps=1) == 3.0

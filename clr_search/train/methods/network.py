@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,10 @@ def project(
     count = len(batch.aspects)
     views = len(draws.flip) // count
     members = torch.arange(views * count).view(views, count)[:, batch.share][:, part].flatten()
-    images = apply(batch.pixels[part], draws.of(members), config.augmentation, config.image_size)
+    chosen = draws.of(members)
+    if batch.view_side != config.image_size:  # blur is in pixels
+        chosen = replace(chosen, sigma=chosen.sigma * (batch.view_side / config.image_size))
+    images = apply(batch.pixels[part], chosen, config.augmentation, batch.view_side)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         z: Tensor = networks["head"](networks["encoder"](images))
     return z.float().view(views, -1, z.shape[1])

@@ -32,7 +32,7 @@ from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig, TrainConfig
 from clr_search.train.data import Collection, decode_collection, resident
 from clr_search.train.evaluate import features, knn_accuracy_on, linear_accuracy_on
-from clr_search.train.hardware import fast_arithmetic
+from clr_search.train.hardware import well_set
 from clr_search.train.interruption import Interruption
 from clr_search.train.losses import nt_xent
 from clr_search.train.rng import generator_for
@@ -210,7 +210,7 @@ def _train(
     stop: Callable[[], bool],
 ) -> Result | None:
     began = time.monotonic()
-    with fast_arithmetic(config.device), tempfile.TemporaryDirectory() as folder:
+    with well_set(config.device), tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(Path(folder), config, resident(found.train, config.device), reporter)
         if not trainer.run(stop):
             return None

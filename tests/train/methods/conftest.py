@@ -33,4 +33,6 @@ def batch(collection: Collection) -> Batch:
     """The first 12 pictures of three classes."""
     indices = torch.arange(0, 36, 3)
     pixels, aspects = collection.take(indices), collection.aspects[indices]
-    return Batch(pixels, aspects, collection.labels[indices], indices, slice(0, 12))
+    return Batch(
+        pixels, aspects, collection.labels[indices], indices, slice(0, 12), TINY.image_size
+    )

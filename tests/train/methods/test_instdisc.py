@@ -94,7 +94,7 @@ def test_the_bank_of_each_picture_is_its_own_over_epochs(
             before = bank.vectors.clone()
             pixels, aspects = collection.take(indices), collection.aspects[indices]
             batch = Batch(
-                pixels, aspects, collection.labels[indices], indices, slice(0, len(indices))
+                pixels, aspects, collection.labels[indices], indices, slice(0, len(indices)), 16
             )
             method.accumulate(batch, torch.Generator().manual_seed(number))
             changed = (bank.vectors != before).any(dim=1).nonzero()[:, 0]
