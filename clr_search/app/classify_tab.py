@@ -13,9 +13,9 @@ from clr_search.app import fragments
 from clr_search.app.components import fragment, picture_field, uploaded_file
 from clr_search.app.explorer import Explorer, describe, folder_of
 from clr_search.app.search_tab import Changes, Upload, title_of, unreadable
-from clr_search.app.thumbnails import PREVIEW, preview
 from clr_search.app.visit import Filters
 from clr_search.errors import ClrSearchError, ImageError
+from clr_search.pictures.inline import PREVIEW, preview
 from clr_search.serve import Probe
 
 INVITATION = ("What is this?", "Bring a picture, and see what the classifier takes it for.")

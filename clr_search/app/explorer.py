@@ -16,6 +16,7 @@ from clr_search.app import thumbnails
 from clr_search.app.visit import Answer, Filters, Hit, Query
 from clr_search.contract import Card
 from clr_search.errors import ClrSearchError
+from clr_search.pictures.inline import PREVIEW, preview
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, Item
@@ -99,11 +100,11 @@ class Explorer:
             If the bytes are no picture we can read.
         """
         side = self.index.encoder.image_size
-        picture = images.decode(data, at_least=max(images.enough_for(side), thumbnails.PREVIEW))
+        picture = images.decode(data, at_least=max(images.enough_for(side), PREVIEW))
         return Query(
             title=title,
             detail=describe("uploaded", picture),
-            preview=thumbnails.preview(picture.pixels),
+            preview=preview(picture.pixels),
             tile=thumbnails.tile(picture.pixels),
             square=images.square(picture.pixels, side),
         )
@@ -118,7 +119,7 @@ class Explorer:
         """
         entry = self.item(item)
         try:
-            picture = images.load(entry.path, at_least=thumbnails.PREVIEW)
+            picture = images.load(entry.path, at_least=PREVIEW)
         except (OSError, ClrSearchError) as error:
             reason = error.what if isinstance(error, ClrSearchError) else "the file is gone"
             raise ClrSearchError(
@@ -128,7 +129,7 @@ class Explorer:
         return Query(
             title=entry.path.name,
             detail=describe(folder_of(entry.relative), picture),
-            preview=thumbnails.preview(picture.pixels),
+            preview=preview(picture.pixels),
             tile=thumbnails.tile(picture.pixels),
             item=item,
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,30 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from clr_search import images
 from clr_search.errors import ImageError
+from clr_search.pictures.inline import data_uri
 
 TILE = 320
 """Side of a tile's thumbnail in pixels: 160 on the page, twice that on a dense screen."""
-PREVIEW = 640
-"""Longer side of the query's picture, in pixels."""
-QUALITY = 82
-
-
-def data_uri(pixels: NDArray[np.uint8]) -> str:
-    """Encode RGB pixels, uint8 (h, w, 3), as a JPEG `data:` address."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def preview(pixels: NDArray[np.uint8], side: int = PREVIEW) -> str:
-    """The whole picture, uint8 (h, w, 3), no side longer than `side`, as a `data:` address."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return data_uri(np.asarray(picture))
 
 
 def tile(pixels: NDArray[np.uint8], side: int = TILE) -> str:

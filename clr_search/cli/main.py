@@ -26,7 +26,12 @@ SECTIONS = {
     "Everything at once": {"demo": "demo"},
     "An encoder of your own": {"train": "train", "export": "export", "study": "study"},
     "A collection": {"build-index": "collection", "add": "collection", "remove": "collection"},
-    "Search": {"search": "search", "evaluate": "evaluate", "app": "app"},
+    "Search": {
+        "search": "search",
+        "duplicates": "duplicates",
+        "evaluate": "evaluate",
+        "app": "app",
+    },
     "Sorting into classes": {"probe": "probe", "classify": "probe"},
     "About": {"info": "info", "doctor": "doctor", "completion": "completion"},
 }

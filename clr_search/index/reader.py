@@ -233,11 +233,27 @@ class Reader:
         ClrSearchError
             If it is not, or no longer, in the collection.
         """
+        return self.items([number])[0]
+
+    def items(self, numbers: Sequence[int]) -> list[Item]:
+        """Items by their ids, in that order.
+
+        Raises
+        ------
+        ClrSearchError
+            If one is not, or no longer, in the collection.
+        """
         with self._catalog.reading():
-            found = self._catalog.items([number])
-        if number not in found:
-            raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
-        return found[number]
+            found = self._catalog.items(numbers)
+        for number in numbers:
+            if number not in found:
+                raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
+        return [found[number] for number in numbers]
+
+    def contents(self) -> list[str]:
+        """SHA-256 of the files of all items, in the order of `vectors`."""
+        with self._catalog.reading():
+            return self._catalog.contents()
 
     def skipped(self) -> list[SkippedItem]:
         """Files that were left out, with their reasons, by path."""

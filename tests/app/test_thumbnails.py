@@ -10,6 +10,7 @@ from PIL import Image
 
 from clr_search.app import thumbnails
 from clr_search.app.thumbnails import Thumbnails
+from clr_search.pictures.inline import preview
 
 
 def opened(uri: str) -> Image.Image:
@@ -41,8 +42,8 @@ def test_tiles_are_not_enlarged() -> None:
 
 
 def test_a_preview_keeps_the_whole_picture() -> None:
-    assert opened(thumbnails.preview(halves(400, 1600))).size == (640, 160)
-    assert opened(thumbnails.preview(halves(3, 5))).size == (5, 3)
+    assert opened(preview(halves(400, 1600))).size == (640, 160)
+    assert opened(preview(halves(3, 5))).size == (5, 3)
 
 
 def test_files_are_drawn_once_in_order_and_anew_when_replaced(tmp_path: Path) -> None:

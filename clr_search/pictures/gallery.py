@@ -1,0 +1,113 @@
+"""One HTML page with groups of pictures, thumbnails included: no other file, and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from clr_search import images
+from clr_search.errors import ImageError
+from clr_search.pictures.inline import preview
+
+THUMBNAIL = 240
+"""Longer side of a thumbnail in pixels."""
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #2a2926; --soft: #6b675e; --line: #dcd8cf;
+  --paper: #faf9f7; --mark: #246b65; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e7e4dd; --soft: #a6a196; --line: #403e39;
+  --paper: #1d1c1a; --mark: #7fbfb8; } }
+body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1rem; margin: 0 0 .6rem; }
+p.lead, h2 span { color: var(--soft); font-weight: normal; }
+section { border-top: 1px solid var(--line); padding: 1rem 0; }
+ul { display: flex; flex-wrap: wrap; gap: 1rem; list-style: none; margin: 0; padding: 0; }
+li { width: 240px; } figure { margin: 0; }
+.frame { height: 180px; display: flex; align-items: center; justify-content: center;
+  border: 1px solid var(--line); border-radius: 6px; color: var(--soft); }
+li.marked .frame { border: 2px solid var(--mark); }
+img { max-width: 100%; max-height: 176px; } figcaption { overflow-wrap: anywhere; }
+b { color: var(--mark); } small { color: var(--soft); }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture with what stands below it.
+
+    Attributes
+    ----------
+    path : Path
+        A file that cannot be read is shown as an empty frame.
+    caption : str
+        Such as its path.
+    detail : str
+        A smaller line.
+    mark : str
+        A word that sets it off from the others; empty for none.
+    """
+
+    path: Path
+    caption: str
+    detail: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading, a few words beside it, and pictures."""
+
+    heading: str
+    beside: str
+    pictures: Sequence[Shown]
+
+
+def gallery(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """The page, as HTML; all text is escaped."""
+    with ThreadPoolExecutor(4) as pool:
+        drawn = [list(pool.map(_thumbnail, [p.path for p in s.pictures])) for s in sections]
+    parts = [_section(one, uris) for one, uris in zip(sections, drawn, strict=True)]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data:; style-src 'unsafe-inline'\">"
+        f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>"
+        f'<h1>{_text(title)}</h1><p class="lead">{_text(lead)}</p>\n'
+        + "\n".join(parts)
+        + "\n</body></html>\n"
+    )
+
+
+def _section(section: Section, uris: Sequence[str]) -> str:
+    shown = "".join(_picture(p, uri) for p, uri in zip(section.pictures, uris, strict=True))
+    return (
+        f"<section><h2>{_text(section.heading)} <span>{_text(section.beside)}</span></h2>"
+        f"<ul>{shown}</ul></section>"
+    )
+
+
+def _picture(shown: Shown, uri: str) -> str:
+    inside = f'<img src="{uri}" alt="{_text(shown.caption)}">' if uri else "cannot be read now"
+    mark = f"<b>{_text(shown.mark)}</b> " if shown.mark else ""
+    return (
+        f'<li class="{"marked" if shown.mark else ""}"><figure><div class="frame">{inside}</div>'
+        f"<figcaption>{mark}{_text(shown.caption)}<br><small>{_text(shown.detail)}</small>"
+        "</figcaption></figure></li>"
+    )
+
+
+def _text(value: str) -> str:
+    """Escaped; names that are no valid Unicode are shown with replacement characters."""
+    return escape(value.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _thumbnail(path: Path) -> str:
+    try:
+        return preview(images.load(path, at_least=THUMBNAIL).pixels, THUMBNAIL)
+    except ImageError:
+        return ""

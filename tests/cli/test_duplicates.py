@@ -1,0 +1,88 @@
+"""``duplicates``."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Run, build
+from tests.index.test_calibration import scene
+
+
+@pytest.fixture(scope="module")
+def copied(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection with two pictures in two files each; names that HTML and terminals mistake."""
+    folder = tmp_path_factory.mktemp("duplicates") / "pictures"
+    folder.mkdir()
+    for number in range(12):
+        Image.fromarray(scene(200 + number)).save(folder / f"{number:02d}.png")
+    shutil.copy(folder / "02.png", folder / "02 <b>&copy.png")
+    with Image.open(folder / "04.png") as picture:
+        picture.save(folder / "04.jpg", quality=80)
+    return build(folder, tiny_encoder, folder.parent / "copied.clr")
+
+
+def test_for_people(run: Run, copied: Path) -> None:
+    result = run("duplicates", copied)
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(
+        r".*copied\.clr: 2 groups of copies; 2 of 14 pictures could go, .* kB", lines[0]
+    )
+    assert "2 files, the same" in result.stdout
+    assert re.search(r"\d\. 2 files, at least [01]\.\d{4} alike", result.stdout)
+    assert re.search(r"keep +128×128 +.* kB +.*/04\.png", result.stdout)
+    assert re.search(r"same +128×128 +.* kB +.*/02 <b>&copy\.png", result.stdout)
+    assert "Of copies made of 13 pictures, it finds: re-encoded 100 %" in result.stderr
+
+
+def test_for_programs(run: Run, copied: Path) -> None:
+    found = json.loads(run("duplicates", copied, "--json").stdout)
+    assert found["pictures"] == 14
+    assert 0 < found["threshold"] < 1
+    assert found["expected"]["resized"] > 0.5
+    paths = [[Path(copy["path"]).name for copy in group["copies"]] for group in found["groups"]]
+    assert sorted(paths) == [["02.png", "02 <b>&copy.png"], ["04.png", "04.jpg"]]
+    near = next(group for group in found["groups"] if not group["exact"])
+    assert near["copies"][0]["keep"]
+    assert near["copies"][0]["score"] == 1
+    assert near["copies"][1]["score"] >= near["lowest"] - 1e-6
+    assert near["bytes_beside"] == near["copies"][1]["bytes"]
+
+
+def test_the_page_is_whole_and_harmless(run: Run, copied: Path, tmp_path: Path) -> None:
+    page = tmp_path / "copies.html"
+    run("duplicates", copied, "--html", page)
+    text = page.read_text("utf-8")
+    assert text.count("<section>") == 2
+    assert text.count('src="data:image/jpeg;base64,') == 4
+    assert text.count("<b>keep</b>") == 2
+    assert "02 &lt;b&gt;&amp;copy.png" in text
+    assert "<b>&copy" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+    refused = run("duplicates", copied, "--html", page, exit_code=2)
+    assert "exists already" in refused.stderr
+    run("duplicates", copied, "--html", page, "--force", "--exact")
+    assert page.read_text("utf-8").count("<section>") == 1
+
+
+def test_a_collection_without_copies(run: Run, collection: Path) -> None:
+    assert run("duplicates", collection, "--exact").stdout.endswith(
+        "pictures.clr: no copies among 36 pictures\n"
+    )
+
+
+def test_wrong_use(run: Run, copied: Path, tmp_path: Path) -> None:
+    both = run("duplicates", copied, "--exact", "--threshold", "0.9", exit_code=2)
+    assert "either --exact or --threshold" in both.stderr
+    high = run("duplicates", copied, "--threshold", "2", exit_code=2)
+    assert "The threshold is 2." in high.stderr
+    nowhere = run("duplicates", copied, "--under", "nowhere", exit_code=2)
+    assert "lie under nowhere" in nowhere.stderr
+    missing = run("duplicates", tmp_path / "none.clr", exit_code=2)
+    assert "none.clr" in missing.stderr

@@ -1,0 +1,126 @@
+"""Copies in a collection of real files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clr_search.errors import UsageError
+from clr_search.index import Index
+from clr_search.index.duplicates import Duplicates, find_duplicates
+from tests.index.test_calibration import scene
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty scenes, three of them copied."""
+    folder = tmp_path_factory.mktemp("copies")
+    for number in range(30):
+        Image.fromarray(scene(100 + number)).save(folder / f"{number:02d}.png")
+    (folder / "more").mkdir()
+    shutil.copy(folder / "03.png", folder / "more" / "03 again.png")
+    shutil.copy(folder / "03.png", folder / "more" / "03 once more.png")
+    with Image.open(folder / "05.png") as picture:
+        picture.save(folder / "more" / "05 small.jpg", quality=70)
+    with Image.open(folder / "07.png") as picture:
+        picture.resize((256, 256)).save(folder / "more" / "07 large.png")
+        picture.save(folder / "more" / "07.webp", quality=80)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def collection(folder: Path, tiny_encoder: Path) -> Path:
+    with Index.create(folder.parent / "copies.clr", tiny_encoder) as index:
+        index.update([folder])
+    return folder.parent / "copies.clr"
+
+
+def names(found: Duplicates) -> list[list[str]]:
+    return [[copy.item.path.name for copy in group.copies] for group in found.groups]
+
+
+def test_copies_are_grouped_and_the_best_is_kept(collection: Path) -> None:
+    with Index.open(collection) as index:
+        found = find_duplicates(index)
+        assert names(find_duplicates(index)) == names(found)
+    assert found.pictures == 35
+    assert found.calibration is not None
+    assert found.calibration.pictures == 33  # contents
+    assert found.calibration.found["re-encoded"] == 1
+    groups = {group.copies[0].item.path.name: group for group in found.groups}
+    assert set(groups) == {"03.png", "05.png", "07 large.png"}
+    same = groups["03.png"]
+    assert [c.item.path.name for c in same.copies] == ["03.png", "03 again.png", "03 once more.png"]
+    assert same.exact
+    assert same.lowest == 1
+    assert same.bytes_beside == 2 * same.copies[0].item.size
+    large = groups["07 large.png"]
+    assert {c.item.path.name for c in large.copies[1:]} == {"07.png", "07.webp"}
+    for group in found.groups:
+        assert [c.keep for c in group.copies] == [True] + [False] * (len(group.copies) - 1)
+        assert all(group.lowest - 1e-6 <= c.score <= 1 for c in group.copies)
+    assert not large.exact
+    assert large.lowest >= found.calibration.cosine - 1e-6
+
+
+def test_only_the_same_bytes(collection: Path) -> None:
+    with Index.open(collection) as index:
+        found = find_duplicates(index, exact=True)
+    assert names(found) == [["03.png", "03 again.png", "03 once more.png"]]
+    assert found.threshold is None
+    assert found.calibration is None
+
+
+def test_a_threshold_decides_alone(collection: Path) -> None:
+    with Index.open(collection) as index:
+        assert len(find_duplicates(index, threshold=1e-6).groups[0].copies) > 10
+        found = find_duplicates(index, threshold=0.5)
+        _, rows = index.vectors()
+        ids, _ = index.vectors()
+    place = {int(number): at for at, number in enumerate(ids)}
+    for group in found.groups:
+        members = rows[[place[copy.item.id] for copy in group.copies]]
+        assert (members @ members.T).min() >= 0.5 - 1e-6
+
+
+def test_below_a_folder(collection: Path) -> None:
+    with Index.open(collection) as index:
+        found = find_duplicates(index, exact=True, under="more")
+        assert names(found) == [["03 again.png", "03 once more.png"]]
+        assert found.pictures == 5
+        with pytest.raises(UsageError, match="lie under nowhere"):
+            find_duplicates(index, under="nowhere")
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, 1.01, float("nan")])
+def test_thresholds_out_of_range_are_refused(collection: Path, threshold: float) -> None:
+    with Index.open(collection) as index, pytest.raises(UsageError, match="threshold is"):
+        find_duplicates(index, threshold=threshold)
+
+
+def test_files_that_have_gone(folder: Path, tiny_encoder: Path, tmp_path: Path) -> None:
+    """Without any file there is nothing to calibrate on; by a threshold, vectors still tell."""
+    copied = Path(shutil.copytree(folder, tmp_path / "pictures"))
+    with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
+        index.update([copied])
+        (copied / "05.png").unlink()
+        whole = find_duplicates(index)
+        assert ["05.png", "05 small.jpg"] in names(whole)  # the vectors decide
+        shutil.rmtree(copied)
+        with pytest.raises(UsageError, match="None of 33 pictures"):
+            find_duplicates(index)
+        assert find_duplicates(index, threshold=0.999).groups
+        assert len(find_duplicates(index, exact=True).groups) == 1
+
+
+def test_one_picture_and_none(tiny_encoder: Path, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(tmp_path / "one" / "1.png")
+    with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
+        assert find_duplicates(index) == Duplicates((), None, None, 0)
+        index.update([tmp_path / "one"])
+        assert find_duplicates(index) == Duplicates((), None, None, 1)
