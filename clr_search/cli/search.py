@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from clr_search.index import Index, Matches
 
 
+_DIVERSE = 0.5  # as much weight on differing from other results as on likeness to the query
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What every query is searched with."""
@@ -26,6 +30,7 @@ class Request:
     under: str | None
     label: str | None
     include_self: bool
+    diverse: bool
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class Answers:
 @click.option("--under", metavar="FOLDER", help="Only pictures below this folder.")
 @click.option("--label", metavar="LABEL", help="Only pictures with this label.")
 @click.option("--include-self", is_flag=True, help="Keep the query among its own results.")
+@click.option("--diverse", is_flag=True, help="Results that are not all like each other.")
 @options.json_option()
 @click.option(
     "--contact-sheet",
@@ -77,6 +83,7 @@ def search(
     under: str | None,
     label: str | None,
     include_self: bool,
+    diverse: bool,
     as_json: bool,
     sheet: Path | None,
     show: bool,
@@ -85,8 +92,9 @@ def search(
     """Find the pictures of a collection most like a picture.
 
     The query need not be in the collection; if it is, it is left out of its own results. The score
-    is the cosine similarity, 1 for the same picture. A query that cannot be read is reported, and
-    the others are answered.
+    is the cosine similarity, 1 for the same picture; beside it stands the share of random pairs of
+    the collection that are less alike. A query that cannot be read is reported, and the others are
+    answered.
 
     \b
     Example:
@@ -101,7 +109,7 @@ def search(
 
     if sheet is not None:
         refuse_existing(sheet, force=force)
-    request = Request(k, like, unlike, under, label, include_self)
+    request = Request(k, like, unlike, under, label, include_self, diverse)
     answers = Answers()
     with Index.open(collection, reporter=Lines()) as index:
         for query, matches in _answer(index, queries, request, answers):
@@ -132,6 +140,7 @@ def _answer(
                 under=request.under,
                 label=request.label,
                 include_self=request.include_self,
+                diverse=_DIVERSE if request.diverse else 0.0,
             )
         except UsageError:
             raise
@@ -149,8 +158,12 @@ def _answer(
 def _print(matches: Matches) -> None:
     if not matches:
         click.echo("  (nothing else is in the collection)")
-    columns = [output.Column(right=True, style="dim"), output.Column(right=True, style="cyan")]
-    rows = [[str(match.rank), f"{match.score:.4f}"] for match in matches]
+    columns = [
+        output.Column(right=True, style="dim"),
+        output.Column(right=True, style="cyan"),
+        output.Column(right=True, style="dim"),
+    ]
+    rows = [[str(m.rank), f"{m.score:.4f}", _beyond(m.percentile)] for m in matches]
     if any(matches.labels):
         columns.append(output.Column(style="green"))
         for row, match in zip(rows, matches, strict=True):
@@ -159,6 +172,11 @@ def _print(matches: Matches) -> None:
     for row, match in zip(rows, matches, strict=True):
         row.append(output.shown(match.path))
     output.echo_table(columns, rows, indent=2)
+
+
+def _beyond(percentile: float | None) -> str:
+    """``99.97 %``, rounded down, so that only what is beyond all pairs is 100."""
+    return "" if percentile is None else f"{math.floor(100 * percentile) / 100:.2f} %"
 
 
 def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> None:

@@ -27,6 +27,9 @@ class Match:
         Cosine similarity to the query, in [-1, 1].
     label : str or None
         Name of the folder the picture lies in; None directly below the folder that was indexed.
+    percentile : float or None
+        Share, in per cent, of random pairs of the collection that are less alike than the query and
+        this picture; None in a collection of one.
     """
 
     rank: int
@@ -34,6 +37,7 @@ class Match:
     path: Path
     score: float
     label: str | None
+    percentile: float | None = None
 
     def summary(self) -> dict[str, Any]:
         """For `--json`."""
@@ -41,6 +45,7 @@ class Match:
             "rank": self.rank,
             "path": str(self.path),
             "score": self.score,
+            "percentile": self.percentile,
             "label": self.label,
             "id": self.id,
         }

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import embeddings, encoders, filters, memory, upkeep
 from clr_search.index.catalog import Catalog
+from clr_search.index.diverse import CANDIDATES, spread_out
 from clr_search.index.generations import DamagedError, named
 from clr_search.index.matches import Match, Matches
 from clr_search.index.memory import Memory
+from clr_search.index.ordinary import chance_scores, percentile
 from clr_search.index.places import place
 from clr_search.index.query import Asker
 from clr_search.index.records import IndexInfo, Item, SkippedItem
@@ -49,6 +51,7 @@ class Reader:
         self._memory: Memory | None = None
         self._useless: int | None = None  # number of a generation whose file is damaged
         self._encoder: Encoder | None = None
+        self._chance: tuple[int, NDArray[np.float32]] | None = None  # with its revision
 
     def search(
         self,
@@ -60,6 +63,7 @@ class Reader:
         under: str | None = None,
         label: str | None = None,
         include_self: bool = False,
+        diverse: float = 0.0,
     ) -> Matches:
         """The k pictures most like a query.
 
@@ -78,22 +82,25 @@ class Reader:
             Only pictures with this label.
         include_self : bool
             Keep items that are the query or one of `like`, by their path or else their content.
+        diverse : float
+            In [0, 1]: how much the results should differ from each other, by maximal marginal
+            relevance among five times as many; see `diverse.spread_out`.
 
         Raises
         ------
         UsageError
-            If k is less than 1, a file does not exist, or no item is `under` that folder or has
-            that label.
+            If k is less than 1, `diverse` is out of range, a file does not exist, or no item is
+            `under` that folder or has that label.
         ClrSearchError
             If a file is no usable picture.
         """
-        _check_k(k)
+        _check(k, diverse)
 
         def work(held: Memory) -> Matches:
             asker = Asker(self._catalog, held.dimension, lambda: self._encoder_of(held.encoder))
             asked = asker.combined(query, like, unlike)
             own = () if include_self else asked.own
-            return self._search(held, asked.vector, k, under, label, own)
+            return self._search(held, asked.vector, k, under, label, own, diverse)
 
         return self._with_memory(work)
 
@@ -105,6 +112,7 @@ class Reader:
         under: str | None = None,
         label: str | None = None,
         exclude: Sequence[int] | NDArray[np.int64] = (),
+        diverse: float = 0.0,
     ) -> Matches:
         """The k pictures most like a vector, shape (D,), of any length; `exclude` leaves ids out.
 
@@ -113,8 +121,10 @@ class Reader:
         UsageError
             As `search`, and if the vector has another shape or no direction.
         """
-        _check_k(k)
-        return self._with_memory(lambda held: self._search(held, vector, k, under, label, exclude))
+        _check(k, diverse)
+        return self._with_memory(
+            lambda held: self._search(held, vector, k, under, label, exclude, diverse)
+        )
 
     def _search(
         self,
@@ -124,19 +134,39 @@ class Reader:
         under: str | None,
         label: str | None,
         exclude: Sequence[int] | NDArray[np.int64],
+        diverse: float,
     ) -> Matches:
         direction = as_query(vector, held.dimension)
         allowed = filters.allowed(self._catalog, under=under, label=label)
         excluded = np.unique(np.asarray(exclude, dtype=np.int64))
-        ids, scores = memory.search(held, self._catalog, direction, k, allowed, excluded)
+        wanted = CANDIDATES * k if diverse else k
+        ids, scores = memory.search(held, self._catalog, direction, wanted, allowed, excluded)
+        if diverse:
+            numbers, rows = embeddings.of(self._catalog, ids.tolist(), held.dimension)
+            chosen = spread_out(scores, rows[np.searchsorted(numbers, ids)], k, diverse)
+            ids, scores = ids[chosen], scores[chosen]
+        by_chance = self._by_chance(held)
         items = self._catalog.items(ids.tolist())
         ranked = enumerate(zip(ids.tolist(), scores.tolist(), strict=True), start=1)
         return Matches(
             [
-                Match(rank, number, items[number].path, score, items[number].label)
+                Match(
+                    rank,
+                    number,
+                    items[number].path,
+                    score,
+                    items[number].label,
+                    percentile(score, by_chance),
+                )
                 for rank, (number, score) in ranked
             ]
         )
+
+    def _by_chance(self, held: Memory) -> NDArray[np.float32]:
+        """Cosines of random pairs, of this revision."""
+        if self._chance is None or self._chance[0] != held.revision:
+            self._chance = held.revision, chance_scores(self._catalog, held.dimension)
+        return self._chance[1]
 
     def _with_memory(self, work: Callable[[Memory], _Result]) -> _Result:
         """Do something with the memory at a fresh snapshot.
@@ -266,6 +296,8 @@ class Reader:
             return upkeep.info(self._catalog, named(self._catalog))
 
 
-def _check_k(k: int) -> None:
+def _check(k: int, diverse: float) -> None:
     if k < 1:
         raise UsageError(f"k is {k}; it must be 1 or more.")
+    if not 0 <= diverse <= 1:
+        raise UsageError(f"diverse is {diverse:g}.", "Choose a number from 0 to 1.")

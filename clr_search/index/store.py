@@ -236,6 +236,6 @@ class Index(Reader):
                 held,
                 self._catalog,
                 count,
-                lambda vector, number: self._search(held, vector, 10, None, None, [number]),
+                lambda vector, number: self._search(held, vector, 10, None, None, [number], 0.0),
             )
         )

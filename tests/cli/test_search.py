@@ -18,7 +18,9 @@ def test_one_query(run: Run, collection: Path, pictures: Path) -> None:
     lines = run("search", collection, query, "-k", "3").stdout.splitlines()
     assert len(lines) == 3
     for rank, line in enumerate(lines, start=1):
-        number, score, label, path = line.split()
+        number, score, share, percent, label, path = line.split()
+        assert percent == "%"
+        assert 50 < float(share) <= 100
         assert number == str(rank)
         assert 0.9 < float(score) <= 1
         assert len(score) == 6
@@ -36,7 +38,8 @@ def test_json_is_one_object_a_query(run: Run, collection: Path, pictures: Path) 
     for answer, label in zip(answers, ("red", "blue"), strict=True):
         assert [result["rank"] for result in answer["results"]] == [1, 2]
         for result in answer["results"]:
-            assert sorted(result) == ["id", "label", "path", "rank", "score"]
+            assert sorted(result) == ["id", "label", "path", "percentile", "rank", "score"]
+            assert 50 < result["percentile"] <= 100
             assert result["label"] == label
             assert Path(result["path"]).is_absolute()
 

@@ -60,6 +60,7 @@ def test_a_match_as_json_is_what_the_command_line_promises() -> None:
         "rank": 1,
         "path": "/p/red/a.jpg",
         "score": 0.9,
+        "percentile": None,
         "label": "red",
         "id": 7,
     }
