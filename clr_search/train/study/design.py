@@ -12,8 +12,8 @@ from typing import Any, get_args
 
 from clr_search.train.config import Augmentation, Head, TrainConfig
 
-Means = Mapping[str, Mapping[str, float]]
-"""By cell and measure, in per cent but for the entropy."""
+Measures = Mapping[str, Mapping[str, float]]
+"""Of one seed, by cell and measure, in per cent but for the entropy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A finding of the paper, and by how many points the means here speak for it."""
+    """A finding of the paper, and by how many points the measures of a seed speak for it."""
 
     text: str
-    points: Callable[[Means], float]
+    points: Callable[[Measures], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ def _augmentation(base: TrainConfig) -> Experiment:
             name = pair_name(one, other)
             cells[name] = Cell(name, replace(base, augmentation=changed))
 
-    def best_pair(means: Means) -> float:
-        others = [row["linear h"] for name, row in means.items() if name != "crop+colour"]
-        return means["crop+colour"]["linear h"] - max(others)
+    def best_pair(found: Measures) -> float:
+        others = [row["linear h"] for name, row in found.items() if name != "crop+colour"]
+        return found["crop+colour"]["linear h"] - max(others)
 
-    def over_single(means: Means) -> float:
-        single = max(means[name]["linear h"] for name in SINGLE)
-        return means["crop+colour"]["linear h"] - single
+    def over_single(found: Measures) -> float:
+        single = max(found[name]["linear h"] for name in SINGLE)
+        return found["crop+colour"]["linear h"] - single
 
     return Experiment(
         "augmentation",
@@ -152,11 +152,11 @@ def _head(base: TrainConfig) -> Experiment:
     ]
     cells.append(Cell("none", replace(base, head="none")))
 
-    def best(means: Means, head: str) -> float:
-        return max(row["linear h"] for name, row in means.items() if name.startswith(head))
+    def best(found: Measures, head: str) -> float:
+        return max(row["linear h"] for name, row in found.items() if name.startswith(head))
 
-    def h_over_z(means: Means) -> float:
-        rows = [row for name, row in means.items() if name.startswith("nonlinear")]
+    def h_over_z(found: Measures) -> float:
+        rows = [row for name, row in found.items() if name.startswith("nonlinear")]
         return min(row["linear h"] - row["linear z"] for row in rows)
 
     return Experiment(
@@ -188,15 +188,15 @@ def _temperature(base: TrainConfig) -> Experiment:
         for t, paper in ((10.0, "57.2"), (100.0, "57.0"))
     ]
 
-    def l2_over_none(means: Means) -> float:
-        with_l2 = max(row["linear h"] for name, row in means.items() if name.startswith("l2"))
+    def l2_over_none(found: Measures) -> float:
+        with_l2 = max(row["linear h"] for name, row in found.items() if name.startswith("l2"))
         return with_l2 - max(
-            row["linear h"] for name, row in means.items() if name.startswith("no l2")
+            row["linear h"] for name, row in found.items() if name.startswith("no l2")
         )
 
-    def inner_over_ends(means: Means) -> float:
-        inner = max(means[f"l2, τ {t:g}"]["linear h"] for t in (0.1, 0.5))
-        return inner - max(means[f"l2, τ {t:g}"]["linear h"] for t in (0.05, 1.0))
+    def inner_over_ends(found: Measures) -> float:
+        inner = max(found[f"l2, τ {t:g}"]["linear h"] for t in (0.1, 0.5))
+        return inner - max(found[f"l2, τ {t:g}"]["linear h"] for t in (0.05, 1.0))
 
     return Experiment(
         "temperature",
@@ -220,9 +220,9 @@ def _loss(base: TrainConfig) -> Experiment:
         Cell("dcl", replace(base, loss="dcl")),
     )
 
-    def best_of_paper(means: Means) -> float:
-        others = [row["linear h"] for name, row in means.items() if name not in ("nt-xent", "dcl")]
-        return means["nt-xent"]["linear h"] - max(others)
+    def best_of_paper(found: Measures) -> float:
+        others = [row["linear h"] for name, row in found.items() if name not in ("nt-xent", "dcl")]
+        return found["nt-xent"]["linear h"] - max(others)
 
     return Experiment(
         "loss",
@@ -243,18 +243,18 @@ def _batch(base: TrainConfig) -> Experiment:
         for e in (max(1, epochs // 2), epochs, epochs * 2)
     )
 
-    def longer(means: Means) -> float:
+    def longer(found: Measures) -> float:
         shortest, longest = f"{max(1, epochs // 2)} epochs", f"{epochs * 2} epochs"
         return min(
-            means[f"batch {b}, {longest}"]["linear h"] - means[f"batch {b}, {shortest}"]["linear h"]
+            found[f"batch {b}, {longest}"]["linear h"] - found[f"batch {b}, {shortest}"]["linear h"]
             for b in (batch // 4, batch, batch * 4)
         )
 
-    def larger(means: Means) -> float:
+    def larger(found: Measures) -> float:
         short = f"{max(1, epochs // 2)} epochs"
         return (
-            means[f"batch {batch * 4}, {short}"]["linear h"]
-            - means[f"batch {batch // 4}, {short}"]["linear h"]
+            found[f"batch {batch * 4}, {short}"]["linear h"]
+            - found[f"batch {batch // 4}, {short}"]["linear h"]
         )
 
     return Experiment(
@@ -293,8 +293,8 @@ def _of(base: TrainConfig) -> Augmentation:
     return base.augmentation
 
 
-def _difference(one: str, other: str) -> Callable[[Means], float]:
-    return lambda means: means[one]["linear h"] - means[other]["linear h"]
+def _difference(one: str, other: str) -> Callable[[Measures], float]:
+    return lambda found: found[one]["linear h"] - found[other]["linear h"]
 
 
 _MAKERS: dict[str, Callable[[TrainConfig], Experiment]] = {

@@ -15,7 +15,7 @@ from clr_search.train import TrainConfig
 from clr_search.train.choices import augmentation_for, resolve
 from clr_search.train.study import cells, design, report
 from clr_search.train.study.cells import Pictures, Result, softmax_entropy
-from clr_search.train.study.design import SINGLE, Cell, Experiment, pair_name
+from clr_search.train.study.design import SINGLE, Cell, Claim, Experiment, pair_name
 from tests.train.conftest import TINY
 from tests.train.test_loop import Interrupting
 
@@ -179,7 +179,8 @@ def test_a_page_says_what_holds(name: str, found: Pictures, tmp_path: Path) -> N
     text = page.read_text(encoding="utf-8")
     assert text.startswith(f"# {experiment.title}\n")
     assert f"| {experiment.cells[0].name} | 40.5 ± 0.7 |" in text
-    assert text.count("| holds: ") + text.count("| does not hold: ") == len(experiment.claims)
+    said = [text.count(f"| {word}: ") for word in ("holds", "does not hold", "open")]
+    assert sum(said) == len(experiment.claims)
     assert f"({name}.png)" in text
     with Image.open(tmp_path / f"{name}.png") as picture:
         assert picture.size[0] > 500
@@ -188,3 +189,19 @@ def test_a_page_says_what_holds(name: str, found: Pictures, tmp_path: Path) -> N
 def test_a_grid_of_pairs_is_symmetric() -> None:
     names = [pair_name(one, other) for one in SINGLE for other in SINGLE]
     assert len(set(names)) == 15
+
+
+def test_what_the_seeds_disagree_on_is_open() -> None:
+    assert report.verdict([1.0, 2.0]) == "holds: +1.5 ± 0.7 points"
+    assert report.verdict([-1.0, -2.0]) == "does not hold: -1.5 ± 0.7 points"
+    assert report.verdict([-1.0, 2.0]) == "open: +0.5 ± 2.1 points"
+    assert report.verdict([0.5]) == "holds: +0.5 points"
+
+
+def test_claims_are_judged_seed_by_seed() -> None:
+    claim = Claim("b beats a", lambda m: m["b"]["linear h"] - m["a"]["linear h"])
+    results = [
+        Result(cell, seed, {"linear h": value}, 1.0)
+        for cell, seed, value in (("a", 0, 3.0), ("b", 0, 5.0), ("a", 1, 9.0), ("b", 1, 8.0))
+    ]
+    assert report.by_seed(claim, results) == [2.0, -1.0]
