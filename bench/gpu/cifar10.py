@@ -46,6 +46,15 @@ class Trained:
     peak_gigabytes: float
 
 
+def trained_and_embedded(
+    folder: Path, run: Path, config: TrainConfig
+) -> tuple[Trained, Features, Features]:
+    """Train on ``folder/train`` (see `train_on`), and embed it and ``folder/test``."""
+    trained = train_on(folder, run, config)
+    device = load_config(run).device
+    return trained, embed(run, folder / "train", device), embed(run, folder / "test", device)
+
+
 def train_on(folder: Path, run: Path, config: TrainConfig) -> Trained:
     """Train on ``folder/train``, or go on with the run that an earlier start left."""
     begun = (run / "config.json").exists()
@@ -59,11 +68,6 @@ def train_on(folder: Path, run: Path, config: TrainConfig) -> Trained:
         raise SystemExit("interrupted; the same command goes on from there")
     peak = torch.cuda.max_memory_allocated() / 1e9 if cuda else 0.0
     return Trained(run, result.seconds, result.images_per_second or 0.0, peak)
-
-
-def device_of(run: Path) -> str:
-    """Where a run was trained."""
-    return load_config(run).device
 
 
 def embed(run: Path, folder: Path, device: str) -> Features:

@@ -48,10 +48,9 @@ def main() -> None:
         )
         if given.rehearse:
             config = cifar10.shortened(config)
-        trained = cifar10.train_on(given.folder, given.out / f"seed{seed}", config)
-        device = cifar10.device_of(trained.run)
-        train_set = cifar10.embed(trained.run, given.folder / "train", device)
-        test_set = cifar10.embed(trained.run, given.folder / "test", device)
+        trained, train_set, test_set = cifar10.trained_and_embedded(
+            given.folder, given.out / f"seed{seed}", config
+        )
         accuracy = cifar10.knn_accuracy(train_set, test_set)
         print(
             f"| {seed} | {config.epochs} | {trained.seconds / 60:.1f} | "
