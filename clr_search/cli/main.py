@@ -29,6 +29,7 @@ SECTIONS = {
     "Search": {
         "search": "search",
         "duplicates": "duplicates",
+        "cluster": "cluster",
         "evaluate": "evaluate",
         "app": "app",
     },
