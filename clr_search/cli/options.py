@@ -63,6 +63,24 @@ class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
+class Fractions(click.ParamType):  # type: ignore[type-arg]
+    """Left, top, width and height of a part of a picture: ``0.25,0,0.5,0.5``."""
+
+    name = "part"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Parse, or refuse."""
+        try:
+            numbers = tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 4:
+            self.fail(f"{value} is not four numbers, such as 0.25,0,0.5,0.5.", param, ctx)
+        return numbers
+
+
 COUNT = WholeNumber(1)
 """A number that cannot be zero."""
 

@@ -31,6 +31,7 @@ class Request:
     label: str | None
     include_self: bool
     diverse: bool
+    crop: tuple[float, float, float, float] | None
 
 
 @dataclass(slots=True)
@@ -62,6 +63,12 @@ class Answers:
 @click.option("--under", metavar="FOLDER", help="Only pictures below this folder.")
 @click.option("--label", metavar="LABEL", help="Only pictures with this label.")
 @click.option("--include-self", is_flag=True, help="Keep the query among its own results.")
+@click.option(
+    "--crop",
+    metavar="PART",
+    type=options.Fractions(),
+    help="Search by a part: left, top, width, height in fractions, as 0.25,0,0.5,0.5.",
+)
 @click.option("--diverse", is_flag=True, help="Results that are not all like each other.")
 @options.json_option()
 @click.option(
@@ -84,6 +91,7 @@ def search(
     label: str | None,
     include_self: bool,
     diverse: bool,
+    crop: tuple[float, float, float, float] | None,
     as_json: bool,
     sheet: Path | None,
     show: bool,
@@ -101,6 +109,7 @@ def search(
       clr-search search photos.clr query.jpg
       clr-search search photos.clr *.jpg -k 20 --contact-sheet results.png
       clr-search search photos.clr beach.jpg --unlike crowd.jpg --under photos/2024
+      clr-search search photos.clr street.jpg --crop 0.6,0.2,0.3,0.5 --diverse
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
     from clr_search.files import refuse_existing
@@ -109,7 +118,7 @@ def search(
 
     if sheet is not None:
         refuse_existing(sheet, force=force)
-    request = Request(k, like, unlike, under, label, include_self, diverse)
+    request = Request(k, like, unlike, under, label, include_self, diverse, crop)
     answers = Answers()
     with Index.open(collection, reporter=Lines()) as index:
         for query, matches in _answer(index, queries, request, answers):
@@ -141,6 +150,7 @@ def _answer(
                 label=request.label,
                 include_self=request.include_self,
                 diverse=_DIVERSE if request.diverse else 0.0,
+                crop=request.crop,
             )
         except UsageError:
             raise

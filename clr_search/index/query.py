@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,44 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from clr_search.serve.encoder import Encoder
+
+
+Crop = tuple[float, float, float, float]
+"""Left, top, width and height of a part of a picture, as fractions of its width and height."""
+
+
+def cut(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """A part of a picture, uint8 (h, w, 3), at least one pixel wide and high.
+
+    Raises
+    ------
+    UsageError
+        If the part is empty, or sticks out.
+    """
+    left, top, width, height = crop
+    inside = left >= 0 and top >= 0 and left + width <= 1 + 1e-9 and top + height <= 1 + 1e-9
+    if not (inside and width > 0 and height > 0):
+        raise UsageError(
+            f"The crop {','.join(f'{value:g}' for value in crop)} is no part of a picture.",
+            "Give left, top, width and height as fractions, such as 0.25,0,0.5,0.5.",
+        )
+    rows, columns = pixels.shape[:2]
+    x, y = min(round(left * columns), columns - 1), min(round(top * rows), rows - 1)
+    right = max(x + 1, round((left + width) * columns))
+    bottom = max(y + 1, round((top + height) * rows))
+    return pixels[y:bottom, x:right]
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        if not path.exists():
+            raise UsageError(
+                f"There is no file {path}.", "Check the spelling, or give an absolute path."
+            ) from None
+        raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +94,14 @@ class Asker:
         query: Path | str | Image | NDArray[np.uint8],
         like: Sequence[Path | str],
         unlike: Sequence[Path | str],
+        crop: Crop | None = None,
     ) -> Asked:
         """normalise(q + mean(like) − mean(unlike)), all of unit length (Rocchio, with weights 1).
 
         The pictures it should be like count as part of the query: its own items are theirs too.
+        With `crop`, q is of that part of the query.
         """
-        asked = self.one(query)
+        asked = self.one(query) if crop is None else self.part(query, crop)
         liked = [self.one(path) for path in like]
         unliked = [self.one(path) for path in unlike]
         vector = asked.vector.astype(np.float64)
@@ -83,21 +124,30 @@ class Asker:
         number = self._item(path)
         if number is not None and self._unchanged(number, path):
             return Asked(self._stored(number), (number,))
-        try:
+        with _explained(path):
             data, _ = images.read(path)
             same = self._catalog.with_content(sha256_bytes(data))
             if same:
                 return Asked(self._stored(same[0]), (number,) if number in same else tuple(same))
             encoder = self._encoder()
             picture = images.decode_square(data, encoder.image_size)
-        except ImageError as error:
-            if not path.exists():
-                raise UsageError(
-                    f"There is no file {path}.", "Check the spelling, or give an absolute path."
-                ) from None
-            raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
         own = () if number is None else (number,)
         return Asked(encoder.encode(picture.pixels)[0], own)
+
+    def part(self, query: Path | str | Image | NDArray[np.uint8], crop: Crop) -> Asked:
+        """A part of a single picture, at full resolution; its items are those of the whole."""
+        own: tuple[int, ...] = ()
+        if isinstance(query, (str, Path)):
+            path = Path(query)
+            with _explained(path):
+                data, _ = images.read(path)
+                pixels = images.decode(data).pixels
+            number = self._item(path)
+            own = (number,) if number is not None else ()
+            own = own or tuple(self._catalog.with_content(sha256_bytes(data)))
+        else:
+            pixels = np.asarray(query if isinstance(query, np.ndarray) else query.convert("RGB"))
+        return Asked(self._encoder().encode(cut(pixels, crop))[0], own)
 
     def _item(self, path: Path) -> int | None:
         """The item at this path, or at what it is a link to."""

@@ -19,7 +19,7 @@ from clr_search.index.matches import Match, Matches
 from clr_search.index.memory import Memory
 from clr_search.index.ordinary import chance_scores, percentile
 from clr_search.index.places import place
-from clr_search.index.query import Asker
+from clr_search.index.query import Asker, Crop
 from clr_search.index.records import IndexInfo, Item, SkippedItem
 from clr_search.index.vectors import as_query
 from clr_search.progress import Reporter
@@ -64,6 +64,7 @@ class Reader:
         label: str | None = None,
         include_self: bool = False,
         diverse: float = 0.0,
+        crop: Crop | None = None,
     ) -> Matches:
         """The k pictures most like a query.
 
@@ -85,12 +86,14 @@ class Reader:
         diverse : float
             In [0, 1]: how much the results should differ from each other, by maximal marginal
             relevance among five times as many; see `diverse.spread_out`.
+        crop : (left, top, width, height), optional
+            Search by this part of the query, given in fractions of its width and height.
 
         Raises
         ------
         UsageError
-            If k is less than 1, `diverse` is out of range, a file does not exist, or no item is
-            `under` that folder or has that label.
+            If k is less than 1, `diverse` or `crop` is out of range, a file does not exist, or no
+            item is `under` that folder or has that label.
         ClrSearchError
             If a file is no usable picture.
         """
@@ -98,7 +101,7 @@ class Reader:
 
         def work(held: Memory) -> Matches:
             asker = Asker(self._catalog, held.dimension, lambda: self._encoder_of(held.encoder))
-            asked = asker.combined(query, like, unlike)
+            asked = asker.combined(query, like, unlike, crop)
             own = () if include_self else asked.own
             return self._search(held, asked.vector, k, under, label, own, diverse)
 

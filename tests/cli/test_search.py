@@ -71,6 +71,8 @@ def test_filters_and_steering(run: Run, collection: Path, pictures: Path) -> Non
     assert labels("--label", "green") == {"green"}
     assert labels("--under", "blue") == {"blue"}
     assert labels("--like", blue, "--unlike", red) == {"blue"}
+    assert labels("--crop", "0.2,0.2,0.5,0.5") == {"red"}
+    assert len(labels("--diverse")) > 1  # the reds are hardly different
 
 
 def test_an_unreadable_query_does_not_stop_the_others(
@@ -107,6 +109,8 @@ def test_a_single_unreadable_query(run: Run, collection: Path, broken: Path) -> 
         (("folder",), "Invalid value for 'QUERY...': File 'folder' is a directory."),
         (("{red}", "-k", "0"), "Invalid value for '-k': 0 is less than 1."),
         (("{red}", "-k", "many"), "Invalid value for '-k': many is not a whole number."),
+        (("{red}", "--crop", "1,2"), "1,2 is not four numbers, such as 0.25,0,0.5,0.5."),
+        (("{red}", "--crop", "0,0,2,1"), "Error: The crop 0,0,2,1 is no part of a picture.\nGive"),
         (("{red}", "--like", "nope.jpg"), "'--like': File 'nope.jpg' does not exist."),
         (("{red}", "--label", "redd"), "No pictures of {collection} have the label redd.\nDid you"),
         (("{red}", "--under", "nowhere"), "No pictures of {collection} lie under nowhere.\n"),

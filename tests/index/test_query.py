@@ -13,6 +13,7 @@ from PIL import Image
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, encoders
+from clr_search.index.query import cut
 from tests.index.made import Vectors, brute, write_noise
 
 
@@ -204,3 +205,47 @@ def test_a_file_is_embedded_as_if_it_were_indexed(index: Index, tmp_path: Path) 
     found = index.search(tmp_path / "again.png", 1)
     assert found.ids.tolist() == [9]
     assert found.scores[0] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_part_of_a_picture(index: Index, photos: Path, tmp_path: Path) -> None:
+    """Searching by a part is searching by a file with that part in it, but knows its whole."""
+    mosaic = np.zeros((48, 96, 3), np.uint8)
+    parts = sorted(photos.rglob("*.png"))[:2]
+    for at, path in enumerate(parts):
+        with Image.open(path) as picture:
+            mosaic[:48, 48 * at : 48 * at + 48] = picture.convert("RGB").resize((48, 48))
+    Image.fromarray(mosaic).save(tmp_path / "mosaic.png")
+    Image.fromarray(mosaic[:, 48:]).save(tmp_path / "right.png")
+    whole = index.search(tmp_path / "right.png", 5)
+    crop = (0.5, 0.0, 0.5, 1.0)
+    assert index.search(tmp_path / "mosaic.png", 5, crop=crop) == whole
+    assert index.search(mosaic, 5, crop=crop) == whole
+    assert index.search(Image.fromarray(mosaic), 5, crop=crop) == whole
+    own = index.search(parts[0], 30, crop=(0, 0, 1, 1))
+    assert parts[0] not in own.paths
+    assert len(own) == 29
+    copied = shutil.copy(parts[0], tmp_path / "elsewhere.png")
+    assert parts[0] not in index.search(copied, 30, crop=(0.1, 0.1, 0.5, 0.5)).paths
+
+
+@pytest.mark.parametrize(
+    ("crop", "shape"),
+    [((0, 0, 1, 1), (10, 20)), ((0.5, 0, 0.5, 0.3), (3, 10)), ((0.99, 0.99, 0.01, 0.01), (1, 1))],
+)
+def test_parts_are_cut_to_pixels(
+    crop: tuple[float, float, float, float], shape: tuple[int, int]
+) -> None:
+    assert cut(np.zeros((10, 20, 3), np.uint8), crop).shape == (*shape, 3)
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [(0, 0, 0, 1), (0.5, 0, 0.6, 1), (-0.1, 0, 0.5, 1), (0, 0.5, 1, 0.6), (0, 0, float("nan"), 1)],
+)
+def test_what_is_no_part_is_refused(
+    index: Index, photos: Path, crop: tuple[float, float, float, float]
+) -> None:
+    with pytest.raises(UsageError, match="no part of a picture"):
+        index.search(next(photos.rglob("*.png")), crop=crop)
+    with pytest.raises(UsageError, match="There is no file"):
+        index.search(photos / "nope.png", crop=(0, 0, 1, 1))
