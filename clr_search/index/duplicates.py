@@ -150,8 +150,8 @@ def find_duplicates(
         calibration = None
         linked: list[list[int]] = []
         if not exact and len(unique) > 1:
-            pictures = _Pictures(index, ids[first], reporter)
             if threshold is None:
+                pictures = _Pictures(index, ids[first], reporter)
                 calibration = _calibrated(pictures, unique, seed)
                 threshold = calibration.cosine
                 linked = _linked(pictures, unique, calibration)
@@ -249,7 +249,7 @@ def _calibrated(pictures: _Pictures, rows: NDArray[np.float32], seed: int) -> Ca
     chance = np.random.default_rng(seed)
     chosen = np.sort(chance.choice(len(rows), min(SAMPLE, len(rows)), replace=False))
     rank = min(_LIKE, len(rows) // 2)
-    like = np.argpartition(-(rows[chosen] @ rows.T), rank, axis=1)[:, rank]
+    like = [int(np.argpartition(-(rows @ rows[at]), rank)[rank]) for at in chosen]
 
     def pixels(path: Path) -> Pixels | None:
         pictures.reporter.advance()
@@ -258,9 +258,7 @@ def _calibrated(pictures: _Pictures, rows: NDArray[np.float32], seed: int) -> Ca
     sample = list(zip(pictures.paths(chosen.tolist()), rows[chosen], strict=True))
     pictures.reporter.begin("Choosing a threshold by copies", 2 * len(sample), "images")
     try:
-        found = calibrate(
-            pixels, pictures.index.encoder.encode, sample, pictures.paths(like.tolist())
-        )
+        found = calibrate(pixels, pictures.index.encoder.encode, sample, pictures.paths(like))
     finally:
         pictures.reporter.end()
     if found is None:
