@@ -77,7 +77,7 @@ def _memory_kept() -> Iterator[None]:
 
     Activations are larger than what it keeps by itself: each is mapped anew in every step, and the
     kernel clears its pages, a fifth of the time of a step (ResNet-18, batch 128, 32 px: 250,000
-    page faults and 0.5 s of 2.5 s). The peak stays what it was, and is given back at the end.
+    page faults and 0.5 s of 2.5 s). The peak is a sixth higher, and is given back at the end.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "mallopt"):
