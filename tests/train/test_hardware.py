@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import platform
 import resource
+from pathlib import Path
 
 import pytest
 import torch
 
 from clr_search.train.hardware import well_set
 
+MB = 2**20
 
-def page_faults() -> int:
-    """Of 64 MiB that are written once and freed."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.ones(2**24)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def write_and_free(count: int) -> None:
+    """Tensors of 64 MB, all at once."""
+    held = [torch.ones(16 * MB) for _ in range(count)]
+    del held
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
 def test_freed_memory_is_kept_for_the_next_step_and_given_back_at_the_end() -> None:
-    pages = 2**26 // resource.getpagesize()
+    write_and_free(8)
+    before = resident()
     with well_set("cpu"):
-        kept = [page_faults() for _ in range(4)]  # the heap may have to grow twice
-        assert kept[-1] < pages / 10
-    assert page_faults() > pages / 2
-    assert page_faults() > pages / 2
+        write_and_free(8)
+        kept = resident() - before
+    left = resident() - before
+    assert kept > 400 * MB
+    assert left < 100 * MB
