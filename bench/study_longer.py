@@ -15,8 +15,6 @@ from pathlib import Path
 
 from bench.machine import machine
 from clr_search.progress import for_terminal
-from clr_search.train import TrainConfig
-from clr_search.train.choices import augmentation_for
 from clr_search.train.study import cells, design
 
 MEASURES = ("linear h", "kNN h", "linear z", "contrastive")
@@ -33,15 +31,7 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", default=["crop", "crop+colour"])
     parser.add_argument("--seeds", type=int, default=1)
     given = parser.parse_args()
-    base = TrainConfig(
-        image_size=32,
-        width=0.25,
-        stem="middle",
-        batch_size=128,
-        epochs=given.epochs,
-        temperature=0.2,
-        augmentation=augmentation_for(32),
-    )
+    base = design.base_config(image_size=32, width=0.25, batch_size=128, epochs=given.epochs)
     whole = design.experiment("augmentation", base)
     chosen = tuple(cell for cell in whole.cells if cell.name in given.cells)
     reporter = for_terminal()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import click
 from clr_search.cli import options, output
 
 if TYPE_CHECKING:
-    from clr_search.index import Index, Item
+    from clr_search.index import Item
 
 _REPRESENTATIVES = 8
 
@@ -22,7 +23,12 @@ class Group:
 
     items: list[Item]
     scores: list[float]
-    folders: list[tuple[str, int]]
+
+    @property
+    def folders(self) -> list[tuple[str, int]]:
+        """Labels with their numbers, the most frequent first."""
+        counted = Counter(item.label for item in self.items if item.label is not None)
+        return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 @options.command("cluster")
@@ -77,9 +83,9 @@ def cluster(
         refuse_existing(html, force=force)
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
         found = find_clusters(index, count, under=under, seed=seed)
-        groups = [_group(index, one.ids.tolist(), one.scores.tolist()) for one in found]
+        groups = [Group(index.items(one.ids.tolist()), one.scores.tolist()) for one in found]
         ids, scores = outliers(found, outlying)
-        odd = _group(index, ids.tolist(), scores.tolist())
+        odd = Group(index.items(ids.tolist()), scores.tolist())
     if html is not None:
         write_atomically(html, _page(collection, groups, odd))
         click.echo(f"Page: {output.shown(html)}", err=True)
@@ -96,13 +102,6 @@ def cluster(
         )
     else:
         _print(collection, groups, odd)
-
-
-def _group(index: Index, ids: list[int], scores: list[float]) -> Group:
-    from clr_search.index.clusters import labels_of
-
-    items = index.items(ids)
-    return Group(items, scores, labels_of(items))
 
 
 def _members(group: Group) -> dict[str, Any]:

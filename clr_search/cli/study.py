@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from clr_search.cli import options, output
 from clr_search.errors import require
-
-if TYPE_CHECKING:
-    from clr_search.train import TrainConfig
 
 EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch", "method")
 
@@ -97,7 +93,7 @@ def study(
     from clr_search.progress import for_terminal
     from clr_search.train.study import cells, design, report
 
-    base = _base(
+    base = design.base_config(
         image_size=image_size, width=width, batch_size=batch_size, epochs=epochs, device=device
     )
     reporter = for_terminal()
@@ -126,22 +122,3 @@ def study(
         command = shlex.join(["clr-search", "study", name, *words])
         page = report.write_report(experiment, results, base, found, command, out)
         click.echo(output.shown(page))
-
-
-def _base(
-    *, image_size: int, width: float, batch_size: int, epochs: int, device: str
-) -> TrainConfig:
-    """The settings that the rows of every experiment change."""
-    from clr_search.train import TrainConfig
-    from clr_search.train.choices import augmentation_for
-
-    return TrainConfig(
-        image_size=image_size,
-        width=width,
-        stem="middle" if image_size <= 96 else "imagenet",
-        batch_size=batch_size,
-        epochs=epochs,
-        temperature=0.2,
-        augmentation=augmentation_for(image_size),
-        device=device,
-    )

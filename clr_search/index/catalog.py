@@ -227,9 +227,9 @@ class Catalog:
             _plain(label) for (label,) in self.database.rows("SELECT label FROM items ORDER BY id")
         ]
 
-    def contents(self) -> list[str]:
-        """SHA-256 of all items, in the order of their ids."""
-        return [sha256 for (sha256,) in self.database.rows("SELECT sha256 FROM items ORDER BY id")]
+    def contents(self) -> dict[int, str]:
+        """SHA-256 of all items, by id."""
+        return dict(self.database.rows("SELECT id, sha256 FROM items").fetchall())
 
     # -- skipped files
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.index.reader import Reader
-from clr_search.index.records import Item
 
 _ITERATIONS = 30
 _MOST = 40  # chosen by itself: as many as a person looks through
@@ -62,14 +61,9 @@ def find_clusters(
     UsageError
         If there are no pictures, or fewer than clusters.
     """
-    with index.snapshot():
-        ids, rows = index.vectors()
-        if under is not None:
-            kept = np.isin(ids, index.ids(under=under))
-            ids, rows = ids[kept], rows[kept]
-    place = f"{index.path} has no pictures{f' under {under}' if under else ''}"
+    ids, rows = index.vectors(under=under)
     if not len(ids):
-        raise UsageError(f"{place}.")
+        raise UsageError(f"{index.path} has no pictures{f' under {under}' if under else ''}.")
     count = count or min(_MOST, max(1, round(math.sqrt(len(ids) / 2))))
     if count > len(ids):
         raise UsageError(
@@ -111,12 +105,3 @@ def outliers(clusters: list[Cluster], count: int) -> tuple[NDArray[np.int64], ND
     scores = np.concatenate([cluster.scores for cluster in clusters])
     order = np.lexsort((ids, scores))[:count]
     return ids[order], scores[order]
-
-
-def labels_of(items: list[Item]) -> list[tuple[str, int]]:
-    """Labels with their numbers, the most frequent first."""
-    counted: dict[str, int] = {}
-    for item in items:
-        if item.label is not None:
-            counted[item.label] = counted.get(item.label, 0) + 1
-    return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))

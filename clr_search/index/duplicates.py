@@ -137,14 +137,11 @@ def find_duplicates(
         raise UsageError(f"The threshold is {threshold:g}.", "Choose a cosine above 0, up to 1.")
     reporter = reporter or Silent()
     with index.snapshot():
-        ids, rows = index.vectors()
-        sha256 = np.asarray(index.contents())
-        if under is not None:
-            kept = np.isin(ids, index.ids(under=under))
-            if not kept.any():
-                raise UsageError(f"No pictures of {index.path} lie under {under}.")
-            ids, rows, sha256 = ids[kept], rows[kept], sha256[kept]
-        contents = _contents(sha256.tolist())
+        ids, rows = index.vectors(under=under)
+        if under is not None and not len(ids):
+            raise UsageError(f"No pictures of {index.path} lie under {under}.")
+        sha256 = index.contents()
+        contents = _contents([sha256[number] for number in ids.tolist()])
         first = np.asarray([positions[0] for positions in contents], dtype=np.int64)
         unique = rows[first]
         calibration = None

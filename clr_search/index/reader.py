@@ -248,10 +248,17 @@ class Reader:
                 for number in (embeddings.ids(self._catalog) if found is None else found)
             ]
 
-    def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D)."""
+    def vectors(self, *, under: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D).
+
+        With `under`, only of pictures below this folder; none where it has none.
+        """
         with self._catalog.reading():
-            return embeddings.newer(self._catalog, -1, int(self._catalog.meta("dimension")))
+            found = embeddings.newer(self._catalog, -1, int(self._catalog.meta("dimension")))
+            if under is None:
+                return found
+            kept = np.isin(found[0], self.ids(under=under))
+            return found[0][kept], found[1][kept]
 
     def labels(self) -> list[str | None]:
         """Labels of all items, in the order of `vectors`."""
@@ -283,8 +290,8 @@ class Reader:
                 raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
         return [found[number] for number in numbers]
 
-    def contents(self) -> list[str]:
-        """SHA-256 of the files of all items, in the order of `vectors`."""
+    def contents(self) -> dict[int, str]:
+        """SHA-256 of the files of all items, by id."""
         with self._catalog.reading():
             return self._catalog.contents()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clr_search.errors import UsageError
@@ -28,29 +28,19 @@ from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, well_set
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
-from clr_search.train.metrics import METRICS, read_metrics, totals, truncate
+from clr_search.train.metrics import METRICS, Totals, read_metrics, totals, truncate
 from clr_search.train.run import CONFIG, WEIGHTS, load_config, write_config, write_weights
 from clr_search.train.trainer import Trainer
 
 
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """What a training came to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult(Totals):
+    """What a training came to: the totals of its run, over all starts, and this.
 
     Attributes
     ----------
     run : Path
         The run's folder.
-    epochs, steps : int
-        Finished, from the beginning of the run.
-    seconds : float
-        Spent on finished epochs, over all starts of the run.
-    loss : float or None
-        Mean of the last finished epoch; None if there is none.
-    images_per_second : float or None
-        Over all finished epochs.
-    knn_accuracy : float or None
-        Last measured, in [0, 1]; None where folders give no labels.
     interrupted : bool
         Whether a signal stopped it before the end.
     skipped : list of (Path, str)
@@ -58,12 +48,6 @@ class TrainResult:
     """
 
     run: Path
-    epochs: int
-    steps: int
-    seconds: float
-    loss: float | None
-    images_per_second: float | None
-    knn_accuracy: float | None
     interrupted: bool
     skipped: list[tuple[Path, str]]
 
@@ -261,14 +245,4 @@ def _make_room(out: Path, *, force: bool) -> None:
 
 def _result(out: Path, skipped: list[tuple[Path, str]], *, interrupted: bool) -> TrainResult:
     total = totals(read_metrics(out / METRICS))
-    return TrainResult(
-        run=out,
-        epochs=total.epochs,
-        steps=total.steps,
-        seconds=total.seconds,
-        loss=total.loss,
-        images_per_second=total.images_per_second,
-        knn_accuracy=total.knn_accuracy,
-        interrupted=interrupted,
-        skipped=skipped,
-    )
+    return TrainResult(**asdict(total), run=out, interrupted=interrupted, skipped=skipped)

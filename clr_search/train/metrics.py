@@ -86,7 +86,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """What the rows of a run come to.
 

@@ -81,7 +81,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainConfig, dict[str, 
         calls.append((config, rest))
         stopped = config.seed == 99
         skipped = [(Path("x.jpg"), "broken JPEG")] if config.seed == 98 else []
-        return TrainResult(out, 2, 6, 61.5, 3.25, 40.25, None, stopped, skipped)
+        return TrainResult(
+            run=out,
+            epochs=2,
+            steps=6,
+            seconds=61.5,
+            loss=3.25,
+            images_per_second=40.25,
+            knn_accuracy=None,
+            interrupted=stopped,
+            skipped=skipped,
+        )
 
     monkeypatch.setattr(clr_search.train, "train", fake, raising=False)
     return calls

@@ -17,8 +17,6 @@ from tests.index.made import Vectors, clustered, write_vectors
 def test_of_a_small_collection_all_pairs(tmp_path: Path) -> None:
     rows = clustered(40, 8, seed=1)
     folder = write_vectors(tmp_path / "c.clr", rows)
-    with Catalog(folder, writable=False).reading():
-        pass
     catalog = Catalog(folder, writable=False)
     with catalog.reading():
         found = chance_scores(catalog, 8)

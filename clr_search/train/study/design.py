@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from clr_search.train.choices import augmentation_for
 from clr_search.train.config import Augmentation, Head, TrainConfig
 
 Measures = Mapping[str, Mapping[str, float]]
@@ -87,6 +88,22 @@ def pair_name(one: str, other: str) -> str:
     """Name of the cell of two augmentations, in whatever order, or of one twice: alone."""
     first, second = sorted((one, other), key=list(SINGLE).index)
     return first if first == second else f"{first}+{second}"
+
+
+def base_config(
+    *, image_size: int, width: float, batch_size: int, epochs: int, device: str = "auto"
+) -> TrainConfig:
+    """The settings that the rows of every experiment change."""
+    return TrainConfig(
+        image_size=image_size,
+        width=width,
+        stem="middle" if image_size <= 96 else "imagenet",
+        batch_size=batch_size,
+        epochs=epochs,
+        temperature=0.2,
+        augmentation=augmentation_for(image_size),
+        device=device,
+    )
 
 
 def experiment(name: str, base: TrainConfig) -> Experiment:
