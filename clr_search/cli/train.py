@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 @click.option("--out", metavar="RUN", type=options.PATH, required=True, help="The folder to write.")
 @click.option(
     "--preset",
-    type=click.Choice(["photos-small", "photos", "cifar10", "imagenette"]),
+    type=click.Choice(["photos-small", "photos", "adapt", "cifar10", "imagenette"]),
     help="Settings that belong together, before those given here; photos-small is for a few "
-    "thousand and a processor.",
+    "thousand and a processor.  [default: adapt with --init]",
+)
+@click.option(
+    "--init",
+    metavar="WEIGHTS",
+    help="Begin with what was learned before: default, which is the encoder that comes with the "
+    "package, a run, or a weights.safetensors.",
 )
 @click.option(
     "--method",
@@ -33,6 +39,11 @@ if TYPE_CHECKING:
     "--minutes",
     type=options.POSITIVE,
     help="Instead of --epochs: train for about so long.",
+)
+@click.option(
+    "--patience",
+    type=options.COUNT,
+    help="Hold pictures out, and stop after so many epochs that tell them apart no better.",
 )
 @click.option(
     "--image-size",
@@ -114,9 +125,11 @@ def train(
     images: tuple[Path, ...],
     out: Path,
     preset: str | None,
+    init: str | None,
     method: str | None,
     epochs: int | None,
     minutes: float | None,
+    patience: int | None,
     image_size: int | None,
     grow_from: int | None,
     architecture: str | None,
@@ -150,6 +163,7 @@ def train(
     \b
     Example:
       clr-search train photos --out run --preset photos-small --minutes 30
+      clr-search train photos --out run --init default --minutes 10
       clr-search train photos --out run --image-size 128 --epochs 200
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
@@ -162,16 +176,19 @@ def train(
 
     if epochs is not None and minutes is not None:
         raise click.UsageError("Give either --epochs or --minutes.")
-    if resume and preset is not None:
-        raise click.UsageError("A run goes on with its own settings: leave out --preset.")
+    if resume and (preset or init) is not None:
+        name = "preset" if init is None else "init"
+        raise click.UsageError(f"A run goes on with its own settings: leave out --{name}.")
     if resume and force:
         raise click.UsageError("Give either --resume or --force.")
     if not resume and (out / "config.json").exists():  # before torch takes seconds to load
         refuse_existing(out, force=force)
     settings = {
+        "init": init,
         "method": method,
         "epochs": epochs,
         "seconds": None if minutes is None else 60 * minutes,
+        "patience": patience,
         "image_size": image_size,
         "grow_from": grow_from,
         "architecture": architecture,
@@ -194,8 +211,8 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     if margin is not None and not resume and not str(loss).startswith("margin"):
         raise click.UsageError("--margin is of the margin losses: give --loss margin, too.")
-    config = _config(out, preset, given, colour_strength, resume=resume)
     require("torch", "train")
+    config = _config(out, preset, given, colour_strength, resume=resume)
     from clr_search.train import train as run
 
     result = run(images, out, config, resume=resume, force=force, reporter=for_terminal())
@@ -226,7 +243,13 @@ def _config(
     from clr_search.train.config import ResolvedConfig, TrainConfig
 
     stored = out / "config.json"
+    if preset is None and "init" in given:
+        preset = "adapt"
     base = TrainConfig() if preset is None else presets.preset(preset).config
+    if "init" in given:
+        from clr_search.train.initial import continued
+
+        base = continued(replace(base, init=given["init"]))
     if "seconds" in given:
         base = replace(base, epochs=None)
     if resume and stored.is_file():

@@ -21,6 +21,8 @@ from clr_search.errors import UsageError
 from clr_search.files import atomic_path
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
+BEST = CHECKPOINT.with_name("best.safetensors")
+"""The same of the best epoch so far, where a training may stop early; see `heldout`."""
 
 _KEY = "clr_search.progress"
 

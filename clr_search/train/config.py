@@ -103,6 +103,9 @@ class TrainConfig:
         Whether SimCLR's similarities are cosines, or plain dot products (Table 5).
     negatives : int
         Of InstDisc: how many NCE draws for each picture; 0 for the full softmax.
+    init : str or None
+        Weights to begin with: "default", a run, or a `weights.safetensors`; see `initial`. None
+        for random ones.
     architecture, width : str, float
         ResNet and the multiple of its channels (§5).
     stem : str
@@ -130,6 +133,9 @@ class TrainConfig:
         Passes over the images. Auto: from `seconds`, else 100 (Table B.1).
     seconds : float or None
         Instead of epochs: train for about so long.
+    patience : int or None
+        Stop after so many epochs without a lower loss on pictures that are held out, and keep the
+        weights of the best one; see `heldout`. None to train on all pictures to the end.
     optimizer : str
         "lars" as in the paper, "sgd" or "adamw"; see `choices` for the automatic one.
     learning_rate : float or None
@@ -168,6 +174,7 @@ class TrainConfig:
     margin: float = 0.4
     normalise: bool = True
     negatives: int = 0
+    init: str | None = None
     architecture: Architecture = "resnet18"
     width: float = 1.0
     stem: Stem | Literal["auto"] = "auto"
@@ -181,6 +188,7 @@ class TrainConfig:
     micro_batch: int | None = None
     epochs: int | None = None
     seconds: float | None = None
+    patience: int | None = None
     optimizer: OptimizerName | Literal["auto"] = "auto"
     learning_rate: float | None = None
     scaling: Scaling = "sqrt"
@@ -291,6 +299,7 @@ def _check(config: TrainConfig) -> None:
         ("micro_batch", 2, 2**20),
         ("epochs", 1, 10**7),
         ("seconds", 1e-3, 1e9),
+        ("patience", 1, 10**7),
         ("learning_rate", 1e-12, 1e6),
         ("weight_decay", 0.0, 1e3),
         ("warmup_epochs", 0.0, 1e7),
@@ -307,6 +316,10 @@ def _check(config: TrainConfig) -> None:
 
 def _refuse_ignored(config: TrainConfig) -> None:
     """Refuse settings that the method would not look at."""
+    if config.method == "supervised" and config.patience is not None:
+        raise UsageError(
+            "patience is for training without labels.", "Leave it out, or take another --method."
+        )
     for name, owner in (("loss", "simclr"), ("normalise", "simclr"), ("negatives", "instdisc")):
         default = TrainConfig.__dataclass_fields__[name].default
         if config.method != owner and getattr(config, name) != default:

@@ -26,10 +26,12 @@ from clr_search.train.data import (
 )
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, well_set
+from clr_search.train.heldout import count_held_out
+from clr_search.train.initial import WEIGHTS, lasting, load_initial, require_same_encoder
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
-from clr_search.train.metrics import METRICS, Totals, read_metrics, totals, truncate
-from clr_search.train.run import CONFIG, WEIGHTS, load_config, write_config, write_weights
+from clr_search.train.metrics import METRICS, Totals, had_enough, read_metrics, totals, truncate
+from clr_search.train.run import CONFIG, load_config, write_config, write_weights
 from clr_search.train.trainer import Trainer
 
 
@@ -119,21 +121,30 @@ def _train(
         collection = _decode(files, stored, out, reporter)
     with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
+        if not (resume and (out / CHECKPOINT).is_file()):
+            load_initial(trainer.method.networks, stored)
         if resume:
             _restore(trainer, collection, out, reporter)
             wait_for_all()
             if world().first:  # what an interruption left is out of date from here on
                 (out / WEIGHTS).unlink(missing_ok=True)
         finished = trainer.run(lambda: interruption.requested)
+    if finished:
+        trainer.restore_best()
     if world().first:
-        write_weights(out, stored, trainer.method.networks)
-        rows = read_metrics(out / METRICS)
-        if rows:
-            draw_curves(rows, out / CURVES)
-        if finished:
-            remove_cache(out / CACHE)
+        _write(out, stored, trainer, finished=finished)
     wait_for_all()
     return _result(out, collection.skipped, interrupted=not finished)
+
+
+def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
+    """Leave what a training leaves, at its end or where it was stopped."""
+    write_weights(out, config, trainer.method.networks)
+    rows = read_metrics(out / METRICS)
+    if rows:
+        draw_curves(rows, out / CURVES)
+    if finished:
+        remove_cache(out / CACHE)
 
 
 def _begin(
@@ -146,10 +157,16 @@ def _begin(
                 "Several processes cannot agree on how many epochs fit into a time.",
                 "Give the number of epochs.",
             )
+        if config.patience is not None:
+            raise UsageError(
+                "Several processes cannot stop early.", "Leave out --patience, or take one process."
+            )
         config = replace(config, cache="mmap")  # which all of them map
+    config = replace(config, init=lasting(config.init))
     epochs = config.epochs or 1
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
+    require_same_encoder(planned)
     collection = _decode(files, planned, out, reporter)
     if config.method == "supervised":
         require_classes(collection)  # before anything is written
@@ -160,7 +177,7 @@ def _begin(
             epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
-    resolved = resolve(settled, len(collection))
+    resolved = resolve(settled, len(collection) - count_held_out(len(collection), config))
     reporter.message(summary(resolved, len(collection)))
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
@@ -211,7 +228,8 @@ def _stored(out: Path, config: TrainConfig) -> ResolvedConfig:
 
 def _is_finished(out: Path, config: ResolvedConfig) -> bool:
     rows = read_metrics(out / METRICS)
-    return bool(rows) and rows[-1]["epoch"] == config.epochs and (out / WEIGHTS).is_file()
+    ended = bool(rows) and (rows[-1]["epoch"] == config.epochs or had_enough(rows, config.patience))
+    return ended and (out / WEIGHTS).is_file()
 
 
 def _restore(trainer: Trainer, collection: Collection, out: Path, reporter: Reporter) -> None:

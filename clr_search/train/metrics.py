@@ -41,6 +41,8 @@ class Row:
         Where it was measured; see `evaluate`.
     effective_rank, mean_cosine : float or None
         Spread of h over some pictures; see `health`.
+    held_out_loss : float or None
+        Of the pictures that are not trained on; see `heldout`.
     """
 
     epoch: int
@@ -55,6 +57,7 @@ class Row:
     knn_accuracy: float | None = None
     effective_rank: float | None = None
     mean_cosine: float | None = None
+    held_out_loss: float | None = None
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -126,6 +129,20 @@ def totals(rows: Sequence[Mapping[str, Any]]) -> Totals:
         images_per_second=images / seconds if rows else None,
         knn_accuracy=measured[-1] if measured else None,
     )
+
+
+def best_epoch(rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """The epoch, of rows of `metrics.jsonl`, after which the loss held out was least."""
+    measured = [row for row in rows if row.get("held_out_loss") is not None]
+    if not measured:
+        return None
+    return int(min(measured, key=lambda row: row["held_out_loss"])["epoch"])
+
+
+def had_enough(rows: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+    """Whether the last `patience` epochs have brought nothing."""
+    best = best_epoch(rows)
+    return patience is not None and best is not None and rows[-1]["epoch"] - best >= patience
 
 
 def truncate(path: Path, epochs: int) -> None:

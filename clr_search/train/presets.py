@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from clr_search.errors import UsageError
 from clr_search.train.config import Augmentation, TrainConfig
 
-PresetName = Literal["photos-small", "photos", "cifar10", "imagenette"]
+PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,22 @@ PRESETS: dict[PresetName, Preset] = {
         "tens of thousands of photos, in hours or on a GPU",
         "SimCLR's own augmentation and temperature (§3, Table 5)",
         "not measured yet",
+    ),
+    "adapt": Preset(
+        TrainConfig(
+            batch_size=128,
+            learning_rate=5e-4,
+            temperature=0.2,
+            loss="dcl",
+            epochs=30,
+            patience=5,
+            augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
+        ),
+        "to make an encoder that has learned already fit some hundred to some thousand pictures",
+        "photos-small with a fourth of its learning rate, so that what was learned is kept; DCL "
+        "(arXiv 2110.06848), which needs no large batch; and an end when pictures held out are "
+        "told apart no better",
+        "see docs/model-card.md",
     ),
     "cifar10": Preset(
         TrainConfig(

@@ -4,7 +4,7 @@
 
     run/
       config.json            every setting, resolved
-      weights.safetensors    tensors "encoder.…" (f) and "head.…" (g)
+      weights.safetensors    tensors "encoder.…" (f) and "head.…" (g), and what they are of
       metrics.jsonl          one row an epoch
       curves.png             the same as a picture
       checkpoints/           last.safetensors, see `checkpoint`
@@ -25,12 +25,11 @@ from clr_search.errors import UsageError
 from clr_search.files import atomic_path, refuse_existing, sha256_bytes, write_atomically
 from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig, TrainConfig
-from clr_search.train.metrics import METRICS, read_metrics
+from clr_search.train.initial import NETWORK, WEIGHTS, Shape
+from clr_search.train.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.model import Encoder, build_encoder, build_head
 
 CONFIG = "config.json"
-WEIGHTS = "weights.safetensors"
-
 PARTS = ("encoder", "head")
 """Networks whose tensors are in `weights.safetensors`; a method may train more, for itself."""
 
@@ -62,8 +61,9 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """Epochs trained so far."""
-        return int(self.metrics[-1]["epoch"]) if self.metrics else 0
+        """Epochs that the weights have been trained for."""
+        best = best_epoch(self.metrics)
+        return best or (int(self.metrics[-1]["epoch"]) if self.metrics else 0)
 
 
 def load_config(path: Path | str) -> ResolvedConfig:
@@ -152,6 +152,6 @@ def write_weights(out: Path, config: ResolvedConfig, networks: nn.ModuleDict) ->
         for name, tensor in networks.state_dict().items()
         if name.partition(".")[0] in PARTS
     }
-    facts = {"format": "pt", "architecture": f"{config.architecture} width {config.width:g}"}
+    facts = {"format": "pt", NETWORK: Shape.of(config).to_json()}
     with atomic_path(out / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata=facts)

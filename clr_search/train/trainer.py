@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 
 from clr_search.progress import Reporter
-from clr_search.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
+from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.curves import CURVES, draw_curves
 from clr_search.train.data import Batch, Collection, batches
 from clr_search.train.distributed import any_of_all, sum_gradients, world
 from clr_search.train.evaluate import features, knn_accuracy, measurable
 from clr_search.train.health import LOOKED_AT, Spread, require_finite, spread
+from clr_search.train.heldout import held_out, held_out_loss
 from clr_search.train.losses import Objective
 from clr_search.train.methods import Method, build_method
-from clr_search.train.metrics import METRICS, Row, append_row, read_metrics
+from clr_search.train.metrics import METRICS, Row, append_row, best_epoch, had_enough, read_metrics
 from clr_search.train.optim import build_optimizer
 from clr_search.train.rng import generator_for
 from clr_search.train.schedule import learning_rate_at, view_side_at
@@ -107,7 +108,8 @@ class Trainer:
         self._reporter = reporter
         self._device = torch.device(config.device)
         self._optimizer = build_optimizer(self.method.networks, config)
-        self._epoch_steps = len(collection) // config.batch_size
+        self._held_out = held_out(len(collection), config)
+        self._epoch_steps = (len(collection) - len(self._held_out)) // config.batch_size
         self._measured = measurable(collection, config.seed) if config.knn_every else None
         self._watched = epoch_order(len(collection), config.seed, -1)[:LOOKED_AT]
         self._warned = self._called_late = False
@@ -117,6 +119,11 @@ class Trainer:
         """Go to where the run's last checkpoint stands."""
         path = self._out / CHECKPOINT
         self.progress = load_checkpoint(path, self.method.networks, self._optimizer)
+
+    def restore_best(self) -> None:
+        """Take the weights of the best epoch, where `config.patience` has had them kept."""
+        if self._config.patience is not None and (self._out / BEST).is_file():
+            load_checkpoint(self._out / BEST, self.method.networks, self._optimizer)
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train to the end, or until `stop` says so between two steps.
@@ -133,6 +140,8 @@ class Trainer:
             while self.progress.epoch < self._config.epochs:
                 if not self._epoch(stop):
                     return False
+                if self._had_enough():
+                    break
         finally:
             self._reporter.end()
         return True
@@ -141,6 +150,7 @@ class Trainer:
         """Train the rest of the epoch in hand; False if stopped before its end."""
         config, tally = self._config, _Tally(self.progress, self._device)
         order = epoch_order(len(self._collection), config.seed, self.progress.epoch)
+        order = order[~torch.isin(order, self._held_out)]
         skip = self.progress.step - self.progress.epoch * self._epoch_steps
         side = view_side_at(
             self.progress.epoch,
@@ -226,10 +236,30 @@ class Trainer:
         )
         if done % config.checkpoint_every == 0 or done == config.epochs:
             self._save()
+        self._keep_if_best()
         self._remark_on_time()
         if world().first and time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
             self._drawn_at = time.monotonic()
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
+
+    def _keep_if_best(self) -> None:
+        if self._config.patience is None:
+            return
+        if best_epoch(read_metrics(self._out / METRICS)) == self.progress.epoch:
+            path = self._out / BEST
+            save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
+        if self._had_enough():
+            self._save()
+
+    def _had_enough(self) -> bool:
+        patience, done = self._config.patience, self.progress.epoch
+        if patience is None or not had_enough(read_metrics(self._out / METRICS), patience):
+            return False
+        self._reporter.message(
+            f"Stopping after epoch {done}: the {len(self._held_out):,} pictures held out were told "
+            f"apart best after epoch {done - patience}, whose weights are kept."
+        )
+        return True
 
     def _remark_on_time(self) -> None:
         """Say once if the epochs that were chosen to fit a time will not: the machine is busy."""
@@ -261,8 +291,15 @@ class Trainer:
             knn_accuracy=self._knn(done),
             effective_rank=spread.effective_rank,
             mean_cosine=spread.mean_cosine,
+            held_out_loss=self._loss_held_out(),
         )
         append_row(self._out / METRICS, row)
+
+    def _loss_held_out(self) -> float | None:
+        if not len(self._held_out):
+            return None
+        networks = self.method.networks
+        return held_out_loss(networks, self._collection, self._held_out, self._config)
 
     def _spread(self) -> Spread:
         """Look at the spread of h; say once if it has collapsed."""

@@ -17,6 +17,7 @@ from clr_search.train import config as settings
 from clr_search.train.choices import resolve
 from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig
 from clr_search.train.presets import PRESETS, PresetName
+from clr_search.train.run import write_initial_run
 from tests.cli.conftest import Run
 
 OPTIONS = {option.name: option for option in cli.train.params if isinstance(option, click.Option)}
@@ -114,6 +115,7 @@ def test_nothing_given_is_the_default(run: Run, pictures: Path, asked: list[Any]
 def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[Any]) -> None:
     given: dict[str, Any] = {
         "epochs": 3,
+        "patience": 2,
         "image_size": 32,
         "architecture": "resnet34",
         "width": 0.5,
@@ -166,6 +168,32 @@ def test_a_preset_gives_way_to_what_is_given(run: Run, pictures: Path, asked: li
     both = ("--preset", "cifar10", "--resume")
     result = run("train", pictures, "--out", "run", *both, exit_code=2)
     assert "Error: A run goes on with its own settings: leave out --preset.\n" in result.stderr
+
+
+def test_what_was_learned_before_brings_its_network_and_the_preset_for_it(
+    run: Run, pictures: Path, tmp_path: Path, asked: list[Any]
+) -> None:
+    before = write_initial_run(
+        TrainConfig(width=0.25, stem="imagenet", image_size=24, head_dim=16), tmp_path / "before"
+    )
+    network: dict[str, Any] = {
+        "width": 0.25,
+        "stem": "imagenet",
+        "image_size": 24,
+        "head": "nonlinear",
+        "head_dim": 16,
+    }
+    run("train", pictures, "--out", "run", "--init", "before")
+    assert asked[0][0] == replace(PRESETS["adapt"].config, init="before", **network)
+    cifar = ("--preset", "cifar10", "--image-size", "40")
+    run("train", pictures, "--out", "run", "--init", before, *cifar)
+    expected = replace(PRESETS["cifar10"].config, init=str(before), **network)
+    assert asked[1][0] == replace(expected, image_size=40)
+    result = run("train", pictures, "--out", "run", "--init", "nowhere", exit_code=2)
+    assert "Error: nowhere does not exist, so there is nothing to begin with." in result.stderr
+    both = ("--init", "before", "--resume")
+    result = run("train", pictures, "--out", "run", *both, exit_code=2)
+    assert "Error: A run goes on with its own settings: leave out --init.\n" in result.stderr
 
 
 def test_minutes(run: Run, pictures: Path, asked: list[Any]) -> None:

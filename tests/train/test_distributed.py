@@ -87,9 +87,10 @@ def assert_same_training(one: Path, other: Path) -> None:
     for ours, theirs in zip(load_run(one).metrics, load_run(other).metrics, strict=True):
         assert ours["step"] == theirs["step"]
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
-        # Of 64 views an epoch, one whose two nearest are all but equally near may go either way.
+        # Of 64 views an epoch, those whose two nearest are all but equally near may go either way:
+        # three do on a processor without AVX-512, where sums are rounded otherwise.
         accuracies = ours["contrastive_accuracy"], theirs["contrastive_accuracy"]
-        assert accuracies[0] == pytest.approx(accuracies[1], abs=2 / 64)
+        assert accuracies[0] == pytest.approx(accuracies[1], abs=5 / 64)
 
 
 def test_two_processes_equal_one_with_the_whole_batch(

@@ -1,0 +1,16 @@
+"""Where the encoder lies that comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DEFAULT = "default"
+"""Its name, wherever an encoder or weights are asked for."""
+
+SHIPPED = Path(__file__).parent / "default_encoder"
+"""A folder with `encoder.onnx`, `golden.json` and, for training on, `weights.safetensors`."""
+
+
+def shipped_encoder() -> Path:
+    """The ONNX file of the encoder that ships."""
+    return SHIPPED / "encoder.onnx"
