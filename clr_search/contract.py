@@ -80,6 +80,9 @@ class Card:
         The exporting version; a note on rights.
     precision : str
         ``"fp32"``, or what the weights were reduced to.
+    mean_cosine, agreement : float or None
+        Of a reduced encoder: to the vectors of the full one, and the share of the ten nearest
+        neighbours that stay the same, on a sample.
     classes : tuple of str
         Class names of a probe, in the order of `probabilities`; empty for an encoder.
     golden : tuple of float
@@ -103,6 +106,8 @@ class Card:
     package_version: str = ""
     licence: str = ""
     precision: str = "fp32"
+    mean_cosine: float | None = None
+    agreement: float | None = None
     classes: tuple[str, ...] = ()
     golden: tuple[float, ...] = field(default=(), repr=False)
     contract_version: int = VERSION

@@ -1,0 +1,113 @@
+"""Smaller encoders: weights kept in half precision, and what that changes.
+
+Half precision is for storage only. The graph casts its weights back to float32, which runtimes do
+once, when they load it: the file has half the size, and the speed is that of float32. Arithmetic in half precision is not for processors, which have no instructions for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ClrSearchError
+
+if TYPE_CHECKING:
+    import onnx
+
+SMALLEST = 256
+"""Numbers in a tensor from which it is worth a cast."""
+
+LEAST_AGREEMENT = 0.95
+"""Share of the ten nearest neighbours that a reduced encoder has to keep."""
+
+NEIGHBOURS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What a reduced encoder changes.
+
+    Attributes
+    ----------
+    mean_cosine : float
+        Between the vectors of the same picture.
+    agreement : float
+        Share of the ten nearest neighbours of each picture, among the others, that stay the same.
+    """
+
+    mean_cosine: float
+    agreement: float
+
+
+def halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model with its large float32 tensors kept as float16, and cast when loaded.
+
+    Raises
+    ------
+    ClrSearchError
+        If a weight is beyond the range of float16.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    smaller = onnx.ModelProto()
+    smaller.CopyFrom(model)
+    casts = []
+    for tensor in smaller.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALLEST:
+            continue
+        with np.errstate(over="ignore"):  # it is looked for below
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+        if not np.isfinite(values).all():
+            raise ClrSearchError(
+                f"The weights {tensor.name} are too large for half precision.",
+                "Export with --precision fp32.",
+            )
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values, f"{name}/fp16"))
+        casts.append(helper.make_node("Cast", [f"{name}/fp16"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *smaller.graph.node]
+    del smaller.graph.node[:]
+    smaller.graph.node.extend(nodes)
+    onnx.checker.check_model(smaller, full_check=True)
+    return smaller
+
+
+def drift(exact: NDArray[np.float32], reduced: NDArray[np.float32]) -> Drift:
+    """Compare the vectors of the same pictures.
+
+    Parameters
+    ----------
+    exact, reduced : float32 array, shape (N, D)
+        Rows of unit L2 norm; N > 10.
+    """
+    kept = [
+        len(set(before) & set(after)) / NEIGHBOURS
+        for before, after in zip(_neighbours(exact), _neighbours(reduced), strict=True)
+    ]
+    return Drift(float((exact * reduced).sum(axis=1).mean()), float(np.mean(kept)))
+
+
+def require_agreement(found: Drift, precision: str) -> None:
+    """Refuse a reduced encoder that finds other neighbours.
+
+    Raises
+    ------
+    ClrSearchError
+        If fewer than `LEAST_AGREEMENT` of them stay.
+    """
+    if not found.agreement >= LEAST_AGREEMENT:
+        raise ClrSearchError(
+            f"With {precision} weights only {found.agreement:.1%} of the ten nearest neighbours "
+            f"stay the same, less than {LEAST_AGREEMENT:.0%}.",
+            "Export with --precision fp32.",
+        )
+
+
+def _neighbours(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -np.inf)
+    return np.argpartition(-similarity, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
