@@ -1,0 +1,71 @@
+"""Writers killed at every failpoint, as by kill -9 and as by a power cut, and at random instants.
+
+    python -m bench.crash [--random 100] [--seed 0]
+
+Builds, updates, additions, removals and rebuilds of a small collection are killed; after each kill
+the catalogue must be in a state that the uninterrupted operation went through, no earlier than the
+last acknowledged commit; every item must find itself; and the operation, run again, must end as if
+nothing had happened, with nothing left over. See `tests/crash`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from bench.machine import machine
+from clr_search.progress import for_terminal
+from tests.crash.harness import OPERATIONS, Writers, crash, prepare
+from tests.tiny import write_tiny_encoder
+
+
+def main() -> None:
+    """Kill, check, count and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--random", type=int, default=100, help="kills at random instants")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    chance, reporter, began = random.Random(given.seed), for_terminal(), time.monotonic()
+    print(f"{machine()}\n")
+    print("| | failpoints | killed | power cuts | at random instants |\n|---|---|---|---|---|")
+    total = 0
+    with tempfile.TemporaryDirectory() as name, Writers() as writers:
+        folder = Path(name)
+        encoders = (
+            write_tiny_encoder(folder / "one.onnx"),
+            write_tiny_encoder(folder / "other.onnx", seed=1),
+        )
+        for operation in OPERATIONS:
+            here = folder / operation
+            here.mkdir()
+            began_whole = time.monotonic()
+            scenario = prepare(operation, here, writers, encoders)
+            usual = (time.monotonic() - began_whole) / 2
+            points, often = len(scenario.failpoints), given.random // len(OPERATIONS)
+            reporter.begin(operation.capitalize(), 2 * points + often, "kills")
+            counts = [0, 0, 0]
+            for power in (False, True):
+                for deadly in range(points):
+                    counts[power] += crash(scenario, here, writers, deadly=deadly, power=power)
+                    reporter.advance()
+            for _ in range(often):
+                seconds = chance.uniform(0, usual)
+                counts[2] += crash(scenario, here, writers, seconds=seconds)
+                reporter.advance()
+            reporter.end()
+            total += sum(counts)
+            print(f"| {operation} | {points} | {counts[0]} | {counts[1]} | {counts[2]} |")
+    print(
+        f"\n{total:,} kills in {time.monotonic() - began:,.0f} s; after every one the collection "
+        "was in a state that the uninterrupted operation went through, served every item, and was "
+        "finished by the next run."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Instants at which a writer can be made to die.
+
+A failpoint lies before and after each step that changes the disk: a file written (also half),
+fsynced, renamed, its folder fsynced, deleted; a transaction begun, each of its statements, its
+commit. They are numbered as they are met, so that an operation that is repeated meets the same
+ones, and the n-th of them kills the process with SIGKILL.
+
+A power cut takes more than a kill: what was not fsynced is lost. So with ``power`` the process
+first undoes, of its own files, what the disk had not been told to keep: files are cut in half,
+renames are taken back. SQLite's own files are left to SQLite, which runs with synchronous=FULL.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clr_search import files
+from clr_search.index.database import Database
+
+
+class Failpoints:
+    """Counts the failpoints of this process, and dies at one of them.
+
+    Parameters
+    ----------
+    deadly : int or None
+        Number of the failpoint to die at, from 0; None to live.
+    power : bool
+        Die as in a power cut.
+    acknowledge : callable
+        Called after each commit, as the caller of the library learns of it.
+    """
+
+    def __init__(
+        self, deadly: int | None, *, power: bool, acknowledge: Callable[[Database], None]
+    ) -> None:
+        self.met: list[str] = []
+        self._deadly, self._power, self._acknowledge = deadly, power, acknowledge
+        self._unsynced: dict[Path, None] = {}
+        self._renames: list[tuple[Path, Path, bytes | None]] = []
+
+    def hit(self, name: str) -> None:
+        """Pass a failpoint, or die."""
+        self.met.append(name)
+        if len(self.met) - 1 == self._deadly:
+            if self._power:
+                self._lose()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _lose(self) -> None:
+        for path in self._unsynced:
+            if path.exists():
+                os.truncate(path, path.stat().st_size // 2)
+        for source, target, before in reversed(self._renames):
+            if target.exists():
+                os.rename(target, source)  # noqa: PTH104  # Path.replace is not itself here
+            if before is not None:
+                target.write_bytes(before)
+
+    def install(self) -> None:
+        """Put the failpoints into the steps, for the rest of this process."""
+        self._around_files()
+        self._around_transactions()
+
+    def _around_files(self) -> None:
+        write, rename, unlink = Path.write_bytes, Path.replace, Path.unlink
+        fsync, sync_folder = os.fsync, files._sync_folder
+
+        def write_bytes(path: Path, data: Any) -> int:
+            self.hit(f"before writing {_kind(path)}")
+            self._unsynced[path] = None
+            with path.open("wb") as handle:
+                handle.write(memoryview(data)[: len(data) // 2])
+            self.hit(f"half of {_kind(path)} written")
+            written = write(path, data)
+            self.hit(f"{_kind(path)} written")
+            return written
+
+        def replace(path: Path, target: Any) -> Path:
+            self.hit(f"before renaming to {_kind(Path(target))}")
+            before = Path(target).read_bytes() if Path(target).exists() else None
+            done = rename(path, target)
+            self._renames.append((path, Path(target), before))
+            self.hit(f"renamed to {_kind(Path(target))}")
+            return done
+
+        def remove(path: Path, missing_ok: bool = False) -> None:
+            there = path.exists()
+            if there:
+                self.hit(f"before deleting {_kind(path)}")
+            unlink(path, missing_ok=missing_ok)
+            if there:
+                self.hit(f"{_kind(path)} deleted")
+
+        def synced(handle: int) -> None:
+            fsync(handle)
+            here = os.fstat(handle)
+            for path in list(self._unsynced):
+                if path.exists() and os.path.samestat(path.stat(), here):
+                    del self._unsynced[path]
+            self.hit("file fsynced")
+
+        def folder_synced(folder: Path) -> None:
+            sync_folder(folder)
+            self._renames = [entry for entry in self._renames if entry[1].parent != folder]
+            self.hit("folder fsynced")
+
+        Path.write_bytes, Path.replace, Path.unlink = write_bytes, replace, remove  # type: ignore[method-assign]
+        os.fsync, files._sync_folder = synced, folder_synced
+
+    def _around_transactions(self) -> None:
+        writing, rows, compact = Database.writing, Database.rows, Database.compact
+
+        @contextmanager
+        def transaction(database: Database) -> Iterator[None]:
+            self.hit("before a transaction")
+            with writing(database):
+                self.hit("transaction begun")
+                yield
+                self.hit("before the commit")
+            self._acknowledge(database)
+            self.hit("committed")
+
+        def statement(database: Database, sql: str, *values: object) -> Any:
+            done = rows(database, sql, *values)
+            if not sql.startswith("SELECT"):
+                self.hit("statement")
+            return done
+
+        def compacted(database: Database) -> None:
+            self.hit("before compacting")
+            compact(database)
+            self.hit("compacted")
+
+        Database.writing, Database.rows, Database.compact = transaction, statement, compacted  # type: ignore[method-assign]
+
+
+def _kind(path: Path) -> str:
+    """A name that is the same in every run."""
+    for kind in ("encoder.next.onnx", "encoder.onnx", "faiss"):
+        if kind in path.name:
+            return kind
+    return path.name

@@ -1,0 +1,71 @@
+"""Writers killed at failpoints and at random instants; the long run is `python -m bench.crash`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.crash.harness import OPERATIONS, Scenario, Writers, crash, prepare
+from tests.tiny import write_tiny_encoder
+
+AT_FAILPOINTS, IN_POWER_CUTS, AT_RANDOM = 5, 2, 1
+"""Kills of each operation."""
+
+
+@pytest.fixture(scope="module")
+def writers() -> Iterator[Writers]:
+    with Writers() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=OPERATIONS)
+def scenario(
+    request: pytest.FixtureRequest, writers: Writers, tmp_path_factory: pytest.TempPathFactory
+) -> Scenario:
+    folder = tmp_path_factory.mktemp(request.param)
+    encoders = (
+        write_tiny_encoder(folder / "one.onnx"),
+        write_tiny_encoder(folder / "other.onnx", seed=1),
+    )
+    return prepare(request.param, folder, writers, encoders)
+
+
+def test_the_operation_passes_what_can_go_wrong(scenario: Scenario) -> None:
+    """Else the kills below would prove nothing."""
+    met = set(scenario.failpoints)
+    assert {"transaction begun", "statement", "before the commit", "committed"} <= met
+    if scenario.operation != "retire":
+        assert {
+            "half of faiss written",
+            "renamed to faiss",
+            "file fsynced",
+            "folder fsynced",
+        } <= met
+    if scenario.operation == "rebuild":
+        assert {"before renaming to encoder.onnx", "before compacting"} <= met
+    if scenario.operation != "build":
+        assert "before deleting faiss" in met
+    assert len(scenario.states) >= 3
+    assert len(set(scenario.states)) == len(scenario.states)
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["kill", "power cut"])
+def test_killed_at_a_failpoint(
+    scenario: Scenario, writers: Writers, tmp_path: Path, power: bool
+) -> None:
+    """Evenly over all; where exactly differs between kill and power cut."""
+    count = IN_POWER_CUTS if power else AT_FAILPOINTS
+    total = len(scenario.failpoints)
+    first = total // (4 * count) if power else 0
+    for deadly in range(first, total, -(-total // count)):
+        name = scenario.failpoints[deadly]
+        assert crash(scenario, tmp_path, writers, deadly=deadly, power=power), name
+
+
+def test_killed_at_a_random_instant(scenario: Scenario, writers: Writers, tmp_path: Path) -> None:
+    chance = random.Random(scenario.operation)
+    for _ in range(AT_RANDOM):
+        crash(scenario, tmp_path, writers, seconds=chance.uniform(0.01, 0.3))

@@ -1,0 +1,145 @@
+"""Forks writers that die where they are told to, since to start Python anew takes seconds.
+
+Reads one job a line from the standard input, as JSON, and answers with one line: what the writer
+acknowledged before it died, and whether it did.
+
+    python -m tests.crash.writer
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import signal
+import sqlite3
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import faiss  # noqa: F401  # once, for all forks
+import onnxruntime  # noqa: F401
+
+import clr_search.index.rebuild
+import clr_search.index.update  # noqa: F401
+from clr_search.index import Index, ann, upkeep
+from clr_search.index.database import FILE_NAME, Database
+from clr_search.serve import pipeline, session  # noqa: F401
+from tests.crash.failpoints import Failpoints
+
+STATE = (
+    "SELECT key, value FROM meta WHERE key IN ('revision', 'encoder_sha256', 'dimension')",
+    "SELECT id, path, given FROM roots ORDER BY id",
+    "SELECT id, root_id, path, label, sha256, revision, embedding FROM items ORDER BY id",
+    "SELECT path, reason FROM skipped ORDER BY path",
+    "SELECT id, sha256, embedding FROM staged ORDER BY id",
+    "SELECT json_extract(value, '$.number') FROM meta WHERE key = 'ann'",
+)
+CONTENT = (
+    "SELECT value FROM meta WHERE key = 'encoder_sha256'",
+    "SELECT roots.path, items.path, label, sha256, embedding FROM items "
+    "JOIN roots ON roots.id = root_id ORDER BY roots.path, items.path",
+    "SELECT path, reason FROM skipped ORDER BY path",
+)
+
+
+def digest(folder: Path, queries: tuple[str, ...]) -> str:
+    """Of what the catalogue holds, past all our code; "nothing" where there is none yet."""
+    if not (folder / FILE_NAME).exists():
+        return "nothing"
+    connection = sqlite3.connect(folder / FILE_NAME)
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return "nothing"
+        found = [connection.execute(query).fetchall() for query in queries]
+    finally:
+        connection.close()
+    return hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def operate(job: dict[str, Any]) -> None:
+    """What is done to the collection."""
+    collection, what = job["collection"], job["operation"]
+    if what == "build":
+        with Index.create(collection, job["encoder"]) as index:
+            index.update(job["paths"], batch_size=7, workers=1)
+        return
+    with Index.open(collection, writable=True) as index:
+        if what == "update":
+            index.update(job["paths"], batch_size=7, workers=1)
+        elif what == "add":
+            index.add(job["paths"], batch_size=7, workers=1)
+        elif what in ("remove", "retire"):
+            there = [path for path in job["paths"] if index.ids(under=path)]
+            if there:
+                index.remove(there)
+        elif what == "rebuild":
+            index.rebuild(job["encoder"], batch_size=7, workers=1)
+
+
+def write(job: dict[str, Any], out: int) -> None:
+    """In a fork: do it, acknowledge commits on `out`, and at the end tell the failpoints met."""
+    ann.EXACT_ITEMS, upkeep.MOST_BESIDE = job["exact_items"], 0
+
+    def acknowledge(database: Database) -> None:
+        _say(out, "state", digest(database.folder, STATE))
+
+    points = Failpoints(job.get("deadly"), power=bool(job.get("power")), acknowledge=acknowledge)
+    points.install()
+    operate(job)
+    _say(out, "met", json.dumps(points.met))
+
+
+def _say(out: int, kind: str, text: str) -> None:
+    os.write(out, f"{kind} {text}\n".encode())
+
+
+def fork(job: dict[str, Any]) -> dict[str, Any]:
+    """Run one writer to its end, or for so many seconds."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        try:
+            write(job, writing)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001  # a fork must never return
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writing)
+    deadline = time.monotonic() + job.get("seconds", 300)
+    said = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            os.kill(child, signal.SIGKILL)
+            left = 60
+        if select.select([reading], [], [], left)[0]:
+            part = os.read(reading, 65536)
+            if not part:
+                break
+            said += part
+    os.close(reading)
+    _, status = os.waitpid(child, 0)
+    lines = [line.split(" ", 1) for line in said.decode().splitlines()]
+    met = [json.loads(text) for kind, text in lines if kind == "met"]
+    return {
+        "killed": os.WIFSIGNALED(status),
+        "failed": os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0,
+        "states": [text for kind, text in lines if kind == "state"],
+        "met": met[0] if met else [],
+    }
+
+
+def main() -> None:
+    """Serve jobs until the standard input ends."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(fork(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
