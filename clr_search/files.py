@@ -134,7 +134,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def write_atomically(target: Path, data: bytes | str) -> None:
@@ -143,7 +143,8 @@ def write_atomically(target: Path, data: bytes | str) -> None:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep what was renamed, made or deleted in a folder."""
     if os.name != "posix":  # Windows has no handle for a folder
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from clr_search.cli import options, output
-from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, UpdateReport
@@ -29,8 +28,9 @@ if TYPE_CHECKING:
 @click.option(
     "--encoder",
     metavar="ONNX",
-    type=options.PATH,
-    help="The encoder of a new collection; it is copied into it.",
+    type=options.ENCODER,
+    help="The encoder of a new collection; it is copied into it.  [default: the one that comes "
+    "with the package]",
 )
 @click.option(
     "--rebuild",
@@ -52,14 +52,16 @@ def build_index(
 ) -> None:
     """Index folders of images, or bring an index up to date.
 
-    Run again, it adds new files, embeds changed ones again, and drops those that have vanished from
-    the given folders; what is unchanged costs nothing. Interrupted or killed, it goes on where it
-    stood. Files that are no usable picture are skipped and listed with their reasons.
+    Run again, it adds new files, embeds changed ones again, follows moved ones, and drops those
+    that have vanished from the given folders; what is unchanged costs nothing. Interrupted or
+    killed, it goes on where it stood. Files that are no usable picture are skipped and listed with
+    their reasons.
 
     \b
     Example:
-      clr-search build-index photos --index photos.clr --encoder encoder.onnx
+      clr-search build-index photos --index photos.clr
       clr-search build-index photos --index photos.clr      # bring it up to date
+      clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
     """
     from clr_search.progress import for_terminal
@@ -97,13 +99,6 @@ def _open(
     from clr_search.index import Index
 
     if rebuild:
-        return Index.open(collection, writable=True, reporter=reporter)
-    if encoder is None:
-        if not collection.exists():
-            raise UsageError(
-                f"There is no collection {collection} yet, and a new one needs an encoder.",
-                "Add --encoder encoder.onnx, made with: clr-search export RUN --out encoder.onnx",
-            )
         return Index.open(collection, writable=True, reporter=reporter)
     if not collection.exists():
         find_images(images)  # so that a wrong folder does not leave an empty collection behind
@@ -174,7 +169,8 @@ def _print(
 ) -> None:
     embedded = report.added + report.changed
     rate = embedded / seconds if embedded else None
-    counts = {name: getattr(report, name) for name in ("added", "changed", "removed", "unchanged")}
+    names = ("added", "changed", "moved", "removed", "unchanged")
+    counts = {name: getattr(report, name) for name in names}
     if as_json:
         output.echo_json(
             {

@@ -13,7 +13,7 @@ from clr_search.errors import UsageError
 
 
 @options.command("info")
-@click.argument("path", type=options.PATH)
+@click.argument("path", type=options.ENCODER)
 @click.option(
     "--check",
     is_flag=True,
@@ -27,6 +27,7 @@ def info(path: Path, check: bool, as_json: bool) -> None:
     Example:
       clr-search info photos.clr
       clr-search info encoder.onnx --check
+      clr-search info default                # the encoder that comes with the package
       clr-search info run --json | jq .config.temperature
     """
     if not path.exists():

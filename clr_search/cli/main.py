@@ -25,7 +25,12 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SECTIONS = {
     "Everything at once": {"demo": "demo"},
     "An encoder of your own": {"train": "train", "export": "export", "study": "study"},
-    "A collection": {"build-index": "collection", "add": "collection", "remove": "collection"},
+    "A collection": {
+        "build-index": "collection",
+        "add": "collection",
+        "remove": "collection",
+        "repair": "repair",
+    },
     "Search": {
         "search": "search",
         "duplicates": "duplicates",
@@ -149,14 +154,14 @@ def _write_any_name() -> None:
 def main() -> None:
     """Turn a folder of images into a search engine.
 
-    Train an encoder on your own pictures without labels (SimCLR), export it as one ONNX file, index
-    collections with it, and find pictures by picture: here, from Python, or in the browser.
+    Index collections and find pictures by picture: here, from Python, or in the browser. Train an
+    encoder on your own pictures without labels (SimCLR), and export it as one ONNX file.
 
     \b
     Example:
       clr-search demo                  # the whole way, in about two minutes
-      clr-search train photos --out run
-      clr-search export run --out encoder.onnx
-      clr-search build-index photos --index photos.clr --encoder encoder.onnx
+      clr-search build-index photos --index photos.clr
       clr-search search photos.clr query.jpg
+      clr-search train photos --out run --init default
+      clr-search export run --out encoder.onnx
     """

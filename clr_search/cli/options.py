@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from clr_search.shipped import DEFAULT, shipped_encoder
+
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 Decorator = Callable[[AnyCallable], AnyCallable]
 
@@ -63,6 +65,22 @@ class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
+class EncoderPath(click.Path):
+    """An ONNX file; ``default`` is the one that comes with the package, unless a file has the name.
+
+    It is given on as the path of the file.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As any path."""
+        if str(value) == DEFAULT and not Path(DEFAULT).exists():
+            return shipped_encoder()
+        return super().convert(value, param, ctx)
+
+
 class Fractions(click.ParamType):  # type: ignore[type-arg]
     """Left, top, width and height of a part of a picture: ``0.25,0,0.5,0.5``."""
 
@@ -87,6 +105,9 @@ COUNT = WholeNumber(1)
 SEED = WholeNumber(0)
 
 POSITIVE = PositiveNumber()
+
+ENCODER = EncoderPath()
+"""An encoder or probe that a stage checks."""
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 """Formats that contact sheets and confusion matrices can be written in."""

@@ -6,16 +6,20 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.filtering import filter_of, filter_options
+from clr_search.cli.results import results_output, written
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
-    from clr_search.index import Index, Matches
+    from clr_search.index import Filter, Index, Matches
 
+Query = Path | int
+"""A picture, or the id of an item."""
 
 _DIVERSE = 0.5  # as much weight on differing from other results as on likeness to the query
 
@@ -27,24 +31,31 @@ class Request:
     k: int
     like: tuple[Path, ...]
     unlike: tuple[Path, ...]
-    under: str | None
-    label: str | None
     include_self: bool
     diverse: bool
     crop: tuple[float, float, float, float] | None
+    where: Filter
 
 
 @dataclass(slots=True)
 class Answers:
     """The queries that could be answered, as they are found, and the reasons for the others."""
 
-    found: list[tuple[Path, Matches]] = field(default_factory=list)
+    found: list[tuple[Query, Matches]] = field(default_factory=list)
     failures: list[ClrSearchError] = field(default_factory=list)
 
 
 @options.command("search")
 @options.collection_argument()
-@click.argument("queries", metavar="QUERY...", nargs=-1, required=True, type=options.EXISTING_FILE)
+@click.argument("queries", metavar="QUERY...", nargs=-1, type=options.EXISTING)
+@click.option(
+    "--item",
+    "items",
+    metavar="ID",
+    multiple=True,
+    type=options.COUNT,
+    help="Search by an item of the collection; can be repeated.",
+)
 @click.option("-k", type=options.COUNT, default=10, show_default=True, help="Results a query.")
 @click.option(
     "--like",
@@ -60,8 +71,7 @@ class Answers:
     type=options.EXISTING_FILE,
     help="A picture the results should be less like; can be repeated.",
 )
-@click.option("--under", metavar="FOLDER", help="Only pictures below this folder.")
-@click.option("--label", metavar="LABEL", help="Only pictures with this label.")
+@filter_options()
 @click.option("--include-self", is_flag=True, help="Keep the query among its own results.")
 @click.option(
     "--crop",
@@ -72,6 +82,13 @@ class Answers:
 @click.option("--diverse", is_flag=True, help="Results that are not all like each other.")
 @options.json_option()
 @click.option(
+    "--out",
+    metavar="FILE",
+    type=options.PATH,
+    callback=results_output,
+    help="Write all results to a .csv, .jsonl or .parquet file.",
+)
+@click.option(
     "--contact-sheet",
     "sheet",
     metavar="PICTURE",
@@ -80,29 +97,24 @@ class Answers:
     help="Draw queries and results into a PNG, JPEG or WebP file.",
 )
 @click.option("--open", "show", is_flag=True, help="Show the contact sheet.")
-@options.force_option("the contact sheet")
+@options.force_option("the contact sheet and the file of results")
 def search(
     collection: Path,
     queries: tuple[Path, ...],
-    k: int,
-    like: tuple[Path, ...],
-    unlike: tuple[Path, ...],
-    under: str | None,
-    label: str | None,
-    include_self: bool,
-    diverse: bool,
-    crop: tuple[float, float, float, float] | None,
+    items: tuple[int, ...],
     as_json: bool,
+    out: Path | None,
     sheet: Path | None,
     show: bool,
     force: bool,
+    **given: Any,
 ) -> None:
     """Find the pictures of a collection most like a picture.
 
-    The query need not be in the collection; if it is, it is left out of its own results. The score
-    is the cosine similarity, 1 for the same picture; beside it stands the share of random pairs of
-    the collection that are less alike. A query that cannot be read is reported, and the others are
-    answered.
+    Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
+    is left out of its own results. The score is the cosine similarity, 1 for the same picture;
+    beside it stands the share of random pairs of the collection that are less alike. A query that
+    cannot be read is reported, and the others are answered.
 
     \b
     Example:
@@ -110,34 +122,80 @@ def search(
       clr-search search photos.clr *.jpg -k 20 --contact-sheet results.png
       clr-search search photos.clr beach.jpg --unlike crowd.jpg --under photos/2024
       clr-search search photos.clr street.jpg --crop 0.6,0.2,0.3,0.5 --diverse
+      clr-search search photos.clr new-photos -k 5 --out results.csv
+      clr-search search photos.clr --item 17 --glob 'IMG_*.jpg' --after 2024-05-01
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
     from clr_search.files import refuse_existing
     from clr_search.index import Index
     from clr_search.progress import Lines
 
-    if sheet is not None:
-        refuse_existing(sheet, force=force)
-    request = Request(k, like, unlike, under, label, include_self, diverse, crop)
-    answers = Answers()
+    if not queries and not items:
+        raise click.UsageError("Missing argument 'QUERY...': a picture, a folder, or --item ID.")
+    for file in (sheet, out):
+        if file is not None:
+            refuse_existing(file, force=force)
+    request, answers = Request(where=filter_of(given), **given), Answers()
+    asked: list[Query] = [*_listed(queries), *items]
     with Index.open(collection, reporter=Lines()) as index:
-        for query, matches in _answer(index, queries, request, answers):
-            if as_json:
-                results = [match.summary() for match in matches]
-                output.echo_json({"query": query, "results": results})
-            else:
-                if len(queries) > 1:
-                    output.echo_heading(output.shown(query), apart=len(answers.found) > 1)
-                _print(matches)
+        if out is not None:
+            _write(index, asked, request, answers, out)
+        else:
+            _echo(index, asked, request, answers, as_json=as_json)
         if answers.found and (sheet is not None or show):
             _draw(index, answers, sheet, show=show)
     if answers.failures:
         click.get_current_context().exit(1)
 
 
+def _listed(queries: tuple[Path, ...]) -> list[Path]:
+    """The pictures that are given, and those in the folders that are."""
+    from clr_search.files import find_images
+
+    found: list[Path] = []
+    for query in queries:
+        found += [image.path for image in find_images([query])] if query.is_dir() else [query]
+    return found
+
+
+def _echo(
+    index: Index, queries: list[Query], request: Request, answers: Answers, *, as_json: bool
+) -> None:
+    for query, matches in _answer(index, queries, request, answers):
+        if as_json:
+            results = [match.summary() for match in matches]
+            output.echo_json({"query": query, "results": results})
+            continue
+        if len(queries) > 1:
+            output.echo_heading(_named(query), apart=len(answers.found) > 1)
+        _print(matches)
+
+
+def _write(
+    index: Index, queries: list[Query], request: Request, answers: Answers, out: Path
+) -> None:
+    from clr_search.progress import for_terminal
+
+    reporter = for_terminal()
+    reporter.begin("Searching", len(queries), "queries")
+    try:
+        with written(out) as results:
+            for query, matches in _answer(index, queries, request, answers):
+                results.add(str(query), matches)
+                reporter.advance()
+    finally:
+        reporter.end()
+    answered = output.count(len(answers.found), "answer")
+    click.echo(f"{output.shown(out)}: {answered}", err=True)
+
+
+def _named(query: Query) -> str:
+    return f"item {query}" if isinstance(query, int) else output.shown(query)
+
+
 def _answer(
-    index: Index, queries: tuple[Path, ...], request: Request, answers: Answers
-) -> Iterator[tuple[Path, Matches]]:
+    index: Index, queries: list[Query], request: Request, answers: Answers
+) -> Iterator[tuple[Query, Matches]]:
     """Search for one query after the other; of several, those that fail are reported."""
     for query in queries:
         try:
@@ -146,8 +204,7 @@ def _answer(
                 request.k,
                 like=request.like,
                 unlike=request.unlike,
-                under=request.under,
-                label=request.label,
+                where=request.where,
                 include_self=request.include_self,
                 diverse=_DIVERSE if request.diverse else 0.0,
                 crop=request.crop,
@@ -197,7 +254,8 @@ def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> 
 
     rows = []
     roots = index.info().roots
-    for query, matches in answers.found:
+    for asked, matches in answers.found:
+        query = index.item(asked).path if isinstance(asked, int) else asked
         folder = query.resolve().parent
         own = folder.name if query in index and folder not in roots else None
         tiles = [

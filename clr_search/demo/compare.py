@@ -88,16 +88,29 @@ def compare(
     """
     reporter = reporter or Silent()
     labelled = [file for file in files if file.label is not None]
-    rows = [_score("RGB histogram", *_histograms(labelled, reporter), seed)]
+    rows = [score("RGB histogram", *_histograms(labelled, reporter), seed)]
     for name, path in encoders.items():
-        rows.append(_score(name, *_embeddings(labelled, name, path, reporter), seed))
+        rows.append(score(name, *embeddings(labelled, name, path, reporter), seed))
     return rows
 
 
 Described = tuple[NDArray[np.float32], list[str]]
 
 
-def _score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int) -> Row:
+def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int = 0) -> Row:
+    """Score one description.
+
+    Parameters
+    ----------
+    name : str
+        Of the description.
+    vectors : float32 array, shape (N, D)
+        Rows of unit length.
+    labels : list of str, length N
+        Classes.
+    seed : int
+        Of the probe's split.
+    """
     found = leave_one_out(vectors, labels)
     probe = fit_probe(vectors, labels, seed=seed)
     return Row(
@@ -128,7 +141,8 @@ def _histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
     return np.stack(vectors), labels
 
 
-def _embeddings(files: Sequence[ImageFile], name: str, path: Path, reporter: Reporter) -> Described:
+def embeddings(files: Sequence[ImageFile], name: str, path: Path, reporter: Reporter) -> Described:
+    """Vectors, float32 (N, D), and labels of the pictures that can be read."""
     label_of = {file.path: str(file.label) for file in files}
     vectors, labels = [], []
     reporter.begin(f"Embedding, {name}", len(files), "images")

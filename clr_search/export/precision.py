@@ -1,7 +1,8 @@
 """Smaller encoders: weights kept in half precision, and what that changes.
 
 Half precision is for storage only. The graph casts its weights back to float32, which runtimes do
-once, when they load it: the file has half the size, and the speed is that of float32. Arithmetic in half precision is not for processors, which have no instructions for it.
+once, when they load it: the file has half the size, and the speed is that of float32. Arithmetic in
+half precision is not for processors, which have no instructions for it.
 """
 
 from __future__ import annotations

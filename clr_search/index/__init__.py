@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clr_search.index.filters import Filter as Filter
     from clr_search.index.matches import Match as Match
     from clr_search.index.matches import Matches as Matches
     from clr_search.index.records import IndexInfo as IndexInfo
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from clr_search.index.store import Index as Index
 
 _HOMES = {
+    "Filter": "filters",
     "Index": "store",
     "IndexInfo": "records",
     "Item": "records",
@@ -28,7 +30,16 @@ _HOMES = {
     "UpdateReport": "records",
 }
 
-__all__ = ["Index", "IndexInfo", "Item", "Match", "Matches", "SkippedItem", "UpdateReport"]
+__all__ = [
+    "Filter",
+    "Index",
+    "IndexInfo",
+    "Item",
+    "Match",
+    "Matches",
+    "SkippedItem",
+    "UpdateReport",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -179,6 +179,17 @@ class Catalog:
         """A file that got a new time and no new content."""
         self.database.rows("UPDATE items SET mtime_ns = ? WHERE id = ?", mtime_ns, number)
 
+    def move(self, number: int, root: int, relative: str, mtime_ns: int) -> None:
+        """The same content at another place, under its old id."""
+        self.database.rows(
+            "UPDATE items SET root_id = ?, path = ?, label = ?, mtime_ns = ? WHERE id = ?",
+            root,
+            text(relative),
+            _label(relative),
+            mtime_ns,
+            number,
+        )
+
     def delete(self, numbers: Iterable[int]) -> None:
         """Remove items."""
         self.database.many("DELETE FROM items WHERE id = ?", ((number,) for number in numbers))

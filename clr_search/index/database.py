@@ -66,7 +66,7 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
 );
 """
 
-_RESTORE = "Restore it from a backup, or delete it and build it anew: clr-search build-index"
+_RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
 
 def text(value: str) -> str | bytes:

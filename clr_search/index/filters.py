@@ -1,60 +1,151 @@
-"""Restricting a search to a folder or a label: names to ids."""
+"""Restricting a search to some pictures, by folder, label, path, time, size or id."""
 
 from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
+from clr_search.index import embeddings
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import plain, text
 from clr_search.index.places import below
 
 
-def allowed(
-    catalog: Catalog, *, under: str | None = None, label: str | None = None
-) -> NDArray[np.int64] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What is asked of a picture; all of it, where several things are.
+
+    Attributes
+    ----------
+    under : str, optional
+        A folder: absolute, relative to a root, or else relative to the working folder. Compared by
+        whole names: ``roses`` does not stand for ``roses-old``.
+    label : str, optional
+        The exact label.
+    glob : str, optional
+        A pattern with ``*``, ``?`` and ``[…]`` for the path below the root, or for its end:
+        ``IMG_*.jpg`` matches in every folder. ``*`` also stands for slashes; case counts.
+    after, before : datetime, optional
+        Files changed at or after, and before, this time; without a time zone, that of the machine.
+    min_side, max_side : int, optional
+        Shorter side of the picture in pixels.
+    min_bytes, max_bytes : int, optional
+        Size of the file.
+    ids : sequence of int, optional
+        These items only; ids that are none are ignored.
+    """
+
+    under: str | None = None
+    label: str | None = None
+    glob: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+    min_side: int | None = None
+    max_side: int | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    ids: Sequence[int] | None = None
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, item.name) is not None for item in fields(self))
+
+
+ALL = Filter()
+
+
+def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
     """Ids a filter leaves, ascending; None where there is no filter.
 
     Parameters
     ----------
     catalog : Catalog
         Inside `reading`.
-    under : str, optional
-        A folder: absolute, relative to a root, or else relative to the working folder. Compared by
-        whole names: ``roses`` does not stand for ``roses-old``.
-    label : str, optional
-        The exact label.
+    where : Filter
+        What is asked.
 
     Raises
     ------
     UsageError
-        If the folder or the label has no items, naming those that are spelt like it.
+        If it leaves nothing; for a folder or label without items, naming those that are spelt like
+        it.
     """
-    found: NDArray[np.int64] | None = None
-    if under is not None:
-        found = _under(catalog, under)
-        if not len(found):
-            raise UsageError(
-                f"No pictures of {catalog.folder} lie under {under}.",
-                _like(under, _folders(catalog)),
-            )
-    if label is not None:
-        labelled = _ids(catalog, "SELECT id FROM items WHERE label = ?", text(label))
-        if not len(labelled):
-            raise UsageError(
-                f"No pictures of {catalog.folder} have the label {label}.",
-                _like(label, _labels(catalog)),
-            )
-        found = labelled if found is None else np.intersect1d(found, labelled, assume_unique=True)
-        if not len(found):
-            raise UsageError(f"No pictures under {under} have the label {label}.")
+    if not where:
+        return None
+    parts = _by_name(catalog, where)
+    conditions = _conditions(where)
+    if conditions:
+        sql = " AND ".join(condition for condition, _ in conditions)
+        values = [value for _, value in conditions]
+        parts.append(_ids(catalog, f"SELECT id FROM items WHERE {sql}", *values))  # noqa: S608
+    if where.ids is not None:
+        asked = np.unique(np.asarray(where.ids, dtype=np.int64))
+        parts.append(np.intersect1d(asked, embeddings.ids(catalog), assume_unique=True))
+    found = parts[0]
+    for part in parts[1:]:
+        found = np.intersect1d(found, part, assume_unique=True)
+    if not len(found):
+        if where == Filter(under=where.under, label=where.label):
+            raise UsageError(f"No pictures under {where.under} have the label {where.label}.")
+        raise UsageError(
+            f"No pictures of {catalog.folder} pass the filter.", "Leave out one of its conditions."
+        )
     return found
+
+
+def _by_name(catalog: Catalog, where: Filter) -> list[NDArray[np.int64]]:
+    """Ids below the folder, and those with the label; each of these must have some."""
+    parts = []
+    if where.under is not None:
+        parts.append(_under(catalog, where.under))
+        if not len(parts[-1]):
+            raise UsageError(
+                f"No pictures of {catalog.folder} lie under {where.under}.",
+                _like(where.under, _folders(catalog)),
+            )
+    if where.label is not None:
+        parts.append(_ids(catalog, "SELECT id FROM items WHERE label = ?", text(where.label)))
+        if not len(parts[-1]):
+            raise UsageError(
+                f"No pictures of {catalog.folder} have the label {where.label}.",
+                _like(where.label, _labels(catalog)),
+            )
+    return parts
+
+
+def _conditions(where: Filter) -> list[tuple[str, object]]:
+    """Conditions in SQL, our own text, with their values."""
+    sides = "min(width, height)"
+    found: list[tuple[str, object]] = [
+        (sql, value)
+        for sql, value in (
+            (f"{sides} >= ?", where.min_side),
+            (f"{sides} <= ?", where.max_side),
+            ("size >= ?", where.min_bytes),
+            ("size <= ?", where.max_bytes),
+            ("mtime_ns >= ?", _nanoseconds(where.after)),
+            ("mtime_ns < ?", _nanoseconds(where.before)),
+        )
+        if value is not None
+    ]
+    if where.glob is not None:
+        # A slash before the path, so that one pattern stands for its end as well as for all of it.
+        found.append(("'/' || CAST(path AS TEXT) GLOB '*/' || ?", text(where.glob)))
+    return found
+
+
+def _nanoseconds(moment: datetime | None) -> int | None:
+    """Nanoseconds since 1970, as far as SQLite can count them: to the year 2262."""
+    if moment is None:
+        return None
+    return max(-(2**63), min(2**63 - 1, round(moment.timestamp() * 1e6) * 1000))
 
 
 def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:

@@ -88,7 +88,13 @@ def path_of(folder: Path, generation: Generation) -> Path:
 
 
 def publish(catalog: Catalog, structure: Structure, *, seed: int = 0) -> Generation:
-    """Build the next generation from all items, and make it the one in use."""
+    """Build the next generation from all items, and make it the one in use.
+
+    Raises
+    ------
+    ClrSearchError
+        If it cannot be written; then the one before stays in use.
+    """
     with catalog.reading():
         revision, dimension = int(catalog.meta("revision")), int(catalog.meta("dimension"))
         ids = embeddings.ids(catalog)
@@ -105,7 +111,15 @@ def publish(catalog: Catalog, structure: Structure, *, seed: int = 0) -> Generat
     generation = Generation(
         number, sha256_bytes(data), revision, len(ids), str(structure), built.probes, built.recall
     )
-    write_atomically(path_of(catalog.folder, generation), data)
+    path = path_of(catalog.folder, generation)
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise ClrSearchError(
+            f"The search structure {path} could not be written: {error.strerror}.",
+            "The pictures are indexed, and are found without it, only more slowly. Check the free "
+            "space and permissions of the disk, and run clr-search build-index again.",
+        ) from error
     _name(catalog, generation)
     clean(catalog.folder, generation)
     return generation

@@ -8,14 +8,15 @@ from pathlib import Path
 from clr_search.contract import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import write_atomically
-from clr_search.index import encoders, upkeep
+from clr_search.index import encoders, salvage, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import FILE_NAME
 from clr_search.index.lock import WriterLock
 from clr_search.progress import Reporter, Silent
+from clr_search.shipped import shipped_encoder
 
 _LOCK = "lock"
-_MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder encoder.onnx"
+_MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION"
 
 
 class Logged(Silent):
@@ -48,11 +49,11 @@ def open_collection(
     return catalog, lock
 
 
-def create(path: Path, encoder: Path, reporter: Reporter) -> tuple[Catalog, WriterLock]:
+def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalog, WriterLock]:
     """See `Index.create`."""
     if path.exists() and not (path / FILE_NAME).is_file():
         _refuse_foreign(path)
-    model = read_model(encoder)  # before anything is made
+    model = None if encoder is None else read_model(encoder)  # before anything is made
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -74,13 +75,13 @@ def create(path: Path, encoder: Path, reporter: Reporter) -> tuple[Catalog, Writ
     return catalog, lock
 
 
-def _pin(catalog: Catalog, model: ModelFile) -> None:
+def _pin(catalog: Catalog, model: ModelFile | None) -> None:
     """Bind a new collection to its encoder; refuse another one for a collection that has one."""
     with catalog.reading():
         pinned = catalog.meta("encoder_sha256")
         name = catalog.meta("encoder_name")
     if pinned is not None:
-        if model.sha256 != pinned:
+        if model is not None and model.sha256 != pinned:
             raise UsageError(
                 f"{catalog.folder} belongs to another encoder than {model.path}: to {name}, "
                 f"SHA-256 {str(pinned)[:16]}….",
@@ -88,6 +89,7 @@ def _pin(catalog: Catalog, model: ModelFile) -> None:
                 "collection, or embed everything again: clr-search build-index --rebuild",
             )
         return
+    model = model or read_model(shipped_encoder())
     write_atomically(catalog.folder / encoders.FILE_NAME, model.data)
     with catalog.writing():
         catalog.set_meta("encoder_sha256", model.sha256)
@@ -98,6 +100,10 @@ def _pin(catalog: Catalog, model: ModelFile) -> None:
 def _require_collection(path: Path) -> None:
     if not path.exists():
         raise UsageError(f"There is no collection {path}.", _MAKE)
+    if (path / salvage.REPAIRED).is_file():
+        raise UsageError(
+            f"A repair of {path} was cut short.", f"Finish it with: clr-search repair {path}"
+        )
     if not (path / FILE_NAME).is_file():
         raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from clr_search.serve.encoder import Encoder
 
+
+Query = Union[Path, str, int, "Image", NDArray[np.uint8]]
+"""A path, the id of an item, a Pillow image, or a uint8 array (H, W, 3)."""
 
 Crop = tuple[float, float, float, float]
 """Left, top, width and height of a part of a picture, as fractions of its width and height."""
@@ -91,7 +94,7 @@ class Asker:
 
     def combined(
         self,
-        query: Path | str | Image | NDArray[np.uint8],
+        query: Query,
         like: Sequence[Path | str],
         unlike: Sequence[Path | str],
         crop: Crop | None = None,
@@ -112,12 +115,14 @@ class Asker:
         own = {number for part in (asked, *liked) for number in part.own}
         return Asked(vector.astype(np.float32), tuple(sorted(own)))
 
-    def one(self, query: Path | str | Image | NDArray[np.uint8]) -> Asked:
+    def one(self, query: Query) -> Asked:
         """A single picture.
 
         A path that is an item and has not changed since it was embedded has its vector already; so
         has a file anywhere else whose content is that of an item.
         """
+        if isinstance(query, int):
+            return self._of_item(query)
         if not isinstance(query, (str, Path)):
             return Asked(self._encoder().encode(query)[0], ())
         path = Path(query)
@@ -134,16 +139,27 @@ class Asker:
         own = () if number is None else (number,)
         return Asked(encoder.encode(picture.pixels)[0], own)
 
-    def part(self, query: Path | str | Image | NDArray[np.uint8], crop: Crop) -> Asked:
+    def _of_item(self, number: int) -> Asked:
+        if number not in self._catalog.items([number]):
+            raise UsageError(
+                f"{self._catalog.folder} has no item with the id {number}.",
+                "The ids of results are in the answers of --json.",
+            )
+        return Asked(self._stored(number), (number,))
+
+    def part(self, query: Query, crop: Crop) -> Asked:
         """A part of a single picture, at full resolution; its items are those of the whole."""
         own: tuple[int, ...] = ()
+        if isinstance(query, int):
+            own = self._of_item(query).own
+            query = self._catalog.items([query])[query].path
         if isinstance(query, (str, Path)):
             path = Path(query)
             with _explained(path):
                 data, _ = images.read(path)
                 pixels = images.decode(data).pixels
             number = self._item(path)
-            own = (number,) if number is not None else ()
+            own = own or ((number,) if number is not None else ())
             own = own or tuple(self._catalog.with_content(sha256_bytes(data)))
         else:
             pixels = np.asarray(query if isinstance(query, np.ndarray) else query.convert("RGB"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,19 +15,18 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import embeddings, encoders, filters, memory, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.diverse import CANDIDATES, spread_out
+from clr_search.index.filters import Filter
 from clr_search.index.generations import DamagedError, named
 from clr_search.index.matches import Match, Matches
 from clr_search.index.memory import Memory
 from clr_search.index.ordinary import chance_scores, percentile
 from clr_search.index.places import place
-from clr_search.index.query import Asker, Crop
+from clr_search.index.query import Asker, Crop, Query
 from clr_search.index.records import IndexInfo, Item, SkippedItem
 from clr_search.index.vectors import as_query
 from clr_search.progress import Reporter
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from clr_search.serve.encoder import Encoder
 
 _Result = TypeVar("_Result")
@@ -55,13 +55,14 @@ class Reader:
 
     def search(
         self,
-        query: Path | str | Image | NDArray[np.uint8],
+        query: Query,
         k: int = 10,
         *,
         like: Sequence[Path | str] = (),
         unlike: Sequence[Path | str] = (),
         under: str | None = None,
         label: str | None = None,
+        where: Filter | None = None,
         include_self: bool = False,
         diverse: float = 0.0,
         crop: Crop | None = None,
@@ -70,8 +71,8 @@ class Reader:
 
         Parameters
         ----------
-        query : path, PIL image, or uint8 array (H, W, 3)
-            A picture.
+        query : path, int, PIL image, or uint8 array (H, W, 3)
+            A picture, or the id of an item.
         k : int
             How many; fewer come back where there are fewer.
         like, unlike : sequence of path
@@ -81,6 +82,8 @@ class Reader:
             Only pictures below this folder: absolute, or relative to an indexed folder.
         label : str, optional
             Only pictures with this label.
+        where : Filter, optional
+            Further conditions.
         include_self : bool
             Keep items that are the query or one of `like`, by their path or else their content.
         diverse : float
@@ -92,18 +95,19 @@ class Reader:
         Raises
         ------
         UsageError
-            If k is less than 1, `diverse` or `crop` is out of range, a file does not exist, or no
-            item is `under` that folder or has that label.
+            If k is less than 1, `diverse` or `crop` is out of range, a file does not exist, or the
+            filters leave no item.
         ClrSearchError
             If a file is no usable picture.
         """
         _check(k, diverse)
+        conditions = _joined(where, under, label)
 
         def work(held: Memory) -> Matches:
             asker = Asker(self._catalog, held.dimension, lambda: self._encoder_of(held.encoder))
             asked = asker.combined(query, like, unlike, crop)
             own = () if include_self else asked.own
-            return self._search(held, asked.vector, k, under, label, own, diverse)
+            return self._search(held, asked.vector, k, conditions, own, diverse)
 
         return self._with_memory(work)
 
@@ -114,6 +118,7 @@ class Reader:
         *,
         under: str | None = None,
         label: str | None = None,
+        where: Filter | None = None,
         exclude: Sequence[int] | NDArray[np.int64] = (),
         diverse: float = 0.0,
     ) -> Matches:
@@ -125,8 +130,9 @@ class Reader:
             As `search`, and if the vector has another shape or no direction.
         """
         _check(k, diverse)
+        conditions = _joined(where, under, label)
         return self._with_memory(
-            lambda held: self._search(held, vector, k, under, label, exclude, diverse)
+            lambda held: self._search(held, vector, k, conditions, exclude, diverse)
         )
 
     def _search(
@@ -134,13 +140,12 @@ class Reader:
         held: Memory,
         vector: NDArray[np.float32],
         k: int,
-        under: str | None,
-        label: str | None,
+        where: Filter,
         exclude: Sequence[int] | NDArray[np.int64],
         diverse: float,
     ) -> Matches:
         direction = as_query(vector, held.dimension)
-        allowed = filters.allowed(self._catalog, under=under, label=label)
+        allowed = filters.allowed(self._catalog, where)
         excluded = np.unique(np.asarray(exclude, dtype=np.int64))
         wanted = CANDIDATES * k if diverse else k
         ids, scores = memory.search(held, self._catalog, direction, wanted, allowed, excluded)
@@ -236,11 +241,17 @@ class Reader:
     def __repr__(self) -> str:
         return f"<Index {self._catalog.folder}>"
 
-    def ids(self, *, under: str | None = None, label: str | None = None) -> list[int]:
+    def ids(
+        self,
+        *,
+        under: str | None = None,
+        label: str | None = None,
+        where: Filter | None = None,
+    ) -> list[int]:
         """Ids of the items a filter leaves, ascending; empty where it leaves none."""
         with self._catalog.reading():
             try:
-                found = filters.allowed(self._catalog, under=under, label=label)
+                found = filters.allowed(self._catalog, _joined(where, under, label))
             except UsageError:
                 return []
             return [
@@ -304,6 +315,21 @@ class Reader:
         """The collection at a glance."""
         with self._catalog.reading():
             return upkeep.info(self._catalog, named(self._catalog))
+
+
+def _joined(where: Filter | None, under: str | None, label: str | None) -> Filter:
+    """All conditions together.
+
+    Raises
+    ------
+    UsageError
+        If two folders or two labels are asked for.
+    """
+    where = where or Filter()
+    for name, value in (("under", under), ("label", label)):
+        if value is not None and getattr(where, name) not in (None, value):
+            raise UsageError(f"Two values of {name} are asked for: {value}, and another in where.")
+    return replace(where, under=under or where.under, label=label or where.label)
 
 
 def _check(k: int, diverse: float) -> None:

@@ -60,15 +60,16 @@ class UpdateReport:
 
     Attributes
     ----------
-    added, changed, removed, unchanged : int
-        Pictures that came in, were embedded again since their content changed, left, or stayed. A
-        file that was only touched is unchanged; a renamed one is added and removed.
+    added, changed, moved, removed, unchanged : int
+        Pictures that came in, were embedded again since their content changed, are the same items
+        under another path, left, or stayed. A file that was only touched is unchanged.
     skipped : tuple of SkippedItem
         Every file in the given folders that is left out, those known from earlier runs included.
     """
 
     added: int = 0
     changed: int = 0
+    moved: int = 0
     removed: int = 0
     unchanged: int = 0
     skipped: tuple[SkippedItem, ...] = ()

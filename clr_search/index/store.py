@@ -17,6 +17,7 @@ from types import TracebackType
 from clr_search.errors import UsageError
 from clr_search.index import opening, upkeep
 from clr_search.index.catalog import Catalog
+from clr_search.index.filters import ALL
 from clr_search.index.lock import WriterLock
 from clr_search.index.reader import Reader
 from clr_search.index.records import UpdateReport
@@ -36,7 +37,11 @@ class Index(Reader):
 
     @classmethod
     def create(
-        cls, path: Path | str, encoder: Path | str, *, reporter: Reporter | None = None
+        cls,
+        path: Path | str,
+        encoder: Path | str | None = None,
+        *,
+        reporter: Reporter | None = None,
     ) -> Index:
         """Make a collection for an encoder, or open the one that is there, for writing.
 
@@ -44,8 +49,9 @@ class Index(Reader):
         ----------
         path : path
             The collection, such as ``flowers.clr``.
-        encoder : path
-            An `encoder.onnx`; it is copied into the collection.
+        encoder : path, optional
+            An `encoder.onnx`; it is copied into the collection. Where not given, a new collection
+            gets the encoder that comes with the package, and one that is there keeps its own.
         reporter : Reporter, optional
             Where messages on repairs go; by default to `logging`.
 
@@ -56,7 +62,8 @@ class Index(Reader):
             is at `path`, or the encoder is none.
         """
         reporter = reporter or opening.Logged()
-        return cls(*opening.create(Path(path), Path(encoder), reporter), reporter)
+        given = None if encoder is None else Path(encoder)
+        return cls(*opening.create(Path(path), given, reporter), reporter)
 
     @classmethod
     def open(
@@ -114,9 +121,9 @@ class Index(Reader):
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
 
-        New files come in, changed ones are embedded again, and those that have vanished from the
-        given folders leave. What lies in other folders stays as it is. A run that is interrupted or
-        killed goes on where it stood when it is run again.
+        New files come in, changed ones are embedded again, moved and renamed ones keep their item,
+        and those that have vanished from the given folders leave. What lies in other folders stays
+        as it is. A run that is interrupted or killed goes on where it stood when it is run again.
 
         Parameters
         ----------
@@ -217,6 +224,11 @@ class Index(Reader):
         self._settle(reporter, changed=True)
         return report
 
+    def settle(self, *, reporter: Reporter | None = None) -> None:
+        """Build the search structure that the collection needs now; all changes do that already."""
+        self._require_writable()
+        upkeep.settle(self._catalog, reporter or Silent())
+
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
         upkeep.settle(self._catalog, reporter)
         if changed:
@@ -236,6 +248,6 @@ class Index(Reader):
                 held,
                 self._catalog,
                 count,
-                lambda vector, number: self._search(held, vector, 10, None, None, [number], 0.0),
+                lambda vector, number: self._search(held, vector, 10, ALL, [number], 0.0),
             )
         )

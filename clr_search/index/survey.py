@@ -32,6 +32,8 @@ class Plan:
         Ids of items whose files have a new time (ns) and their old content.
     copies : list of (str, stat_result, str)
         New files whose content, by SHA-256, some item has already.
+    moved : list of (str, stat_result, int)
+        New files whose content is that of an item whose file is gone, and its id.
     vanished : list of int
         Ids of items whose files are gone.
     forgotten : list of str
@@ -45,6 +47,7 @@ class Plan:
     embed: list[str] = field(default_factory=list)
     touched: list[tuple[int, int]] = field(default_factory=list)
     copies: list[tuple[str, os.stat_result, str]] = field(default_factory=list)
+    moved: list[tuple[str, os.stat_result, int]] = field(default_factory=list)
     vanished: list[int] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     unchanged: int = 0
@@ -146,6 +149,7 @@ class Survey:
             else:
                 plan.embed.append(path)
         self._recognise(suspects, known, plan)
+        _pair(plan, known)
         return plan
 
     def _unlisted(
@@ -191,6 +195,24 @@ class Survey:
                 plan.embed.append(path)
             self._reporter.advance()
         self._reporter.end()
+
+
+def _pair(plan: Plan, known: dict[str, Known]) -> None:
+    """Take new files for moved ones where an item of their content has lost its file."""
+    vanished = set(plan.vanished)
+    left: dict[str, list[int]] = {}
+    for item in known.values():
+        if item.id in vanished:
+            left.setdefault(item.sha256, []).append(item.id)
+    copies = plan.copies
+    plan.copies = []
+    for path, status, sha256 in copies:
+        if left.get(sha256):
+            plan.moved.append((path, status, left[sha256].pop(0)))
+        else:
+            plan.copies.append((path, status, sha256))
+    moved = {number for _, _, number in plan.moved}
+    plan.vanished = [number for number in plan.vanished if number not in moved]
 
 
 def status_of(path: str) -> os.stat_result | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,7 +25,9 @@ from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
 
-_COMMIT = 1000  # copies in one transaction
+_COMMIT = 1000  # moved files or copies in one transaction
+
+_File = TypeVar("_File")
 
 
 class Update:
@@ -63,12 +66,18 @@ class Update:
         return UpdateReport(
             added=added + len(plan.copies),
             changed=changed,
+            moved=len(plan.moved),
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(left_out)),
         )
 
     def _apply(self, plan: Plan) -> None:
+        for moved in _parts(plan.moved):
+            with self._catalog.writing():
+                for path, status, number in moved:
+                    self._catalog.move(number, *self._home(path), status.st_mtime_ns)
+                self._catalog.unskip(path for path, _, _ in moved)
         for part in _parts(plan.copies):
             with self._catalog.writing() as revision:
                 for path, status, sha256 in part:
@@ -178,10 +187,8 @@ def checked(result: Embedded | Skipped) -> Embedded | Skipped:
     return result
 
 
-def _parts(
-    copies: list[tuple[str, os.stat_result, str]],
-) -> Iterable[list[tuple[str, os.stat_result, str]]]:
-    return (copies[start : start + _COMMIT] for start in range(0, len(copies), _COMMIT))
+def _parts(files: list[_File]) -> Iterable[list[_File]]:
+    return (files[start : start + _COMMIT] for start in range(0, len(files), _COMMIT))
 
 
 def remove(catalog: Catalog, paths: Sequence[Path | str]) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clr_search.contract import EMBEDDING, Card, check_golden, golden_picture, read_model
 from clr_search.serve.inputs import Pictures, check_squares, in_batches
 from clr_search.serve.session import BATCH, Session
+from clr_search.shipped import shipped_encoder
 
 
 class Encoder:
@@ -17,8 +18,9 @@ class Encoder:
 
     Parameters
     ----------
-    path : path
-        An `encoder.onnx`, or a `probe.onnx`, which holds one.
+    path : path, optional
+        An `encoder.onnx`, or a `probe.onnx`, which holds one; where not given, the encoder that
+        comes with the package.
     threads : int, optional
         Threads of one run; all physical cores where not given.
 
@@ -41,8 +43,8 @@ class Encoder:
         accepted by ONNX Runtime.
     """
 
-    def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
-        self._model = read_model(path)
+    def __init__(self, path: Path | str | None = None, *, threads: int | None = None) -> None:
+        self._model = read_model(shipped_encoder() if path is None else path)
         self.path = self._model.path
         self.sha256 = self._model.sha256
         self.card: Card = self._model.card

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clr_search.shipped import shipped_encoder
 from tests.cli.conftest import Run
 from tests.tiny import write_tiny_encoder
 
@@ -22,7 +23,7 @@ def test_building_reports_what_was_done(run: Run, own: Path, tmp_path: Path) -> 
     (mine / "broken.jpg").write_bytes(b"no picture at all")
     lines = run("build-index", "mine", "--index", "own.clr").stdout.splitlines()
     assert lines[0] == "own.clr: 36 images"
-    assert lines[1] == "  files   1 added, 1 changed, 1 removed, 34 unchanged, 1 skipped"
+    assert lines[1] == "  files   1 added, 1 changed, 0 moved, 1 removed, 34 unchanged, 1 skipped"
     assert lines[2].startswith("  search  exact")
     assert lines[3].startswith("  time    ")
     assert lines[3].endswith(" images/s")
@@ -39,6 +40,7 @@ def test_building_again_changes_nothing_and_claims_no_rate(run: Run, own: Path) 
         "images": 36,
         "added": 0,
         "changed": 0,
+        "moved": 0,
         "removed": 0,
         "unchanged": 36,
         "skipped": [],
@@ -71,13 +73,18 @@ def test_skipped_files_are_listed_in_full_where_asked(run: Run, own: Path, tmp_p
     }
 
 
-def test_a_new_collection_needs_an_encoder(run: Run, pictures: Path, tmp_path: Path) -> None:
-    result = run("build-index", pictures, "--index", "new.clr", exit_code=2)
-    assert result.stderr == (
-        "Error: There is no collection new.clr yet, and a new one needs an encoder.\n"
-        "Add --encoder encoder.onnx, made with: clr-search export RUN --out encoder.onnx\n"
-    )
-    assert list(tmp_path.iterdir()) == []
+def test_a_new_collection_gets_the_encoder_that_ships(
+    run: Run, pictures: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    run("build-index", pictures, "--index", "new.clr")
+    facts = json.loads(run("info", "new.clr", "--json").stdout)
+    assert facts["encoder_name"] == "default"
+    shipped = json.loads(run("info", "default", "--check", "--json").stdout)
+    assert facts["encoder_sha256"] == shipped["sha256"]
+    assert (tmp_path / "new.clr" / "encoder.onnx").read_bytes() == shipped_encoder().read_bytes()
+    run("build-index", pictures, "--index", "own.clr", "--encoder", tiny_encoder)
+    run("build-index", pictures, "--index", "own.clr")
+    assert json.loads(run("info", "own.clr", "--json").stdout)["encoder_name"] == "tiny"
 
 
 def test_no_images_leave_no_collection_behind(run: Run, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -160,5 +167,5 @@ def test_adding_to_no_collection(run: Run, pictures: Path) -> None:
     result = run("add", "none.clr", pictures, exit_code=2)
     assert result.stderr == (
         "Error: There is no collection none.clr.\n"
-        "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder encoder.onnx\n"
+        "Make one with: clr-search build-index IMAGES --index COLLECTION\n"
     )

@@ -41,6 +41,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra train",
         "Extra app",
         "Extra serve",
+        "Extra parquet",
     ]
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["healthy"] is True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from pathlib import Path
 
 import click
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -105,8 +107,8 @@ def test_a_single_unreadable_query(run: Run, collection: Path, broken: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("nope.jpg",), "Invalid value for 'QUERY...': File 'nope.jpg' does not exist."),
-        (("folder",), "Invalid value for 'QUERY...': File 'folder' is a directory."),
+        (("nope.jpg",), "Invalid value for 'QUERY...': Path 'nope.jpg' does not exist."),
+        (("folder",), "Error: No images found in folder."),
         (("{red}", "-k", "0"), "Invalid value for '-k': 0 is less than 1."),
         (("{red}", "-k", "many"), "Invalid value for '-k': many is not a whole number."),
         (("{red}", "--crop", "1,2"), "1,2 is not four numbers, such as 0.25,0,0.5,0.5."),
@@ -182,3 +184,78 @@ def test_open_shows_the_sheet(
     monkeypatch.setattr(click, "launch", lambda path: 3)
     result = run("search", collection, query, "--open")
     assert result.stderr.endswith("No program to show it was found; open it by hand.\n")
+
+
+def test_an_item_as_query(run: Run, collection: Path, pictures: Path) -> None:
+    query = pictures / "red" / "red00.jpg"
+    by_path = json.loads(run("search", collection, query, "-k", "3", "--json").stdout)
+    itself = json.loads(
+        run("search", collection, query, "-k", "1", "--include-self", "--json").stdout
+    )["results"][0]["id"]
+    by_item = json.loads(run("search", collection, "--item", itself, "-k", "3", "--json").stdout)
+    assert by_item == {"query": itself, "results": by_path["results"]}
+    result = run("search", collection, "--item", "9999", exit_code=2)
+    assert "has no item with the id 9999." in result.stderr
+    result = run("search", collection, exit_code=2)
+    assert "a picture, a folder, or --item ID" in result.stderr
+
+
+def test_filters(run: Run, collection: Path, pictures: Path) -> None:
+    query = pictures / "red" / "red00.jpg"
+
+    def found(*words: object) -> set[str]:
+        answer = json.loads(run("search", collection, query, "-k", "99", "--json", *words).stdout)
+        return {Path(result["path"]).name for result in answer["results"]}
+
+    assert found("--glob", "blue0?.jpg") == {f"blue{n:02d}.jpg" for n in range(0, 10, 2)}
+    assert len(found("--before", "2999-01-01")) == 35
+    assert found("--min-side", 30, "--max-side", 99, "--under", "green") == {
+        f"green{n:02d}.{'png' if n % 2 else 'jpg'}" for n in range(12)
+    }
+    assert len(found("--ids", "1, 2,3,9999")) in (2, 3)
+    (Path.cwd() / "ids.txt").write_text("1\n2\n")
+    assert found("--ids", "@ids.txt") <= found("--ids", "1,2,3")
+    result = run("search", collection, query, "--after", "2999-01-01", exit_code=2)
+    assert "pass the filter." in result.stderr
+    for words, complaint in (
+        (("--ids", "one"), "ids are whole numbers"),
+        (("--ids", "@nowhere"), "nowhere cannot be read"),
+        (("--after", "yesterday"), "does not match the formats"),
+    ):
+        assert complaint in run("search", collection, query, *words, exit_code=2).stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_folder_of_queries_into_a_file(
+    run: Run, collection: Path, pictures: Path, tmp_path: Path, ending: str
+) -> None:
+    printed = run("search", collection, pictures / "red", "-k", "2", "--json").stdout
+    expected = [json.loads(line) for line in printed.splitlines()]
+    assert len(expected) == 12
+    name = f"results.{ending}"
+    result = run("search", collection, pictures / "red", "-k", "2", "--out", name)
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == f"{name}: 12 answers"
+    flat = [{"query": answer["query"], **row} for answer in expected for row in answer["results"]]
+    if ending == "jsonl":
+        lines = (tmp_path / name).read_text("utf-8").splitlines()
+        assert [json.loads(line) for line in lines] == expected
+    elif ending == "csv":
+        with (tmp_path / name).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows == [{key: str(value) for key, value in row.items()} for row in flat]
+    else:
+        table = pyarrow.parquet.read_table(tmp_path / name).to_pylist()
+        for row, wanted in zip(table, flat, strict=True):
+            for column in ("query", "rank", "path", "label", "id"):
+                assert row[column] == wanted[column]
+            assert row["score"] == pytest.approx(wanted["score"], rel=1e-6)
+    again = ("search", collection, pictures / "red", "--out", name)
+    assert f"{name} exists already." in run(*again, exit_code=2).stderr
+    run(*again, "--force")
+    assert list(tmp_path.glob(".results*")) == []
+
+
+def test_a_file_of_no_known_kind_is_refused(run: Run, collection: Path, pictures: Path) -> None:
+    words = ("search", collection, pictures / "red", "--out", "results.xls")
+    assert "does not end in .csv, .jsonl, .parquet." in run(*words, exit_code=2).stderr

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clr_search.errors import UsageError
 from clr_search.index import filters
 from clr_search.index.catalog import Catalog
+from clr_search.index.filters import Filter
 from tests.index.made import clustered, insert, write_vectors
 
 NAMES = ["a", "a0", "a.b", "a b", "A", "ä", "a/", "roses", "roses-old", "%", "_", "'", '"', "\n"]
@@ -62,11 +64,11 @@ def named(catalog: Catalog, ids: np.ndarray | None) -> set[str]:
     ],
 )  # fmt: skip
 def test_under_compares_whole_names(catalog: Catalog, under: str, expected: set[str]) -> None:
-    assert named(catalog, filters.allowed(catalog, under=under)) == expected
+    assert named(catalog, filters.allowed(catalog, Filter(under=under))) == expected
 
 
 def test_under_the_root_of_all(catalog: Catalog) -> None:
-    assert len(named(catalog, filters.allowed(catalog, under="/"))) == len(TREE) + 2
+    assert len(named(catalog, filters.allowed(catalog, Filter(under="/")))) == len(TREE) + 2
 
 
 def test_under_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,18 +81,19 @@ def test_under_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with catalog.reading():
         for here, under in [(tmp_path, "photos/sea"), (root / "sea", "deep"), (root, "sea")]:
             monkeypatch.chdir(here)
-            found = filters.allowed(catalog, under=under)
+            found = filters.allowed(catalog, Filter(under=under))
             assert named(catalog, found) == {(root / "sea/deep/1.png").as_posix()}
         (tmp_path / "link").symlink_to(root)
         monkeypatch.chdir(tmp_path)
-        assert len(named(catalog, filters.allowed(catalog, under="link"))) == 2
-        assert len(named(catalog, filters.allowed(catalog, under=str(tmp_path / "link")))) == 2
+        assert len(named(catalog, filters.allowed(catalog, Filter(under="link")))) == 2
+        absolute = Filter(under=str(tmp_path / "link"))
+        assert len(named(catalog, filters.allowed(catalog, absolute))) == 2
 
 
 def test_a_label_is_the_folder_a_picture_lies_in(catalog: Catalog) -> None:
-    red = filters.allowed(catalog, label="red")
+    red = filters.allowed(catalog, Filter(label="red"))
     assert named(catalog, red) == {"/pictures/roses/red/3.png", "/pictures/tulips/red/7.png"}
-    both = filters.allowed(catalog, label="red", under="tulips")
+    both = filters.allowed(catalog, Filter(label="red", under="tulips"))
     assert named(catalog, both) == {"/pictures/tulips/red/7.png"}
     assert filters.allowed(catalog) is None
 
@@ -110,7 +113,7 @@ def test_a_filter_that_leaves_nothing_says_what_there_is(
     catalog: Catalog, asked: dict[str, str], words: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        filters.allowed(catalog, **asked)
+        filters.allowed(catalog, Filter(**asked))
     assert words in str(caught.value)
 
 
@@ -139,7 +142,7 @@ def test_under_and_label_equal_the_plain_comparison(
         label = way.rpartition("/")[2]
         labelled = [n for n, p in enumerate(paths, 1) if PurePosixPath(p).parent.name == label]
         try:
-            found = filters.allowed(catalog, label=label)
+            found = filters.allowed(catalog, Filter(label=label))
             assert found is not None
             assert found.tolist() == labelled
         except UsageError:
@@ -149,3 +152,94 @@ def test_under_and_label_equal_the_plain_comparison(
 
 def test_the_separator_is_that_of_the_system() -> None:
     assert os.sep == "/", "these tests spell paths as on POSIX"
+
+
+class TestWhatIsKnownOfFiles:
+    """Against what Python says of a model of the files."""
+
+    FILES = tuple(
+        (f"{folder}IMG_{number}.{suffix}", 1000 * number, number * 10**18 // 7, 100 + 50 * number)
+        for number, (folder, suffix) in enumerate(
+            [("", "jpg"), ("a/", "jpg"), ("a/b/", "png"), ("A/", "jpg"), ("c[1]/", "JPG")]
+        )
+    )
+
+    @pytest.fixture
+    def catalog(self, tmp_path: Path) -> Iterator[Catalog]:
+        names = [name for name, *_ in self.FILES]
+        path = write_vectors(tmp_path / "x.clr", clustered(len(names), 4), names)
+        writer = Catalog(path, writable=True)
+        with writer.writing():
+            for number, (_, size, mtime_ns, side) in enumerate(self.FILES, start=1):
+                writer.database.rows(
+                    "UPDATE items SET size = ?, mtime_ns = ?, width = ?, height = ? WHERE id = ?",
+                    *(size, mtime_ns, side, 2 * side, number),
+                )
+        with writer.reading():
+            yield writer
+
+    @pytest.mark.parametrize(
+        ("pattern", "expected"),
+        [
+            ("IMG_*.jpg", {1, 2, 4}),
+            ("a/*", {2, 3}),
+            ("a/IMG_?.jpg", {2}),
+            ("*.[jp][pn]g", {1, 2, 3, 4}),
+            ("b/*", {3}),
+            ("MG_1.jpg", None),
+            ("c[[]1]/*", {5}),
+        ],
+    )
+    def test_patterns(self, catalog: Catalog, pattern: str, expected: set[int] | None) -> None:
+        if expected is None:
+            with pytest.raises(UsageError, match="pass the filter"):
+                filters.allowed(catalog, Filter(glob=pattern))
+            return
+        found = filters.allowed(catalog, Filter(glob=pattern))
+        assert found is not None
+        assert set(found.tolist()) == expected
+
+    @given(data=st.data())
+    @settings(
+        max_examples=100,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],  # it is only read
+    )
+    def test_ranges_are_those_of_a_slow_search(self, catalog: Catalog, data: st.DataObject) -> None:
+        sides = st.none() | st.integers(80, 320)
+        sizes = st.none() | st.integers(0, 4000)
+        moments = st.none() | st.integers(0, 4 * 10**18 // 7).map(
+            lambda ns: datetime.fromtimestamp(ns / 1e9, UTC)
+        )
+        where = Filter(
+            min_side=data.draw(sides), max_side=data.draw(sides), min_bytes=data.draw(sizes),
+            max_bytes=data.draw(sizes), after=data.draw(moments), before=data.draw(moments),
+            ids=data.draw(st.none() | st.lists(st.integers(0, 9))),
+        )  # fmt: skip
+
+        def passes(number: int, size: int, mtime_ns: int, side: int) -> bool:
+            return (
+                (where.min_side is None or side >= where.min_side)
+                and (where.max_side is None or side <= where.max_side)
+                and (where.min_bytes is None or size >= where.min_bytes)
+                and (where.max_bytes is None or size <= where.max_bytes)
+                and (where.after is None or mtime_ns / 1e9 >= where.after.timestamp())
+                and (where.before is None or mtime_ns / 1e9 < where.before.timestamp())
+                and (where.ids is None or number in where.ids)
+            )
+
+        expected = [n for n, (_, *facts) in enumerate(self.FILES, start=1) if passes(n, *facts)]
+        if not where:
+            assert filters.allowed(catalog, where) is None
+        elif not expected:
+            with pytest.raises(UsageError, match="pass the filter"):
+                filters.allowed(catalog, where)
+        else:
+            found = filters.allowed(catalog, where)
+            assert found is not None
+            assert found.tolist() == expected
+
+    def test_all_conditions_together(self, catalog: Catalog) -> None:
+        found = filters.allowed(catalog, Filter(under="a", glob="*.png", min_side=10, ids=[3, 1]))
+        assert found is not None
+        assert found.tolist() == [3]

@@ -125,15 +125,54 @@ def test_only_the_given_folder_is_looked_at(index: Index, photos: Path) -> None:
     assert index.info().roots == (photos,)
 
 
-def test_a_renamed_file_is_not_embedded_again(
+def test_a_moved_file_keeps_its_item(index: Index, photos: Path, embedded: list[str]) -> None:
+    index.update([photos])
+    before = {item.sha256: item for item in index.items(index.ids())}
+    (photos / "000").rename(photos / "summer")
+    report = index.update([photos])
+    assert (report.moved, *counts(report)) == (10, 0, 0, 0, 15)
+    assert len(embedded) == 25
+    for item in index.items(index.ids()):
+        assert (item.id, item.added_at) == (before[item.sha256].id, before[item.sha256].added_at)
+        assert item.path.is_file()
+    assert counts(index.update([photos])) == (0, 0, 0, 25)
+    assert len(index.ids(label="summer")) == 10
+    assert index.ids(label="000") == []
+
+
+def test_of_several_copies_of_a_vanished_file_one_is_the_moved_one(
     index: Index, photos: Path, embedded: list[str]
 ) -> None:
     index.update([photos])
-    (photos / "000").rename(photos / "summer")
-    assert counts(index.update([photos])) == (10, 0, 10, 15)
+    gone = some(photos)
+    for name in ("a.png", "b.png"):
+        shutil.copyfile(gone, photos / name)
+    gone.unlink()
+    report = index.update([photos])
+    assert (report.moved, *counts(report)) == (1, 1, 0, 0, 24)
     assert len(embedded) == 25
-    assert len(index.ids(label="summer")) == 10
-    assert index.ids(label="000") == []
+
+
+def test_files_that_change_places_are_followed(
+    index: Index, photos: Path, embedded: list[str]
+) -> None:
+    """Each path is known, each content too: nothing is new, and the vectors go along."""
+    index.update([photos])
+    one, other = some(photos, 0), some(photos, 1)
+    one.rename(photos / "third.png")
+    other.rename(one)
+    (photos / "third.png").rename(other)
+    index.update([photos])
+    for path in (one, other):
+        assert index.search(path, 1, include_self=True).paths == [path]
+
+
+def test_without_dropping_a_renamed_file_is_a_copy(index: Index, photos: Path) -> None:
+    index.update([photos])
+    some(photos).rename(photos / "renamed.png")
+    report = index.add([photos])
+    assert (report.moved, *counts(report)) == (0, 1, 0, 0, 24)
+    assert len(index) == 26
 
 
 def test_a_copy_is_an_item_of_its_own_and_not_embedded_again(

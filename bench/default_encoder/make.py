@@ -1,0 +1,151 @@
+"""The encoder that comes with the package: how it was trained, so that anyone can do it again.
+
+    python -m bench.default_encoder.make DATA --out runs
+    python -m bench.default_encoder.make DATA --out runs --install
+
+DATA holds `imagenette128`, `tinyimagenet` and `cifar10`, whose labels are not used. Training goes
+in stages, each of which begins with the weights of the one before: small views of all pictures
+first, at the size that most of them have, then larger views of those that are larger. Interrupted
+or killed, the same command goes on where it stood. `--install` writes the result into the package.
+
+What each training came to is in LOG.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from clr_search.export.onnx import export_run
+from clr_search.progress import for_terminal
+from clr_search.shipped import DEFAULT, SHIPPED
+from clr_search.train import Augmentation, TrainConfig, load_run, train
+from clr_search.train.initial import NETWORK, WEIGHTS, Shape
+
+TINY, IMAGENETTE, CIFAR = "tinyimagenet/train", "imagenette128/train", "cifar10/train"
+
+IMAGE_SIZE = 96
+"""S of the encoder."""
+
+LICENCE = (
+    "Weights: Apache-2.0. Trained on Imagenette, Tiny-ImageNet (both derived from ImageNet, whose "
+    "pictures are for research) and CIFAR-10; no picture is in the file."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One training.
+
+    Attributes
+    ----------
+    name : str
+        Of its run.
+    sets : tuple of str
+        Folders below DATA.
+    config : TrainConfig
+        Its settings; the weights to begin with are those of the stage before.
+    """
+
+    name: str
+    sets: tuple[str, ...]
+    config: TrainConfig
+
+
+BASE = TrainConfig(
+    width=0.5,
+    stem="imagenet",
+    batch_size=128,
+    loss="dcl",
+    temperature=0.2,
+    knn_every=0,
+    checkpoint_every=1,
+)
+
+STAGES = (
+    Stage(
+        "small",
+        (IMAGENETTE, TINY, CIFAR),
+        replace(
+            BASE,
+            image_size=40,
+            cache_size=64,
+            temperature=0.15,
+            learning_rate=2e-3,
+            epochs=5,
+            warmup_epochs=0.5,
+            augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.5, grey=0.1, blur=0.0),
+        ),
+    ),
+    Stage(
+        "large",
+        (IMAGENETTE, TINY),
+        replace(
+            BASE,
+            image_size=64,
+            grow_from=40,
+            cache_size=96,
+            learning_rate=1.5e-3,
+            epochs=8,
+            warmup_epochs=0.3,
+            augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0),
+        ),
+    ),
+)
+
+
+def make(data: Path, out: Path) -> Path:
+    """Train all stages, or go on with them; the last one's run."""
+    before: Path | None = None
+    for stage in STAGES:
+        run = out / stage.name
+        config = replace(stage.config, init=None if before is None else str(before.resolve()))
+        folders = [data / name for name in stage.sets]
+        resume = (run / "config.json").exists()
+        result = train(folders, run, config, resume=resume, reporter=for_terminal())
+        if result.interrupted:
+            raise SystemExit("interrupted; the same command goes on from there")
+        before = run
+    assert before is not None
+    return before
+
+
+def install(run: Path, image_size: int) -> None:
+    """Write encoder and weights into the package, both with half-precision numbers."""
+    SHIPPED.mkdir(exist_ok=True)
+    export_run(
+        run,
+        SHIPPED / "encoder.onnx",
+        name=DEFAULT,
+        licence=LICENCE,
+        image_size=image_size,
+        precision="fp16",
+        force=True,
+    )
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in load_file(run / WEIGHTS).items()
+    }
+    shape = replace(Shape.of(load_run(run).config), image_size=image_size)
+    save_file(tensors, SHIPPED / WEIGHTS, metadata={"format": "pt", NETWORK: shape.to_json()})
+
+
+def main() -> None:
+    """Train, and install where asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="the runs")
+    parser.add_argument("--install", action="store_true", help="write it into the package")
+    given = parser.parse_args()
+    run = make(given.data, given.out)
+    if given.install:
+        install(run, IMAGE_SIZE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Options that restrict a search to some of a collection's pictures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clr_search.cli import options
+
+if TYPE_CHECKING:
+    from clr_search.index import Filter
+
+_DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
+_DATE.name = "date"
+
+CONDITIONS = ("under", "label", "glob", "after", "before", "min_side", "max_side", "ids")
+"""Names of the options."""
+
+
+class Ids(click.ParamType):  # type: ignore[type-arg]
+    """Ids of items: ``3,17,25``, or ``@FILE`` with one a line."""
+
+    name = "ids"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Parse, or refuse."""
+        text = str(value)
+        if text.startswith("@"):
+            try:
+                text = Path(text[1:]).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self.fail(f"{text[1:]} cannot be read: {error}.", param, ctx)
+        try:
+            return tuple(int(part) for part in text.replace(",", " ").split())
+        except ValueError:
+            self.fail("ids are whole numbers, as in 3,17,25.", param, ctx)
+
+
+def filter_options() -> options.Decorator[Any]:
+    """All of them, in the order of `CONDITIONS`."""
+    listed = [
+        click.option("--under", metavar="FOLDER", help="Only pictures below this folder."),
+        click.option("--label", metavar="LABEL", help="Only pictures with this label."),
+        click.option(
+            "--glob",
+            metavar="PATTERN",
+            help="Only paths that end like this: 'IMG_*.jpg', '2024/*'.",
+        ),
+        click.option("--after", type=_DATE, help="Only files changed since: 2024-05-01."),
+        click.option("--before", type=_DATE, help="Only files changed before."),
+        click.option(
+            "--min-side",
+            type=options.COUNT,
+            help="Only pictures at least so many px wide and high.",
+        ),
+        click.option("--max-side", type=options.COUNT, help="Only pictures no wider or no higher."),
+        click.option("--ids", type=Ids(), help="Only these items: 3,17,25, or @FILE."),
+    ]
+
+    def decorate(function: options.AnyCallable) -> options.AnyCallable:
+        for option in reversed(listed):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def filter_of(given: dict[str, Any]) -> Filter:
+    """What the options ask for; takes them out of the parameters of a command."""
+    from clr_search.index import Filter
+
+    values = {name: given.pop(name) for name in CONDITIONS}
+    for name in ("after", "before"):
+        moment = values[name]
+        assert moment is None or isinstance(moment, datetime)
+    return Filter(**values)
