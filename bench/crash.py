@@ -19,7 +19,6 @@ from pathlib import Path
 from bench.machine import machine
 from clr_search.progress import for_terminal
 from tests.crash.harness import OPERATIONS, Writers, crash, prepare
-from tests.tiny import write_tiny_encoder
 
 
 def main() -> None:
@@ -36,15 +35,11 @@ def main() -> None:
     total = 0
     with tempfile.TemporaryDirectory() as name, Writers() as writers:
         folder = Path(name)
-        encoders = (
-            write_tiny_encoder(folder / "one.onnx"),
-            write_tiny_encoder(folder / "other.onnx", seed=1),
-        )
         for operation in OPERATIONS:
             here = folder / operation
             here.mkdir()
             began_whole = time.monotonic()
-            scenario = prepare(operation, here, writers, encoders)
+            scenario = prepare(operation, here, writers)
             usual = (time.monotonic() - began_whole) / 2
             points, often = len(scenario.failpoints), given.random // len(OPERATIONS)
             reporter.begin(operation.capitalize(), 2 * points + often, "kills")

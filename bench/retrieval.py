@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from bench.machine import machine
 from clr_search import images
-from clr_search.demo.compare import compare, embeddings, score, table
+from clr_search.demo.compare import embeddings, histograms, score, table
 from clr_search.errors import ImageError
 from clr_search.files import ImageFile, find_images
 from clr_search.progress import for_terminal
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.metrics import knn_accuracy
-from clr_search.shipped import DEFAULT, shipped_encoder
+from clr_search.shipped import encoder_named
 
 HASH_SIDE = 8
 """The lowest 8 × 8 frequencies of 32 × 32 pixels."""
@@ -70,26 +70,28 @@ def main() -> None:
     parser.add_argument("--encoder", action="append", required=True, help="a file, or default")
     parser.add_argument("--bank", type=Path, help="another folder of folders, to vote")
     given = parser.parse_args()
-    paths = [shipped_encoder() if name == DEFAULT else Path(name) for name in given.encoder]
+    paths = [encoder_named(name) for name in given.encoder]
     cards = [Encoder(path).card for path in paths]
     names = [f"{card.name}, {card.image_size} px" for card in cards]
     if len(set(names)) < len(names):
-        names = [str(name) for name in given.encoder]
-    encoders = dict(zip(names, paths, strict=True))
+        names = given.encoder
     files = [file for file in find_images([given.images]) if file.label is not None]
     reporter = for_terminal()
-    histogram, *rows = compare(files, encoders, reporter=reporter)
+    rows = [
+        score("RGB histogram", *histograms(files, reporter)),
+        score("perceptual hash", *hashes(files)),
+    ]
+    found = {n: embeddings(files, n, path, reporter) for n, path in zip(names, paths, strict=True)}
+    rows += [score(name, *described) for name, described in found.items()]
     print(f"{machine()}\n")
     print(f"{given.images.parent.name}/{given.images.name}: {len(files):,} pictures\n")
-    print(table([histogram, score("perceptual hash", *hashes(files)), *rows]))
+    print(table(rows))
     if given.bank is None:
         return
     bank = [file for file in find_images([given.bank]) if file.label is not None]
     print(f"\n| kNN against {len(bank):,} of {given.bank.name} | % |\n|---|---|")
-    for name, path in encoders.items():
-        train, train_labels = embeddings(bank, name, path, reporter)
-        test, test_labels = embeddings(files, name, path, reporter)
-        accuracy = knn_accuracy(train, train_labels, test, test_labels)
+    for name, path in zip(names, paths, strict=True):
+        accuracy = knn_accuracy(*embeddings(bank, name, path, reporter), *found[name])
         print(f"| {name} | {100 * accuracy:.1f} |")
 
 

@@ -14,3 +14,8 @@ SHIPPED = Path(__file__).parent / "default_encoder"
 def shipped_encoder() -> Path:
     """The ONNX file of the encoder that ships."""
     return SHIPPED / "encoder.onnx"
+
+
+def encoder_named(name: str) -> Path:
+    """The file that a name stands for: `DEFAULT` for the one that ships, unless a file has it."""
+    return shipped_encoder() if name == DEFAULT and not Path(name).exists() else Path(name)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from clr_search.cli import options
 
-if TYPE_CHECKING:
-    from clr_search.index import Filter
-
 _DATE = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 _DATE.name = "date"
-
-CONDITIONS = ("under", "label", "glob", "after", "before", "min_side", "max_side", "ids")
-"""Names of the options."""
 
 
 class Ids(click.ParamType):  # type: ignore[type-arg]
@@ -42,7 +35,7 @@ class Ids(click.ParamType):  # type: ignore[type-arg]
 
 
 def filter_options() -> options.Decorator[Any]:
-    """All of them, in the order of `CONDITIONS`."""
+    """One option for each condition of an `index.Filter`, and by its name."""
     listed = [
         click.option("--under", metavar="FOLDER", help="Only pictures below this folder."),
         click.option("--label", metavar="LABEL", help="Only pictures with this label."),
@@ -68,14 +61,3 @@ def filter_options() -> options.Decorator[Any]:
         return function
 
     return decorate
-
-
-def filter_of(given: dict[str, Any]) -> Filter:
-    """What the options ask for; takes them out of the parameters of a command."""
-    from clr_search.index import Filter
-
-    values = {name: given.pop(name) for name in CONDITIONS}
-    for name in ("after", "before"):
-        moment = values[name]
-        assert moment is None or isinstance(moment, datetime)
-    return Filter(**values)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from clr_search.shipped import DEFAULT, shipped_encoder
+from clr_search.shipped import encoder_named
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 Decorator = Callable[[AnyCallable], AnyCallable]
@@ -76,9 +76,7 @@ class EncoderPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """As any path."""
-        if str(value) == DEFAULT and not Path(DEFAULT).exists():
-            return shipped_encoder()
-        return super().convert(value, param, ctx)
+        return super().convert(encoder_named(str(value)), param, ctx)
 
 
 class Fractions(click.ParamType):  # type: ignore[type-arg]

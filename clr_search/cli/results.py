@@ -17,6 +17,9 @@ from clr_search.files import atomic_path
 if TYPE_CHECKING:
     from clr_search.index import Matches
 
+Query = Path | int
+"""A picture, or the id of an item."""
+
 ENDINGS = (".csv", ".jsonl", ".parquet")
 
 _COLUMNS = ("query", "rank", "path", "score", "percentile", "label", "id")
@@ -25,8 +28,13 @@ _COLUMNS = ("query", "rank", "path", "score", "percentile", "label", "id")
 class Results(Protocol):
     """Takes the answers, one query after the other."""
 
-    def add(self, query: str, matches: Matches) -> None:
+    def add(self, query: Query, matches: Matches) -> None:
         """One answer."""
+
+
+def answer(query: Query, matches: Matches) -> dict[str, Any]:
+    """The answer to one query, for `--json`."""
+    return {"query": query, "results": [match.summary() for match in matches]}
 
 
 def results_output(
@@ -62,7 +70,7 @@ class _Csv:
         self._writer = csv.DictWriter(file, _COLUMNS)
         self._writer.writeheader()
 
-    def add(self, query: str, matches: Matches) -> None:
+    def add(self, query: Query, matches: Matches) -> None:
         self._writer.writerows({"query": query, **match.summary()} for match in matches)
 
 
@@ -70,9 +78,8 @@ class _JsonLines:
     def __init__(self, file: Any) -> None:
         self._file = file
 
-    def add(self, query: str, matches: Matches) -> None:
-        results = [match.summary() for match in matches]
-        self._file.write(json.dumps({"query": query, "results": results}) + "\n")
+    def add(self, query: Query, matches: Matches) -> None:
+        self._file.write(json.dumps(answer(query, matches), default=str) + "\n")
 
 
 class _Parquet:
@@ -98,9 +105,9 @@ class _Parquet:
         self._flush()
         self._writer.close()
 
-    def add(self, query: str, matches: Matches) -> None:
+    def add(self, query: Query, matches: Matches) -> None:
         for match in matches:
-            row = {"query": query, **match.summary()}
+            row = {"query": str(query), **match.summary()}
             # Parquet has text only: what is no valid text on disk is escaped.
             self._rows.append({name: _text(value) for name, value in row.items()})
         if len(self._rows) >= self._GROUP:

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clr_search.cli import options, output
-from clr_search.cli.filtering import filter_of, filter_options
-from clr_search.cli.results import results_output, written
+from clr_search.cli.filtering import filter_options
+from clr_search.cli.results import Query, answer, results_output, written
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index, Matches
-
-Query = Path | int
-"""A picture, or the id of an item."""
 
 _DIVERSE = 0.5  # as much weight on differing from other results as on likeness to the query
 
@@ -102,12 +99,18 @@ def search(
     collection: Path,
     queries: tuple[Path, ...],
     items: tuple[int, ...],
+    k: int,
+    like: tuple[Path, ...],
+    unlike: tuple[Path, ...],
+    include_self: bool,
+    crop: tuple[float, float, float, float] | None,
+    diverse: bool,
     as_json: bool,
     out: Path | None,
     sheet: Path | None,
     show: bool,
     force: bool,
-    **given: Any,
+    **conditions: Any,
 ) -> None:
     """Find the pictures of a collection most like a picture.
 
@@ -127,7 +130,7 @@ def search(
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
     from clr_search.files import refuse_existing
-    from clr_search.index import Index
+    from clr_search.index import Filter, Index
     from clr_search.progress import Lines
 
     if not queries and not items:
@@ -135,7 +138,9 @@ def search(
     for file in (sheet, out):
         if file is not None:
             refuse_existing(file, force=force)
-    request, answers = Request(where=filter_of(given), **given), Answers()
+    where = Filter(**conditions)
+    request = Request(k, like, unlike, include_self, diverse, crop, where)
+    answers = Answers()
     asked: list[Query] = [*_listed(queries), *items]
     with Index.open(collection, reporter=Lines()) as index:
         if out is not None:
@@ -163,8 +168,7 @@ def _echo(
 ) -> None:
     for query, matches in _answer(index, queries, request, answers):
         if as_json:
-            results = [match.summary() for match in matches]
-            output.echo_json({"query": query, "results": results})
+            output.echo_json(answer(query, matches))
             continue
         if len(queries) > 1:
             output.echo_heading(_named(query), apart=len(answers.found) > 1)
@@ -181,7 +185,7 @@ def _write(
     try:
         with written(out) as results:
             for query, matches in _answer(index, queries, request, answers):
-                results.add(str(query), matches)
+                results.add(query, matches)
                 reporter.advance()
     finally:
         reporter.end()

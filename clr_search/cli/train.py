@@ -211,8 +211,8 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     if margin is not None and not resume and not str(loss).startswith("margin"):
         raise click.UsageError("--margin is of the margin losses: give --loss margin, too.")
-    require("torch", "train")
     config = _config(out, preset, given, colour_strength, resume=resume)
+    require("torch", "train")
     from clr_search.train import train as run
 
     result = run(images, out, config, resume=resume, force=force, reporter=for_terminal())
@@ -247,6 +247,7 @@ def _config(
         preset = "adapt"
     base = TrainConfig() if preset is None else presets.preset(preset).config
     if "init" in given:
+        require("torch", "train")  # by which the file is read
         from clr_search.train.initial import continued
 
         base = continued(replace(base, init=given["init"]))

@@ -88,7 +88,7 @@ def compare(
     """
     reporter = reporter or Silent()
     labelled = [file for file in files if file.label is not None]
-    rows = [score("RGB histogram", *_histograms(labelled, reporter), seed)]
+    rows = [score("RGB histogram", *histograms(labelled, reporter), seed)]
     for name, path in encoders.items():
         rows.append(score(name, *embeddings(labelled, name, path, reporter), seed))
     return rows
@@ -126,7 +126,8 @@ def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int 
     )
 
 
-def _histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
+def histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
+    """Colour histograms, float32 (N, 512), and labels of the pictures that can be read."""
     vectors, labels = [], []
     reporter.begin("Colour histograms", len(files), "images")
     for file in files:

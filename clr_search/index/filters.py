@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.index import embeddings
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import plain, text
 from clr_search.index.places import below
@@ -85,9 +85,6 @@ def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
         sql = " AND ".join(condition for condition, _ in conditions)
         values = [value for _, value in conditions]
         parts.append(_ids(catalog, f"SELECT id FROM items WHERE {sql}", *values))  # noqa: S608
-    if where.ids is not None:
-        asked = np.unique(np.asarray(where.ids, dtype=np.int64))
-        parts.append(np.intersect1d(asked, embeddings.ids(catalog), assume_unique=True))
     found = parts[0]
     for part in parts[1:]:
         found = np.intersect1d(found, part, assume_unique=True)
@@ -132,6 +129,7 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
             ("size <= ?", where.max_bytes),
             ("mtime_ns >= ?", _nanoseconds(where.after)),
             ("mtime_ns < ?", _nanoseconds(where.before)),
+            ("id IN (SELECT value FROM json_each(?))", _listed(where.ids)),
         )
         if value is not None
     ]
@@ -139,6 +137,10 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
         # A slash before the path, so that one pattern stands for its end as well as for all of it.
         found.append(("'/' || CAST(path AS TEXT) GLOB '*/' || ?", text(where.glob)))
     return found
+
+
+def _listed(ids: Sequence[int] | None) -> str | None:
+    return None if ids is None else json.dumps([int(number) for number in ids])
 
 
 def _nanoseconds(moment: datetime | None) -> int | None:

@@ -230,7 +230,7 @@ class Index(Reader):
         upkeep.settle(self._catalog, reporter or Silent())
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
-        upkeep.settle(self._catalog, reporter)
+        self.settle(reporter=reporter)
         if changed:
             upkeep.measure_latency(self._catalog, self._time_with)
 

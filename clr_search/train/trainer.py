@@ -141,6 +141,7 @@ class Trainer:
                 if not self._epoch(stop):
                     return False
                 if self._had_enough():
+                    self._reporter.message(self._why_enough())
                     break
         finally:
             self._reporter.end()
@@ -234,32 +235,32 @@ class Trainer:
             total_seconds=self.progress.total_seconds + seconds,
             fingerprint=self.progress.fingerprint,
         )
-        if done % config.checkpoint_every == 0 or done == config.epochs:
-            self._save()
         self._keep_if_best()
+        if done % config.checkpoint_every == 0 or done == config.epochs or self._had_enough():
+            self._save()
         self._remark_on_time()
         if world().first and time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
             self._drawn_at = time.monotonic()
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
 
     def _keep_if_best(self) -> None:
+        """Keep these weights; before the checkpoint, so that none is left behind by a crash."""
         if self._config.patience is None:
             return
         if best_epoch(read_metrics(self._out / METRICS)) == self.progress.epoch:
             path = self._out / BEST
             save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
-        if self._had_enough():
-            self._save()
 
     def _had_enough(self) -> bool:
-        patience, done = self._config.patience, self.progress.epoch
-        if patience is None or not had_enough(read_metrics(self._out / METRICS), patience):
-            return False
-        self._reporter.message(
-            f"Stopping after epoch {done}: the {len(self._held_out):,} pictures held out were told "
-            f"apart best after epoch {done - patience}, whose weights are kept."
+        patience = self._config.patience
+        return patience is not None and had_enough(read_metrics(self._out / METRICS), patience)
+
+    def _why_enough(self) -> str:
+        best = best_epoch(read_metrics(self._out / METRICS))
+        return (
+            f"Stopping after epoch {self.progress.epoch}: the {len(self._held_out):,} pictures "
+            f"held out were told apart best after epoch {best}, whose weights are kept."
         )
-        return True
 
     def _remark_on_time(self) -> None:
         """Say once if the epochs that were chosen to fit a time will not: the machine is busy."""

@@ -194,6 +194,8 @@ def test_an_item_as_query(run: Run, collection: Path, pictures: Path) -> None:
     )["results"][0]["id"]
     by_item = json.loads(run("search", collection, "--item", itself, "-k", "3", "--json").stdout)
     assert by_item == {"query": itself, "results": by_path["results"]}
+    run("search", collection, "--item", itself, "-k", "3", "--out", "one.jsonl")
+    assert json.loads(Path("one.jsonl").read_text("utf-8")) == by_item
     result = run("search", collection, "--item", "9999", exit_code=2)
     assert "has no item with the id 9999." in result.stderr
     result = run("search", collection, exit_code=2)

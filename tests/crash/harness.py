@@ -20,6 +20,7 @@ from clr_search.errors import UsageError
 from clr_search.index import Index, ann
 from tests.crash.writer import CONTENT, STATE, digest
 from tests.index.made import write_noise
+from tests.tiny import write_tiny_encoder
 
 EXACT_ITEMS = 40
 """Collections of more items get a FAISS file here."""
@@ -91,14 +92,13 @@ class Scenario:
     files: set[str]
 
 
-def prepare(
-    operation: str, folder: Path, writers: Writers, encoders: tuple[Path, Path]
-) -> Scenario:
+def prepare(operation: str, folder: Path, writers: Writers) -> Scenario:
     """Make the pictures and the collection that an operation begins with, and watch it once."""
     photos = write_noise(folder / "photos", 60)
     (photos / "broken.png").write_bytes(b"no picture")
     start = folder / "start.clr"
-    base: dict[str, Any] = {"exact_items": EXACT_ITEMS, "encoder": str(encoders[0])}
+    encoder = write_tiny_encoder(folder / "one.onnx")
+    base: dict[str, Any] = {"exact_items": EXACT_ITEMS, "encoder": str(encoder)}
     first = [str(photos)]
     if operation == "add":
         first = [str(photos / f"{number:03d}") for number in range(5)]
@@ -111,7 +111,7 @@ def prepare(
         folders = (1,) if operation == "remove" else (1, 4)
         job["paths"] = [str(photos / f"{number:03d}") for number in folders]
     elif operation == "rebuild":
-        job["encoder"] = str(encoders[1])
+        job["encoder"] = str(write_tiny_encoder(folder / "other.onnx", seed=1))
     whole = folder / "whole.clr"
     if operation != "build":
         shutil.copytree(start, whole)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.crash.harness import OPERATIONS, Scenario, Writers, crash, prepare
-from tests.tiny import write_tiny_encoder
 
 AT_FAILPOINTS, IN_POWER_CUTS, AT_RANDOM = 5, 2, 1
 """Kills of each operation."""
@@ -25,12 +24,7 @@ def writers() -> Iterator[Writers]:
 def scenario(
     request: pytest.FixtureRequest, writers: Writers, tmp_path_factory: pytest.TempPathFactory
 ) -> Scenario:
-    folder = tmp_path_factory.mktemp(request.param)
-    encoders = (
-        write_tiny_encoder(folder / "one.onnx"),
-        write_tiny_encoder(folder / "other.onnx", seed=1),
-    )
-    return prepare(request.param, folder, writers, encoders)
+    return prepare(request.param, tmp_path_factory.mktemp(request.param), writers)
 
 
 def test_the_operation_passes_what_can_go_wrong(scenario: Scenario) -> None:

@@ -25,6 +25,7 @@ from clr_search.train.methods.network import build_networks
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.metrics import best_epoch, had_enough, read_metrics
 from clr_search.train.rng import generator_for
+from tests.index.made import Heard
 from tests.train.test_loop import Interrupting, same_weights
 
 
@@ -98,7 +99,12 @@ def test_training_stops_and_keeps_the_best(
     pictures: Path, patient: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer_module, "held_out_loss", falling_until(2))
-    stopped = train([pictures], tmp_path / "stopped", patient)
+    heard = Heard()
+    stopped = train([pictures], tmp_path / "stopped", patient, reporter=heard)
+    assert [text for text in heard.messages if text.startswith("Stopping")] == [
+        "Stopping after epoch 4: the 8 pictures held out were told apart best after epoch 2, whose "
+        "weights are kept."
+    ]
     rows = read_metrics(stopped.run / "metrics.jsonl")
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert load_run(stopped.run).epochs == 2
