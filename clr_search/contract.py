@@ -66,6 +66,8 @@ class Card:
         D, length of the embedding.
     architecture, method, loss : str
         Such as ``"resnet18 width 1"``, ``"simclr"``, ``"nt-xent"``.
+    descriptor : str
+        What the embedding is made of: ``"h"``, or a phrase on more.
     training_data : str
         A sentence on the images it learned from; never their names.
     epochs : int
@@ -96,6 +98,7 @@ class Card:
     embedding_dim: int
     architecture: str
     method: str = "simclr"
+    descriptor: str = "h"
     training_data: str = ""
     epochs: int = 0
     loss: str = ""

@@ -61,6 +61,7 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
         ("Sees", f"the central square at {card.image_size} × {card.image_size} pixels"),
         ("kNN accuracy", _share(card.knn_accuracy)),
         ("Probe accuracy", _share(card.probe_accuracy)),
+        ("Embedding", card.descriptor),
         ("Precision", card.precision),
         ("Licence", card.licence),
         ("Exported by", card.package_version and f"clr-search {card.package_version}"),

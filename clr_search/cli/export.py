@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="How weights are kept; fp16 is half the size, and as fast.",
 )
+@click.option(
+    "--whiten",
+    "whiten_on",
+    metavar="IMAGES",
+    type=options.PATH,
+    multiple=True,
+    help="Pictures, best those to be searched, labels unused: adds features of earlier stages and "
+    "evens them out on these, which finds better. May be given again.",
+)
 @options.force_option("the file, and the golden.json beside it")
 @options.json_option()
 def export(
@@ -41,6 +50,7 @@ def export(
     licence: str,
     image_size: int | None,
     precision: Literal["fp32", "fp16"],
+    whiten_on: tuple[Path, ...],
     force: bool,
     as_json: bool,
 ) -> None:
@@ -55,12 +65,14 @@ def export(
       clr-search export run --out encoder.onnx
       clr-search export run --out encoder.onnx --name flowers-64 --licence CC-BY-4.0
       clr-search export run --out encoder.onnx --image-size 96 --precision fp16
+      clr-search export run --out encoder.onnx --whiten photos
     """
     from clr_search.files import refuse_existing
 
     refuse_existing(out, force=force)
     require("torch", "train")
     from clr_search.export.onnx import export_run
+    from clr_search.progress import for_terminal
 
     report = export_run(
         run,
@@ -69,7 +81,9 @@ def export(
         licence=licence,
         image_size=image_size,
         precision=precision,
+        whiten_on=whiten_on,
         force=force,
+        reporter=for_terminal(),
     )
     if as_json:
         facts = {"path": report.path, "sha256": report.sha256, "bytes": report.bytes}
@@ -82,6 +96,7 @@ def export(
         [
             ("name", card.name),
             ("network", f"{card.architecture}, {card.image_size} px → {card.embedding_dim}"),
+            ("embedding", card.descriptor),
             ("against torch", f"off by {report.max_abs_difference:.1e} at most"),
             ("against fp32", _drift(card)),
             ("sha256", report.sha256),

@@ -28,10 +28,12 @@ from clr_search.contract import (
     read_model,
 )
 from clr_search.errors import ClrSearchError
+from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.precision import drift, halved, require_agreement
 from clr_search.export.reference import embed
-from clr_search.files import atomic_path, refuse_existing, write_atomically
+from clr_search.files import atomic_path, find_images, refuse_existing, write_atomically
+from clr_search.progress import Reporter, Silent
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.run import Run, load_run
 
@@ -80,7 +82,9 @@ def export_run(
     licence: str = "",
     image_size: int | None = None,
     precision: Precision = "fp32",
+    whiten_on: Sequence[Path] = (),
     force: bool = False,
+    reporter: Reporter | None = None,
 ) -> ExportReport:
     """Export the encoder of a run under the contract, with `golden.json` beside it.
 
@@ -100,13 +104,19 @@ def export_run(
         their size (arXiv 1906.06423).
     precision : str
         "fp32", or "fp16" for half the size; see `precision`.
+    whiten_on : sequence of Path
+        Folders of pictures without labels. Where given, the embedding is that of `descriptor`
+        instead of h alone.
     force : bool
         Overwrite `out` and the `golden.json` beside it.
+    reporter : Reporter, optional
+        Is told the progress of whitening.
 
     Raises
     ------
     UsageError
-        If `run` is not a run, or an output exists and `force` is False.
+        If `run` is not a run, or an output exists and `force` is False, or there are too few
+        pictures to whiten on.
     ClrSearchError
         If torch and ONNX Runtime disagree by more than `contract.TOLERANCE`, or too few neighbours
         stay the same with reduced weights.
@@ -116,13 +126,14 @@ def export_run(
     refuse_existing(out, force=force)
     refuse_existing(golden_path, force=force)
     trained = load_run(Path(run))
-    encoder = trained.encoder.float().cpu().eval()
     size = image_size or trained.config.image_size
+    encoder, descriptor = _embedding_of(trained, whiten_on, size, reporter or Silent())
     golden = embed(encoder, torch.from_numpy(golden_picture())[None], size)[0]
     card = replace(
         describe(trained, name or Path(run).resolve().name, licence),
         image_size=size,
         embedding_dim=golden.numel(),
+        descriptor=descriptor,
         golden=tuple(golden.tolist()),
     )
     model = assemble(trace_backbone(encoder, size), size, card.embedding_dim)
@@ -142,6 +153,19 @@ def export_run(
     model_file = read_model(out)
     write_atomically(golden_path, golden_json(model_file))
     return ExportReport(out, model_file.sha256, difference, len(data), card)
+
+
+def _embedding_of(
+    trained: Run, whiten_on: Sequence[Path], size: int, reporter: Reporter
+) -> tuple[torch.nn.Module, str]:
+    """What makes the embedding, in evaluation mode, and a phrase on it."""
+    encoder = trained.encoder.float().cpu().eval()
+    if not whiten_on:
+        return encoder, "h"
+    found = whiten(encoder, find_images(whiten_on), size, reporter)
+    if found.skipped:
+        reporter.message(f"{found.skipped:,} pictures could not be read, and were left out.")
+    return found.descriptor, f"h and two stages before it, whitened on {found.pictures:,} images"
 
 
 def _reduced(model: onnx.ModelProto, card: Card, exact: bytes) -> tuple[Card, bytes]:

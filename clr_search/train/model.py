@@ -65,9 +65,16 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed images: float32 [N, 3, S, S] in [0, 1] → h, float32 [N, D]."""
-        x = (images - self.mean) / self.std
-        h: Tensor = self.stages(self.stem(x)).mean(dim=(2, 3))
-        return h
+        return self.maps(images)[-1].mean(dim=(2, 3))
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The map behind each stage, float32 [N, C, S', S'], the last one's C being D."""
+        x = self.stem((images - self.mean) / self.std)
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
