@@ -1,7 +1,7 @@
 """clr-search: from a folder of unlabelled images to a search engine.
 
-`Encoder`, `Probe` and `Index` are imported when first used, so that ``import clr_search`` is fast
-and never loads torch.
+`Encoder`, `Probe`, `Index` and `Client` are imported when first used, so that ``import clr_search``
+is fast and never loads torch.
 """
 
 from __future__ import annotations
@@ -10,14 +10,20 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clr_search.client import Client as Client
     from clr_search.index import Index as Index
     from clr_search.serve import Encoder as Encoder
     from clr_search.serve import Probe as Probe
 
 __version__ = "0.1.0"
-__all__ = ["Encoder", "Index", "Probe", "__version__"]
+__all__ = ["Client", "Encoder", "Index", "Probe", "__version__"]
 
-_HOMES = {"Encoder": "clr_search.serve", "Probe": "clr_search.serve", "Index": "clr_search.index"}
+_HOMES = {
+    "Client": "clr_search.client",
+    "Encoder": "clr_search.serve",
+    "Index": "clr_search.index",
+    "Probe": "clr_search.serve",
+}
 
 
 def __getattr__(name: str) -> object:

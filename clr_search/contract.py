@@ -49,6 +49,9 @@ TOLERANCE = 1e-4
 MAX_MODEL_BYTES = 2**31 - 1
 """Protocol buffers end at 2 GiB; a larger file cannot be a model."""
 
+MOST_PIXELS, MOST_NUMBERS = 4096, 65_536
+"""Largest S and D: what a file asks for beyond is an attempt at the memory, not an encoder."""
+
 _PREFIX = "clr_search."
 
 
@@ -231,6 +234,11 @@ def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
             f"{path} uses operators outside standard ONNX: {named}.",
             "Only files exported by clr-search are loaded.",
         )
+    if any(part.g.node or part.graphs for node in model.graph.node for part in node.attribute):
+        raise UsageError(
+            f"{path} holds graphs within its nodes: branches or loops, which no export makes.",
+            "Only files exported by clr-search are loaded.",
+        )
     opset = max(
         (item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0
     )
@@ -251,6 +259,16 @@ def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
 
 def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
     import onnx
+
+    for what, size, most in (
+        ("image size", card.image_size, MOST_PIXELS),
+        ("length of the embedding", card.embedding_dim, MOST_NUMBERS),
+    ):
+        if not isinstance(size, int) or not 1 <= size <= most:
+            raise UsageError(
+                f"{path} breaks the contract: its {what} is {size}, not within 1 and {most:,}.",
+                "Export it again with this release.",
+            )
 
     def spell(value: onnx.ValueInfoProto) -> str:
         tensor = value.type.tensor_type

@@ -80,6 +80,10 @@ _ISO_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
 _LARGE = threading.Lock()
 
 
+Crop = tuple[float, float, float, float]
+"""Left, top, width and height of a part of a picture, as fractions of its width and height."""
+
+
 class Picture(NamedTuple):
     """A decoded picture.
 
@@ -96,7 +100,7 @@ class Picture(NamedTuple):
     height: int
 
 
-def decode(data: bytes, *, at_least: int | None = None) -> Picture:
+def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode a picture file.
 
     Transparency is laid over white; 16-bit, integer and floating-point grey is scaled to 8 bits;
@@ -109,6 +113,8 @@ def decode(data: bytes, *, at_least: int | None = None) -> Picture:
     at_least : int, optional
         Let a JPEG be decoded at 1/2, 1/4 or 1/8 of its size in the DCT domain (several times
         faster), so long as its shorter side keeps at least this many pixels.
+    max_pixels : int
+        Refuse pictures that have more, by their header.
 
     Raises
     ------
@@ -123,9 +129,9 @@ def decode(data: bytes, *, at_least: int | None = None) -> Picture:
         width, height = image.size
         if width < 1 or height < 1:
             raise ImageError(f"the {kind} header says {width} × {height} pixels")
-        if width * height > MAX_PIXELS:
+        if width * height > max_pixels:
             raise ImageError(
-                f"{width:,} × {height:,} pixels are more than the limit of {MAX_PIXELS:,}"
+                f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}"
             )
         if at_least is not None and kind == "JPEG":
             image.draft(None, (at_least, at_least))
@@ -198,7 +204,7 @@ def enough_for(size: int) -> int:
     return 2 * size
 
 
-def decode_square(data: bytes, size: int) -> Picture:
+def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode a picture file to its central square of side `size`; see `decode` and `square`.
 
     Returns
@@ -211,7 +217,7 @@ def decode_square(data: bytes, size: int) -> Picture:
     ImageError
         As `decode`.
     """
-    picture = decode(data, at_least=enough_for(size))
+    picture = decode(data, at_least=enough_for(size), max_pixels=max_pixels)
     return picture._replace(pixels=square(picture.pixels, size))
 
 
@@ -260,6 +266,28 @@ def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         return crop.copy()
     image = Image.fromarray(crop).resize((size, size), Image.Resampling.BILINEAR)
     return np.array(image)
+
+
+def cut(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """A part of a picture, uint8 (h, w, 3), at least one pixel wide and high.
+
+    Raises
+    ------
+    UsageError
+        If the part is empty, or sticks out.
+    """
+    left, top, width, height = crop
+    inside = left >= 0 and top >= 0 and left + width <= 1 + 1e-9 and top + height <= 1 + 1e-9
+    if not (inside and width > 0 and height > 0):
+        raise UsageError(
+            f"The crop {','.join(f'{value:g}' for value in crop)} is no part of a picture.",
+            "Give left, top, width and height as fractions, such as 0.25,0,0.5,0.5.",
+        )
+    rows, columns = pixels.shape[:2]
+    x, y = min(round(left * columns), columns - 1), min(round(top * rows), rows - 1)
+    right = max(x + 1, round((left + width) * columns))
+    bottom = max(y + 1, round((top + height) * rows))
+    return pixels[y:bottom, x:right]
 
 
 def _kind(data: bytes) -> str:

@@ -86,6 +86,13 @@ def external_in_a_branch(model: onnx.ModelProto) -> None:
     )
 
 
+def branch(model: onnx.ModelProto) -> None:
+    inner = helper.make_graph([helper.make_node("Identity", ["c"], ["o"])], "inner", [], [])
+    model.graph.node.append(
+        helper.make_node("If", ["c"], ["d"], then_branch=inner, else_branch=inner)
+    )
+
+
 def set_metadata(key: str, value: str):  # type: ignore[no-untyped-def]
     def change(model: onnx.ModelProto) -> None:
         for item in model.metadata_props:
@@ -129,11 +136,16 @@ def no_metadata(model: onnx.ModelProto) -> None:
     [
         (external, "keeps weights in another file"),
         (external_in_a_branch, "keeps weights in another file"),
+        (branch, "graphs within its nodes"),
         (custom_operator, "com.evil"),
         (old_opset, "opset 17"),
         (no_metadata, "not one exported by clr-search"),
         (set_metadata("contract_version", "99"), "contract version 99"),
         (set_metadata("image_size", "{"), "unreadable metadata"),
+        (set_metadata("image_size", "100000"), "its image size is 100000"),
+        (set_metadata("image_size", "0"), "its image size is 0"),
+        (set_metadata("image_size", '"big"'), "its image size is big"),
+        (set_metadata("embedding_dim", "1000000000"), "length of the embedding is 1000000000"),
         (set_metadata("golden", "!"), "unreadable metadata"),
         (set_metadata("embedding_dim", "17"), "breaks the contract: its outputs"),
         (rename_input, "breaks the contract: its inputs are pixels"),

@@ -14,13 +14,14 @@ guard is a small ASGI middleware that
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
+
+from clr_search.serve.hosts import is_trusted_host
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -105,21 +106,6 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc != host:
             return HTTPStatus.FORBIDDEN
         return check_route(scope["method"], scope["path"])
-
-
-def is_trusted_host(header: str, configured: str) -> bool:
-    """Whether a `Host` header names an IP address, `localhost`, or the configured host."""
-    try:
-        name = urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return False
-    if name in {"localhost", configured}:
-        return bool(name)
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def check_route(method: str, path: str) -> HTTPStatus | None:

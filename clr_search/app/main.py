@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 from clr_search import images
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
+from clr_search.serve.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -95,7 +96,7 @@ def launch(
     reporter = reporter or Lines()
     with _interrupted_by_sigterm(), serving(collection, probe=probe, host=host, port=port) as url:
         reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
-        if host not in {"127.0.0.1", "localhost", "::1"}:
+        if host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:
             webbrowser.open(url)

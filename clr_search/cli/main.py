@@ -37,6 +37,7 @@ SECTIONS = {
         "cluster": "cluster",
         "evaluate": "evaluate",
         "app": "app",
+        "serve": "serve",
     },
     "Sorting into classes": {"probe": "probe", "classify": "probe"},
     "About": {"info": "info", "doctor": "doctor", "completion": "completion"},

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files import sha256_bytes
+from clr_search.images import Crop, cut
 from clr_search.index import embeddings
 from clr_search.index.catalog import Catalog
 from clr_search.index.places import place
@@ -26,31 +27,6 @@ if TYPE_CHECKING:
 
 Query = Union[Path, str, int, "Image", NDArray[np.uint8]]
 """A path, the id of an item, a Pillow image, or a uint8 array (H, W, 3)."""
-
-Crop = tuple[float, float, float, float]
-"""Left, top, width and height of a part of a picture, as fractions of its width and height."""
-
-
-def cut(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """A part of a picture, uint8 (h, w, 3), at least one pixel wide and high.
-
-    Raises
-    ------
-    UsageError
-        If the part is empty, or sticks out.
-    """
-    left, top, width, height = crop
-    inside = left >= 0 and top >= 0 and left + width <= 1 + 1e-9 and top + height <= 1 + 1e-9
-    if not (inside and width > 0 and height > 0):
-        raise UsageError(
-            f"The crop {','.join(f'{value:g}' for value in crop)} is no part of a picture.",
-            "Give left, top, width and height as fractions, such as 0.25,0,0.5,0.5.",
-        )
-    rows, columns = pixels.shape[:2]
-    x, y = min(round(left * columns), columns - 1), min(round(top * rows), rows - 1)
-    right = max(x + 1, round((left + width) * columns))
-    bottom = max(y + 1, round((top + height) * rows))
-    return pixels[y:bottom, x:right]
 
 
 @contextmanager

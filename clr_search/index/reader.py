@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.images import Crop
 from clr_search.index import embeddings, encoders, filters, memory, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.diverse import CANDIDATES, spread_out
@@ -21,7 +22,7 @@ from clr_search.index.matches import Match, Matches
 from clr_search.index.memory import Memory
 from clr_search.index.ordinary import chance_scores, percentile
 from clr_search.index.places import place
-from clr_search.index.query import Asker, Crop, Query
+from clr_search.index.query import Asker, Query
 from clr_search.index.records import IndexInfo, Item, SkippedItem
 from clr_search.index.vectors import as_query
 from clr_search.progress import Reporter
@@ -270,6 +271,25 @@ class Reader:
                 return found
             kept = np.isin(found[0], self.ids(under=under))
             return found[0][kept], found[1][kept]
+
+    def vectors_of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        """Unit vectors of some items, float32 (n, D), in this order.
+
+        Raises
+        ------
+        ClrSearchError
+            If one is not, or no longer, in the collection.
+        """
+        with self._catalog.reading():
+            self.items(numbers)
+            dimension = int(self._catalog.meta("dimension"))
+            known, rows = embeddings.of(self._catalog, numbers, dimension)
+        return rows[np.searchsorted(known, np.asarray(numbers, dtype=np.int64))]
+
+    def ids_with_content(self, sha256: str) -> list[int]:
+        """Ids of the items whose files have this SHA-256."""
+        with self._catalog.reading():
+            return self._catalog.with_content(sha256)
 
     def labels(self) -> list[str | None]:
         """Labels of all items, in the order of `vectors`."""

@@ -16,13 +16,23 @@ QUALITY = 82
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:
     """Encode RGB pixels, uint8 (h, w, 3), as a JPEG `data:` address."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(pixels)).decode("ascii")
+
+
+def jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode RGB pixels, uint8 (h, w, 3), as a JPEG file without metadata."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
+
+
+def shrunk(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The whole picture, uint8 (h, w, 3), no side longer than `side`; never enlarged."""
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
 
 
 def preview(pixels: NDArray[np.uint8], side: int = PREVIEW) -> str:
     """The whole picture, uint8 (h, w, 3), no side longer than `side`, as a `data:` address."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return data_uri(np.asarray(picture))
+    return data_uri(shrunk(pixels, side))

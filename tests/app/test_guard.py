@@ -14,8 +14,8 @@ from clr_search.app.guard import (
     check_message,
     check_route,
     is_address,
-    is_trusted_host,
 )
+from clr_search.serve.hosts import is_trusted_host
 
 
 def ask(

@@ -40,7 +40,7 @@ def test_bash_accepts_the_script(run: Run) -> None:
 def test_commands_and_options_are_completed() -> None:
     complete = ShellComplete(main, {}, "clr-search", "_CLR_SEARCH_COMPLETE")
     names = [item.value for item in complete.get_completions([], "se")]
-    assert names == ["search"]
+    assert names == ["search", "serve"]
     options = [item.value for item in complete.get_completions(["search"], "--")]
     assert "--contact-sheet" in options
     assert "--debug" not in options

@@ -17,7 +17,7 @@ from tests.cli.conftest import Run
 
 def test_an_encoder(run: Run, tiny_encoder: Path) -> None:
     lines = run("info", tiny_encoder, "--check").stdout.splitlines()
-    assert lines[0].endswith("encoder.onnx: encoder, 9.7 kB")
+    assert lines[0].endswith("encoder.onnx: encoder, 9.8 kB")
     facts = {line[:18].strip(): line[18:].strip() for line in lines[1:]}
     assert (facts["name"], facts["image size"], facts["embedding dim"]) == ("tiny", "32", "16")
     assert facts["check"].startswith("golden picture matches, off by ")

@@ -29,9 +29,9 @@ def test_help_lists_every_command_uncut(run: Run) -> None:
 
 
 def test_an_unknown_command_is_met_with_the_nearest(run: Run) -> None:
-    result = run("serch", exit_code=2)
+    result = run("duplicate", exit_code=2)
     assert result.stdout == ""
-    assert "Error: There is no command serch. Did you mean search?\n" in result.stderr
+    assert "Error: There is no command duplicate. Did you mean duplicates?\n" in result.stderr
     assert "Did you mean" not in run("xyzzy", exit_code=2).stderr
 
 
@@ -109,4 +109,4 @@ def test_every_command_is_of_our_class(run: Run) -> None:
         command = cli.main.get_command(context, name)
         assert command is not None
         assert "--debug" in [option for p in command.get_params(context) for option in p.opts]
-    assert cli.main.get_command(context, "serve") is None
+    assert cli.main.get_command(context, "xyzzy") is None

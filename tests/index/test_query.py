@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.images import cut
 from clr_search.index import Index, encoders
-from clr_search.index.query import cut
 from tests.index.made import Vectors, brute, write_noise
 
 

@@ -1,0 +1,105 @@
+"""``serve``: the collection for other programs, over HTTP."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from clr_search.cli import options
+from clr_search.errors import require
+
+
+@options.command("serve")
+@options.collection_argument()
+@click.option("--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx; adds /v1/classify.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=options.WholeNumber(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port; 0 for any that is free.",
+)
+@click.option(
+    "--keys",
+    "keys_file",
+    metavar="FILE",
+    type=options.PATH,
+    help="Keys of which a request needs one, a line each; also from CLR_SEARCH_API_KEYS.",
+)
+@click.option("--no-key", is_flag=True, help="Answer everybody who reaches --host, without a key.")
+@click.option(
+    "--max-megabytes",
+    type=options.COUNT,
+    default=64,
+    show_default=True,
+    help="Largest body of a request.",
+)
+@click.option(
+    "--max-images", type=options.COUNT, default=64, show_default=True, help="Pictures a request."
+)
+@click.option(
+    "--max-pending",
+    type=options.COUNT,
+    default=512,
+    show_default=True,
+    help="Pictures that may wait; beyond, requests are refused with 503.",
+)
+@click.option(
+    "--batch-wait",
+    metavar="MS",
+    type=options.WholeNumber(0, 1000),
+    default=2,
+    show_default=True,
+    help="Milliseconds an inference waits for more pictures.",
+)
+def serve(
+    collection: Path,
+    probe: Path | None,
+    host: str,
+    port: int,
+    keys_file: Path | None,
+    no_key: bool,
+    max_megabytes: int,
+    max_images: int,
+    max_pending: int,
+    batch_wait: int,
+) -> None:
+    """Serve a collection to other programs over HTTP.
+
+    POST /v1/embed, /v1/search and /v1/classify; GET /v1/items/ID, /v1/items/ID/thumbnail,
+    /v1/model, /healthz, /readyz, /metrics, and /openapi.json, which describes them. Pictures of
+    requests that come together are embedded together. The collection may change meanwhile: each
+    request sees its newest state. Stopped, it finishes what it took in.
+
+    \b
+    Example:
+      clr-search serve photos.clr
+      clr-search serve photos.clr --probe probe.onnx --port 9000
+      clr-search serve photos.clr --host 0.0.0.0 --keys keys.txt
+    """
+    for module in ("fastapi", "uvicorn"):
+        require(module, "serve")
+    from clr_search.index import Filter, Index
+    from clr_search.progress import Lines
+    from clr_search.serve import Probe
+    from clr_search.serve.http.routes import Service
+    from clr_search.serve.http.server import require_key, run
+    from clr_search.serve.http.settings import Limits, read_keys
+
+    keys = read_keys(keys_file, os.environ)
+    require_key(host, keys=bool(keys), open_to_all=no_key)
+    limits = replace(
+        Limits(),
+        body_bytes=max_megabytes * 2**20,
+        images=max_images,
+        pending_images=max_pending,
+        batch_wait=batch_wait / 1000,
+    )
+    with Index.open(collection, reporter=Lines()) as index:
+        classifier = Probe(probe) if probe else None
+        service = Service(index, Filter, classifier, keys, limits, host)
+        run(service, port, Lines(), collection)

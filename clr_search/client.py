@@ -1,0 +1,283 @@
+"""A client of the HTTP service, for Python programs elsewhere.
+
+    from clr_search import Client
+
+    with Client("http://127.0.0.1:8000") as client:
+        for match in client.search("query.jpg", k=5):
+            print(match.score, match.path)
+
+Needs httpx, of the extra ``serve``.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search.index.matches import Match, Matches
+
+if TYPE_CHECKING:
+    import httpx
+    from PIL.Image import Image
+
+Picture = Union[Path, str, bytes, "Image", NDArray[np.uint8]]
+"""A file by its path, its bytes, a Pillow image, or RGB pixels, uint8 (H, W, 3)."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
+
+
+class ServiceError(ClrSearchError):
+    """The service did not answer as asked.
+
+    Attributes
+    ----------
+    status : int
+        Of its answer; 0 where there was none.
+    """
+
+    def __init__(self, what: str, remedy: str = "", status: int = 0) -> None:
+        super().__init__(what, remedy)
+        self.status = status
+
+
+class Client:
+    """Talks to a service; a context manager, safe to use from many threads.
+
+    Parameters
+    ----------
+    url : str
+        Such as ``http://127.0.0.1:8000``.
+    key : str, optional
+        API key.
+    timeout : float
+        Seconds for one answer.
+    patience : float
+        Seconds for which a request is sent again while the service says that it is busy.
+    """
+
+    def __init__(
+        self, url: str, *, key: str | None = None, timeout: float = 30.0, patience: float = 30.0
+    ) -> None:
+        require("httpx", "serve")
+        import httpx
+
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        self._patience = patience
+        self._most: int | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def embed(self, pictures: Picture | Iterable[Picture]) -> NDArray[np.float32]:
+        """Unit vectors of one picture or many, float32 (N, D), in as many requests as it takes.
+
+        Raises
+        ------
+        ServiceError
+            If the service refuses or cannot be reached.
+        """
+        rows = []
+        for batch in self._batches(pictures):
+            answer = self._send(
+                "POST", "/v1/embed", files=batch, headers={"accept": "application/octet-stream"}
+            )
+            length = int(answer.headers["x-shape"].split(",")[1])
+            rows.append(np.frombuffer(answer.content, dtype="<f4").reshape(-1, length))
+        if not rows:
+            return np.empty((0, int(self.model()["dimension"])), np.float32)
+        return np.concatenate(rows).astype(np.float32)
+
+    def search(
+        self,
+        picture: Picture | None = None,
+        *,
+        vector: Sequence[float] | NDArray[np.float32] | None = None,
+        ids: Sequence[int] | None = None,
+        like: Sequence[Picture | int] = (),
+        unlike: Sequence[Picture | int] = (),
+        where: Mapping[str, Any] | None = None,
+        k: int = 10,
+        diverse: float = 0.0,
+        crop: tuple[float, float, float, float] | None = None,
+        include_self: bool = False,
+    ) -> Matches:
+        """The k pictures most like a picture, a vector, or the mean of some items.
+
+        Parameters
+        ----------
+        picture, vector, ids
+            One of the three.
+        like, unlike : sequence of picture or id
+            What the results should be more, or less, like.
+        where : mapping, optional
+            Conditions, as the fields of `index.Filter`.
+        k, diverse, crop, include_self
+            As `Index.search`.
+
+        Raises
+        ------
+        ServiceError
+            If the service refuses or cannot be reached.
+        """
+        asked: dict[str, Any] = {"k": k, "diverse": diverse, "include_self": include_self}
+        if picture is not None:
+            asked["image"] = _text(picture)
+        if vector is not None:
+            asked["vector"] = np.asarray(vector, dtype=np.float64).tolist()
+        if ids is not None:
+            asked["ids"] = [int(number) for number in ids]
+        for name, parts in (("like", like), ("unlike", unlike)):
+            asked[name] = [part if isinstance(part, int) else _text(part) for part in parts]
+        if where is not None:
+            asked["filter"] = {name: _plain(value) for name, value in where.items()}
+        if crop is not None:
+            asked["crop"] = list(crop)
+        answer = self._send("POST", "/v1/search", json=asked).json()
+        return Matches(
+            [Match(**(result | {"path": Path(result["path"])})) for result in answer["results"]]
+        )
+
+    def classify(
+        self, pictures: Picture | Iterable[Picture], k: int = 3
+    ) -> list[list[tuple[str, float]]]:
+        """The k most probable classes of each picture, with their probabilities.
+
+        Raises
+        ------
+        ServiceError
+            If the service has no classifier, refuses, or cannot be reached.
+        """
+        found = []
+        for batch in self._batches(pictures):
+            answer = self._send("POST", "/v1/classify", files=batch, params={"k": k}).json()
+            found += [
+                [(best["label"], best["probability"]) for best in result["predictions"]]
+                for result in answer["results"]
+            ]
+        return found
+
+    def item(self, number: int) -> dict[str, Any]:
+        """A picture of the collection: id, path, label, width, height, size, sha256, added_at."""
+        return dict(self._send("GET", f"/v1/items/{number:d}").json())
+
+    def thumbnail(self, number: int, side: int = 256) -> bytes:
+        """A picture of the collection as a small JPEG, no side longer than `side` pixels."""
+        return self._send("GET", f"/v1/items/{number:d}/thumbnail", params={"side": side}).content
+
+    def model(self) -> dict[str, Any]:
+        """Encoder, collection and limits of the service."""
+        return dict(self._send("GET", "/v1/model").json())
+
+    def ready(self) -> bool:
+        """Whether the service answers and can read its collection."""
+        try:
+            self._send("GET", "/readyz", patience=0)
+        except ServiceError:
+            return False
+        return True
+
+    def _batches(self, pictures: Picture | Iterable[Picture]) -> Iterable[list[Any]]:
+        if self._most is None:
+            self._most = int(self.model()["limits"]["images"])
+        remaining = iter(_many(pictures))
+        while batch := [("images", ("picture", _bytes(p))) for p in islice(remaining, self._most)]:
+            yield batch
+
+    def _send(
+        self, method: str, path: str, *, patience: float | None = None, **request: Any
+    ) -> httpx.Response:
+        """One answer; while the service is busy, asked again after the time it names."""
+        import httpx
+
+        until = time.monotonic() + (self._patience if patience is None else patience)
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                answer = self._http.request(method, path, **request)
+            except httpx.HTTPError as error:
+                raise ServiceError(
+                    f"{self._http.base_url} cannot be reached: {error or type(error).__name__}.",
+                    "Is it running? clr-search serve COLLECTION",
+                ) from error
+            if answer.is_success:
+                return answer
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                raise _refusal(answer)
+            named = answer.headers.get("retry-after", "")
+            pause = float(named) if named.isdigit() else wait
+            if time.monotonic() + pause > until:
+                raise _refusal(answer)
+            time.sleep(pause)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _refusal(answer: httpx.Response) -> ServiceError:
+    try:
+        problem = dict(answer.json())
+    except ValueError:  # not from the service itself, but from something before it
+        problem = {}
+    what = str(problem.get("detail") or f"The service answered {answer.status_code}.")
+    return ServiceError(what, str(problem.get("remedy", "")), answer.status_code)
+
+
+def _many(pictures: Picture | Iterable[Picture]) -> Iterable[Picture]:
+    from PIL.Image import Image
+
+    if isinstance(pictures, (str, bytes, Path, Image)):
+        return [pictures]
+    if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
+        return [pictures]
+    return pictures
+
+
+def _bytes(picture: Picture) -> bytes:
+    """Of a file with the picture."""
+    from PIL import Image
+
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, (str, Path)):
+        try:
+            return Path(picture).read_bytes()
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise UsageError(f"{picture} cannot be read: {reason}.") from error
+    if isinstance(picture, np.ndarray):
+        picture = Image.fromarray(picture)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _text(picture: Picture) -> str:
+    return base64.b64encode(_bytes(picture)).decode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    """Times as text, arrays as lists."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,363 @@
+"""What the service does: decode in threads, embed together, answer from the index."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search import images
+from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.files import sha256_bytes
+from clr_search.pictures.inline import jpeg, shrunk
+from clr_search.serve.http.batching import Batcher
+from clr_search.serve.http.bodies import from_base64
+from clr_search.serve.http.metrics import Metrics
+from clr_search.serve.http.problems import Problem, busy
+from clr_search.serve.http.schemas import FilterIn, SearchIn
+from clr_search.serve.http.settings import Limits
+
+if TYPE_CHECKING:
+    from clr_search.index import Filter, Index, Matches
+    from clr_search.index.records import Item
+    from clr_search.serve.encoder import Encoder
+    from clr_search.serve.probe import Probe
+
+_Result = TypeVar("_Result")
+
+_FRESH = 1.0  # seconds for which the collection is taken to keep its encoder
+_THUMBNAILS = 512  # kept in memory, at about 20 kB each
+
+
+class Engine:
+    """Embeds, searches and classifies for many requests at a time.
+
+    Parameters
+    ----------
+    index : Index
+        The collection.
+    make_filter : callable
+        The class of its filters, given the fields of `FilterIn`.
+    probe : Probe or None
+        A classifier.
+    limits : Limits
+        Of a request and of all.
+    metrics : Metrics
+        Where batches and refusals are counted.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        make_filter: Callable[..., Filter],
+        probe: Probe | None,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> None:
+        self.index, self.probe, self.limits, self.metrics = index, probe, limits, metrics
+        self._make_filter = make_filter
+        self._encoder: Encoder = index.encoder
+        self._asked = time.monotonic()
+        self._pending = 0
+        self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        # An index answers one call at a time; its own threads use the cores.
+        self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
+        batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
+        self._embedding = Batcher(self._infer, batch, wait, observe)
+        self._classifying = Batcher(self._predict, batch, wait, observe)
+        self._thumbnails: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
+
+    def start(self) -> None:
+        """Begin, in the running loop."""
+        self._embedding.start()
+        self._classifying.start()
+
+    async def stop(self) -> None:
+        """End the threads."""
+        await self._embedding.stop()
+        await self._classifying.stop()
+        for pool in (self._decoding, self._searching):
+            pool.shutdown(wait=True)
+
+    # -- embedding
+
+    def _infer(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._encoder.encode_squares(squares)
+
+    def _predict(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert self.probe is not None
+        return self.probe.predict_proba(squares)
+
+    async def encoder(self) -> Encoder:
+        """That of the collection, which a rebuild may have changed."""
+        if time.monotonic() - self._asked > _FRESH:
+            self._encoder = await self.in_index(lambda: self.index.encoder)
+            self._asked = time.monotonic()
+        return self._encoder
+
+    async def embed(
+        self, files: Sequence[bytes], crop: images.Crop | None = None
+    ) -> NDArray[np.float32]:
+        """Unit vectors of picture files, float32 [N, D]; of the first, only of the part `crop`.
+
+        Raises
+        ------
+        Problem
+            If one is no picture, or too many are waiting.
+        """
+        size = (await self.encoder()).image_size
+        return await self._through(self._embedding, files, size, crop)
+
+    async def classify(self, files: Sequence[bytes]) -> NDArray[np.float32]:
+        """Probabilities of the classes, float32 [N, C].
+
+        Raises
+        ------
+        Problem
+            As `embed`, and if there is no classifier.
+        """
+        if self.probe is None:
+            raise Problem(
+                HTTPStatus.NOT_FOUND,
+                "The service has no classifier.",
+                "Start it with: clr-search serve COLLECTION --probe probe.onnx",
+            )
+        return await self._through(self._classifying, files, self.probe.card.image_size)
+
+    async def _through(
+        self, batcher: Batcher, files: Sequence[bytes], size: int, crop: images.Crop | None = None
+    ) -> NDArray[np.float32]:
+        async def one(number: int, data: bytes) -> NDArray[np.float32]:
+            part = crop if number == 0 else None
+            return await batcher.submit(await self._square(number, data, size, part))
+
+        with self._admitted(len(files)):
+            return np.stack(await all_of([one(i, data) for i, data in enumerate(files)]))
+
+    async def _square(
+        self, number: int, data: bytes, size: int, crop: images.Crop | None
+    ) -> NDArray[np.uint8]:
+        most = self.limits.pixels
+
+        def decode() -> NDArray[np.uint8]:
+            if crop is None:
+                return images.decode_square(data, size, max_pixels=most).pixels
+            whole = images.decode(data, max_pixels=most).pixels
+            return images.square(images.cut(whole, crop), size)
+
+        try:
+            return await self._in_thread(decode)
+        except UsageError as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
+        except ImageError as error:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"Picture {number + 1} cannot be used: {error.what}.",
+                error.remedy,
+            ) from error
+
+    @contextmanager
+    def _admitted(self, count: int) -> Iterator[None]:
+        if self._pending + count > self.limits.pending_images:
+            self.metrics.refused.inc()
+            raise busy()
+        self._pending += count
+        self.metrics.pending.set(self._pending)
+        try:
+            yield
+        finally:
+            self._pending -= count
+            self.metrics.pending.set(self._pending)
+
+    # -- search
+
+    async def search(self, asked: SearchIn) -> Matches:
+        """Neighbours of what is asked for.
+
+        Raises
+        ------
+        Problem
+            If a picture cannot be used, an item is not there, the vector has another length or no
+            direction, or the filter leaves nothing.
+        """
+        where = self._filter(asked.filter)
+        for attempt in range(2):
+            encoder = await self.encoder()
+            shown = await self._pictures(asked)
+            work = partial(self._found, asked, where, shown, encoder)
+            try:
+                return await self.in_index(work)
+            except _OtherEncoderError:
+                self._asked = -_FRESH  # ask anew
+                if attempt:
+                    raise busy() from None
+        raise AssertionError
+
+    async def _pictures(self, asked: SearchIn) -> dict[str, _Shown]:
+        """The pictures in a search, by their base64; of the first, the part that is asked for."""
+        texts = {} if asked.image is None else {asked.image: "image"}
+        for name, parts in (("like", asked.like), ("unlike", asked.unlike)):
+            for i, part in enumerate(parts):
+                if isinstance(part, str):
+                    texts.setdefault(part, f"{name}[{i}]")
+        if not texts:
+            return {}
+        files = [from_base64(text, where) for text, where in texts.items()]
+        vectors = await self.embed(files, asked.crop)
+        contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
+        return dict(zip(texts, map(_Shown, vectors, contents), strict=True))
+
+    def _filter(self, given: FilterIn | None) -> Filter | None:
+        return None if given is None else self._make_filter(**given.model_dump())
+
+    def _found(
+        self,
+        asked: SearchIn,
+        where: Filter | None,
+        shown: dict[str, _Shown],
+        encoder: Encoder,
+    ) -> Matches:
+        """In one snapshot: the query put together, and its neighbours."""
+        with self.index.snapshot():
+            if shown and self.index.encoder.sha256 != encoder.sha256:
+                raise _OtherEncoderError
+            own: set[int] = set()
+
+            def mean(parts: Sequence[int | str], *, exclude: bool) -> NDArray[np.float32]:
+                numbers = [part for part in parts if isinstance(part, int)]
+                pictures = [shown[part] for part in parts if isinstance(part, str)]
+                if exclude:
+                    own.update(numbers)
+                    for picture in pictures:
+                        own.update(self.index.ids_with_content(picture.sha256))
+                rows = [*self._stored(numbers), *(picture.vector for picture in pictures)]
+                return np.asarray(np.mean(rows, axis=0), dtype=np.float32)
+
+            if asked.vector is not None:
+                query = _scaled(asked.vector)
+            else:
+                query = mean(asked.ids or [asked.image or ""], exclude=True)
+            if asked.like:
+                query = query + mean(asked.like, exclude=True)
+            if asked.unlike:
+                query = query - mean(asked.unlike, exclude=False)
+            return self.index.search_vector(
+                query,
+                asked.k,
+                where=where,
+                exclude=() if asked.include_self else sorted(own),
+                diverse=asked.diverse,
+            )
+
+    def _stored(self, numbers: Sequence[int]) -> NDArray[np.float32]:
+        try:
+            return self.index.vectors_of(numbers)
+        except ClrSearchError:
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "An item that is named is not, or no longer, in the collection.",
+                "The ids of results are in the answers to a search.",
+            ) from None
+
+    async def in_index(self, work: Callable[[], _Result]) -> _Result:
+        """Do something with the index, in its thread.
+
+        Raises
+        ------
+        Problem
+            If it is wrongly used (422).
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._searching, work)
+        except UsageError as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
+
+    # -- items
+
+    async def item(self, number: int) -> Item:
+        """An item by its id.
+
+        Raises
+        ------
+        Problem
+            If there is none.
+        """
+        try:
+            return await self.in_index(lambda: self.index.item(number))
+        except ClrSearchError:
+            raise Problem(HTTPStatus.NOT_FOUND, f"There is no item {number}.") from None
+
+    async def thumbnail(self, number: int, side: int) -> bytes:
+        """A small JPEG of an item, upright, without metadata.
+
+        Raises
+        ------
+        Problem
+            If there is no such item, or its file cannot be read now.
+        """
+        path = (await self.item(number)).path
+
+        def work() -> bytes:
+            status = path.stat()
+            # A file that was replaced is drawn anew.
+            key = (str(path), side, status.st_mtime_ns, status.st_size)
+            if key not in self._thumbnails:
+                picture = images.load(path, at_least=side)
+                self._thumbnails[key] = jpeg(shrunk(picture.pixels, side))
+                while len(self._thumbnails) > _THUMBNAILS:
+                    self._thumbnails.popitem(last=False)
+            return self._thumbnails[key]
+
+        try:
+            return await self._in_thread(work)
+        except (OSError, ImageError):
+            raise Problem(
+                HTTPStatus.NOT_FOUND,
+                f"The file of item {number} cannot be read now.",
+                "Bring the collection up to date with: clr-search build-index",
+            ) from None
+
+
+def _scaled(vector: Sequence[float]) -> NDArray[np.float32]:
+    """Of unit length, as far as it has one: numbers beyond float32 have a direction too."""
+    wide = np.asarray(vector, dtype=np.float64)
+    largest = float(np.abs(wide).max(initial=0.0))
+    if largest > 0:
+        wide = wide / largest
+        wide /= np.linalg.norm(wide)
+    return wide.astype(np.float32)
+
+
+class _Shown(NamedTuple):
+    """A picture in a request: its vector, and its content."""
+
+    vector: NDArray[np.float32]
+    sha256: str
+
+
+class _OtherEncoderError(Exception):
+    """The collection was rebuilt with another encoder since the pictures were embedded."""
+
+
+async def all_of(tasks: Sequence[Awaitable[_Result]]) -> list[_Result]:
+    """Results of all; the first failure cancels the others."""
+    running = [asyncio.ensure_future(task) for task in tasks]
+    try:
+        return await asyncio.gather(*running)
+    except BaseException:
+        for task in running:
+            task.cancel()
+        raise

@@ -1,0 +1,211 @@
+"""A guard in front of the service: who may ask, how much, and how long.
+
+An ASGI middleware that
+
+* asks for a key, where there are any, as `Authorization: Bearer …` or `X-API-Key: …`;
+* answers, where there are none, only requests addressed to an IP address, `localhost` or the
+  configured host, so that no web page reaches the service through a name that it makes resolve to
+  127.0.0.1 (DNS rebinding), and none that a page of another origin sends;
+* bounds the bytes of a request, those of all requests in work, and the time of each;
+* tells browsers to run, embed and keep nothing of what they get.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from clr_search.serve.hosts import is_trusted_host
+from clr_search.serve.http.metrics import Metrics
+from clr_search.serve.http.problems import MEDIA_TYPE, Problem, busy
+from clr_search.serve.http.settings import Keys, Limits
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN = frozenset({"/healthz", "/readyz"})
+"""Paths that need no key: they tell nothing, and supervisors have none."""
+
+ALL_BODIES = 8
+"""The bodies of all requests in work may hold so many times the bytes of the largest one."""
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+class Guard:
+    """ASGI middleware; see the module's description.
+
+    Parameters
+    ----------
+    app : Application
+        The application behind it.
+    keys : Keys
+        Of which a request needs one.
+    limits : Limits
+        Bytes and seconds of a request.
+    metrics : Metrics
+        Where requests are counted.
+    host : str
+        The configured host, a name that is answered to.
+    """
+
+    def __init__(
+        self, app: Application, keys: Keys, limits: Limits, metrics: Metrics, host: str
+    ) -> None:
+        self._app, self._keys, self._limits, self._metrics = app, keys, limits, metrics
+        self._host = host.strip("[]").lower()
+        self._held = 0  # bytes of the bodies of all requests in work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with a refusal."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        exchange = _Exchange(self, receive, send)
+        began = time.perf_counter()
+        try:
+            await self._answer(scope, exchange)
+        finally:
+            self._held -= exchange.received
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.labels(route, str(exchange.status or 499)).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+
+    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
+        try:
+            self._check(scope)
+            async with asyncio.timeout(self._limits.seconds):
+                await self._app(scope, exchange.receive, exchange.send)
+        except Problem as problem:
+            await exchange.refuse(problem)
+        except TimeoutError:
+            if exchange.complete:
+                await exchange.refuse(busy())
+                return
+            seconds = f"{self._limits.seconds:g} s"
+            await exchange.refuse(
+                Problem(HTTPStatus.REQUEST_TIMEOUT, f"The request took longer than {seconds}.")
+            )
+
+    def _check(self, scope: Scope) -> None:
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+        if self._keys:
+            if scope["path"] not in OPEN and not self._keys.accept(_key(headers)):
+                raise Problem(
+                    HTTPStatus.UNAUTHORIZED,
+                    "The request has no key, or a wrong one.",
+                    "Send the header Authorization: Bearer KEY.",
+                    {"www-authenticate": "Bearer"},
+                )
+        else:
+            self._check_origin(headers)
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._limits.body_bytes:
+            raise self.too_large()
+
+    def _check_origin(self, headers: dict[str, str]) -> None:
+        host = headers.get("host", "")
+        if not is_trusted_host(host, self._host):
+            raise Problem(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "Without a key the service answers to an address or localhost only.",
+                "Use the address, or start the service with a key.",
+            )
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "Without a key no page of another origin is answered.",
+                "Start the service with a key.",
+            )
+
+    def take(self, count: int, received: int) -> None:
+        """Note bytes of a body, the last of them those of a request that has `received` so many."""
+        self._held += count
+        if received > self._limits.body_bytes:
+            raise self.too_large()
+        if self._held > ALL_BODIES * self._limits.body_bytes:
+            self._metrics.refused.inc()
+            raise busy()
+
+    def too_large(self) -> Problem:
+        """The refusal of a body."""
+        return Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The body is larger than {self._limits.body_bytes:,} bytes.",
+            "Send fewer or smaller pictures; 512 pixels are enough for any encoder.",
+        )
+
+
+class _Exchange:
+    """One request and its answer, as they go by.
+
+    Attributes
+    ----------
+    received : int
+        Bytes of the body so far.
+    complete : bool
+        Whether the whole body has come.
+    status : int
+        Of the answer; 0 before it.
+    """
+
+    def __init__(self, guard: Guard, receive: Receive, send: Send) -> None:
+        self._guard, self._receive, self._send = guard, receive, send
+        self.received = 0
+        self.complete = False
+        self.status = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            count = len(message.get("body", b""))
+            self.received += count
+            self._guard.take(count, self.received)
+            self.complete = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            present = list(message.get("headers", []))
+            names = {key.decode("latin-1").lower() for key, _ in present}
+            own = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k not in names]
+            message = {**message, "headers": [*present, *own]}
+        await self._send(message)
+
+    async def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless an answer has begun."""
+        if self.status:
+            return
+        body = problem.body()
+        headers = problem.headers | {"content-type": MEDIA_TYPE, "content-length": str(len(body))}
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        status = problem.status.value
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _key(headers: dict[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return headers.get("x-api-key")

@@ -1,0 +1,116 @@
+"""What FastAPI cannot infer: bodies of several types, refusals, keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from clr_search.serve.http.problems import MEDIA_TYPE
+from clr_search.serve.http.schemas import ImagesIn, ProblemOut, SearchIn
+
+_REF = "#/components/schemas/{model}"
+_FILE = {"type": "string", "format": "binary"}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+IMAGES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _reference("ImagesIn")},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "properties": {"images": {"type": "array", "items": _FILE, "minItems": 1}},
+                }
+            },
+            "image/*": {"schema": _FILE},
+            "application/octet-stream": {"schema": _FILE},
+        },
+    }
+}
+
+SEARCH_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _reference("SearchIn")},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "image": _FILE,
+                        "ids": {"type": "string", "description": "A JSON list of ids."},
+                        "vector": {"type": "string", "description": "A JSON list of numbers."},
+                        "like": {"type": "array", "items": _FILE},
+                        "unlike": {"type": "array", "items": _FILE},
+                        "filter": {"type": "string", "description": "As in SearchIn, as JSON."},
+                        "crop": {"type": "string", "description": "A JSON list of four."},
+                        "k": {"type": "integer", "minimum": 1},
+                        "diverse": {"type": "number", "minimum": 0, "maximum": 1},
+                        "include_self": {"type": "boolean"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+VECTORS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"application/octet-stream": {"schema": _FILE}},
+        "headers": {
+            "x-shape": {"description": "N,D of raw vectors", "schema": {"type": "string"}},
+            "x-model": {"description": "SHA-256 of the encoder", "schema": {"type": "string"}},
+        },
+    }
+}
+
+THUMBNAIL: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {"schema": _FILE}}, "description": "A JPEG"}
+}
+
+_REFUSALS = {
+    401: "No key, or a wrong one",
+    403: "From a page of another origin",
+    404: "Not there",
+    408: "The request took too long",
+    413: "Too large, or too many pictures",
+    415: "A content type that is not read",
+    421: "Addressed to an unknown name",
+    422: "Malformed, or no usable picture",
+    500: "A failure of the service",
+    503: "Too much is waiting; see Retry-After",
+}
+
+
+def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    known = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (ImagesIn, SearchIn, ProblemOut):
+        schema = model.model_json_schema(ref_template=_REF)
+        known.update(schema.pop("$defs", {}))
+        known[model.__name__] = schema
+    for name in ("HTTPValidationError", "ValidationError"):
+        known.pop(name, None)
+    refusal = {MEDIA_TYPE: {"schema": _reference("ProblemOut")}}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, text in _REFUSALS.items():
+                operation["responses"][str(status)] = {"description": text, "content": refusal}
+    if keys:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+    app.openapi_schema = document
+    return document

@@ -1,0 +1,262 @@
+"""The ASGI application: what each address answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from clr_search import __version__
+from clr_search.serve.http import schemas
+from clr_search.serve.http.bodies import BINARY, read_images, read_search, told
+from clr_search.serve.http.engine import Engine
+from clr_search.serve.http.guard import Guard
+from clr_search.serve.http.metrics import MEDIA_TYPE as METRICS_TYPE
+from clr_search.serve.http.metrics import Metrics
+from clr_search.serve.http.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
+from clr_search.serve.http.problems import MEDIA_TYPE, Problem
+from clr_search.serve.http.settings import Keys, Limits
+
+if TYPE_CHECKING:
+    from clr_search.index import Filter, Index
+    from clr_search.serve.probe import Probe
+
+logger = logging.getLogger(__name__)
+
+Number = Annotated[int, Path(ge=0, lt=2**63, description="Id of an item.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the application serves.
+
+    Attributes
+    ----------
+    index : Index
+        The collection.
+    make_filter : callable
+        The class of its filters: serve comes before index, so it is handed in.
+    probe : Probe or None
+        A classifier.
+    keys : Keys
+        Of which a request needs one.
+    limits : Limits
+        Of requests.
+    host : str
+        Name the service is addressed by, besides addresses and localhost.
+    """
+
+    index: Index
+    make_filter: Callable[..., Filter]
+    probe: Probe | None = None
+    keys: Keys = field(default_factory=Keys)
+    limits: Limits = field(default_factory=Limits)
+    host: str = "127.0.0.1"
+
+
+def create_app(service: Service) -> FastAPI:
+    """The application; it starts its threads with the server, and ends them with it."""
+    metrics = Metrics()
+    engine = Engine(service.index, service.make_filter, service.probe, service.limits, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine.start()
+        try:
+            yield
+        finally:
+            await engine.stop()
+
+    app = FastAPI(
+        title="clr-search",
+        version=__version__,
+        description="Embedding, search and classification of pictures.",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.engine = engine
+    app.include_router(router)
+    app.add_middleware(
+        Guard, keys=service.keys, limits=service.limits, metrics=metrics, host=service.host
+    )
+    _explain_failures(app)
+    app.openapi = lambda: described(app, keys=bool(service.keys))  # type: ignore[method-assign]
+    return app
+
+
+router = APIRouter()
+
+
+def _json(content: object) -> Response:
+    """As the command line writes it: names that are no valid text keep their escapes."""
+    return Response(json.dumps(content), media_type="application/json")
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+@router.post(
+    "/v1/embed", openapi_extra=IMAGES_BODY, response_model=schemas.EmbedOut, responses=VECTORS
+)
+async def embed(request: Request) -> Any:
+    """Unit vectors of pictures: as JSON, or with `Accept: application/octet-stream` as raw float32.
+
+    Raw vectors are little-endian, row after row; the header `x-shape` says how many of what length.
+    """
+    engine = _engine(request)
+    vectors = await engine.embed(await read_images(request, engine.limits))
+    encoder = await engine.encoder()
+    if BINARY in request.headers.get("accept", ""):
+        headers = {"x-shape": ",".join(map(str, vectors.shape)), "x-model": encoder.sha256}
+        return Response(vectors.astype("<f4").tobytes(), media_type=BINARY, headers=headers)
+    return schemas.EmbedOut(
+        embeddings=vectors.tolist(), dimension=vectors.shape[1], model=encoder.sha256
+    )
+
+
+@router.post("/v1/search", openapi_extra=SEARCH_BODY, response_model=schemas.SearchOut)
+async def search(request: Request) -> Response:
+    """The pictures of the collection most like a picture, a vector, or some of its items."""
+    engine = _engine(request)
+    matches = await engine.search(await read_search(request, engine.limits))
+    return _json({"results": [match.summary() for match in matches]})
+
+
+@router.post("/v1/classify", openapi_extra=IMAGES_BODY)
+async def classify(
+    request: Request,
+    k: Annotated[int, Query(ge=1, le=1000, description="Classes a picture.")] = 3,
+) -> schemas.ClassifyOut:
+    """The most probable classes of pictures."""
+    engine = _engine(request)
+    rows = await engine.classify(await read_images(request, engine.limits))
+    assert engine.probe is not None
+    classes = engine.probe.classes
+    return schemas.ClassifyOut.model_validate(
+        {
+            "results": [
+                {
+                    "predictions": [
+                        {"label": classes[best], "probability": float(row[best])}
+                        for best in np.argsort(-row, kind="stable")[:k]
+                    ]
+                }
+                for row in rows
+            ]
+        }
+    )
+
+
+@router.get("/v1/items/{number}", response_model=schemas.ItemOut)
+async def item(request: Request, number: Number) -> Response:
+    """A picture of the collection."""
+    found = await _engine(request).item(number)
+    names = ("id", "label", "width", "height", "size", "sha256", "added_at")
+    values = {name: getattr(found, name) for name in names}
+    return _json(values | {"path": str(found.path)})
+
+
+@router.get("/v1/items/{number}/thumbnail", response_class=Response, responses=THUMBNAIL)
+async def thumbnail(
+    request: Request,
+    number: Number,
+    side: Annotated[int, Query(ge=16, le=1024, description="Longer side in pixels.")] = 256,
+) -> Response:
+    """A picture of the collection as a small JPEG, upright, without metadata."""
+    data = await _engine(request).thumbnail(number, side)
+    headers = {"cache-control": "private, max-age=300"}
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/v1/model")
+async def model(request: Request) -> schemas.ModelOut:
+    """The encoder, the collection, and what a request may hold."""
+    engine = _engine(request)
+    encoder = await engine.encoder()
+    limits = engine.limits
+    return schemas.ModelOut(
+        sha256=encoder.sha256,
+        dimension=encoder.dimension,
+        image_size=encoder.image_size,
+        card=encoder.card.summary(),
+        items=await engine.in_index(lambda: len(engine.index)),
+        classes=list(engine.probe.classes) if engine.probe else [],
+        limits={
+            "body_bytes": limits.body_bytes,
+            "pixels": limits.pixels,
+            "images": limits.images,
+            "neighbours": limits.neighbours,
+            "seconds": limits.seconds,
+        },
+    )
+
+
+@router.get("/healthz")
+async def healthz() -> schemas.Health:
+    """Whether the process answers."""
+    return schemas.Health(status="alive")
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> schemas.Health:
+    """Whether the collection can be read."""
+    engine = _engine(request)
+    await engine.in_index(lambda: len(engine.index))
+    return schemas.Health(status="ready")
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Counters for Prometheus."""
+    engine = _engine(request)
+    engine.metrics.items.set(await engine.in_index(lambda: len(engine.index)))
+    return Response(engine.metrics.text(), headers={"content-type": METRICS_TYPE})
+
+
+def _explain_failures(app: FastAPI) -> None:
+    """Give every refusal the same form."""
+
+    @app.exception_handler(Problem)
+    async def known(request: Request, problem: Problem) -> Response:
+        return _told(problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        return _told(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        return _told(Problem(status, f"{status.phrase}: {request.method} {request.url.path}."))
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> Response:
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _told(
+            Problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "The service failed; its log says how.",
+                "Tell who runs it.",
+            )
+        )
+
+
+def _told(problem: Problem) -> Response:
+    return Response(
+        problem.body(),
+        status_code=problem.status.value,
+        headers=problem.headers,
+        media_type=MEDIA_TYPE,
+    )

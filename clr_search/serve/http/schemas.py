@@ -1,0 +1,161 @@
+"""What goes in and out, as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=1)]
+Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+_EXAMPLE_PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
+    "ALO/QQEtYGh9AAAAAElFTkSuQmCC"
+)
+
+
+class Input(BaseModel):
+    """Of a request: unknown fields are refused, so that a misspelt one does not pass unnoticed."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class ImagesIn(Input):
+    """Pictures to embed or to classify."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_EXAMPLE_PICTURE]}]})
+    images: Annotated[list[Base64], Field(min_length=1)]
+
+
+class FilterIn(Input):
+    """Conditions on the results; all of them, where several are given."""
+
+    under: Annotated[str | None, Field(description="A folder, with all below it.")] = None
+    label: str | None = None
+    glob: Annotated[str | None, Field(description="Pattern for the path or its end.")] = None
+    after: Annotated[datetime | None, Field(description="Changed at this time or later.")] = None
+    before: datetime | None = None
+    min_side: Annotated[int | None, Field(ge=0, description="Shorter side in pixels.")] = None
+    max_side: Annotated[int | None, Field(ge=0)] = None
+    min_bytes: Annotated[int | None, Field(ge=0)] = None
+    max_bytes: Annotated[int | None, Field(ge=0)] = None
+    ids: Annotated[list[Id] | None, Field(max_length=100_000)] = None
+
+
+class SearchIn(Input):
+    """A search by a picture, by a vector, or by items: one of the three."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"image": _EXAMPLE_PICTURE, "k": 5}, {"ids": [1], "unlike": [2]}]
+        },
+    )
+    image: Base64 | None = None
+    vector: Annotated[list[float] | None, Field(description="Of any length but 0.")] = None
+    ids: Annotated[
+        list[Id] | None, Field(min_length=1, max_length=1000, description="Their mean is sought.")
+    ] = None
+    like: Annotated[
+        list[Id | Base64],
+        Field(description="Items, or pictures, that results should be more like."),
+    ] = []
+    unlike: list[Id | Base64] = []
+    filter: FilterIn | None = None
+    k: Annotated[int, Field(ge=1, description="How many results.")] = 10
+    diverse: Annotated[
+        Fraction, Field(description="How much the results should differ from each other.")
+    ] = 0.0
+    crop: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction] | None,
+        Field(description="Left, top, width, height of the part of `image` to search by."),
+    ] = None
+    include_self: Annotated[bool, Field(description="Keep the query's own items.")] = False
+
+
+class ResultOut(BaseModel):
+    """One neighbour."""
+
+    rank: int
+    path: str
+    score: Annotated[float, Field(description="Cosine similarity.")]
+    percentile: Annotated[
+        float | None, Field(description="Share of random pairs that are less alike, per cent.")
+    ]
+    label: str | None
+    id: int
+
+
+class SearchOut(BaseModel):
+    """Neighbours, the nearest first."""
+
+    results: list[ResultOut]
+
+
+class EmbedOut(BaseModel):
+    """Unit vectors, in the order of the pictures."""
+
+    embeddings: list[list[float]]
+    dimension: int
+    model: Annotated[str, Field(description="SHA-256 of the encoder.")]
+
+
+class Prediction(BaseModel):
+    """A class, with its probability."""
+
+    label: str
+    probability: float
+
+
+class PredictionsOut(BaseModel):
+    """Of one picture, the most probable first."""
+
+    predictions: list[Prediction]
+
+
+class ClassifyOut(BaseModel):
+    """In the order of the pictures."""
+
+    results: list[PredictionsOut]
+
+
+class ItemOut(BaseModel):
+    """A picture of the collection."""
+
+    id: int
+    path: str
+    label: str | None
+    width: int
+    height: int
+    size: Annotated[int, Field(description="Bytes of the file.")]
+    sha256: str
+    added_at: datetime
+
+
+class ModelOut(BaseModel):
+    """The encoder, the collection, and what a request may hold."""
+
+    sha256: str
+    dimension: int
+    image_size: int
+    card: dict[str, Any]
+    items: int
+    classes: Annotated[list[str], Field(description="Of the classifier, if there is one.")]
+    limits: dict[str, float]
+
+
+class Health(BaseModel):
+    """Alive, or ready."""
+
+    status: str
+
+
+class ProblemOut(BaseModel):
+    """Why a request was refused (RFC 9457), and what to do next."""
+
+    title: str
+    status: int
+    detail: str
+    remedy: str = ""

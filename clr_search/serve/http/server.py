@@ -1,0 +1,93 @@
+"""The service on a port, until it is told to stop."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clr_search.errors import UsageError, require
+from clr_search.progress import Reporter
+from clr_search.serve.hosts import LOOPBACK
+
+if TYPE_CHECKING:
+    from clr_search.serve.http.routes import Service
+
+GRACE = 30
+"""Seconds that requests in work have to finish, when the service is told to stop."""
+
+
+def require_key(host: str, *, keys: bool, open_to_all: bool) -> None:
+    """Refuse to open a collection to a network by mistake.
+
+    Raises
+    ------
+    UsageError
+        If the host is not this machine, there is no key, and it was not said twice.
+    """
+    if host in LOOPBACK or keys or open_to_all:
+        return
+    raise UsageError(
+        f"On {host} everybody in the network could search the collection.",
+        "Give --keys FILE, or say --no-key if that is wanted.",
+    )
+
+
+def run(service: Service, port: int, reporter: Reporter, collection: Path) -> None:
+    """Serve until SIGTERM or Ctrl-C; requests in work are finished first.
+
+    Parameters
+    ----------
+    service : Service
+        What is served; its host is listened on.
+    port : int
+        Port; 0 for any that is free.
+    reporter : Reporter
+        Is told the address.
+    collection : Path
+        What to call it.
+
+    Raises
+    ------
+    UsageError
+        If an extra is missing, or the port is taken.
+    """
+    for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
+        require(module, "serve")
+    import uvicorn
+
+    from clr_search.serve.http.routes import create_app
+
+    listening = _listen(service.host, port)
+    config = uvicorn.Config(
+        create_app(service),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,  # a client could claim any address; nothing here depends on it
+        ws="none",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=GRACE,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    name = f"[{service.host}]" if ":" in service.host else service.host
+    url = f"http://{name}:{listening.getsockname()[1]}"
+    reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
+    with listening:
+        uvicorn.Server(config).run(sockets=[listening])
+    reporter.message("Stopped.")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot listen on {host}:{port}: the port is taken, or the address is not this "
+            "machine's.",
+            "Choose another --port, or 0 for any that is free.",
+        ) from error
+    listening.set_inheritable(True)
+    return listening

@@ -1,0 +1,66 @@
+"""A service on a port of this machine, in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from clr_search.index import Filter, Index
+from clr_search.serve import Probe
+from clr_search.serve.http.routes import Service, create_app
+from clr_search.serve.probe import fit_probe, save_probe
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[str]:
+    """Its address, while the context lasts."""
+    config = uvicorn.Config(create_app(service), port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def collection(
+    tmp_path_factory: pytest.TempPathFactory, pictures: Path, tiny_encoder: Path
+) -> Path:
+    path = tmp_path_factory.mktemp("service") / "pictures.clr"
+    with Index.create(path, tiny_encoder) as index:
+        index.update([pictures])
+    return path
+
+
+@pytest.fixture(scope="session")
+def probe(collection: Path) -> Path:
+    with Index.open(collection) as index:
+        fitted = fit_probe(index.vectors()[1], index.labels())
+        return save_probe(fitted, index.encoder.path, collection.with_name("probe.onnx"))
+
+
+@pytest.fixture(scope="session")
+def address(collection: Path, probe: Path) -> Iterator[str]:
+    with Index.open(collection) as index, serving(Service(index, Filter, Probe(probe))) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def http(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=30) as client:
+        yield client

@@ -1,0 +1,87 @@
+"""The client: what it sends, and what it makes of answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clr_search
+from clr_search.client import Client, ServiceError
+from clr_search.errors import UsageError
+from clr_search.index import Filter, Index
+from clr_search.serve import Encoder, Probe
+
+
+@pytest.fixture
+def client(address: str) -> Client:
+    return Client(address)
+
+
+def test_it_is_a_name_of_the_package() -> None:
+    assert clr_search.Client is Client
+
+
+def test_every_kind_of_picture(client: Client, pictures: Path, tiny_encoder: Path) -> None:
+    path = next(pictures.rglob("*.png"))
+    image = Image.open(path).convert("RGB")
+    expected = Encoder(tiny_encoder).encode(path)[0]
+    for picture in (path, str(path), path.read_bytes(), image, np.asarray(image)):
+        rows = client.embed(picture)
+        assert rows.dtype == np.float32
+        np.testing.assert_allclose(rows, expected[None], atol=1e-5)
+
+
+def test_many_pictures_go_in_several_requests(client: Client, tiny_encoder: Path) -> None:
+    many = np.random.default_rng(3).integers(0, 256, (150, 20, 20, 3), np.uint8)
+    np.testing.assert_allclose(
+        client.embed(iter(many)), Encoder(tiny_encoder).encode(many), atol=1e-5
+    )
+    assert client.embed([]).shape == (0, 16)
+
+
+def test_a_search_gives_the_matches_of_the_index(
+    client: Client, collection: Path, pictures: Path
+) -> None:
+    path = next(pictures.rglob("*.png"))
+    where = {"label": "red", "after": datetime(2020, 1, 1), "min_side": 10}
+    with Index.open(collection) as index:
+        plain = index.search(path, 5)
+        other = index.item(3).path
+        filtered = index.search(path, 5, where=Filter(**where), unlike=[other], diverse=0.3)
+    assert client.search(path, k=5).paths == plain.paths
+    assert client.search(ids=[plain[0].id], k=1) == client.search(ids=np.array([plain[0].id]), k=1)
+    found = client.search(path, k=5, where=where, unlike=[other], diverse=0.3)
+    assert found.ids.tolist() == filtered.ids.tolist()
+
+
+def test_classes_items_thumbnails(client: Client, probe: Path, pictures: Path) -> None:
+    path = next(pictures.rglob("*.png"))
+    best = client.classify([path, path], k=1)
+    assert len(best) == 2
+    assert best[0][0][0] == Probe(probe).predict(path)[0]
+    assert client.item(1)["id"] == 1
+    assert client.thumbnail(1, 32).startswith(b"\xff\xd8\xff")
+    assert client.ready()
+
+
+def test_refusals_keep_their_reason_and_remedy(client: Client) -> None:
+    with pytest.raises(ServiceError, match="no item 9999") as refusal:
+        client.item(9999)
+    assert refusal.value.status == 404
+    with pytest.raises(ServiceError, match="Picture 1 cannot be used"):
+        client.embed(b"no picture")
+    with pytest.raises(UsageError, match="cannot be read: no such file"):
+        client.embed("missing.jpg")
+
+
+def test_where_nobody_listens() -> None:
+    with Client("http://127.0.0.1:9") as nobody:
+        assert not nobody.ready()
+        with pytest.raises(ServiceError, match="cannot be reached") as error:
+            nobody.model()
+    assert error.value.status == 0
+    assert "clr-search serve" in error.value.remedy

@@ -1,0 +1,221 @@
+"""Who may ask the service, how much, and how long."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from clr_search.errors import UsageError
+from clr_search.index import Filter, Index
+from clr_search.serve.http.routes import Service
+from clr_search.serve.http.server import require_key
+from clr_search.serve.http.settings import KEYS_VARIABLE, Keys, Limits, read_keys
+from tests.serve.http.conftest import serving
+
+KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
+SMALL = replace(Limits(), body_bytes=50_000, seconds=1.0)
+
+
+@pytest.fixture(scope="module")
+def guarded(collection: Path) -> Iterator[str]:
+    keys = Keys.of([KEY, OTHER])
+    with Index.open(collection) as index, serving(Service(index, Filter, None, keys, SMALL)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def small(collection: Path) -> Iterator[str]:
+    with Index.open(collection) as index:
+        service = Service(index, Filter, limits=SMALL, host="photos.example")
+        with serving(service) as url:
+            yield url
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f"Bearer {KEY}"},
+        {"authorization": f"bearer  {OTHER}"},
+        {"x-api-key": OTHER},
+    ],
+)
+def test_any_of_the_keys_opens(guarded: str, headers: dict[str, str]) -> None:
+    assert httpx.get(f"{guarded}/v1/model", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": f"Bearer {KEY}x"},
+        {"authorization": f"Basic {KEY}"},
+        {"authorization": KEY},
+        {"x-api-key": KEY[:-1]},
+        {"x-api-key": ""},
+    ],
+)
+def test_without_a_right_key_nothing_is_told(guarded: str, headers: dict[str, str]) -> None:
+    for path in ("/v1/model", "/v1/items/1", "/metrics", "/openapi.json", "/nowhere"):
+        answer = httpx.get(guarded + path, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer" in answer.json()["remedy"]
+    for path in ("/healthz", "/readyz"):
+        assert httpx.get(guarded + path, headers=headers).status_code == 200
+
+
+def test_with_a_key_any_host_and_origin_is_answered(guarded: str) -> None:
+    headers = {"x-api-key": KEY, "host": "photos.example.com", "origin": "https://elsewhere"}
+    assert httpx.get(f"{guarded}/v1/model", headers=headers).status_code == 200
+
+
+def test_the_description_asks_for_the_key_where_there_is_one(guarded: str, small: str) -> None:
+    document = httpx.get(f"{guarded}/openapi.json", headers={"x-api-key": KEY}).json()
+    assert document["security"] == [{"key": []}]
+    assert "security" not in httpx.get(f"{small}/openapi.json").json()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost", 200), ("photos.example", 200), ("10.0.0.1:80", 200), ("evil.example", 421)],
+)
+def test_without_keys_only_known_hosts_are_answered(small: str, host: str, status: int) -> None:
+    assert httpx.get(f"{small}/v1/model", headers={"host": host}).status_code == status
+
+
+def test_without_keys_no_page_of_another_origin_is_answered(small: str) -> None:
+    for origin, status in ((small, 200), ("https://evil.example", 403), ("null", 403)):
+        answer = httpx.get(f"{small}/v1/model", headers={"origin": origin})
+        assert answer.status_code == status
+
+
+def test_a_body_that_says_it_is_too_large_is_not_read(small: str) -> None:
+    with _connected(small) as connection:
+        connection.sendall(
+            b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+            b"content-length: 50001\r\n\r\n"
+        )
+        assert b" 413 " in connection.recv(4096)  # before a byte of it was sent
+
+
+def test_a_body_that_does_not_say_its_size_is_cut_off(small: str) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(60):
+            yield bytes(1000)
+
+    answer = httpx.post(
+        f"{small}/v1/embed", content=pieces(), headers={"content-type": "image/png"}
+    )
+    assert answer.status_code == 413
+    assert "50,000 bytes" in answer.json()["detail"]
+
+
+def test_who_sends_too_slowly_is_told_so(small: str) -> None:
+    began = time.monotonic()
+    with _connected(small) as connection:
+        connection.sendall(
+            b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+            b"content-length: 100\r\n\r\nabc"
+        )
+        assert b" 408 " in connection.recv(4096)
+    assert 0.9 < time.monotonic() - began < 5
+    assert httpx.get(f"{small}/healthz").status_code == 200
+
+
+def test_the_bodies_of_all_requests_together_are_bounded(small: str) -> None:
+    """Nine requests that hold 45,000 bytes each are more than 8 × 50,000."""
+    head = (
+        b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+        b"content-length: 45001\r\n\r\n"
+    )
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(_connected(small)) for _ in range(8)]
+        for connection in held:
+            connection.sendall(head + bytes(45_000))
+        time.sleep(0.2)
+        last = stack.enter_context(_connected(small))
+        last.sendall(head + bytes(45_000))
+        answer = last.recv(4096)
+        assert b" 503 " in answer
+        assert b"retry-after: 1" in answer.lower()
+    time.sleep(1.2)
+    answer = httpx.post(f"{small}/v1/embed", content=b"x", headers={"content-type": "image/png"})
+    assert answer.status_code == 422  # there is room again
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: " + b"a" * 200_000,
+    ],
+)
+def test_what_is_no_http_does_no_harm(small: str, raw: bytes) -> None:
+    with _connected(small) as connection, contextlib.suppress(OSError):
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(4096)
+    assert httpx.get(f"{small}/healthz").status_code == 200
+
+
+@contextlib.contextmanager
+def _connected(url: str) -> Iterator[socket.socket]:
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        yield connection
+
+
+# -- keys
+
+
+def test_keys_come_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_text(f"# for the shop\n{KEY}\n\n")
+    keys = read_keys(file, {KEYS_VARIABLE: f" {OTHER} ,"})
+    assert keys.accept(KEY)
+    assert keys.accept(OTHER)
+    assert not keys.accept("# for the shop")
+    assert not keys.accept(None)
+    assert KEY not in repr(keys)
+    assert not read_keys(None, {})
+    assert read_keys(None, {}).accept(None)
+
+
+def test_useless_keys_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fewer than 16 characters"):
+        Keys.of(["secret"])
+    empty = tmp_path / "empty.txt"
+    empty.write_text("# nothing\n")
+    with pytest.raises(UsageError, match="holds no key"):
+        read_keys(empty, {})
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_keys(tmp_path / "missing.txt", {})
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "photos.example"])
+def test_beyond_this_machine_a_key_is_needed_unless_it_is_said_twice(host: str) -> None:
+    with pytest.raises(UsageError, match="everybody"):
+        require_key(host, keys=False, open_to_all=False)
+    require_key(host, keys=True, open_to_all=False)
+    require_key(host, keys=False, open_to_all=True)
+    for own in ("127.0.0.1", "localhost", "::1"):
+        require_key(own, keys=False, open_to_all=False)
+
+
+def test_refusals_are_json_whatever_is_in_them() -> None:
+    from http import HTTPStatus
+
+    from clr_search.serve.http.problems import Problem
+
+    body = Problem(HTTPStatus.NOT_FOUND, "no \udcff ä").body()
+    assert json.loads(body)["detail"] == "no \udcff ä"
