@@ -37,6 +37,17 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Embed the whole collection again, with another --encoder, then bring IMAGES up to date.",
 )
+@click.option(
+    "--recall",
+    type=options.PositiveNumber(),
+    help="Least recall@10 of a large collection's search structure; kept.  [default: 0.97]",
+)
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    type=options.Size(),
+    help="Most memory that the search structure may take, such as 2GB; kept.",
+)
 @options.embedding_options()
 @click.option("-v", "--verbose", is_flag=True, help="List every file that was skipped.")
 @options.json_option()
@@ -45,6 +56,8 @@ def build_index(
     collection: Path,
     encoder: Path | None,
     rebuild: bool,
+    recall: float | None,
+    memory: int | None,
     batch_size: int,
     workers: int | None,
     verbose: bool,
@@ -55,7 +68,8 @@ def build_index(
     Run again, it adds new files, embeds changed ones again, follows moved ones, and drops those
     that have vanished from the given folders; what is unchanged costs nothing. Interrupted or
     killed, it goes on where it stood. Files that are no usable picture are skipped and listed with
-    their reasons.
+    their reasons. A large collection gets a search structure that is chosen and tuned by measuring;
+    clr-search info shows what was tried.
 
     \b
     Example:
@@ -63,6 +77,7 @@ def build_index(
       clr-search build-index photos --index photos.clr      # bring it up to date
       clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
+      clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
     """
     from clr_search.progress import for_terminal
 
@@ -74,6 +89,8 @@ def build_index(
     began = time.monotonic()
     with _open(collection, encoder, images, rebuild=rebuild, reporter=reporter) as index:
         reports = []
+        if recall is not None or memory is not None:
+            index.aim(recall=recall, memory=memory)
         if rebuild and encoder is not None:
             reports.append(
                 index.rebuild(encoder, reporter=reporter, batch_size=batch_size, workers=workers)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from clr_search.cli import options, output
 from clr_search.errors import UsageError
+
+if TYPE_CHECKING:
+    from clr_search.index import IndexInfo
 
 
 @options.command("info")
@@ -89,11 +92,46 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
         "skipped files": f"{found.skipped:,}" if found.skipped else "",
         "folders": ", ".join(output.shown(root) for root in found.roots),
         "search": output.structure(found),
+        "structure": _measured(found),
         "beside the structure": f"{found.beside:,}" if found.generation is not None else "",
         "encoder": f"{found.encoder_name}, {found.dimension} dimensions",
         "encoder sha256": found.encoder_sha256,
     }
     _echo(facts, checked)
+    if found.tried:
+        _echo_tried(found)
+
+
+def _measured(found: IndexInfo) -> str:
+    if found.bytes_per_vector is None or found.recall_at_1 is None:
+        return ""
+    parts = [
+        f"recall@1 {found.recall_at_1:.3f}",
+        f"{found.bytes_per_vector:,.0f} bytes a vector",
+    ]
+    if found.latency_p99_ms is not None:
+        parts.append(f"99 % of searches within {found.latency_p99_ms:.2g} ms")
+    return ", ".join(parts)
+
+
+def _echo_tried(found: IndexInfo) -> None:
+    """What was measured when the search structure was chosen."""
+    output.echo_heading("Search structures tried on a sample", apart=True)
+    rows = [["", "bytes a vector", "recall@10", "ms a search", ""]]
+    for one in found.tried:
+        chosen = f",{one.kind}," in found.structure
+        mark = "chosen" if chosen else "" if one.reached else "misses the recall"
+        rows.append(
+            [
+                f"IVF,{one.kind}",
+                f"{one.bytes_per_vector:,.0f}",
+                f"{one.recall:.3f}",
+                f"{one.milliseconds:.2f}",
+                mark,
+            ]
+        )
+    right = output.Column(right=True)
+    output.echo_table([output.Column(), right, right, right, output.Column(style="green")], rows, 2)
 
 
 def _run(path: Path, *, as_json: bool) -> None:

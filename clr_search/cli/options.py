@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
@@ -63,6 +64,29 @@ class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
         if not 0 < number < float("inf"):
             self.fail(f"{value} is not a number greater than 0.", param, ctx)
         return number
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]
+    """Bytes: ``500MB``, ``2GB``, ``1.5GiB``."""
+
+    name = "size"
+    _UNITS: ClassVar = {"": 1, "K": 3, "M": 6, "G": 9, "T": 12}
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Parse, or refuse."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)(I?)B?", str(value).strip().upper())
+        try:
+            number = float(found[1]) if found else 0.0
+        except ValueError:
+            number = 0.0
+        if found is None or number <= 0:
+            self.fail(f"{value} is no size, such as 500MB or 2GB.", param, ctx)
+        power = self._UNITS[found[2]]
+        return int(number * (2 ** (power // 3 * 10) if found[3] else 10**power))
 
 
 class EncoderPath(click.Path):

@@ -1,17 +1,18 @@
-"""Approximate nearest neighbours with FAISS: choosing a structure, building, tuning, loading.
+"""Approximate nearest neighbours with FAISS: structures, filling them, searching them.
 
 Small collections need none: a matrix product over them takes milliseconds and misses nothing.
-Larger ones get an inverted file with 8-bit scalar quantisation (IVF,SQ8): quick to build, a quarter
-of the memory of float32, and since the few dozen candidates it yields are scored again on the
-stored vectors, the quantisation costs next to no recall. What remains to tune is the number of
-cells a query visits, and that is set by measurement.
+Larger ones get an inverted file, whose vectors are kept in one of several ways (`KINDS`); which
+one, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
+yields are scored again on the stored vectors, so that coarse codes cost little recall.
+
+There is no HNSW among them: its links come on top of the codes in memory, it takes far longer to
+build (`bench/results/search.md`), and through a narrow filter a graph fails quietly.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,17 +27,11 @@ SQLite in a fresh process a quarter of a second, which is what importing faiss a
 EXACT_VALUES = 2**25
 """Most values (items × D) searched exactly, 128 MB as float32."""
 
-TARGET_RECALL = 0.95
-"""Least recall@10 that the number of probes is tuned to."""
-
 _VISITED = 16
 """Least items visited for each candidate: probes are tuned for ten neighbours, and where hundreds
 are wanted they lie in more cells."""
 
-_QUERIES = 512  # half of them to tune on, half to measure with
 _TRAIN_PER_CELL = 48  # FAISS warns below 39
-_NEIGHBOURS = 10
-_TIE = 1e-6
 
 Chunks = Callable[[], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
 """All ids (n,) and unit vectors (n, D), in chunks; may be gone through more than once."""
@@ -45,30 +40,77 @@ Take = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float32
 """Ids, ascending, and unit vectors of the items asked for."""
 
 
+class Kind(NamedTuple):
+    """A way to keep vectors in the cells of an inverted file.
+
+    Attributes
+    ----------
+    code : str
+        In FAISS' language of structures, with the length D in braces.
+    bits : float
+        Of a number.
+    widths : tuple of int
+        How many times the usual candidates are worth asking for.
+    """
+
+    code: str
+    bits: float
+    widths: tuple[int, ...]
+
+
+KINDS = {
+    "Flat": Kind("Flat", 32, (1,)),
+    "SQ8": Kind("SQ8", 8, (1,)),
+    "PQfs": Kind("PQ{half}x4fs", 2, (1, 2, 4)),  # 4 bits for every two numbers, in registers
+    "RaBitQ": Kind("RaBitQfs", 1, (2, 4, 8)),  # arXiv 2405.12497
+}
+"""By their names."""
+
+_PQ_LEAST = 1000
+_OVERHEAD = 16  # bytes a vector: its id, and the factors that some codes need
+
+
 class Structure(NamedTuple):
     """An index structure: ``cells`` 0 is the exact scan, which needs no FAISS."""
 
     cells: int
+    kind: str = "SQ8"
 
     def __str__(self) -> str:
-        return f"IVF{self.cells},SQ8" if self.cells else "exact"
+        return f"IVF{self.cells},{self.kind}" if self.cells else "exact"
+
+    def factory(self, dimension: int) -> str:
+        """As `faiss.index_factory` reads it."""
+        return f"IVF{self.cells},{KINDS[self.kind].code.format(half=dimension // 2)}"
+
+    def bytes_for(self, count: int, dimension: int) -> int:
+        """About the memory it takes."""
+        if not self.cells:
+            return 4 * count * dimension
+        each = KINDS[self.kind].bits * dimension / 8 + _OVERHEAD
+        return round(count * each) + 4 * self.cells * dimension
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A serialised FAISS index, the probes it was tuned to, and its recall@10 on other queries."""
+def choose(count: int, dimension: int, memory: int | None = None) -> list[Structure]:
+    """Structures that may serve `count` vectors of length `dimension` within `memory` bytes.
 
-    data: NDArray[np.uint8]
-    structure: Structure
-    probes: int
-    recall: float
-
-
-def choose(count: int, dimension: int) -> Structure:
-    """Structure for `count` vectors of length `dimension`: exact, or 2√N cells as a power of 2."""
+    The exact scan alone, where it is quick enough; else inverted files of 2√N cells, as a power of
+    2. None where nothing fits.
+    """
+    exact = Structure(0)
     if count <= EXACT_ITEMS and count * dimension <= EXACT_VALUES:
-        return Structure(0)
-    return Structure(2 ** round(math.log2(2 * math.sqrt(count))))
+        found = [exact]
+    else:
+        cells = cells_for(count)
+        found = [Structure(cells, kind) for kind in KINDS]
+        if dimension % 2 or count < _PQ_LEAST:  # codes of two numbers, of 16 kinds
+            found.remove(Structure(cells, "PQfs"))
+    return [s for s in found if memory is None or s.bytes_for(count, dimension) <= memory]
+
+
+def cells_for(count: int) -> int:
+    """2√N as a power of 2."""
+    return int(2 ** round(math.log2(2 * math.sqrt(max(count, 1)))))
 
 
 def candidates(k: int) -> int:
@@ -76,7 +118,7 @@ def candidates(k: int) -> int:
     return 4 * k + 16
 
 
-def build(
+def fill(
     chunks: Chunks,
     take: Take,
     ids: NDArray[np.int64],
@@ -84,8 +126,9 @@ def build(
     structure: Structure,
     *,
     seed: int = 0,
-) -> Built:
-    """Train, fill and tune an index.
+    look: Callable[[NDArray[np.int64], NDArray[np.float32]], None] = lambda ids, rows: None,
+) -> Ann:
+    """Train an inverted file on a sample, and put all vectors into it, a chunk at a time.
 
     Parameters
     ----------
@@ -98,76 +141,27 @@ def build(
     structure : Structure
         With at least one cell.
     seed : int
-        Of the samples that are trained, tuned and measured on.
+        Of the sample and of the clustering.
+    look : callable
+        Is shown every chunk.
     """
     import faiss
 
     generator = np.random.default_rng(seed)
     sample = generator.choice(ids, min(len(ids), structure.cells * _TRAIN_PER_CELL), replace=False)
-    quantizer = faiss.IndexFlatIP(dimension)
-    index = faiss.IndexIVFScalarQuantizer(
-        quantizer,
-        dimension,
-        structure.cells,
-        faiss.ScalarQuantizer.QT_8bit,
-        faiss.METRIC_INNER_PRODUCT,
+    index: Any = faiss.index_factory(
+        dimension, structure.factory(dimension), faiss.METRIC_INNER_PRODUCT
     )
     index.cp.seed = seed + 1
     index.cp.min_points_per_centroid = 1  # no warning on stderr where the sample is small
+    if structure.kind == "PQfs":
+        index.pq.cp.seed = seed + 1
+        index.pq.cp.min_points_per_centroid = 1
     index.train(take(sample)[1])
-
-    asked, queries = take(
-        generator.choice(ids, min(len(ids), _QUERIES), replace=False).astype(np.int64)
-    )
-    shuffled = generator.permutation(len(asked))
-    asked, queries = asked[shuffled], queries[shuffled]
-    floors = np.full((len(asked), _NEIGHBOURS), -np.inf, dtype=np.float32)
     for numbers, rows in chunks():
         index.add_with_ids(rows, numbers)
-        floors = _merge(floors, queries @ rows.T, asked[:, None] == numbers[None, :])
-    trial = _Trial(Ann(index, 1), take, asked, queries, floors[:, 0])
-    half = len(asked) // 2
-    probes = _tune(trial, slice(0, half), structure.cells)
-    recall = trial.recall(probes, slice(half, None))
-    return Built(faiss.serialize_index(index), structure, probes, recall)
-
-
-def _merge(
-    best: NDArray[np.float32], scores: NDArray[np.float32], own: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Ten greatest scores so far, ascending, a query not being its own neighbour."""
-    scores[own] = -np.inf
-    both = np.concatenate([best, scores], axis=1)
-    return np.sort(np.partition(both, -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS:], axis=1)
-
-
-def _tune(trial: _Trial, part: slice, cells: int) -> int:
-    """Least power of two that reaches the target, with a margin for the other half of queries."""
-    probes = 1
-    while probes < cells and trial.recall(probes, part) < TARGET_RECALL + 0.01:
-        probes *= 2
-    return min(probes, cells)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Queries with the score of their tenth true neighbour, ties counting as found."""
-
-    ann: Ann
-    take: Take
-    ids: NDArray[np.int64]
-    queries: NDArray[np.float32]
-    floors: NDArray[np.float32]
-
-    def recall(self, probes: int, part: slice) -> float:
-        wanted = candidates(_NEIGHBOURS + 1)
-        found = self.ann.search(self.queries[part], wanted, probes)
-        numbers, rows = self.take(np.unique(found[found >= 0]))
-        place = np.searchsorted(numbers, found).clip(0, len(numbers) - 1)
-        scores = np.einsum("qd,qcd->qc", self.queries[part], rows[place])
-        scores[(found < 0) | (found == self.ids[part, None])] = -np.inf
-        hits = (scores >= self.floors[part, None] - _TIE).sum(axis=1).clip(max=_NEIGHBOURS)
-        return float(hits.mean() / _NEIGHBOURS)
+        look(numbers, rows)
+    return Ann(index, 1, 1)
 
 
 class Ann:
@@ -179,16 +173,19 @@ class Ann:
         Holding our ids.
     probes : int
         Cells a query visits.
+    width : int
+        How many times the usual candidates are asked for.
     """
 
-    def __init__(self, index: Any, probes: int) -> None:
+    def __init__(self, index: Any, probes: int, width: int) -> None:
         self._index = index
         self.probes = probes
+        self.width = width
         self.cells = int(index.nlist)
         self.count = int(index.ntotal)
 
     @classmethod
-    def load(cls, data: bytes, dimension: int, probes: int) -> Ann:
+    def load(cls, data: bytes, dimension: int, probes: int, width: int = 1) -> Ann:
         """Deserialise bytes whose checksum has been verified.
 
         Raises
@@ -204,7 +201,14 @@ class Ann:
             raise ClrSearchError(f"FAISS cannot read it: {error}") from error
         if not isinstance(index, faiss.IndexIVF) or index.d != dimension:
             raise ClrSearchError(f"it is no inverted file of dimension {dimension}")
-        return cls(index, probes)
+        return cls(index, probes, width)
+
+    def serialized(self) -> NDArray[np.uint8]:
+        """As FAISS writes it."""
+        import faiss
+
+        data: NDArray[np.uint8] = faiss.serialize_index(self._index)
+        return data
 
     def probes_for(self, wanted: int) -> int:
         """Cells to visit where so many candidates are wanted: as tuned, or more."""

@@ -17,14 +17,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
 from clr_search.files import sha256_bytes, write_atomically
 from clr_search.index import embeddings
-from clr_search.index.ann import Ann, Structure, build
+from clr_search.index.ann import Ann, Structure, choose
 from clr_search.index.catalog import Catalog
+from clr_search.index.tuning import Goal, Tried, build, select
 
 FOLDER = "ann"
 
@@ -49,6 +55,16 @@ class Generation:
         Cells a query visits.
     recall : float
         Measured recall@10.
+    width : int
+        How many times the usual candidates a query asks for.
+    recall_at_1 : float or None
+        Measured share of nearest neighbours that are found.
+    bytes : int
+        Of the file.
+    goal_recall, goal_memory
+        What it was built for; see `Goal`.
+    tried : tuple of dict
+        Fields of `tuning.Tried`, of each structure that was tried on a sample.
     """
 
     number: int
@@ -58,6 +74,17 @@ class Generation:
     structure: str
     probes: int
     recall: float
+    width: int = 1
+    recall_at_1: float | None = None
+    bytes: int = 0
+    goal_recall: float = 0.95  # of releases that did not say
+    goal_memory: int | None = None
+    tried: Sequence[dict[str, Any]] = ()
+
+    @property
+    def goal(self) -> Goal:
+        """What it was built for."""
+        return Goal(self.goal_recall, self.goal_memory)
 
 
 class DamagedError(ClrSearchError):
@@ -87,29 +114,58 @@ def path_of(folder: Path, generation: Generation) -> Path:
     return folder / FOLDER / f"{generation.number:d}.faiss"
 
 
-def publish(catalog: Catalog, structure: Structure, *, seed: int = 0) -> Generation:
+def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Generation | None:
     """Build the next generation from all items, and make it the one in use.
+
+    None where an exact search serves as well; then none is in use.
 
     Raises
     ------
+    UsageError
+        If nothing fits the memory of the goal.
     ClrSearchError
         If it cannot be written; then the one before stays in use.
     """
+    goal = goal or Goal()
     with catalog.reading():
         revision, dimension = int(catalog.meta("revision")), int(catalog.meta("dimension"))
         ids = embeddings.ids(catalog)
-        built = build(
-            lambda: embeddings.chunks(catalog, dimension),
-            lambda asked: embeddings.of(catalog, asked.tolist(), dimension),
-            ids,
-            dimension,
-            structure,
-            seed=seed,
-        )
+
+        def take(asked: NDArray[np.int64]) -> embeddings.Rows:
+            return embeddings.of(catalog, asked.tolist(), dimension)
+
+        again = _still_good(named(catalog), len(ids), dimension, goal)
+        structure, tried = again or select(take, ids, dimension, goal, seed=seed)
+        built = None
+        if structure.cells:
+            built = build(
+                lambda: embeddings.chunks(catalog, dimension),
+                take,
+                ids,
+                dimension,
+                structure,
+                goal,
+                seed=seed,
+            )
         number = int(catalog.meta("last_generation") or 0) + 1
+    if built is None:
+        retire(catalog)
+        return None
     data = built.data.tobytes()
     generation = Generation(
-        number, sha256_bytes(data), revision, len(ids), str(structure), built.probes, built.recall
+        number,
+        sha256_bytes(data),
+        revision,
+        len(ids),
+        str(structure),
+        built.probes,
+        built.recall,
+        built.width,
+        built.recall_at_1,
+        len(data),
+        goal.recall,
+        goal.memory,
+        [asdict(one) for one in tried],
     )
     path = path_of(catalog.folder, generation)
     try:
@@ -123,6 +179,19 @@ def publish(catalog: Catalog, structure: Structure, *, seed: int = 0) -> Generat
     _name(catalog, generation)
     clean(catalog.folder, generation)
     return generation
+
+
+def _still_good(
+    last: Generation | None, count: int, dimension: int, goal: Goal
+) -> tuple[Structure, list[Tried]] | None:
+    """The kind of structure that is in use, unless the collection or the goal has changed much."""
+    if last is None or last.goal != goal or not last.tried:
+        return None
+    kind = last.structure.partition(",")[2]
+    for structure in choose(count, dimension, goal.memory):
+        if structure.cells and structure.kind == kind and count <= 2 * last.count <= 4 * count:
+            return structure, [Tried(**one) for one in last.tried]
+    return None
 
 
 def retire(catalog: Catalog) -> None:
@@ -176,7 +245,7 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
     """
     data = verified(folder, generation)
     try:
-        ann = Ann.load(data, dimension, generation.probes)
+        ann = Ann.load(data, dimension, generation.probes, generation.width)
     except ClrSearchError as error:
         raise DamagedError(generation, f"is of no use: {error.what}") from error
     if ann.count != generation.count:

@@ -164,7 +164,7 @@ def _from_generation(
     index, revision = memory.ann, memory.base
     assert index is not None
     there = memory.alive
-    count = ann.candidates(wanted)
+    count = ann.candidates(wanted) * index.width
     probes = index.probes_for(count)
     if allowed is not None:
         there = len(allowed) - int(np.isin(memory.ids, allowed).sum())

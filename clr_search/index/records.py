@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clr_search.index.tuning import Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,14 @@ class IndexInfo:
         Measured median time of one search for 10 neighbours, without embedding the query.
     bytes_on_disk : int
         Of the whole collection.
+    recall_at_1 : float or None
+        As `recall`, of the nearest item.
+    latency_p99_ms : float or None
+        As `latency_ms`, exceeded by one search in a hundred.
+    bytes_per_vector : float or None
+        Of the structure, on disk and in memory; None where search is exact.
+    tried : tuple of Tried
+        The structures that were tried on a sample.
     """
 
     path: Path
@@ -118,6 +129,10 @@ class IndexInfo:
     recall: float | None
     latency_ms: float | None
     bytes_on_disk: int
+    recall_at_1: float | None = None
+    latency_p99_ms: float | None = None
+    bytes_per_vector: float | None = None
+    tried: tuple[Tried, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """For `--json`."""

@@ -11,6 +11,7 @@ Layout of ``collection.clr/``::
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -223,6 +224,32 @@ class Index(Reader):
         report = run.run(batch_size=batch_size, workers=workers)
         self._settle(reporter, changed=True)
         return report
+
+    def aim(self, *, recall: float | None = None, memory: int | None = None) -> None:
+        """Set what the search structure has to reach; the next change of the index builds it so.
+
+        It is kept in the collection. What is not given stays as it was.
+
+        Parameters
+        ----------
+        recall : float, optional
+            Least recall@10, in (0, 1); 0.97 at first.
+        memory : int, optional
+            Most bytes that the structure may take; not bounded at first.
+
+        Raises
+        ------
+        UsageError
+            If one of them is out of range.
+        """
+        self._require_writable()
+        with self._catalog.reading():
+            goal = upkeep.goal_of(self._catalog)
+        if recall is not None:
+            goal = replace(goal, recall=recall)
+        if memory is not None:
+            goal = replace(goal, memory=memory)
+        upkeep.set_goal(self._catalog, goal)
 
     def settle(self, *, reporter: Reporter | None = None) -> None:
         """Build the search structure that the collection needs now; all changes do that already."""

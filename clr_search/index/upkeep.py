@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from stat import S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.errors import UsageError
 from clr_search.index import ann, embeddings, encoders, generations
 from clr_search.index.catalog import Catalog
 from clr_search.index.generations import DamagedError, Generation
 from clr_search.index.memory import Memory
 from clr_search.index.records import IndexInfo
+from clr_search.index.tuning import Goal, Tried
 from clr_search.progress import Reporter
 
 MOST_BESIDE = 5_000
 """Items newer than the generation, or gone from it, that are put up with in any collection; in a
 large one a tenth, up to `EXACT_ITEMS`, which a scan beside FAISS takes milliseconds for."""
 
-_TIMED = 32
+_TIMED = 128
+
+
+def goal_of(catalog: Catalog) -> Goal:
+    """What the search structure has to reach; inside `reading`."""
+    kept = catalog.meta("goal")
+    return Goal() if kept is None else Goal(**json.loads(kept))
+
+
+def set_goal(catalog: Catalog, goal: Goal) -> None:
+    """Keep what the search structure has to reach, for all that come.
+
+    Raises
+    ------
+    UsageError
+        If the recall is no share, or there is no memory.
+    """
+    if not 0 < goal.recall < 1:
+        raise UsageError(f"The recall is {goal.recall:g}; it must be between 0 and 1.")
+    if goal.memory is not None and goal.memory < 1:
+        raise UsageError(f"The memory is {goal.memory:,} bytes; it must be 1 or more.")
+    with catalog.writing():
+        catalog.set_meta("goal", json.dumps(asdict(goal)))
 
 
 def settle(catalog: Catalog, reporter: Reporter) -> None:
     """Publish the next generation where the last has fallen behind, or retire it."""
     with catalog.reading():
         count, dimension = catalog.count(), int(catalog.meta("dimension"))
-        generation = generations.named(catalog)
+        generation, goal = generations.named(catalog), goal_of(catalog)
         alive = 0 if generation is None else catalog.count(newest=generation.revision)
-    if generation is not None:
+    if generation is not None and generation.goal == goal:
         behind = (count - alive) + (generation.count - alive)
         if behind <= min(max(MOST_BESIDE, count // 10), ann.EXACT_ITEMS):
             return
@@ -58,18 +84,25 @@ def _renew(
     catalog: Catalog, last: Generation | None, count: int, dimension: int, reporter: Reporter
 ) -> None:
     """Publish the next generation, or go back to exact search where the collection is small."""
-    structure = ann.choose(count, dimension)
-    if not structure.cells:
+    with catalog.reading():
+        goal = goal_of(catalog)
+    if ann.choose(count, dimension, goal.memory) == [ann.Structure(0)]:
         if last is not None:
             generations.retire(catalog)
         return
-    reporter.message(f"Building the search structure {structure} over {count:,} items …")
+    reporter.message(f"Choosing and building a search structure over {count:,} items …")
     began = time.monotonic()
-    made = generations.publish(catalog, structure)
+    made = generations.publish(catalog, goal)
+    if made is None:
+        return
     reporter.message(
-        f"Built {structure} in {time.monotonic() - began:.1f} s: {made.probes} probes, measured "
-        f"recall@10 {made.recall:.3f}."
+        f"Built {made.structure} in {time.monotonic() - began:.1f} s: {made.probes} probes, "
+        f"measured recall@10 {made.recall:.3f}."
     )
+    if made.recall < goal.recall:
+        reporter.message(
+            f"That is less than the {goal.recall:g} asked for; nothing that fits reaches it."
+        )
 
 
 def time_searches(
@@ -99,11 +132,13 @@ def measure_latency(catalog: Catalog, timed: Callable[[int], list[float]]) -> No
     with catalog.writing():
         median = statistics.median(seconds) * 1e3 if seconds else None
         catalog.set_meta("latency_ms", median)
+        slowest = float(np.quantile(seconds, 0.99)) * 1e3 if seconds else None
+        catalog.set_meta("latency_p99_ms", slowest)
 
 
 def info(catalog: Catalog, generation: Generation | None) -> IndexInfo:
     """The collection at a glance; inside `reading`."""
-    latency = catalog.meta("latency_ms")
+    latency, slowest = catalog.meta("latency_ms"), catalog.meta("latency_p99_ms")
     count = catalog.count()
     alive = 0 if generation is None else catalog.count(newest=generation.revision)
     structure = "exact"
@@ -122,6 +157,10 @@ def info(catalog: Catalog, generation: Generation | None) -> IndexInfo:
         beside=0 if generation is None else count - alive,
         recall=None if generation is None else generation.recall,
         latency_ms=None if latency is None else float(latency),
+        recall_at_1=None if generation is None else generation.recall_at_1,
+        latency_p99_ms=None if slowest is None else float(slowest),
+        bytes_per_vector=None if generation is None else generation.bytes / generation.count,
+        tried=() if generation is None else tuple(Tried(**one) for one in generation.tried),
         bytes_on_disk=sum(map(_size, catalog.folder.rglob("*"))),
     )
 

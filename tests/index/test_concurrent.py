@@ -96,7 +96,7 @@ def test_a_file_that_is_deleted_between_snapshot_and_reading_is_no_damage(
 
         def late(folder: Path, generation: generations.Generation) -> bytes:
             if generation.number == 1:
-                generations.publish(catalog, upkeep.ann.Structure(16))
+                generations.publish(catalog)
             return real(folder, generation)
 
         monkeypatch.setattr(generations, "verified", late)

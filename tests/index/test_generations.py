@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.errors import ClrSearchError
-from clr_search.index import Index, ann, generations, upkeep
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.index import Index, ann, generations, tuning, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.generations import DamagedError
 from tests.index.conftest import paths_of
@@ -59,11 +59,11 @@ def test_a_large_collection_gets_a_generation_that_finds_nearly_all(
 ) -> None:
     with Index.open(published) as index:
         info = index.info()
-        assert info.structure.startswith("IVF128,SQ8, ")
+        assert info.structure.startswith("IVF128,")
         assert (info.generation, info.beside) == (1, 0)
         assert info.recall is not None
-        assert info.recall >= ann.TARGET_RECALL
-        assert recall(index, rows) >= ann.TARGET_RECALL - 0.02
+        assert info.recall >= tuning.RECALL
+        assert recall(index, rows) >= tuning.RECALL - 0.02
 
 
 def test_scores_are_those_of_the_stored_vectors_and_not_of_the_quantised(
@@ -94,7 +94,7 @@ def test_a_damaged_file_is_searched_without_and_then_made_anew(
     with Index.open(published, writable=True, reporter=heard) as index:
         assert "anew from the catalogue" in heard.messages[0]
         assert index.info().generation == 2
-        assert recall(index, rows) >= ann.TARGET_RECALL - 0.02
+        assert recall(index, rows) >= tuning.RECALL - 0.02
     assert file_of(published).name == "2.faiss"
     heard = Heard()
     with Index.open(published, reporter=heard) as index:
@@ -213,7 +213,7 @@ class TestKilledWhilePublishing:
         with monkeypatch.context() as context:
             context.setattr(generations, step, die)
             with pytest.raises(Killed):
-                generations.publish(catalog, ann.Structure(16))
+                generations.publish(catalog)
         catalog.database.close()
         (published / "ann" / ".2.faiss.abcd.tmp").write_bytes(b"half")
         heard = Heard()
@@ -262,7 +262,7 @@ def test_many_neighbours_are_found_as_well_as_few(published: Path, rows: Vectors
             for position in range(0, 3000, 300):
                 found = index.search_vector(rows[position], k)
                 hits += len(set(brute(rows, rows[position], k)) & set((found.ids - 1).tolist()))
-            assert hits / (10 * k) >= ann.TARGET_RECALL
+            assert hits / (10 * k) >= tuning.RECALL
 
 
 def test_where_all_candidates_are_gone_more_are_asked_for(published: Path, rows: Vectors) -> None:
@@ -296,3 +296,52 @@ def test_an_unreadable_file_is_searched_without(
     with Index.open(published, reporter=(heard := Heard())) as index:
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
     assert "cannot be read (Input/output error)" in heard.messages[0]
+
+
+def test_the_kind_is_chosen_anew_only_where_much_has_changed(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = []
+    true = generations.select
+
+    def select(*arguments: object, **options: object) -> object:
+        chosen.append(1)
+        return true(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(generations, "select", select)
+    with Index.open(published, writable=True) as index:
+        before = index.info()
+        assert before.tried
+        generations.publish(index._catalog)
+        assert index.info().generation == 2
+        assert index.info().tried == before.tried
+        assert chosen == []
+        index.aim(recall=0.9)
+        index.settle()
+        assert chosen == [1]
+        found = index.info()
+        assert found.generation == 3
+        assert found.recall is not None
+        assert found.recall >= 0.9
+        index.settle()
+        assert index.info().generation == 3
+
+
+def test_memory_bounds_the_structure(published: Path) -> None:
+    with Index.open(published, writable=True) as index:
+        index.aim(memory=300_000)
+        index.settle()
+        found = index.info()
+        assert found.bytes_per_vector is not None
+        assert found.bytes_per_vector * found.count < 300_000
+        assert {one.kind for one in found.tried} < set(ann.KINDS)
+        index.aim(memory=1000)
+        with pytest.raises(UsageError, match="fits into 1,000 bytes"):
+            index.settle()
+        assert index.info().generation == found.generation
+
+
+@pytest.mark.parametrize("goal", [{"recall": 0.0}, {"recall": 1.5}, {"memory": 0}])
+def test_goals_out_of_range_are_refused(published: Path, goal: dict[str, float]) -> None:
+    with Index.open(published, writable=True) as index, pytest.raises(UsageError):
+        index.aim(**goal)  # type: ignore[arg-type]
