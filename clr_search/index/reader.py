@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.images import Crop
-from clr_search.index import embeddings, encoders, filters, memory, upkeep
+from clr_search.index import batch, embeddings, encoders, filters, memory, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.diverse import CANDIDATES, spread_out
 from clr_search.index.filters import Filter
@@ -135,6 +135,39 @@ class Reader:
         return self._with_memory(
             lambda held: self._search(held, vector, k, conditions, exclude, diverse)
         )
+
+    def search_vectors(
+        self, vectors: NDArray[np.float32], k: int = 10
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids and scores of the k items most like each of many vectors; much quicker than singly.
+
+        Parameters
+        ----------
+        vectors : float32 array, shape (Q, D)
+            Of any length but 0.
+        k : int
+            How many.
+
+        Returns
+        -------
+        ids : int64 array, shape (Q, k)
+            The nearest first; -1 where there are fewer.
+        scores : float32 array, shape (Q, k)
+            Cosines; -inf where there are fewer.
+
+        Raises
+        ------
+        UsageError
+            If k is less than 1, or a vector has another length or no direction.
+        """
+        _check(k, 0.0)
+
+        def work(held: Memory) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            rows = [as_query(vector, held.dimension) for vector in vectors]
+            queries = np.stack(rows) if rows else np.empty((0, held.dimension), np.float32)
+            return batch.search(held, self._catalog, queries, k)
+
+        return self._with_memory(work)
 
     def _search(
         self,
