@@ -1,0 +1,320 @@
+"""Nearest neighbours: ours beside hnswlib, usearch and flat FAISS, on the same vectors in one run.
+
+    python -m bench.search all.clr                       # the vectors of a collection
+    python -m bench.search all.clr --mimic 1000000       # so many that are like them
+
+Each contender runs in processes of its own: one builds and saves, another opens, answers a first
+query, and is measured. Two thousand vectors are held out as queries: on half of them each is set to
+the least effort that reaches recall@10 of 0.97, on the other half it is measured, in one batch and
+one after the other. All use all cores for building and for batches.
+
+Vectors that mimic are a vector of the collection plus 0.3 times the difference of two others: of
+the same mean and nearly the same covariance, as crowded in places, and none of them a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.machine import machine
+from clr_search.index import Index
+from clr_search.index.tuning import RECALL
+from clr_search.serve.pipeline import usable_cores
+
+Vectors = NDArray[np.float32]
+
+K = 10
+QUERIES = 2000
+SINGLE = 500
+
+
+class Contender(ABC):
+    """An index under measurement."""
+
+    @abstractmethod
+    def build(self, rows: Vectors, path: Path) -> None:
+        """Over these rows, and save it."""
+
+    @abstractmethod
+    def open(self, path: Path) -> None:
+        """What was saved."""
+
+    @abstractmethod
+    def efforts(self) -> Iterator[str]:
+        """Set rising efforts, one after the other, and name them."""
+
+    @abstractmethod
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        """Positions of the ten nearest of each."""
+
+
+class Ours(Contender):
+    """`Index.search_vectors`: the structure it chooses itself, scored on the stored vectors."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        with Index.open(path, writable=True) as index:
+            index.settle()
+
+    def open(self, path: Path) -> None:
+        self.index = Index.open(path)
+
+    def efforts(self) -> Iterator[str]:
+        yield self.index.info().structure
+
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        return self.index.search_vectors(queries, K)[0] - 1
+
+
+class Hnswlib(Contender):
+    """Its defaults: M 16, ef_construction 200."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        import hnswlib
+
+        index = hnswlib.Index(space="ip", dim=rows.shape[1])
+        index.init_index(len(rows), M=16, ef_construction=200, random_seed=0)
+        index.add_items(rows)
+        index.save_index(str(path))
+        Path(f"{path}.json").write_text(json.dumps(rows.shape))
+
+    def open(self, path: Path) -> None:
+        import hnswlib
+
+        _, dimension = json.loads(Path(f"{path}.json").read_text())
+        self.index = hnswlib.Index(space="ip", dim=dimension)
+        self.index.load_index(str(path))
+
+    def efforts(self) -> Iterator[str]:
+        for effort in (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024):
+            self.index.set_ef(effort)
+            yield f"ef {effort}"
+
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        return np.asarray(self.index.knn_query(queries, k=K)[0], np.int64)
+
+
+class Usearch(Contender):
+    """Its defaults, with half-precision vectors, as it recommends."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        from usearch.index import Index as Graph
+
+        index = Graph(ndim=rows.shape[1], metric="ip", dtype="f16")
+        index.add(np.arange(len(rows)), rows, threads=usable_cores())
+        index.save(str(path))
+        Path(f"{path}.json").write_text(json.dumps(rows.shape[1]))
+
+    def open(self, path: Path) -> None:
+        self._path, self.index = path, self._opened(path, 0)
+
+    def efforts(self) -> Iterator[str]:
+        for effort in (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024):
+            self.index = self._opened(self._path, effort)  # it can be set only so
+            yield f"expansion {effort}"
+
+    @staticmethod
+    def _opened(path: Path, effort: int) -> Any:
+        from usearch.index import Index as Graph
+
+        dimension = json.loads(Path(f"{path}.json").read_text())
+        graph = Graph(ndim=dimension, metric="ip", dtype="f16", expansion_search=effort or None)
+        graph.load(str(path))
+        return graph
+
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        found = self.index.search(queries, K, threads=usable_cores())
+        return np.asarray(found.keys, np.int64).reshape(len(queries), K)
+
+
+class Flat(Contender):
+    """FAISS, exact."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        import faiss
+
+        index = faiss.IndexFlatIP(rows.shape[1])
+        index.add(rows)
+        faiss.write_index(index, str(path))
+
+    def open(self, path: Path) -> None:
+        import faiss
+
+        self.index = faiss.read_index(str(path))
+
+    def efforts(self) -> Iterator[str]:
+        yield "exact"
+
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = self.index.search(queries, K)[1]
+        return found
+
+
+CONTENDERS: dict[str, type[Contender]] = {
+    "ours": Ours,
+    "hnswlib": Hnswlib,
+    "usearch": Usearch,
+    "flat FAISS": Flat,
+}
+
+
+def resident() -> float:
+    """Memory of this process now, in MB."""
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def build_one(name: str, folder: Path, path: Path) -> dict[str, Any]:
+    """Build and save, in this process."""
+    rows = np.load(folder / "base.npy", mmap_mode="r")
+    contender = CONTENDERS[name]()
+    given = np.asarray(rows) if name != "ours" else np.empty((0, 0), np.float32)
+    began = time.perf_counter()
+    contender.build(given, path)
+    return {"build": time.perf_counter() - began}
+
+
+def measure_one(name: str, folder: Path, path: Path) -> dict[str, Any]:
+    """Open and search, in this process."""
+    queries, truth = np.load(folder / "queries.npy"), np.load(folder / "truth.npy")
+    half = len(queries) // 2
+    contender = CONTENDERS[name]()
+    if name == "flat FAISS":
+        pass  # its import is not the index's time
+    before = resident()
+    began = time.perf_counter()
+    contender.open(path)
+    contender.search(queries[:1])
+    found: dict[str, Any] = {"open": time.perf_counter() - began, "memory": resident() - before}
+
+    def recall(part: slice) -> float:
+        near = contender.search(queries[part])
+        return float(
+            np.mean([len(set(a) & set(b)) / K for a, b in zip(near, truth[part], strict=True)])
+        )
+
+    for effort in contender.efforts():
+        found["effort"] = effort
+        if recall(slice(0, half)) >= RECALL:
+            break
+    found["recall"] = recall(slice(half, None))
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        contender.search(queries[half:])
+        times.append(time.perf_counter() - began)
+    found["batch"] = (len(queries) - half) / min(times)
+    singly = []
+    for query in queries[half : half + SINGLE]:
+        began = time.perf_counter()
+        contender.search(query[None])
+        singly.append(time.perf_counter() - began)
+    found["single"] = 1 / float(np.median(singly))
+    found["p99"] = 1000 * float(np.quantile(singly, 0.99))
+    files = path.rglob("*") if path.is_dir() else [path]
+    found["bytes"] = sum(file.stat().st_size for file in files if file.is_file())
+    return found
+
+
+def vectors_of(collection: Path, mimic: int | None) -> Vectors:
+    """Of a collection, or so many that are like them."""
+    with Index.open(collection) as index:
+        rows = index.vectors()[1]
+    if mimic is None:
+        return rows
+    generator = np.random.default_rng(0)
+    made = np.empty((mimic, rows.shape[1]), np.float32)
+    for at in range(0, mimic, 50_000):
+        one, two, three = generator.integers(0, len(rows), (3, min(50_000, mimic - at)))
+        part = rows[one] + 0.3 * (rows[two] - rows[three])
+        made[at : at + len(part)] = part / np.linalg.norm(part, axis=1, keepdims=True)
+    return made
+
+
+def prepare(rows: Vectors, folder: Path) -> None:
+    """Hold out queries, find their true neighbours, write what the processes read."""
+    import faiss
+
+    from tests.index.made import write_vectors
+
+    order = np.random.default_rng(1).permutation(len(rows))
+    # As the collection keeps them, so that all compare the same vectors.
+    base = rows[np.sort(order[QUERIES:])].astype(np.float16).astype(np.float32)
+    base /= np.linalg.norm(base, axis=1, keepdims=True)
+    queries = rows[order[:QUERIES]]
+    flat = faiss.IndexFlatIP(rows.shape[1])
+    flat.add(base)
+    np.save(folder / "truth.npy", flat.search(queries, K)[1])
+    np.save(folder / "base.npy", base)
+    np.save(folder / "queries.npy", queries)
+    names = [f"{n // 1000:05d}/{n % 1000:03d}.jpg" for n in range(len(base))]
+    write_vectors(folder / "ours", base, names)
+
+
+def run(step: str, name: str, folder: Path) -> dict[str, Any]:
+    """A step in a process of its own."""
+    command = [sys.executable, "-m", "bench.search", "--step", step, "--name", name]
+    done = subprocess.run(
+        [*command, "--folder", str(folder)], check=True, capture_output=True, text=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("collection", type=Path, nargs="?")
+    parser.add_argument("--mimic", type=int)
+    parser.add_argument("--without", action="append", default=[], choices=CONTENDERS)
+    for name in ("--step", "--name", "--folder"):
+        parser.add_argument(name, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.step:
+        work = build_one if given.step == "build" else measure_one
+        folder = Path(given.folder)
+        print(json.dumps(work(given.name, folder, folder / given.name)))
+        return
+    rows = vectors_of(given.collection, given.mimic)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        prepare(rows, folder)
+        kind = "that mimic those" if given.mimic else "the vectors"
+        print(f"{machine()}\n")
+        print(
+            f"{len(rows) - QUERIES:,} vectors of length {rows.shape[1]}: {kind} of "
+            f"{given.collection.name}; recall@10 of at least {RECALL}.\n"
+        )
+        print(
+            "| | setting | build | batch, queries/s | single, queries/s | p99, ms | recall@10 "
+            "| memory, MB | file, MB | open and first query |\n|---|" + "---|" * 9
+        )
+        for contender in CONTENDERS:
+            if contender in given.without:
+                continue
+            built = run("build", contender, folder)
+            got = built | run("measure", contender, folder)
+            print(
+                f"| {contender} | {got['effort']} | {got['build']:.1f} s | {got['batch']:,.0f} "
+                f"| {got['single']:,.0f} | {got['p99']:.2f} | {got['recall']:.3f} "
+                f"| {got['memory']:,.0f} | {got['bytes'] / 1e6:,.0f} | {got['open']:.2f} s |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
