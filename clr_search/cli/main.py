@@ -35,6 +35,7 @@ SECTIONS = {
         "search": "search",
         "duplicates": "duplicates",
         "cluster": "cluster",
+        "map": "map",
         "evaluate": "evaluate",
         "app": "app",
         "serve": "serve",
@@ -77,9 +78,8 @@ class Commands(click.Group):
         if cmd_name not in _MODULES:
             return None
         module = importlib.import_module(f"clr_search.cli.{_MODULES[cmd_name]}")
-        command = getattr(module, cmd_name.replace("-", "_"))
-        assert isinstance(command, click.Command)
-        return command
+        commands = (item for item in vars(module).values() if isinstance(item, click.Command))
+        return next(command for command in commands if command.name == cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

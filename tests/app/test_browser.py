@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import chromium
+
+__all__ = ["chromium"]  # a fixture
 
 pytestmark = pytest.mark.browser
 
@@ -18,31 +20,6 @@ TILES = "#clr-results .clr-tile"
 QUERY = "#clr-query figcaption b"
 DESKTOP = (1280, 860)
 PHONE = (360, 740)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = os.environ.get("CLR_SEARCH_CHROMIUM") or next(
-        filter(None, map(shutil.which, names)), ""
-    )
-    if not found:
-        if os.environ.get("CI"):
-            pytest.fail("There is no Chromium here; set CLR_SEARCH_CHROMIUM to its executable.")
-        pytest.skip("no Chromium; set CLR_SEARCH_CHROMIUM to its executable")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--use-fake-device-for-media-stream",
-                "--use-fake-ui-for-media-stream",
-            ],
-        )
-        yield browser
-        browser.close()
 
 
 def open_page(chromium: Browser, address: str, size: tuple[int, int]) -> Iterator[Page]:
