@@ -14,6 +14,7 @@ What each training came to is in LOG.md.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,6 +95,20 @@ STAGES = (
             augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0),
         ),
     ),
+    Stage(
+        "longer",
+        (IMAGENETTE, TINY),
+        replace(
+            BASE,
+            image_size=64,
+            grow_from=48,
+            cache_size=96,
+            learning_rate=1.5e-3,
+            epochs=7,
+            warmup_epochs=0.3,
+            augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0),
+        ),
+    ),
 )
 
 
@@ -113,7 +128,7 @@ def make(data: Path, out: Path) -> Path:
     return before
 
 
-def install(run: Path, image_size: int) -> None:
+def install(run: Path, image_size: int, whiten_on: Sequence[Path]) -> None:
     """Write encoder and weights into the package, both with half-precision numbers."""
     SHIPPED.mkdir(exist_ok=True)
     export_run(
@@ -123,7 +138,9 @@ def install(run: Path, image_size: int) -> None:
         licence=LICENCE,
         image_size=image_size,
         precision="fp16",
+        whiten_on=whiten_on,
         force=True,
+        reporter=for_terminal(),
     )
     tensors = {
         name: tensor.half() if tensor.is_floating_point() else tensor
@@ -144,7 +161,7 @@ def main() -> None:
     given = parser.parse_args()
     run = make(given.data, given.out)
     if given.install:
-        install(run, IMAGE_SIZE)
+        install(run, IMAGE_SIZE, [given.data / IMAGENETTE, given.data / TINY])
 
 
 if __name__ == "__main__":

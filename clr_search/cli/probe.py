@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -13,8 +13,10 @@ from clr_search.cli import options, output
 from clr_search.errors import ClrSearchError, ImageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from clr_search.index import Index
-    from clr_search.serve import Probe
     from clr_search.serve.probe import FittedProbe
 
 _BATCH = 64
@@ -111,6 +113,9 @@ def _print(fitted: FittedProbe, out: Path, confusion: Path | None, *, as_json: b
                 "classes": fitted.classes,
                 "accuracy": fitted.accuracy,
                 "interval": fitted.interval,
+                "temperature": fitted.temperature,
+                "calibration_error": fitted.calibration_error,
+                "uncalibrated_error": fitted.uncalibrated_error,
                 "held_out": fitted.held_out,
                 "images": fitted.fitted,
                 "unlabelled": fitted.unlabelled,
@@ -127,6 +132,11 @@ def _print(fitted: FittedProbe, out: Path, confusion: Path | None, *, as_json: b
     output.echo_facts(
         [
             ("accuracy", measured(fitted)),
+            (
+                "probabilities",
+                f"off by {output.share(fitted.calibration_error)} "
+                f"({output.share(fitted.uncalibrated_error)} before temperature scaling)",
+            ),
             ("confusion matrix", output.shown(confusion) if confusion else ""),
             ("without a label", f"{fitted.unlabelled:,} pictures" if fitted.unlabelled else ""),
             ("too small", f"{left_out}: a class needs three pictures" if left_out else ""),
@@ -135,53 +145,107 @@ def _print(fitted: FittedProbe, out: Path, confusion: Path | None, *, as_json: b
 
 
 @options.command("classify")
-@click.argument("model", metavar="PROBE", type=options.PATH)
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=options.EXISTING)
+@click.argument("paths", metavar="[PROBE] IMAGE...", nargs=-1, required=True, type=options.PATH)
+@click.option(
+    "--knn",
+    "collection",
+    metavar="COLLECTION",
+    type=options.PATH,
+    help="Let the nearest pictures of a collection vote instead of a PROBE.",
+)
 @click.option("-k", type=options.COUNT, default=3, show_default=True, help="Classes a picture.")
 @options.json_option()
-def classify(model: Path, images: tuple[Path, ...], k: int, as_json: bool) -> None:
+def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: bool) -> None:
     """Classify pictures, or all pictures in folders.
 
-    PROBE is a probe.onnx. A picture that cannot be read is reported, and the others are classified.
+    PROBE is a probe.onnx. With --knn, no training is needed: the nearest pictures of the collection
+    vote by their folders, and a picture that is like none of them is called unknown. A picture that
+    cannot be read is reported, and the others are classified.
 
     \b
     Example:
       clr-search classify probe.onnx query.jpg
       clr-search classify probe.onnx photos/new -k 1
+      clr-search classify --knn photos.clr query.jpg
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
     from clr_search.files import find_images
-    from clr_search.serve import Probe
 
-    classifier = Probe(model)
+    size, predict = _by_vote(collection) if collection else _by_probe(paths[0])
+    images = paths if collection else paths[1:]
+    if not images:
+        raise click.UsageError("Missing argument 'IMAGE...': what to classify.")
     files = [image.path for image in find_images(images)]
     failed = False
-    for path, outcome in _classified(classifier, files):
+    for path, outcome in _classified(size, predict, files):
         if isinstance(outcome, ImageError):
             failed = True
             output.complain(
                 ClrSearchError(f"{output.shown(path)} cannot be classified: {outcome.what}.")
             )
             continue
-        best = sorted(outcome, key=lambda pair: -pair[1])[:k]
+        best = sorted(outcome.chances, key=lambda pair: -pair[1])[:k]
         if as_json:
             predictions = [{"label": name, "probability": chance} for name, chance in best]
-            output.echo_json({"path": path, "predictions": predictions})
+            output.echo_json({"path": path, "predictions": predictions, "known": outcome.known})
+        elif not outcome.known:
+            _print_classes(
+                path, [("unknown: like no picture of the collection", 0.0)], several=False
+            )
         else:
             _print_classes(path, best, several=len(files) > 1 and k > 1)
     if failed:
         click.get_current_context().exit(1)
 
 
+class Prediction(NamedTuple):
+    """Classes with their probabilities, and whether the picture is of any of them."""
+
+    chances: list[tuple[str, float]]
+    known: bool = True
+
+
+Predict = Callable[["NDArray[np.uint8]"], list[Prediction]]
+"""Of squares, uint8 (n, S, S, 3)."""
+
+
+def _by_probe(model: Path) -> tuple[int, Predict]:
+    """S, and how to classify."""
+    from clr_search.serve import Probe
+
+    classifier = Probe(model)
+
+    def predict(squares: NDArray[np.uint8]) -> list[Prediction]:
+        rows = classifier.predict_proba(squares).tolist()
+        return [Prediction(list(zip(classifier.classes, row, strict=True))) for row in rows]
+
+    return classifier.card.image_size, predict
+
+
+def _by_vote(collection: Path) -> tuple[int, Predict]:
+    """As `_by_probe`, by the nearest of a collection."""
+    from clr_search.index import Index
+    from clr_search.index.voting import Voters
+    from clr_search.progress import Lines
+
+    index = Index.open(collection, reporter=Lines())
+    voters, encoder = Voters(index), index.encoder
+
+    def predict(squares: NDArray[np.uint8]) -> list[Prediction]:
+        ballots = voters.vote(encoder.encode_squares(squares))
+        return [Prediction(ballot.shares, ballot.known) for ballot in ballots]
+
+    return encoder.image_size, predict
+
+
 def _classified(
-    classifier: Probe, files: Sequence[Path]
-) -> Iterator[tuple[Path, list[tuple[str, float]] | ImageError]]:
+    size: int, predict: Predict, files: Sequence[Path]
+) -> Iterator[tuple[Path, Prediction | ImageError]]:
     """Files in their order, each with its classes and probabilities, or why it has none."""
     import numpy as np
 
     from clr_search import images
 
-    size = classifier.card.image_size
     remaining = iter(files)
     while batch := list(islice(remaining, _BATCH)):
         outcomes: dict[Path, Any] = {}
@@ -192,9 +256,8 @@ def _classified(
                 outcomes[path] = error
         good = [path for path in batch if not isinstance(outcomes[path], ImageError)]
         if good:
-            rows = classifier.predict_proba(np.stack([outcomes[path] for path in good]))
-            for path, row in zip(good, rows.tolist(), strict=True):
-                outcomes[path] = list(zip(classifier.classes, row, strict=True))
+            found = predict(np.stack([outcomes[path] for path in good]))
+            outcomes.update(zip(good, found, strict=True))
         yield from outcomes.items()
 
 

@@ -10,13 +10,19 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
+from clr_search.serve.calibrate import (
+    calibration_error,
+    crossed_error,
+    fit_temperature,
+    scaled,
+)
 from clr_search.serve.metrics import wilson_interval
 
 if TYPE_CHECKING:
@@ -39,11 +45,12 @@ SEARCHED = 10_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledRegression:
-    """Logistic regression of centred and scaled embeddings."""
+    """Logistic regression of centred and scaled embeddings, its logits divided by a temperature."""
 
     mean: NDArray[np.floating[Any]]
     scale: float
     model: LogisticRegression
+    temperature: float = 1.0
 
     @classmethod
     def fit(
@@ -78,7 +85,7 @@ class ScaledRegression:
     def probabilities(self, x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Class probabilities, shape (n, C)."""
         result: NDArray[np.float64] = self.model.predict_proba((x - self.mean) / self.scale)
-        return result
+        return result if self.temperature == 1 else scaled(result, self.temperature)
 
     def classify(self, x: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Most probable class, shape (n,)."""
@@ -92,6 +99,7 @@ class ScaledRegression:
         if len(weights) == 1:  # two classes: scikit-learn keeps one row, for a sigmoid
             weights = np.concatenate([-weights, weights]) / 2
             bias = np.concatenate([-bias, bias]) / 2
+        weights, bias = weights / self.temperature, bias / self.temperature
         return weights.astype(np.float32), bias.astype(np.float32)
 
 
@@ -113,6 +121,14 @@ class FittedProbe:
         them. The coefficients are fitted again on all pictures.
     interval : tuple of float
         Its 95 % confidence interval (Wilson).
+    temperature : float
+        Which the logits are divided by, so that the probabilities mean what they say: fitted on the
+        held-out pictures. It is in the coefficients.
+    calibration_error : float
+        Expected gap between probability and accuracy in [0, 1], on held-out pictures that the
+        temperature was not fitted on.
+    uncalibrated_error : float
+        The same without the temperature.
     confusion : int64 array, shape (C, C)
         Held-out pictures by true class (row) and predicted class (column).
     held_out : int
@@ -133,6 +149,9 @@ class FittedProbe:
     C: float
     accuracy: float
     interval: tuple[float, float]
+    temperature: float
+    calibration_error: float
+    uncalibrated_error: float
     confusion: NDArray[np.int64] = field(repr=False)
     held_out: int
     fitted: int
@@ -181,11 +200,12 @@ def fit_probe(
     generator = np.random.default_rng(seed)
     held = _ranks(y, generator) % EVERY == 0
     penalty = _best_penalty(x[~held], y[~held], generator)
-    predicted = ScaledRegression.fit(x[~held], y[~held], penalty).classify(x[held])
+    chances = ScaledRegression.fit(x[~held], y[~held], penalty).probabilities(x[held])
+    predicted, temperature = chances.argmax(axis=1), fit_temperature(chances, y[held])
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (y[held], predicted), 1)
     right, total = int(np.trace(confusion)), int(held.sum())
-    final = ScaledRegression.fit(x, y, penalty)
+    final = replace(ScaledRegression.fit(x, y, penalty), temperature=temperature)
     coefficients, intercept = final.folded()
     return FittedProbe(
         classes=classes,
@@ -194,6 +214,9 @@ def fit_probe(
         C=1 / (penalty * len(x)),
         accuracy=right / total,
         interval=wilson_interval(right, total),
+        temperature=temperature,
+        calibration_error=crossed_error(chances, y[held]),
+        uncalibrated_error=calibration_error(chances, y[held]),
         confusion=confusion,
         held_out=total,
         fitted=len(x),

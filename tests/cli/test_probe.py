@@ -16,7 +16,8 @@ def test_a_probe_from_folders(run: Run, collection: Path, tmp_path: Path) -> Non
     lines = result.stdout.splitlines()
     assert lines[0] == "probe.onnx: 3 classes, 36 pictures"
     assert lines[1].startswith("  accuracy          ")
-    assert lines[2] == "  confusion matrix  confusion.png"
+    assert lines[2].startswith("  probabilities     off by ")
+    assert lines[3] == "  confusion matrix  confusion.png"
     assert Image.open(tmp_path / "confusion.png").format == "PNG"
     card = json.loads(run("info", "probe.onnx", "--json", "--check").stdout)
     assert (card["kind"], card["classes"]) == ("probe", ["blue", "green", "red"])
@@ -88,7 +89,33 @@ def test_an_encoder_does_not_classify(run: Run, tiny_encoder: Path, pictures: Pa
 
 
 def test_wrong_use(run: Run, probe: Path, pictures: Path) -> None:
+    assert "what to classify" in run("classify", probe, exit_code=2).stderr
     assert "0 is less than 1" in run("classify", probe, pictures, "-k", "0", exit_code=2).stderr
-    assert "does not exist" in run("classify", probe, "nope.jpg", exit_code=2).stderr
+    assert "no file or folder nope.jpg" in run("classify", probe, "nope.jpg", exit_code=2).stderr
     result = run("classify", "nope.onnx", pictures, exit_code=2)
     assert "Error: There is no model file nope.onnx." in result.stderr
+
+
+def test_the_nearest_vote_without_a_probe(
+    run: Run, collection: Path, pictures: Path, tmp_path: Path
+) -> None:
+    result = run("classify", "--knn", collection, pictures / "red", "-k", "1")
+    lines = result.stdout.splitlines()
+    assert len(lines) == 12
+    assert sum("red" in line.split()[1] for line in lines if "unknown" not in line) >= 10
+    answer = json.loads(
+        run("classify", "--knn", collection, pictures / "blue" / "blue00.jpg", "--json").stdout
+    )
+    assert answer["predictions"][0]["label"] == "blue"
+    assert answer["known"] is True
+    assert "Missing argument" in run("classify", "--knn", collection, exit_code=2).stderr
+
+
+def test_a_probe_says_how_far_its_probabilities_are_off(
+    run: Run, collection: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "p.onnx"
+    facts = json.loads(run("probe", collection, "--out", out, "--json").stdout)
+    assert 0 <= facts["calibration_error"] <= 1
+    assert 0.04 < facts["temperature"] < 21
+    assert "before temperature scaling" in run("probe", collection, "--out", out, "--force").stdout

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from clr_search.contract import IMAGES, PROBABILITIES, TOLERANCE, check_golden, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import find_images
-from clr_search.serve import Encoder, Probe, probe_fit
+from clr_search.serve import Encoder, Probe, calibrate, probe_fit
 from clr_search.serve.metrics import wilson_interval
 from clr_search.serve.probe import FittedProbe, fit_probe, save_probe
 from tests.tiny import write_tiny_encoder
@@ -108,6 +108,7 @@ def test_coefficients_are_those_of_scikit_learn(classes: int) -> None:
     scaled = centred / np.sqrt((centred**2).mean())
     plain = LogisticRegression(C=found.C, class_weight="balanced", max_iter=2000, tol=1e-8)
     expected = plain.fit(scaled, labels).predict_proba(scaled)
+    expected = calibrate.scaled(expected, found.temperature)
     logits = vectors.astype(np.float64) @ found.coefficients.T + found.intercept
     assert np.abs(softmax(logits) - expected).max() < 5e-3  # two solvers' tolerances apart
 
