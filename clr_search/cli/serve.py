@@ -52,7 +52,7 @@ from clr_search.errors import require
     "--batch-wait",
     metavar="MS",
     type=options.WholeNumber(0, 1000),
-    default=2,
+    default=0,
     show_default=True,
     help="Milliseconds an inference waits for more pictures.",
 )

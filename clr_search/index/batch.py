@@ -1,4 +1,4 @@
-"""Many queries at once: one pass through FAISS, one through SQLite, one product each.
+"""Many queries at once: one pass through FAISS, one through the vectors, one product each.
 
 The answers are those of single searches, but for items whose scores differ by less than float32
 can tell.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.index import ann, embeddings, memory
+from clr_search.index import ann, memory
 from clr_search.index.catalog import Catalog
 from clr_search.index.memory import Memory
 
@@ -85,9 +85,7 @@ def _from_generation(
     assert index is not None
     count = ann.candidates(k) * index.width
     near = index.search(queries, count, index.probes_for(count))
-    there, rows = embeddings.of(
-        catalog, np.unique(near[near >= 0]).tolist(), held.dimension, newest=held.base
-    )
+    there, rows = held.candidates(catalog, np.unique(near[near >= 0]))
     if not len(there):
         nobody = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf, np.float32)
         return nobody, np.arange(len(queries) if held.alive else 0)

@@ -49,9 +49,11 @@ def chunks(catalog: Catalog, dimension: int) -> Iterator[Rows]:
         yield _arrays(rows, dimension)
 
 
-def ids(catalog: Catalog, *, newer_than: int = -1) -> NDArray[np.int64]:
-    """Ids of the items embedded after a revision, ascending."""
-    rows = catalog.database.rows("SELECT id FROM items WHERE revision > ?", newer_than)
+def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArray[np.int64]:
+    """Ids of the items embedded after a revision, and up to another one, ascending."""
+    rows = catalog.database.rows(
+        "SELECT id FROM items WHERE revision > ? AND revision <= ?", newer_than, newest
+    )
     return np.sort(np.fromiter((number for (number,) in rows), dtype=np.int64))
 
 

@@ -3,9 +3,10 @@
 FAISS writes in place and without a checksum: killed while saving, it leaves a file that cannot be
 read, and a flipped bit often loads without a word. So a generation is published in four steps:
 
-1. the serialised index is written to a temporary file and fsynced;
-2. the file is renamed to its number, one above the last, and its folder fsynced;
-3. one SQLite transaction names it, with its SHA-256 and the revision it stands for;
+1. its vectors, and then the serialised index made from them, are written to temporary files and
+   fsynced;
+2. each is renamed to its number, one above the last, and its folder fsynced;
+3. one SQLite transaction names it, with its SHA-256s and the revision it stands for;
 4. all other files in ``ann/`` are deleted.
 
 Killed before step 3, the catalogue names the generation before, which is still there; after it, the
@@ -17,20 +18,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clr_search.errors import ClrSearchError
 from clr_search.files import sha256_bytes, write_atomically
-from clr_search.index import embeddings
+from clr_search.index import embeddings, stored
 from clr_search.index.ann import Ann, Structure, choose
 from clr_search.index.catalog import Catalog
-from clr_search.index.tuning import Goal, Tried, build, select
+from clr_search.index.tuning import Goal, Tried, build, select, that_fit
 
 FOLDER = "ann"
 
@@ -65,6 +63,8 @@ class Generation:
         What it was built for; see `Goal`.
     tried : tuple of dict
         Fields of `tuning.Tried`, of each structure that was tried on a sample.
+    rows_sha256 : str
+        Of the file with its vectors, see `stored`; empty where a former release made none.
     """
 
     number: int
@@ -80,6 +80,7 @@ class Generation:
     goal_recall: float = 0.95  # of releases that did not say
     goal_memory: int | None = None
     tried: Sequence[dict[str, Any]] = ()
+    rows_sha256: str = ""
 
     @property
     def goal(self) -> Goal:
@@ -114,6 +115,11 @@ def path_of(folder: Path, generation: Generation) -> Path:
     return folder / FOLDER / f"{generation.number:d}.faiss"
 
 
+def rows_of(folder: Path, generation: Generation) -> Path:
+    """The file with its vectors."""
+    return path_of(folder, generation).with_suffix(".vectors")
+
+
 def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Generation | None:
     """Build the next generation from all items, and make it the one in use.
 
@@ -129,34 +135,27 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
     goal = goal or Goal()
     with catalog.reading():
         revision, dimension = int(catalog.meta("revision")), int(catalog.meta("dimension"))
-        ids = embeddings.ids(catalog)
-
-        def take(asked: NDArray[np.int64]) -> embeddings.Rows:
-            return embeddings.of(catalog, asked.tolist(), dimension)
-
-        again = _still_good(named(catalog), len(ids), dimension, goal)
-        structure, tried = again or select(take, ids, dimension, goal, seed=seed)
-        built = None
-        if structure.cells:
-            built = build(
-                lambda: embeddings.chunks(catalog, dimension),
-                take,
-                ids,
-                dimension,
-                structure,
-                goal,
-                seed=seed,
-            )
+        count, last = catalog.count(), named(catalog)
         number = int(catalog.meta("last_generation") or 0) + 1
-    if built is None:
+        if that_fit(count, dimension, goal) == [Structure(0)]:
+            rows = None
+        else:
+            rows = catalog.folder / FOLDER / f"{number:d}.vectors"
+            with _explained(rows):
+                sha256 = stored.write(rows, embeddings.chunks(catalog, dimension), count, dimension)
+    if rows is None:
         retire(catalog)
         return None
+    held = stored.load(rows, count, dimension, sha256)
+    again = _still_good(last, count, dimension, goal)
+    structure, tried = again or select(held.of, held.ids, dimension, goal, seed=seed)
+    built = build(held.chunks, held.of, held.ids, dimension, structure, goal, seed=seed)
     data = built.data.tobytes()
     generation = Generation(
         number,
         sha256_bytes(data),
         revision,
-        len(ids),
+        count,
         str(structure),
         built.probes,
         built.recall,
@@ -166,19 +165,26 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         goal.recall,
         goal.memory,
         [asdict(one) for one in tried],
+        sha256,
     )
     path = path_of(catalog.folder, generation)
-    try:
+    with _explained(path):
         write_atomically(path, data)
+    _name(catalog, generation)
+    clean(catalog.folder, generation)
+    return generation
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ClrSearchError(
             f"The search structure {path} could not be written: {error.strerror}.",
             "The pictures are indexed, and are found without it, only more slowly. Check the free "
             "space and permissions of the disk, and run clr-search build-index again.",
         ) from error
-    _name(catalog, generation)
-    clean(catalog.folder, generation)
-    return generation
 
 
 def _still_good(
@@ -208,10 +214,10 @@ def _name(catalog: Catalog, generation: Generation | None) -> None:
 
 
 def clean(folder: Path, keep: Generation | None) -> None:
-    """Delete all files but that of the generation in use."""
-    kept = None if keep is None else path_of(folder, keep)
+    """Delete all files but those of the generation in use."""
+    kept = set() if keep is None else {path_of(folder, keep), rows_of(folder, keep)}
     for path in (folder / FOLDER).glob("*"):
-        if path != kept:
+        if path not in kept:
             with contextlib.suppress(OSError):  # Windows: a reader has it open; the next time then
                 path.unlink()
 
@@ -235,8 +241,20 @@ def verified(folder: Path, generation: Generation) -> bytes:
     return data
 
 
-def load(folder: Path, generation: Generation, dimension: int) -> Ann:
-    """The generation, ready to search.
+def check(folder: Path, generation: Generation, dimension: int) -> None:
+    """See whether its files are those that were published.
+
+    Raises
+    ------
+    DamagedError
+        If they are not.
+    """
+    verified(folder, generation)
+    _rows(folder, generation, dimension)
+
+
+def load(folder: Path, generation: Generation, dimension: int) -> tuple[Ann, stored.Stored | None]:
+    """The generation, ready to search, and its vectors, if it has a file of them.
 
     Raises
     ------
@@ -250,4 +268,18 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
         raise DamagedError(generation, f"is of no use: {error.what}") from error
     if ann.count != generation.count:
         raise DamagedError(generation, f"holds {ann.count} items, not {generation.count}")
-    return ann
+    return ann, _rows(folder, generation, dimension)
+
+
+def _rows(folder: Path, generation: Generation, dimension: int) -> stored.Stored | None:
+    if not generation.rows_sha256:
+        return None
+    path = rows_of(folder, generation)
+    try:
+        return stored.load(path, generation.count, dimension, generation.rows_sha256)
+    except FileNotFoundError:
+        raise DamagedError(generation, "has lost its vectors") from None
+    except OSError as error:
+        raise DamagedError(generation, f"has vectors that cannot be read ({error})") from error
+    except ValueError:
+        raise DamagedError(generation, "has vectors that are truncated or altered") from None

@@ -1,8 +1,8 @@
 """What a reader holds in memory of one revision of a collection, and searching in it.
 
-A generation of FAISS, where there is one, and beside it as a matrix all items embedded since. Items
-removed or embedded again since then are still in FAISS; they drop out when the candidates are
-looked up in SQLite, which also gives the vectors that the final scores are computed from.
+A generation of FAISS with its vectors, where there is one, and beside it as a matrix all items
+embedded since. Items removed or embedded again since then are still in the generation; they are
+known, and drop out of the candidates.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from clr_search.index import ann, embeddings, generations
 from clr_search.index.catalog import Catalog
 from clr_search.index.generations import Generation
+from clr_search.index.stored import Stored
 from clr_search.index.vectors import nearest
 
 EXACT_FILTERED = 20_000
@@ -38,8 +39,13 @@ class Memory:
         D.
     generation : Generation or None
         What `ann` was loaded from.
+    stored : Stored or None
+        The vectors of the generation; None for one of a former release, whose vectors are read from
+        SQLite.
     alive : int
         Items of the generation that are still what they were; 0 without one.
+    gone : int64 array
+        The others, ascending.
     ids : int64 array, shape (n,)
         Items beside the generation (without one: all), ascending.
     rows : float32 array, shape (n, D)
@@ -51,7 +57,9 @@ class Memory:
     dimension: int
     generation: Generation | None
     ann: ann.Ann | None = field(repr=False)
+    stored: Stored | None = field(repr=False)
     alive: int
+    gone: NDArray[np.int64] = field(repr=False)
     ids: NDArray[np.int64] = field(repr=False)
     rows: NDArray[np.float32] = field(repr=False)
 
@@ -59,6 +67,21 @@ class Memory:
     def base(self) -> int:
         """Items embedded after this revision are beside the generation."""
         return -1 if self.generation is None else self.generation.revision
+
+    def candidates(self, catalog: Catalog, found: NDArray[np.int64]) -> embeddings.Rows:
+        """Those of these items of the generation that are still what they were.
+
+        Parameters
+        ----------
+        catalog : Catalog
+            Inside `reading`.
+        found : int64 array
+            Ids; those below 0 are none.
+        """
+        if self.stored is None:
+            return embeddings.of(catalog, found.tolist(), self.dimension, newest=self.base)
+        there = found[found >= 0]
+        return self.stored.of(there[~np.isin(there, self.gone)] if len(self.gone) else there)
 
 
 def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -> Memory:
@@ -88,11 +111,14 @@ def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -
     base = -1 if generation is None else generation.revision
     alive = 0 if generation is None else catalog.count(newest=base)
     if last is None or (last.encoder, last.generation) != (encoder, generation):
-        loaded = None
+        loaded, stored = None, None
         if generation is not None:
-            loaded = generations.load(catalog.folder, generation, dimension)
+            loaded, stored = generations.load(catalog.folder, generation, dimension)
         ids, rows = embeddings.newer(catalog, base, dimension)
-        return Memory(revision, encoder, dimension, generation, loaded, alive, ids, rows)
+        gone = _gone(catalog, stored, base, alive)
+        return Memory(
+            revision, encoder, dimension, generation, loaded, stored, alive, gone, ids, rows
+        )
     ids, rows = embeddings.newer(catalog, max(base, last.revision), dimension)
     there = embeddings.ids(catalog, newer_than=base)
     kept = np.isin(last.ids, there, assume_unique=True) & ~np.isin(last.ids, ids)
@@ -102,7 +128,19 @@ def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -
         ids, rows = together[order], np.concatenate([last.rows[kept], rows])[order]
     else:
         ids, rows = last.ids, last.rows
-    return Memory(revision, encoder, dimension, generation, last.ann, alive, ids, rows)
+    # Items only ever leave a generation: as many as before are the same ones.
+    gone = last.gone if alive == last.alive else _gone(catalog, last.stored, base, alive)
+    return Memory(
+        revision, encoder, dimension, generation, last.ann, last.stored, alive, gone, ids, rows
+    )
+
+
+def _gone(catalog: Catalog, kept: Stored | None, base: int, alive: int) -> NDArray[np.int64]:
+    """Items of a generation that are no longer what they were."""
+    if kept is None or alive == len(kept.ids):
+        return np.empty(0, np.int64)
+    there = embeddings.ids(catalog, newest=base)
+    return np.setdiff1d(kept.ids, there, assume_unique=True)
 
 
 def search(
@@ -161,7 +199,7 @@ def _from_generation(
     Where removed items or a filter leave too few, more are asked for and more cells visited, in the
     end all: slower, never fewer.
     """
-    index, revision = memory.ann, memory.base
+    index = memory.ann
     assert index is not None
     there = memory.alive
     count = ann.candidates(wanted) * index.width
@@ -171,7 +209,7 @@ def _from_generation(
         probes = probes * index.count // max(there, 1)
     while True:
         found = index.search(query[None], count, probes, allowed)[0]
-        rows = embeddings.of(catalog, found.tolist(), memory.dimension, newest=revision)
+        rows = memory.candidates(catalog, found)
         complete = count >= index.count and probes >= index.cells
         if len(rows[0]) >= min(wanted, there) or complete:
             return rows

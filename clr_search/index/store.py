@@ -5,6 +5,7 @@ Layout of ``collection.clr/``::
     catalog.sqlite      the truth: items with their embeddings, skipped files, meta
     encoder.onnx        the encoder the embeddings are of, so that a collection needs nothing else
     ann/<n>.faiss       derived; only where the collection is too large for an exact scan
+    ann/<n>.vectors     derived; the vectors it was made of, to be mapped
     lock                held by the one writer
 """
 

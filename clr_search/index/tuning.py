@@ -3,14 +3,14 @@
 On a sample of the collection every structure that fits the memory is built, and set to the least
 effort that reaches the recall; the one that then answers quickest is built over everything, and set
 again. Recall is counted against exact neighbours, on items that were not used for setting it. The
-time is that of one search after the other, reading the candidates from the catalogue included,
-since coarser codes need more of them.
+time is that of one search after the other, scoring the candidates included, since coarser codes
+need more of them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +97,24 @@ class Built:
     recall_at_1: float
 
 
+def that_fit(count: int, dimension: int, goal: Goal) -> list[Structure]:
+    """Structures that may serve so many vectors within the memory of the goal.
+
+    Raises
+    ------
+    UsageError
+        If nothing fits.
+    """
+    found = ann.choose(count, dimension, goal.memory)
+    if not found:
+        least = min(s.bytes_for(count, dimension) for s in ann.choose(count, dimension))
+        raise UsageError(
+            f"No search structure over {count:,} items fits into {goal.memory:,} bytes.",
+            f"The smallest takes {least:,}.",
+        )
+    return found
+
+
 def select(
     take: Take, ids: NDArray[np.int64], dimension: int, goal: Goal, *, seed: int = 0
 ) -> tuple[Structure, list[Tried]]:
@@ -120,22 +138,13 @@ def select(
     UsageError
         If nothing fits the memory.
     """
-    structures = ann.choose(len(ids), dimension, goal.memory)
-    if not structures:
-        least = min(s.bytes_for(len(ids), dimension) for s in ann.choose(len(ids), dimension))
-        raise UsageError(
-            f"No search structure over {len(ids):,} items fits into {goal.memory:,} bytes.",
-            f"The smallest takes {least:,}.",
-        )
+    structures = that_fit(len(ids), dimension, goal)
     if len(structures) == 1:
         return structures[0], []
     generator = np.random.default_rng(seed)
     chosen = np.sort(generator.choice(ids, min(len(ids), _SAMPLE), replace=False))
     numbers, rows = take(chosen)
-    fetch = _seconds_to_fetch(take, numbers)
-    tried = [
-        _try(structure, numbers, rows, goal, fetch, len(ids), seed) for structure in structures
-    ]
+    tried = [_try(structure, numbers, rows, goal, len(ids), seed) for structure in structures]
     best = min(range(len(tried)), key=lambda at: _rank(tried[at]))
     return structures[best], tried
 
@@ -150,7 +159,6 @@ def _try(
     numbers: NDArray[np.int64],
     rows: NDArray[np.float32],
     goal: Goal,
-    fetch: float,
     total: int,
     seed: int,
 ) -> Tried:
@@ -168,7 +176,7 @@ def _try(
     trial = _Trial.over(chunks, take, numbers, dimension, small, seed)
     _set(trial, small, goal)
     recall, _ = trial.recall(trial.measured)
-    seconds = trial.seconds() + fetch * candidates(_NEIGHBOURS) * trial.ann.width
+    seconds = trial.seconds()
     each = structure.bytes_for(total, dimension) / total
     return Tried(structure.kind, round(each, 1), recall, 1e3 * seconds, recall >= goal.recall)
 
@@ -304,11 +312,13 @@ class _Trial:
         return float(np.mean(hits) / _NEIGHBOURS), float(np.mean(first))
 
     def seconds(self) -> float:
-        """Median time of one search in the structure, without reading the candidates."""
+        """Median time of one search: of candidates, and of their scores."""
         taken = []
         for query in self.queries[:_TIMED]:
             began = time.perf_counter()
-            self.ann.search(query[None], candidates(_NEIGHBOURS) * self.ann.width, self.ann.probes)
+            count = candidates(_NEIGHBOURS) * self.ann.width
+            found = self.ann.search(query[None], count, self.ann.probes)
+            self.take(found[found >= 0])[1] @ query
             taken.append(time.perf_counter() - began)
         return float(np.median(taken))
 
@@ -320,16 +330,3 @@ def _merge(
     scores[own] = -np.inf
     both = np.concatenate([best, scores], axis=1)
     return np.sort(np.partition(both, -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS:], axis=1)
-
-
-def _seconds_to_fetch(take: Take, ids: NDArray[np.int64]) -> float:
-    """Time to read one candidate's vector, when some dozens are read at a time."""
-    count = candidates(_NEIGHBOURS)
-    step = max(1, len(ids) // count)
-    batches: Sequence[NDArray[np.int64]] = [ids[n::step][:count] for n in range(9)]
-    taken = []
-    for batch in batches:
-        began = time.perf_counter()
-        take(batch)
-        taken.append((time.perf_counter() - began) / max(len(batch), 1))
-    return float(np.median(taken))

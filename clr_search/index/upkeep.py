@@ -74,7 +74,7 @@ def repair(catalog: Catalog, reporter: Reporter) -> None:
     if generation is None:
         return
     try:
-        generations.verified(catalog.folder, generation)
+        generations.check(catalog.folder, generation, dimension)
     except DamagedError as error:
         reporter.message(f"{error.what} Making it anew from the catalogue.")
         _renew(catalog, generation, count, dimension, reporter)

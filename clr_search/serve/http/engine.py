@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,17 +19,18 @@ from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files import sha256_bytes
 from clr_search.pictures.inline import jpeg, shrunk
+from clr_search.serve.encoder import Encoder
 from clr_search.serve.http.batching import Batcher
 from clr_search.serve.http.bodies import from_base64
 from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.problems import Problem, busy
 from clr_search.serve.http.schemas import FilterIn, SearchIn
 from clr_search.serve.http.settings import Limits
+from clr_search.serve.pipeline import usable_cores
 
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index, Matches
     from clr_search.index.records import Item
-    from clr_search.serve.encoder import Encoder
     from clr_search.serve.probe import Probe
 
 _Result = TypeVar("_Result")
@@ -66,15 +66,15 @@ class Engine:
     ) -> None:
         self.index, self.probe, self.limits, self.metrics = index, probe, limits, metrics
         self._make_filter = make_filter
-        self._encoder: Encoder = index.encoder
+        self._encoder = _alone(index.encoder)
         self._asked = time.monotonic()
         self._pending = 0
-        self._decoding = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        self._decoding = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
         # An index answers one call at a time; its own threads use the cores.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
         batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
-        self._embedding = Batcher(self._infer, batch, wait, observe)
-        self._classifying = Batcher(self._predict, batch, wait, observe)
+        self._embedding = Batcher(self._infer, batch, wait, usable_cores(), observe)
+        self._classifying = Batcher(self._predict, batch, wait, 1, observe)
         self._thumbnails: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
 
     def start(self) -> None:
@@ -101,7 +101,9 @@ class Engine:
     async def encoder(self) -> Encoder:
         """That of the collection, which a rebuild may have changed."""
         if time.monotonic() - self._asked > _FRESH:
-            self._encoder = await self.in_index(lambda: self.index.encoder)
+            current = await self.in_index(lambda: self.index.encoder)
+            if current.sha256 != self._encoder.sha256:
+                self._encoder = _alone(current)
             self._asked = time.monotonic()
         return self._encoder
 
@@ -346,6 +348,11 @@ class _Shown(NamedTuple):
 
     vector: NDArray[np.float32]
     sha256: str
+
+
+def _alone(encoder: Encoder) -> Encoder:
+    """The same encoder, with runs on one core each."""
+    return Encoder(encoder.path, threads=1)
 
 
 class _OtherEncoderError(Exception):

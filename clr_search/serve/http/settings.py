@@ -50,7 +50,7 @@ class Limits:
     seconds: float = 30.0
     pending_images: int = 512
     batch: int = BATCH
-    batch_wait: float = 0.002
+    batch_wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,12 +41,13 @@ def run(batcher: Batcher, work: Callable[[], Awaitable[None]]) -> None:
     values=st.lists(st.integers(0, 255), min_size=1, max_size=60),
     most=st.integers(1, 9),
     wait=st.sampled_from([0.0, 0.002]),
+    workers=st.integers(1, 3),
 )
 def test_each_gets_its_own_row_in_batches_of_at_most_so_many(
-    values: list[int], most: int, wait: float
+    values: list[int], most: int, wait: float, workers: int
 ) -> None:
     sizes: list[int] = []
-    batcher = Batcher(doubled, most, wait, sizes.append)
+    batcher = Batcher(doubled, most, wait, workers, sizes.append)
 
     async def work() -> None:
         rows = await asyncio.gather(*(batcher.submit(square(value)) for value in values))
@@ -66,7 +67,7 @@ def test_what_comes_during_an_inference_goes_into_the_next_together() -> None:
         assert release.wait(10)
         return doubled(squares)
 
-    batcher = Batcher(slow, 64, 0.0, sizes.append)
+    batcher = Batcher(slow, 64, 0.0, 1, sizes.append)
 
     async def work() -> None:
         first = asyncio.create_task(batcher.submit(square(1)))
@@ -107,7 +108,7 @@ def test_who_has_gone_is_not_computed_for() -> None:
         assert release.wait(10)
         return doubled(squares)
 
-    batcher = Batcher(slow, 64, 0.0, sizes.append)
+    batcher = Batcher(slow, 64, 0.0, 1, sizes.append)
 
     async def work() -> None:
         first = asyncio.create_task(batcher.submit(square(1)))
@@ -149,7 +150,7 @@ def test_stopped_it_leaves_nobody_waiting() -> None:
 
 def test_it_waits_for_more_but_not_long() -> None:
     sizes: list[int] = []
-    batcher = Batcher(doubled, 64, 0.2, sizes.append)
+    batcher = Batcher(doubled, 64, 0.2, 1, sizes.append)
 
     async def work() -> None:
         first = asyncio.create_task(batcher.submit(square(1)))

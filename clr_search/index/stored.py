@@ -1,0 +1,109 @@
+"""The vectors of a generation in a file that is mapped: ``ann/<generation>.vectors``.
+
+FAISS' codes are coarse, and its candidates are scored again. Out of SQLite that takes 7 µs for
+each, longer than finding it; out of a mapped file next to nothing, and the file is in the cache of
+the system instead of every process' memory. Like the FAISS file it is derived, of one revision, and
+checked by its SHA-256.
+
+Layout: the ids as little-endian int64, ascending, then the vectors as little-endian float16, row by
+row, as the catalogue has them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ClrSearchError
+from clr_search.files import atomic_path, sha256_file
+from clr_search.index.embeddings import Rows
+from clr_search.index.vectors import unit_rows
+
+_CHUNK = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The file, mapped.
+
+    Attributes
+    ----------
+    ids : int64 array, shape (N,)
+        Ascending.
+    values : float16 array, shape (N, D)
+        Vectors, about of unit length.
+    """
+
+    ids: NDArray[np.int64]
+    values: NDArray[np.float16]
+
+    def of(self, ids: NDArray[np.int64]) -> Rows:
+        """Those of these items that it has: their ids, ascending, and unit vectors."""
+        wanted = np.unique(ids)
+        place = np.searchsorted(self.ids, wanted).clip(0, max(len(self.ids) - 1, 0))
+        there = self.ids[place] == wanted
+        return wanted[there], self._rows(place[there])
+
+    def chunks(self) -> Iterator[Rows]:
+        """All of them, some thousands at a time."""
+        for at in range(0, len(self.ids), _CHUNK):
+            yield self.ids[at : at + _CHUNK], self._rows(slice(at, at + _CHUNK))
+
+    def _rows(self, part: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        return unit_rows(self.values[part].astype(np.float32))
+
+
+def write(path: Path, chunks: Iterable[Rows], count: int, dimension: int) -> str:
+    """Write the file, a chunk at a time; its SHA-256.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    chunks : iterable of (int64 array (n,), float32 array (n, D))
+        `count` ids, ascending over all chunks, and their unit vectors.
+    count, dimension : int
+        N and D.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        ids = np.empty(count, dtype="<i8")
+        with temporary.open("wb") as file:
+            file.seek(ids.nbytes)
+            at = 0
+            for numbers, rows in chunks:
+                ids[at : at + len(numbers)] = numbers
+                at += len(numbers)
+                file.write(rows.astype("<f2").tobytes())
+            file.seek(0)
+            file.write(ids.tobytes())
+        if at != count or temporary.stat().st_size != count * (8 + 2 * dimension):
+            raise ClrSearchError(f"{path} would hold {at:,} vectors, not {count:,}.")
+        return sha256_file(temporary)
+
+
+def load(path: Path, count: int, dimension: int, sha256: str) -> Stored:
+    """Map the file, if it is the one that was written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is another one.
+    """
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise ValueError("is truncated or altered")
+    ids = np.fromfile(path, dtype="<i8", count=count).astype(np.int64)
+    values = np.memmap(path, dtype="<f2", mode="r", offset=8 * count, shape=(count, dimension))
+    return Stored(ids, values)

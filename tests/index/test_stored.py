@@ -1,0 +1,127 @@
+"""Vectors of a generation in a mapped file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clr_search.errors import ClrSearchError
+from clr_search.index import Index, embeddings, generations, stored, upkeep
+from clr_search.index.catalog import Catalog
+from tests.index.made import Heard, Vectors, clustered
+
+ROWS = clustered(500, 24)
+IDS = np.arange(500, dtype=np.int64) * 3 + 5
+
+
+def written(folder: Path, step: int = 90) -> tuple[Path, str]:
+    path = folder / "1.vectors"
+    chunks = ((IDS[at : at + step], ROWS[at : at + step]) for at in range(0, 500, step))
+    return path, stored.write(path, chunks, 500, 24)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    held = stored.load(written(tmp_path)[0], 500, 24, written(tmp_path)[1])
+    np.testing.assert_array_equal(held.ids, IDS)
+    ids, rows = held.of(np.array([1502, 5, 5, 6, 8, 9999, -1]))
+    assert ids.tolist() == [5, 8, 1502]
+    np.testing.assert_array_equal(rows, ROWS[[0, 1, 499]])
+    again = list(held.chunks())
+    np.testing.assert_array_equal(np.concatenate([rows for _, rows in again]), ROWS)
+    assert held.of(np.empty(0, np.int64))[1].shape == (0, 24)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "longer"])
+def test_another_file_is_refused(tmp_path: Path, damage: str) -> None:
+    path, sha256 = written(tmp_path)
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[-3] ^= 1
+    data = {"flip": data, "cut": data[:-1], "longer": data + b"\0"}[damage]
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="altered"):
+        stored.load(path, 500, 24, sha256)
+
+
+def test_a_wrong_number_of_vectors_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ClrSearchError, match="not 501"):
+        stored.write(tmp_path / "1.vectors", [(IDS, ROWS)], 501, 24)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def published(many: Path, small_limits: None) -> Path:
+    catalog = Catalog(many, writable=True)
+    upkeep.settle(catalog, Heard())
+    catalog.database.close()
+    return many
+
+
+def test_scores_are_those_of_the_catalogue(published: Path, rows: Vectors) -> None:
+    with Index.open(published) as index:
+        quick = [index.search_vector(row, 20) for row in rows[::300]]
+        held = index._memory
+        assert held is not None
+        assert held.stored is not None
+        with index.snapshot():
+            found = np.array([3, 900, 17, -1])
+            by_file = held.candidates(index._catalog, found)
+            by_rows = embeddings.of(index._catalog, found.tolist(), 24, newest=held.base)
+    np.testing.assert_array_equal(by_file[0], by_rows[0])
+    np.testing.assert_array_equal(by_file[1], by_rows[1])
+    assert all(len(matches) == 20 for matches in quick)
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_removed_and_changed_items_drop_out(
+    published: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "MOST_BESIDE", 10**6)
+    with Index.open(published) as index:
+        assert index.search_vector(rows[0], 1).ids[0] == 1
+        catalog = Catalog(published, writable=True)
+        with catalog.writing():
+            catalog.delete([1])
+        with catalog.writing() as revision:
+            catalog.database.rows("UPDATE items SET revision = ? WHERE id = 2", revision)
+        catalog.database.close()
+        found = index.search_vector(rows[0], 3000)
+        assert 1 not in found.ids
+        assert sorted(found.ids.tolist()) == list(range(2, 3001))
+        assert index._memory is not None
+        assert index._memory.gone.tolist() == [1, 2]
+
+
+def test_damaged_vectors_are_noticed_and_made_anew(published: Path, rows: Vectors) -> None:
+    path = published / "ann" / "1.vectors"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    heard = Heard()
+    with Index.open(published, reporter=heard) as index:
+        assert index.search_vector(rows[5], 1).ids[0] == 6
+    assert "vectors that are truncated or altered" in heard.messages[0]
+    with Index.open(published, writable=True, reporter=Heard()) as index:
+        assert index.info().generation == 2
+    names = {entry.name for entry in (published / "ann").iterdir()}
+    assert names == {"2.faiss", "2.vectors"}
+
+
+def test_a_generation_of_a_former_release_is_searched_through_the_catalogue(
+    published: Path, rows: Vectors
+) -> None:
+    catalog = Catalog(published, writable=True)
+    with catalog.writing():
+        catalog.database.rows(
+            "UPDATE meta SET value = json_remove(value, '$.rows_sha256', '$.width', '$.tried', "
+            "'$.goal_recall', '$.goal_memory', '$.bytes', '$.recall_at_1') WHERE key = 'ann'"
+        )
+    with catalog.reading():
+        assert generations.named(catalog) is not None
+    catalog.database.close()
+    with Index.open(published) as index:
+        assert index.search_vector(rows[5], 1).ids[0] == 6
+        assert index._memory is not None
+        assert index._memory.stored is None
