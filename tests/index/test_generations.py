@@ -25,7 +25,8 @@ def published(many: Path) -> Path:
 
 
 def file_of(collection: Path) -> Path:
-    (path,) = (collection / "ann").iterdir()
+    (path,) = (collection / "ann").glob("*.faiss")
+    assert {other.stem for other in (collection / "ann").iterdir()} == {path.stem}
     return path
 
 
@@ -237,7 +238,7 @@ def test_the_file_is_loaded_only_when_it_is_what_it_was(published: Path) -> None
     with catalog.reading():
         generation = generations.named(catalog)
     assert generation is not None
-    assert generations.load(published, generation, 24).count == 3000
+    assert generations.load(published, generation, 24)[0].count == 3000
     with pytest.raises(DamagedError, match="dimension 25"):
         generations.load(published, generation, 25)
 

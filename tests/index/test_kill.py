@@ -108,7 +108,9 @@ def check(collection: Path, photos: Path) -> None:
     assert names - {"catalog.sqlite-wal", "catalog.sqlite-shm"} == {
         "ann", "catalog.sqlite", "encoder.onnx", "lock",
     }  # fmt: skip
-    assert [path.name for path in (collection / "ann").iterdir()] == [f"{info.generation}.faiss"]
+    number = info.generation
+    names = {path.name for path in (collection / "ann").iterdir()}
+    assert names == {f"{number}.faiss", f"{number}.vectors"}
 
 
 def test_a_build_killed_often_is_the_one_never_interrupted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -75,6 +76,7 @@ class Engine:
         batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
         self._embedding = Batcher(self._infer, batch, wait, usable_cores(), observe)
         self._classifying = Batcher(self._predict, batch, wait, 1, observe)
+        self._drawing = threading.Lock()
         self._thumbnails: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
 
     def start(self) -> None:
@@ -316,12 +318,15 @@ class Engine:
             status = path.stat()
             # A file that was replaced is drawn anew.
             key = (str(path), side, status.st_mtime_ns, status.st_size)
-            if key not in self._thumbnails:
-                picture = images.load(path, at_least=side)
-                self._thumbnails[key] = jpeg(shrunk(picture.pixels, side))
+            with self._drawing:
+                if key in self._thumbnails:
+                    return self._thumbnails[key]
+            made = jpeg(shrunk(images.load(path, at_least=side).pixels, side))
+            with self._drawing:
+                self._thumbnails[key] = made
                 while len(self._thumbnails) > _THUMBNAILS:
                     self._thumbnails.popitem(last=False)
-            return self._thumbnails[key]
+            return made
 
         try:
             return await self._in_thread(work)

@@ -13,6 +13,7 @@ An ASGI middleware that
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -23,6 +24,8 @@ from clr_search.serve.hosts import is_trusted_host
 from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.problems import MEDIA_TYPE, Problem, busy
 from clr_search.serve.http.settings import Keys, Limits
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -101,6 +104,17 @@ class Guard:
             seconds = f"{self._limits.seconds:g} s"
             await exchange.refuse(
                 Problem(HTTPStatus.REQUEST_TIMEOUT, f"The request took longer than {seconds}.")
+            )
+        except Exception:
+            logger.exception("%s %s failed", scope["method"], scope["path"])
+            if exchange.status:
+                raise  # the server cuts the connection: half an answer must not look whole
+            await exchange.refuse(
+                Problem(
+                    HTTPStatus.INTERNAL_SERVER_ERROR,
+                    "The service failed; its log says how.",
+                    "Tell who runs it.",
+                )
             )
 
     def _check(self, scope: Scope) -> None:

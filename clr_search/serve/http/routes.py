@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from clr_search import __version__
+from clr_search.errors import ClrSearchError
 from clr_search.serve.http import schemas
 from clr_search.serve.http.bodies import BINARY, read_images, read_search, told
 from clr_search.serve.http.engine import Engine
@@ -29,8 +29,6 @@ from clr_search.serve.http.settings import Keys, Limits
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index
     from clr_search.serve.probe import Probe
-
-logger = logging.getLogger(__name__)
 
 Number = Annotated[int, Path(ge=0, lt=2**63, description="Id of an item.")]
 
@@ -213,7 +211,12 @@ async def healthz() -> schemas.Health:
 async def readyz(request: Request) -> schemas.Health:
     """Whether the collection can be read."""
     engine = _engine(request)
-    await engine.in_index(lambda: len(engine.index))
+    try:
+        await engine.in_index(lambda: len(engine.index))
+    except (Problem, ClrSearchError):
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, "The collection cannot be read now."
+        ) from None
     return schemas.Health(status="ready")
 
 
@@ -240,17 +243,6 @@ def _explain_failures(app: FastAPI) -> None:
     async def other(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         return _told(Problem(status, f"{status.phrase}: {request.method} {request.url.path}."))
-
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _told(
-            Problem(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                "The service failed; its log says how.",
-                "Tell who runs it.",
-            )
-        )
 
 
 def _told(problem: Problem) -> Response:

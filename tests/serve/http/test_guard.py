@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Filter, Index
 from clr_search.serve.http.routes import Service
 from clr_search.serve.http.server import require_key
@@ -219,3 +219,34 @@ def test_refusals_are_json_whatever_is_in_them() -> None:
 
     body = Problem(HTTPStatus.NOT_FOUND, "no \udcff ä").body()
     assert json.loads(body)["detail"] == "no \udcff ä"
+
+
+def test_a_failure_is_told_without_its_reason_and_counted(
+    collection: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret")
+
+    with Index.open(collection) as index, serving(Service(index, Filter)) as url:
+        with monkeypatch.context() as context:
+            context.setattr(Index, "search_vector", fail)
+            answer = httpx.post(f"{url}/v1/search", json={"ids": [1]})
+        assert answer.status_code == 500
+        assert "secret" not in answer.text
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "secret" in caplog.text
+        counted = httpx.get(f"{url}/metrics").text
+        assert 'clr_search_requests_total{route="/v1/search",status="500"} 1.0' in counted
+
+
+def test_a_collection_that_cannot_be_read_is_not_ready(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Index) -> int:
+        raise ClrSearchError("damaged")
+
+    with Index.open(collection) as index, serving(Service(index, Filter)) as url:
+        with monkeypatch.context() as context:
+            context.setattr(Index, "__len__", fail)
+            assert httpx.get(f"{url}/readyz").status_code == 503
+        assert httpx.get(f"{url}/readyz").status_code == 200
