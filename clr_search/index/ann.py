@@ -5,9 +5,9 @@ Larger ones get an inverted file, whose vectors are kept in one of several ways 
 one, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
 yields are scored again on the stored vectors, so that coarse codes cost little recall.
 
-There is no HNSW among them, though it answers several times as many queries (`bench/results/
-search.md`): it takes longer to build and twice the memory, and through a narrow filter a graph fails
-quietly.
+There is no HNSW among them, though it answers several times as many queries
+(`bench/results/search.md`): it takes longer to build, and twice the memory, and through a narrow
+filter a graph fails quietly.
 """
 
 from __future__ import annotations
