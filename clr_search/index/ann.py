@@ -103,9 +103,8 @@ def choose(count: int, dimension: int, memory: int | None = None) -> list[Struct
         found = [exact]
     else:
         cells = cells_for(count)
-        found = [Structure(cells, kind) for kind in KINDS]
-        if dimension % 2 or count < _PQ_LEAST:  # codes of two numbers, of 16 kinds
-            found.remove(Structure(cells, "PQfs"))
+        small = dimension % 2 or count < _PQ_LEAST  # for codes of two numbers, of 16 kinds
+        found = [Structure(cells, kind) for kind in KINDS if kind != "PQfs" or not small]
     return [s for s in found if memory is None or s.bytes_for(count, dimension) <= memory]
 
 

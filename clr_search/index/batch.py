@@ -95,7 +95,9 @@ def _from_generation(
     for number, query in enumerate(queries):
         scores[number] = rows[place[number]] @ query
     scores[~known] = -np.inf
-    few = np.flatnonzero(known.sum(axis=1) < min(k, held.alive))
+    # As in `memory`: where some are gone, as many as were tuned for must be left.
+    needed = k if held.alive == index.count else count
+    few = np.flatnonzero(known.sum(axis=1) < min(needed, held.alive))
     return _best(np.where(known, near, -1), scores, k), few
 
 

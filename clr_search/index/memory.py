@@ -207,10 +207,17 @@ def _from_generation(
     if allowed is not None:
         there = len(allowed) - int(np.isin(memory.ids, allowed).sum())
         probes = probes * index.count // max(there, 1)
+    # Where some drop out, as many as were tuned for must be left, and more where these do not do:
+    # of coarse codes the first ten that are left are not the ten nearest, least of all far out.
+    whole = allowed is None and there == index.count
+    needed = min(wanted if whole else count, there)
+    first = True
     while True:
         found = index.search(query[None], count, probes, allowed)[0]
         rows = memory.candidates(catalog, found)
         complete = count >= index.count and probes >= index.cells
-        if len(rows[0]) >= min(wanted, there) or complete:
+        if len(rows[0]) >= needed or complete:
             return rows
+        if first and not whole:
+            first, needed = False, min(8 * needed, there)
         count, probes = count * 4, probes * 4

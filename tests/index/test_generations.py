@@ -18,6 +18,10 @@ pytestmark = pytest.mark.usefixtures("small_limits")
 
 @pytest.fixture
 def published(many: Path) -> Path:
+    return settled(many)
+
+
+def settled(many: Path) -> Path:
     catalog = Catalog(many, writable=True)
     upkeep.settle(catalog, Heard())
     catalog.database.close()
@@ -266,8 +270,13 @@ def test_many_neighbours_are_found_as_well_as_few(published: Path, rows: Vectors
             assert hits / (10 * k) >= tuning.RECALL
 
 
-def test_where_all_candidates_are_gone_more_are_asked_for(published: Path, rows: Vectors) -> None:
+@pytest.mark.parametrize("kind", ann.KINDS)
+def test_where_all_candidates_are_gone_more_are_asked_for(
+    kind: str, many: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The nearest thousand are removed, far more than a search asks FAISS for."""
+    monkeypatch.setattr(ann, "KINDS", {kind: ann.KINDS[kind]})
+    published = settled(many)
     near = brute(rows, rows[0], 1000)
     catalog = Catalog(published, writable=True)
     with catalog.writing():

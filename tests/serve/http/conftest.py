@@ -21,7 +21,9 @@ from clr_search.serve.probe import fit_probe, save_probe
 @contextmanager
 def serving(service: Service) -> Iterator[str]:
     """Its address, while the context lasts."""
-    config = uvicorn.Config(create_app(service), port=0, log_level="error")
+    config = uvicorn.Config(
+        create_app(service), port=0, log_level="error", timeout_graceful_shutdown=10
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -54,13 +56,13 @@ def probe(collection: Path) -> Path:
         return save_probe(fitted, index.encoder.path, collection.with_name("probe.onnx"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(collection: Path, probe: Path) -> Iterator[str]:
     with Index.open(collection) as index, serving(Service(index, Filter, Probe(probe))) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def http(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=30) as client:
         yield client
