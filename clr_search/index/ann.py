@@ -3,9 +3,11 @@
 Small collections need none: a matrix product over them takes milliseconds and misses nothing.
 Larger ones get an inverted file, whose vectors are kept in one of several ways (`KINDS`); which
 one, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
-yields are scored again on the stored vectors, so that coarse codes cost little recall.
+yields are scored again on the stored vectors, so that coarse codes cost little recall. FAISS does
+both, the second on the mapped file (`stored`): in Python that took several times as long as all the
+rest.
 
-There is no HNSW among them, though it answers several times as many queries
+FAISS numbers vectors by their place in that file. There is no HNSW among the structures
 (`bench/results/search.md`): it takes longer to build, and twice the memory, and through a narrow
 filter a graph fails quietly.
 """
@@ -13,13 +15,14 @@ filter a graph fails quietly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
+from clr_search.index.stored import Stored
 
 EXACT_ITEMS = 50_000
 """Most items searched exactly: at D = 512 a search takes some milliseconds, and reading them from
@@ -33,12 +36,6 @@ _VISITED = 16
 are wanted they lie in more cells."""
 
 _TRAIN_PER_CELL = 48  # FAISS warns below 39
-
-Chunks = Callable[[], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
-"""All ids (n,) and unit vectors (n, D), in chunks; may be gone through more than once."""
-
-Take = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float32]]]
-"""Ids, ascending, and unit vectors of the items asked for."""
 
 
 class Kind(NamedTuple):
@@ -119,36 +116,31 @@ def candidates(k: int) -> int:
 
 
 def fill(
-    chunks: Chunks,
-    take: Take,
-    ids: NDArray[np.int64],
-    dimension: int,
+    held: Stored,
     structure: Structure,
     *,
     seed: int = 0,
-    look: Callable[[NDArray[np.int64], NDArray[np.float32]], None] = lambda ids, rows: None,
+    look: Callable[[int, NDArray[np.float32]], None] = lambda start, rows: None,
 ) -> Ann:
     """Train an inverted file on a sample, and put all vectors into it, a chunk at a time.
 
     Parameters
     ----------
-    chunks, take : callable
-        Access to the vectors.
-    ids : int64 array, shape (N,)
-        All ids.
-    dimension : int
-        D.
+    held : Stored
+        The vectors.
     structure : Structure
         With at least one cell.
     seed : int
         Of the sample and of the clustering.
     look : callable
-        Is shown every chunk.
+        Is shown every chunk, with the place of its first row.
     """
     import faiss
 
     generator = np.random.default_rng(seed)
-    sample = generator.choice(ids, min(len(ids), structure.cells * _TRAIN_PER_CELL), replace=False)
+    count, dimension = held.values.shape
+    size = min(count, structure.cells * _TRAIN_PER_CELL)
+    sample = np.sort(generator.choice(count, size, replace=False))
     index: Any = faiss.index_factory(
         dimension, structure.factory(dimension), faiss.METRIC_INNER_PRODUCT
     )
@@ -157,94 +149,154 @@ def fill(
     if structure.kind == "PQfs":
         index.pq.cp.seed = seed + 1
         index.pq.cp.min_points_per_centroid = 1
-    index.train(take(sample)[1])
-    for numbers, rows in chunks():
-        index.add_with_ids(rows, numbers)
-        look(numbers, rows)
-    return Ann(index, 1, 1)
+    index.train(held.rows(sample))
+    for start, rows in held.chunks():
+        index.add(rows)
+        look(start, rows)
+    return Ann(index, held, 1, 1)
 
 
 class Ann:
-    """A loaded FAISS index.
+    """A loaded FAISS index, and the vectors its candidates are scored on.
 
     Parameters
     ----------
     index : faiss.IndexIVF
-        Holding our ids.
+        Whose vectors are numbered as those of `held`.
+    held : Stored
+        The vectors.
     probes : int
         Cells a query visits.
     width : int
         How many times the usual candidates are asked for.
     """
 
-    def __init__(self, index: Any, probes: int, width: int) -> None:
+    def __init__(self, index: Any, held: Stored, probes: int, width: int) -> None:
+        import faiss
+
         self._index = index
+        self._exact = _view(held)
+        self._refined = faiss.IndexRefine(index, self._exact)
+        self.held = held
         self.probes = probes
         self.width = width
         self.cells = int(index.nlist)
         self.count = int(index.ntotal)
 
     @classmethod
-    def load(cls, data: bytes, dimension: int, probes: int, width: int = 1) -> Ann:
+    def load(cls, data: bytes, held: Stored, probes: int, width: int = 1) -> Ann:
         """Deserialise bytes whose checksum has been verified.
 
         Raises
         ------
         ClrSearchError
-            If they are no inverted file of this dimension.
+            If they are no inverted file over so many vectors of this dimension.
         """
         import faiss
 
+        count, dimension = held.values.shape
         try:
             index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
         except (RuntimeError, MemoryError) as error:
             raise ClrSearchError(f"FAISS cannot read it: {error}") from error
         if not isinstance(index, faiss.IndexIVF) or index.d != dimension:
             raise ClrSearchError(f"it is no inverted file of dimension {dimension}")
-        return cls(index, probes, width)
+        if index.ntotal != count:
+            raise ClrSearchError(f"it holds {index.ntotal:,} items, not {count:,}")
+        return cls(index, held, probes, width)
 
     def serialized(self) -> NDArray[np.uint8]:
-        """As FAISS writes it."""
+        """As FAISS writes it, without the stored vectors."""
         import faiss
 
         data: NDArray[np.uint8] = faiss.serialize_index(self._index)
         return data
 
     def probes_for(self, wanted: int) -> int:
-        """Cells to visit where so many candidates are wanted: as tuned, or more."""
-        return max(self.probes, math.ceil(self.cells * _VISITED * wanted / max(self.count, 1)))
+        """Cells to visit where so many neighbours are wanted: as tuned, or more."""
+        asked = self.asked_for(wanted)
+        return max(self.probes, math.ceil(self.cells * _VISITED * asked / max(self.count, 1)))
+
+    def asked_for(self, wanted: int) -> int:
+        """Candidates to score where so many neighbours are wanted."""
+        return min(candidates(wanted) * self.width, self.count)
 
     def search(
         self,
         queries: NDArray[np.float32],
-        count: int,
+        k: int,
+        asked: int,
         probes: int,
-        allowed: NDArray[np.int64] | None = None,
+        among: Selector | None = None,
     ) -> NDArray[np.int64]:
-        """Ids of about the nearest.
+        """Places of about the nearest, by the products with the stored vectors.
 
         Parameters
         ----------
         queries : float32 array, shape (Q, D)
             Of unit length.
-        count, probes : int
-            How many to look for, and in how many cells.
-        allowed : int64 array, optional
-            Ids that count.
+        k : int
+            How many to return.
+        asked, probes : int
+            How many candidates to score, at least k, and from how many cells.
+        among : Selector, optional
+            Places that count.
 
         Returns
         -------
-        int64 array, shape (Q, min(count, N))
-            In the order FAISS has them; -1 at the end where the visited cells hold fewer.
+        int64 array, shape (Q, k)
+            The nearest first; -1 at the end where the visited cells hold fewer. Products are with
+            the float16 values as they are, whose lengths differ from 1 by about 1e-4.
         """
         import faiss
 
-        parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = min(probes, self.cells)
-        if allowed is not None:
-            selector = faiss.IDSelectorBatch(allowed)  # a name, to keep it alive in the search
-            parameters.sel = selector
-        found: NDArray[np.int64] = self._index.search(
-            np.ascontiguousarray(queries), min(count, self.count), params=parameters
+        visit = faiss.SearchParametersIVF()
+        visit.nprobe = min(probes, self.cells)
+        if among is not None:
+            visit.sel = among.selector
+        parameters = faiss.IndexRefineSearchParameters()
+        parameters.k_factor = max(asked, k) / k
+        parameters.base_index_params = visit
+        found: NDArray[np.int64] = self._refined.search(
+            np.ascontiguousarray(queries), k, params=parameters
         )[1]
         return found
+
+
+class Selector:
+    """Places that count in a search.
+
+    Parameters
+    ----------
+    kept : bool array, shape (N,)
+        Which.
+    """
+
+    def __init__(self, kept: NDArray[np.bool_]) -> None:
+        import faiss
+
+        self.kept = kept
+        self.count = int(np.count_nonzero(kept))
+        self._bits = np.packbits(kept, bitorder="little")  # FAISS points to them
+        self.selector: Any = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
+
+
+def _view(held: Stored) -> Any:
+    """The mapped vectors as a FAISS index that does not copy them.
+
+    FAISS has no call for it but that of its own file format (`IO_FLAG_MMAP_IFC`), whose checksum we
+    would have to do without; these are the fields which that call sets.
+    """
+    import faiss
+
+    count, dimension = held.values.shape
+    index = faiss.IndexScalarQuantizer(
+        dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    address = faiss.swig_ptr(held.values.view(np.uint8).reshape(-1))
+    codes: Any = index.codes
+    codes.is_owned = False
+    codes.view_data = codes.c_ptr = address
+    codes.view_size = codes.c_size = held.values.nbytes
+    index.ntotal = count
+    return index

@@ -18,13 +18,11 @@ Rows = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Ids, shape (n,), ascending, and unit vectors, shape (n, D)."""
 
 
-def of(catalog: Catalog, ids: Sequence[int], dimension: int, *, newest: int | None = None) -> Rows:
-    """Those of these items that exist, and with `newest`, were not embedded after that revision."""
+def of(catalog: Catalog, ids: Sequence[int], dimension: int) -> Rows:
+    """Those of these items that exist."""
     rows = catalog.database.rows(
-        "SELECT id, embedding FROM items WHERE id IN (SELECT value FROM json_each(?)) "
-        "AND revision <= ? ORDER BY id",
+        "SELECT id, embedding FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps([int(number) for number in ids]),
-        _EVER if newest is None else newest,
     )
     return _arrays(rows.fetchall(), dimension)
 

@@ -32,6 +32,8 @@ from clr_search.index.tuning import Goal, Tried, build, select, that_fit
 
 FOLDER = "ann"
 
+_FORM = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -65,6 +67,9 @@ class Generation:
         Fields of `tuning.Tried`, of each structure that was tried on a sample.
     rows_sha256 : str
         Of the file with its vectors, see `stored`; empty where a former release made none.
+    form : int
+        2, if FAISS numbers the vectors by their place in that file; 1, of former releases, is of no
+        use.
     """
 
     number: int
@@ -81,6 +86,7 @@ class Generation:
     goal_memory: int | None = None
     tried: Sequence[dict[str, Any]] = ()
     rows_sha256: str = ""
+    form: int = 1
 
     @property
     def goal(self) -> Goal:
@@ -148,8 +154,8 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         return None
     held = stored.load(rows, count, dimension, sha256)
     again = _still_good(last, count, dimension, goal)
-    structure, tried = again or select(held.of, held.ids, dimension, goal, seed=seed)
-    built = build(held.chunks, held.of, held.ids, dimension, structure, goal, seed=seed)
+    structure, tried = again or select(held, goal, seed=seed)
+    built = build(held, structure, goal, seed=seed)
     data = built.data.tobytes()
     generation = Generation(
         number,
@@ -166,6 +172,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         goal.memory,
         [asdict(one) for one in tried],
         sha256,
+        form=_FORM,
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
@@ -253,27 +260,26 @@ def check(folder: Path, generation: Generation, dimension: int) -> None:
     _rows(folder, generation, dimension)
 
 
-def load(folder: Path, generation: Generation, dimension: int) -> tuple[Ann, stored.Stored | None]:
-    """The generation, ready to search, and its vectors, if it has a file of them.
+def load(folder: Path, generation: Generation, dimension: int) -> Ann:
+    """The generation, ready to search.
 
     Raises
     ------
     DamagedError
-        As `verified`, and where FAISS refuses it.
+        As `check`, and where FAISS refuses it.
     """
-    data = verified(folder, generation)
+    held = _rows(folder, generation, dimension)
     try:
-        ann = Ann.load(data, dimension, generation.probes, generation.width)
+        return Ann.load(verified(folder, generation), held, generation.probes, generation.width)
+    except DamagedError:
+        raise
     except ClrSearchError as error:
         raise DamagedError(generation, f"is of no use: {error.what}") from error
-    if ann.count != generation.count:
-        raise DamagedError(generation, f"holds {ann.count} items, not {generation.count}")
-    return ann, _rows(folder, generation, dimension)
 
 
-def _rows(folder: Path, generation: Generation, dimension: int) -> stored.Stored | None:
-    if not generation.rows_sha256:
-        return None
+def _rows(folder: Path, generation: Generation, dimension: int) -> stored.Stored:
+    if generation.form != _FORM:
+        raise DamagedError(generation, "is of a former release")
     path = rows_of(folder, generation)
     try:
         return stored.load(path, generation.count, dimension, generation.rows_sha256)

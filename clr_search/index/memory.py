@@ -2,25 +2,29 @@
 
 A generation of FAISS with its vectors, where there is one, and beside it as a matrix all items
 embedded since. Items removed or embedded again since then are still in the generation; they are
-known, and drop out of the candidates.
+known, and FAISS passes over them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.index import ann, embeddings, generations
+from clr_search.index import embeddings, generations
+from clr_search.index.ann import Ann, Selector
 from clr_search.index.catalog import Catalog
 from clr_search.index.generations import Generation
-from clr_search.index.stored import Stored
 from clr_search.index.vectors import nearest
 
 EXACT_FILTERED = 20_000
 """Most items a filter may leave for them to be scored one by one. A graph or an inverted file
 searched through a narrow filter fails quietly: it visits cells where nothing is allowed."""
+
+_SLACK = 6  # more than wanted, for FAISS' products are with lengths that differ a little from 1
+_SELECTED = 8  # times the usual candidates
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -39,13 +43,12 @@ class Memory:
         D.
     generation : Generation or None
         What `ann` was loaded from.
-    stored : Stored or None
-        The vectors of the generation; None for one of a former release, whose vectors are read from
-        SQLite.
+    ann : Ann or None
+        With the vectors of the generation.
     alive : int
         Items of the generation that are still what they were; 0 without one.
-    gone : int64 array
-        The others, ascending.
+    among : Selector or None
+        Their places, where they are not all of them.
     ids : int64 array, shape (n,)
         Items beside the generation (without one: all), ascending.
     rows : float32 array, shape (n, D)
@@ -56,10 +59,9 @@ class Memory:
     encoder: str
     dimension: int
     generation: Generation | None
-    ann: ann.Ann | None = field(repr=False)
-    stored: Stored | None = field(repr=False)
+    ann: Ann | None = field(repr=False)
     alive: int
-    gone: NDArray[np.int64] = field(repr=False)
+    among: Selector | None = field(repr=False)
     ids: NDArray[np.int64] = field(repr=False)
     rows: NDArray[np.float32] = field(repr=False)
 
@@ -67,21 +69,6 @@ class Memory:
     def base(self) -> int:
         """Items embedded after this revision are beside the generation."""
         return -1 if self.generation is None else self.generation.revision
-
-    def candidates(self, catalog: Catalog, found: NDArray[np.int64]) -> embeddings.Rows:
-        """Those of these items of the generation that are still what they were.
-
-        Parameters
-        ----------
-        catalog : Catalog
-            Inside `reading`.
-        found : int64 array
-            Ids; those below 0 are none.
-        """
-        if self.stored is None:
-            return embeddings.of(catalog, found.tolist(), self.dimension, newest=self.base)
-        there = found[found >= 0]
-        return self.stored.of(there[~np.isin(there, self.gone)] if len(self.gone) else there)
 
 
 def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -> Memory:
@@ -101,24 +88,26 @@ def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -
     DamagedError
         If the file of the generation is of no use.
     """
-    revision, encoder = int(catalog.meta("revision") or 0), str(catalog.meta("encoder_sha256"))
-    dimension = int(catalog.meta("dimension"))
+    revision = int(catalog.meta("revision") or 0)
+    if (
+        last is not None
+        and last.revision == revision
+        and (last.generation is None or last.generation.number != useless)
+    ):
+        return last
+    encoder, dimension = str(catalog.meta("encoder_sha256")), int(catalog.meta("dimension"))
     generation = generations.named(catalog)
     if generation is not None and generation.number == useless:
         generation = None
-    if last is not None and (last.revision, last.generation) == (revision, generation):
-        return last
     base = -1 if generation is None else generation.revision
     alive = 0 if generation is None else catalog.count(newest=base)
     if last is None or (last.encoder, last.generation) != (encoder, generation):
-        loaded, stored = None, None
+        loaded = None
         if generation is not None:
-            loaded, stored = generations.load(catalog.folder, generation, dimension)
+            loaded = generations.load(catalog.folder, generation, dimension)
         ids, rows = embeddings.newer(catalog, base, dimension)
-        gone = _gone(catalog, stored, base, alive)
-        return Memory(
-            revision, encoder, dimension, generation, loaded, stored, alive, gone, ids, rows
-        )
+        among = _alive(catalog, loaded, base, alive)
+        return Memory(revision, encoder, dimension, generation, loaded, alive, among, ids, rows)
     ids, rows = embeddings.newer(catalog, max(base, last.revision), dimension)
     there = embeddings.ids(catalog, newer_than=base)
     kept = np.isin(last.ids, there, assume_unique=True) & ~np.isin(last.ids, ids)
@@ -129,23 +118,20 @@ def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -
     else:
         ids, rows = last.ids, last.rows
     # Items only ever leave a generation: as many as before are the same ones.
-    gone = last.gone if alive == last.alive else _gone(catalog, last.stored, base, alive)
-    return Memory(
-        revision, encoder, dimension, generation, last.ann, last.stored, alive, gone, ids, rows
-    )
+    among = last.among if alive == last.alive else _alive(catalog, last.ann, base, alive)
+    return Memory(revision, encoder, dimension, generation, last.ann, alive, among, ids, rows)
 
 
-def _gone(catalog: Catalog, kept: Stored | None, base: int, alive: int) -> NDArray[np.int64]:
-    """Items of a generation that are no longer what they were."""
-    if kept is None or alive == len(kept.ids):
-        return np.empty(0, np.int64)
+def _alive(catalog: Catalog, index: Ann | None, base: int, alive: int) -> Selector | None:
+    """Places of the items of a generation that are still what they were; None where all are."""
+    if index is None or alive == index.count:
+        return None
     there = embeddings.ids(catalog, newest=base)
-    return np.setdiff1d(kept.ids, there, assume_unique=True)
+    return Selector(np.isin(index.held.ids, there, assume_unique=True))
 
 
 def search(
     memory: Memory,
-    catalog: Catalog,
     query: NDArray[np.float32],
     k: int,
     allowed: NDArray[np.int64] | None,
@@ -156,9 +142,7 @@ def search(
     Parameters
     ----------
     memory : Memory
-        Of this snapshot.
-    catalog : Catalog
-        Inside `reading`.
+        Of the collection.
     query : float32 array, shape (D,)
         Of unit length.
     k : int
@@ -168,56 +152,88 @@ def search(
     excluded : int64 array
         Ids to leave out.
     """
-    if allowed is not None:
-        allowed = np.setdiff1d(allowed, excluded, assume_unique=True)
-        if memory.ann is not None and len(allowed) <= EXACT_FILTERED:
-            return nearest(*embeddings.of(catalog, allowed.tolist(), memory.dimension), query, k)
     kept = None  # a mask, since a copy of the rows takes longer than the scan
     if allowed is not None:
+        allowed = np.setdiff1d(allowed, excluded, assume_unique=True)
         kept = np.isin(memory.ids, allowed, assume_unique=True)
     elif len(excluded):
         kept = ~np.isin(memory.ids, excluded)
     beside = nearest(memory.ids, memory.rows, query, k, kept)
     if memory.ann is None:
         return beside
-    among = _from_generation(memory, catalog, query, k + len(excluded), allowed)
-    ids, scores = nearest(*among, query, k, ~np.isin(among[0], excluded))
+    wanted = k + len(excluded)
+    if allowed is None:
+        places = _from_generation(memory.ann, query, wanted, memory.among)
+    else:
+        places = _allowed(memory.ann, query, k, allowed, memory.among)
+    ids = memory.ann.held.ids[places]
+    ids, scores = nearest(ids, memory.ann.held.rows(places), query, k, ~np.isin(ids, excluded))
     ids, scores = np.concatenate([beside[0], ids]), np.concatenate([beside[1], scores])
     order = np.lexsort((ids, -scores))[:k]
     return ids[order], scores[order]
 
 
-def _from_generation(
-    memory: Memory,
-    catalog: Catalog,
+def _allowed(
+    index: Ann,
     query: NDArray[np.float32],
-    wanted: int,
-    allowed: NDArray[np.int64] | None,
-) -> embeddings.Rows:
-    """Candidates that are still what they were, at least `wanted` of them if there are as many.
+    k: int,
+    allowed: NDArray[np.int64],
+    among: Selector | None,
+) -> NDArray[np.int64]:
+    """Places of candidates that a filter leaves; all that it leaves, where they are few."""
+    places: NDArray[np.int64] = index.held.places(allowed)
+    if among is not None:
+        places = places[among.kept[places]]
+    if len(places) <= EXACT_FILTERED:
+        return places
+    kept = np.zeros(index.count, dtype=bool)
+    kept[places] = True
+    return _from_generation(index, query, k, Selector(kept))
 
-    Where removed items or a filter leave too few, more are asked for and more cells visited, in the
-    end all: slower, never fewer.
+
+class Effort(NamedTuple):
+    """What a search asks of a generation.
+
+    Attributes
+    ----------
+    returned, asked, probes : int
+        See `Ann.search`.
+    needed : int
+        How many must come back, or else more cells are to be visited.
     """
-    index = memory.ann
-    assert index is not None
-    there = memory.alive
-    count = ann.candidates(wanted) * index.width
-    probes = index.probes_for(count)
-    if allowed is not None:
-        there = len(allowed) - int(np.isin(memory.ids, allowed).sum())
-        probes = probes * index.count // max(there, 1)
-    # Where some drop out, as many as were tuned for must be left, and more where these do not do:
-    # of coarse codes the first ten that are left are not the ten nearest, least of all far out.
-    whole = allowed is None and there == index.count
-    needed = min(wanted if whole else count, there)
-    first = True
+
+    returned: int
+    asked: int
+    probes: int
+    needed: int
+
+
+def effort(index: Ann, wanted: int, among: Selector | None) -> Effort:
+    """To find the nearest `wanted`, all of them or those of a selection.
+
+    Where the nearest are gone, the cells around a query hold a few others, and the nearest of those
+    that are left are elsewhere. So there must be many times the usual candidates in the cells.
+    """
+    asked, probes = index.asked_for(wanted), index.probes_for(wanted)
+    if among is None:
+        return Effort(min(wanted + _SLACK, asked), asked, probes, min(wanted, index.count))
+    probes = probes * index.count // max(among.count, 1)
+    asked = min(_SELECTED * asked, among.count)
+    return Effort(asked, asked, probes, asked)
+
+
+def _from_generation(
+    index: Ann, query: NDArray[np.float32], wanted: int, among: Selector | None
+) -> NDArray[np.int64]:
+    """Places of the nearest, at least `wanted` of them if there are as many.
+
+    Where removed items or a filter leave too few in the cells visited, more are visited, in the end
+    all: slower, never fewer.
+    """
+    returned, asked, probes, needed = effort(index, wanted, among)
     while True:
-        found = index.search(query[None], count, probes, allowed)[0]
-        rows = memory.candidates(catalog, found)
-        complete = count >= index.count and probes >= index.cells
-        if len(rows[0]) >= needed or complete:
-            return rows
-        if first and not whole:
-            first, needed = False, min(8 * needed, there)
-        count, probes = count * 4, probes * 4
+        found = index.search(query[None], returned, asked, probes, among)[0]
+        places: NDArray[np.int64] = found[found >= 0]
+        if len(places) >= needed or probes >= index.cells:
+            return places
+        probes *= 4

@@ -165,7 +165,7 @@ class Reader:
         def work(held: Memory) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
             rows = [as_query(vector, held.dimension) for vector in vectors]
             queries = np.stack(rows) if rows else np.empty((0, held.dimension), np.float32)
-            return batch.search(held, self._catalog, queries, k)
+            return batch.search(held, queries, k)
 
         return self._with_memory(work)
 
@@ -182,7 +182,7 @@ class Reader:
         allowed = filters.allowed(self._catalog, where)
         excluded = np.unique(np.asarray(exclude, dtype=np.int64))
         wanted = CANDIDATES * k if diverse else k
-        ids, scores = memory.search(held, self._catalog, direction, wanted, allowed, excluded)
+        ids, scores = memory.search(held, direction, wanted, allowed, excluded)
         if diverse:
             numbers, rows = embeddings.of(self._catalog, ids.tolist(), held.dimension)
             chosen = spread_out(scores, rows[np.searchsorted(numbers, ids)], k, diverse)

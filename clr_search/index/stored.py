@@ -42,20 +42,21 @@ class Stored:
     ids: NDArray[np.int64]
     values: NDArray[np.float16]
 
-    def of(self, ids: NDArray[np.int64]) -> Rows:
-        """Those of these items that it has: their ids, ascending, and unit vectors."""
-        wanted = np.unique(ids)
-        place = np.searchsorted(self.ids, wanted).clip(0, max(len(self.ids) - 1, 0))
-        there = self.ids[place] == wanted
-        return wanted[there], self._rows(place[there])
+    def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where those of these ids, ascending, are that it has."""
+        place = np.searchsorted(self.ids, ids)
+        place = place[place < len(self.ids)]
+        there: NDArray[np.int64] = place[self.ids[place] == ids[: len(place)]]
+        return there
 
-    def chunks(self) -> Iterator[Rows]:
-        """All of them, some thousands at a time."""
+    def rows(self, places: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Unit vectors, shape (n, D), of these places."""
+        return unit_rows(self.values[places].astype(np.float32))
+
+    def chunks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """All unit vectors, some thousands at a time, with the place of the first."""
         for at in range(0, len(self.ids), _CHUNK):
-            yield self.ids[at : at + _CHUNK], self._rows(slice(at, at + _CHUNK))
-
-    def _rows(self, part: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        return unit_rows(self.values[part].astype(np.float32))
+            yield at, self.rows(slice(at, at + _CHUNK))
 
 
 def write(path: Path, chunks: Iterable[Rows], count: int, dimension: int) -> str:

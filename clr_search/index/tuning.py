@@ -10,7 +10,6 @@ need more of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.index import ann
-from clr_search.index.ann import Ann, Chunks, Structure, Take, candidates, fill
+from clr_search.index.ann import Ann, Structure, fill
+from clr_search.index.stored import Stored
 
 RECALL = 0.97
 """Least recall@10 where nothing else is asked for."""
@@ -29,7 +29,6 @@ _QUERIES = 512  # half of them to tune on, half to measure with
 _TIMED = 64
 _NEIGHBOURS = 10
 _TIE = 1e-6
-_CHUNK = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +114,13 @@ def that_fit(count: int, dimension: int, goal: Goal) -> list[Structure]:
     return found
 
 
-def select(
-    take: Take, ids: NDArray[np.int64], dimension: int, goal: Goal, *, seed: int = 0
-) -> tuple[Structure, list[Tried]]:
+def select(held: Stored, goal: Goal, *, seed: int = 0) -> tuple[Structure, list[Tried]]:
     """The structure that answers quickest on a sample, and what was tried.
 
     Parameters
     ----------
-    take : callable
-        Gives vectors of ids.
-    ids : int64 array, shape (N,)
-        All ids.
-    dimension : int
-        D.
+    held : Stored
+        The vectors of the collection.
     goal : Goal
         What it has to reach.
     seed : int
@@ -138,13 +131,14 @@ def select(
     UsageError
         If nothing fits the memory.
     """
-    structures = that_fit(len(ids), dimension, goal)
+    count, dimension = held.values.shape
+    structures = that_fit(count, dimension, goal)
     if len(structures) == 1:
         return structures[0], []
     generator = np.random.default_rng(seed)
-    chosen = np.sort(generator.choice(ids, min(len(ids), _SAMPLE), replace=False))
-    numbers, rows = take(chosen)
-    tried = [_try(structure, numbers, rows, goal, len(ids), seed) for structure in structures]
+    chosen = np.sort(generator.choice(count, min(count, _SAMPLE), replace=False))
+    sample = Stored(held.ids[chosen], held.values[chosen])
+    tried = [_try(structure, sample, goal, count, seed) for structure in structures]
     best = min(range(len(tried)), key=lambda at: _rank(tried[at]))
     return structures[best], tried
 
@@ -154,26 +148,10 @@ def _rank(found: Tried) -> tuple[bool, float]:
     return not found.reached, found.milliseconds if found.reached else -found.recall
 
 
-def _try(
-    structure: Structure,
-    numbers: NDArray[np.int64],
-    rows: NDArray[np.float32],
-    goal: Goal,
-    total: int,
-    seed: int,
-) -> Tried:
-    dimension = rows.shape[1]
-    small = structure._replace(cells=ann.cells_for(len(numbers)))
-
-    def chunks() -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        for start in range(0, len(numbers), _CHUNK):
-            yield numbers[start : start + _CHUNK], rows[start : start + _CHUNK]
-
-    def take(asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        places = np.searchsorted(numbers, np.sort(asked))
-        return numbers[places], rows[places]
-
-    trial = _Trial.over(chunks, take, numbers, dimension, small, seed)
+def _try(structure: Structure, sample: Stored, goal: Goal, total: int, seed: int) -> Tried:
+    count, dimension = sample.values.shape
+    small = structure._replace(cells=ann.cells_for(count))
+    trial = _Trial.over(sample, small, seed)
     _set(trial, small, goal)
     recall, _ = trial.recall(trial.measured)
     seconds = trial.seconds()
@@ -181,26 +159,13 @@ def _try(
     return Tried(structure.kind, round(each, 1), recall, 1e3 * seconds, recall >= goal.recall)
 
 
-def build(
-    chunks: Chunks,
-    take: Take,
-    ids: NDArray[np.int64],
-    dimension: int,
-    structure: Structure,
-    goal: Goal,
-    *,
-    seed: int = 0,
-) -> Built:
+def build(held: Stored, structure: Structure, goal: Goal, *, seed: int = 0) -> Built:
     """Train, fill and tune a structure over everything.
 
     Parameters
     ----------
-    chunks, take : callable
-        Access to the vectors.
-    ids : int64 array, shape (N,)
-        All ids.
-    dimension : int
-        D.
+    held : Stored
+        The vectors of the collection.
     structure : Structure
         With at least one cell.
     goal : Goal
@@ -208,7 +173,7 @@ def build(
     seed : int
         Of the samples that are trained, tuned and measured on.
     """
-    trial = _Trial.over(chunks, take, ids, dimension, structure, seed)
+    trial = _Trial.over(held, structure, seed)
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.measured)
     made = trial.ann
@@ -254,71 +219,58 @@ class _Trial:
     """A structure, and queries with the scores of their true neighbours, ties counting as found."""
 
     ann: Ann
-    take: Take
-    ids: NDArray[np.int64]
+    places: NDArray[np.int64]
     queries: NDArray[np.float32]
     scores: NDArray[np.float32]  # of the ten true neighbours, ascending
 
     @classmethod
-    def over(
-        cls,
-        chunks: Chunks,
-        take: Take,
-        ids: NDArray[np.int64],
-        dimension: int,
-        structure: Structure,
-        seed: int,
-    ) -> _Trial:
+    def over(cls, held: Stored, structure: Structure, seed: int) -> _Trial:
         """Fill the structure, and find the true neighbours of some items on the way."""
         generator = np.random.default_rng(seed + 1)
-        asked, queries = take(
-            generator.choice(ids, min(len(ids), _QUERIES), replace=False).astype(np.int64)
-        )
-        shuffled = generator.permutation(len(asked))
-        asked, queries = asked[shuffled], queries[shuffled]
+        count = len(held.ids)
+        asked = generator.choice(count, min(count, _QUERIES), replace=False)
+        queries = held.rows(asked)
         best = np.full((len(asked), _NEIGHBOURS), -np.inf, dtype=np.float32)
 
-        def look(numbers: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+        def look(start: int, rows: NDArray[np.float32]) -> None:
             nonlocal best
-            best = _merge(best, queries @ rows.T, asked[:, None] == numbers[None, :])
+            own = asked[:, None] == np.arange(start, start + len(rows))
+            best = _merge(best, queries @ rows.T, own)
 
-        made = fill(chunks, take, ids, dimension, structure, seed=seed, look=look)
-        return cls(made, take, asked, queries, best)
+        made = fill(held, structure, seed=seed, look=look)
+        return cls(made, asked, queries, best)
 
     @property
     def tuned(self) -> slice:
         """The queries to tune on."""
-        return slice(0, len(self.ids) // 2)
+        return slice(0, len(self.places) // 2)
 
     @property
     def measured(self) -> slice:
         """Those to measure with."""
-        return slice(len(self.ids) // 2, None)
+        return slice(len(self.places) // 2, None)
 
     def recall(self, part: slice) -> tuple[float, float]:
         """Recall@10 and recall@1 as the structure is set."""
-        wanted = candidates(_NEIGHBOURS + 1) * self.ann.width
-        found = self.ann.search(self.queries[part], wanted, self.ann.probes)
-        numbers, rows = self.take(np.unique(found[found >= 0]))
-        place = np.searchsorted(numbers, found).clip(0, len(numbers) - 1)
+        index, queries = self.ann, self.queries[part]
+        wanted = _NEIGHBOURS + 1  # itself being the first
+        near = index.search(queries, wanted, index.asked_for(wanted), index.probes)
         hits, first = [], []
-        for query, own, near, at, true in zip(
-            self.queries[part], self.ids[part], found, place, self.scores[part], strict=True
+        for query, own, places, true in zip(
+            queries, self.places[part], near, self.scores[part], strict=True
         ):
-            scores = rows[at] @ query
-            scores[(near < 0) | (near == own)] = -np.inf
+            scores = index.held.rows(places[(places >= 0) & (places != own)]) @ query
             hits.append(min(int((scores >= true[0] - _TIE).sum()), _NEIGHBOURS))
             first.append(bool((scores >= true[-1] - _TIE).any()))
         return float(np.mean(hits) / _NEIGHBOURS), float(np.mean(first))
 
     def seconds(self) -> float:
-        """Median time of one search: of candidates, and of their scores."""
-        taken = []
+        """Median time of one search."""
+        index, taken = self.ann, []
+        asked = index.asked_for(_NEIGHBOURS)
         for query in self.queries[:_TIMED]:
             began = time.perf_counter()
-            count = candidates(_NEIGHBOURS) * self.ann.width
-            found = self.ann.search(query[None], count, self.ann.probes)
-            self.take(found[found >= 0])[1] @ query
+            index.search(query[None], _NEIGHBOURS, asked, index.probes)
             taken.append(time.perf_counter() - began)
         return float(np.median(taken))
 

@@ -6,7 +6,8 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import ann
-from clr_search.index.ann import Ann, Structure, choose
+from clr_search.index.ann import Ann, Selector, Structure, choose
+from clr_search.index.stored import Stored
 from clr_search.index.tuning import RECALL, Built, Goal, build, select
 from tests.index.made import Vectors, brute, clustered
 
@@ -14,25 +15,22 @@ ROWS = clustered(4000, 24)
 IDS = np.arange(len(ROWS), dtype=np.int64) * 3 + 7
 
 
+def kept(rows: Vectors = ROWS) -> Stored:
+    return Stored(IDS[: len(rows)], rows.astype(np.float16))
+
+
 def made(
     rows: Vectors = ROWS,
-    ids: np.ndarray = IDS,
     cells: int = 64,
     seed: int = 0,
     kind: str = "SQ8",
     goal: Goal | None = None,
 ) -> Built:
-    def chunks():
-        for start in range(0, len(ids), 1000):
-            yield ids[start : start + 1000], rows[start : start + 1000]
+    return build(kept(rows), Structure(cells, kind), goal or Goal(), seed=seed)
 
-    def take(asked: np.ndarray):
-        places = np.searchsorted(ids, np.sort(asked))
-        return ids[places], rows[places]
 
-    return build(
-        chunks, take, ids, rows.shape[1], Structure(cells, kind), goal or Goal(), seed=seed
-    )
+def loaded(built: Built, rows: Vectors = ROWS) -> Ann:
+    return Ann.load(built.data.tobytes(), kept(rows), built.probes, built.width)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +60,34 @@ def test_the_measured_recall_is_the_true_one(kind: str) -> None:
     built = made(kind=kind)
     assert built.recall >= RECALL
     assert built.recall_at_1 >= built.recall - 0.02
-    loaded = Ann.load(built.data.tobytes(), 24, built.probes, built.width)
-    hits = 0
+    index, hits = loaded(built), 0
     for position in range(0, 4000, 80):
-        wanted = ann.candidates(11) * built.width
-        near = loaded.search(ROWS[position][None], wanted, built.probes)[0]
-        truth = [IDS[i] for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
+        near = index.search(ROWS[position][None], 11, index.asked_for(11), built.probes)[0]
+        truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
         hits += len(set(truth) & set(near.tolist()))
     assert hits / 500 >= RECALL - 0.02
     assert hits / 500 == pytest.approx(built.recall, abs=0.04)
+
+
+@pytest.mark.parametrize("kind", ann.KINDS)
+def test_candidates_are_ordered_by_the_stored_vectors(kind: str) -> None:
+    """All of them asked for, from all cells: the exact ranking, whatever the codes."""
+    index = loaded(made(kind=kind))
+    near = index.search(ROWS[:40], 15, 4000, 64)
+    exact = np.argsort(-(ROWS[:40] @ kept().rows(slice(None)).T), axis=1)[:, :15]
+    scores = np.take_along_axis(ROWS[:40] @ ROWS.T, near, axis=1)
+    assert (np.diff(scores, axis=1) < 1e-3).all()
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(near, exact, strict=True)]) > 14.5
+
+
+def test_the_stored_vectors_are_not_copied() -> None:
+    """The view is of the array itself: what is written there is what FAISS sees."""
+    held = kept()
+    index = Ann.load(made().data.tobytes(), held, 64)
+    held.values[3999] = ROWS[0].astype(np.float16)
+    held.values[0] = 0
+    near = index.search(ROWS[:1], 4000, 4000, 64)[0]
+    assert near[0] == 3999
 
 
 def test_probes_are_no_more_than_are_needed() -> None:
@@ -88,14 +105,9 @@ def test_the_memory_is_about_what_was_reckoned(kind: str) -> None:
     assert 0.5 * len(built.data) < reckoned < 1.4 * len(built.data)
 
 
-def in_memory(asked: np.ndarray) -> tuple[np.ndarray, Vectors]:
-    places = np.searchsorted(IDS, np.sort(asked))
-    return IDS[places], ROWS[places]
-
-
 def test_the_quickest_that_reaches_the_recall_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ann, "EXACT_ITEMS", 1000)
-    structure, tried = select(in_memory, IDS, 24, Goal())
+    structure, tried = select(kept(), Goal())
     assert [one.kind for one in tried] == list(ann.KINDS)
     best = next(one for one in tried if one.kind == structure.kind)
     assert best.reached
@@ -106,15 +118,15 @@ def test_the_quickest_that_reaches_the_recall_is_chosen(monkeypatch: pytest.Monk
 def test_only_what_fits_the_memory_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ann, "EXACT_ITEMS", 1000)
     sizes = sorted(s.bytes_for(4000, 24) for s in choose(4000, 24))
-    structure, tried = select(in_memory, IDS, 24, Goal(memory=sizes[1]))
+    structure, tried = select(kept(), Goal(memory=sizes[1]))
     assert len(tried) == 2
     assert structure.bytes_for(4000, 24) <= sizes[1]
     with pytest.raises(UsageError, match=f"The smallest takes {sizes[0]:,}"):
-        select(in_memory, IDS, 24, Goal(memory=sizes[0] - 1))
+        select(kept(), Goal(memory=sizes[0] - 1))
 
 
 def test_a_small_collection_is_searched_exactly() -> None:
-    assert select(in_memory, IDS, 24, Goal()) == (Structure(0), [])
+    assert select(kept(), Goal()) == (Structure(0), [])
 
 
 def test_where_nothing_reaches_the_recall_the_best_is_taken(
@@ -123,22 +135,15 @@ def test_where_nothing_reaches_the_recall_the_best_is_taken(
     monkeypatch.setattr(ann, "EXACT_ITEMS", 1000)
     noise = np.random.default_rng(1).normal(size=ROWS.shape).astype(np.float32)
     noise /= np.linalg.norm(noise, axis=1, keepdims=True)
-    structure, tried = select(
-        lambda asked: (np.sort(asked), noise[np.searchsorted(IDS, np.sort(asked))]),
-        IDS,
-        24,
-        Goal(0.999999),
-    )
+    structure, tried = select(kept(noise), Goal(0.999999))
     reached = [one for one in tried if one.reached]
     chosen = next(one for one in tried if one.kind == structure.kind)
     assert chosen in reached or chosen.recall == max(one.recall for one in tried)
 
 
 def test_all_cells_visited_find_all_but_what_quantisation_hides() -> None:
-    built = made()
-    loaded = Ann.load(built.data.tobytes(), 24, built.probes)
-    near = loaded.search(ROWS[:20], 4000, 64)
-    assert all(sorted(row.tolist()) == IDS.tolist() for row in near)
+    near = loaded(made()).search(ROWS[:20], 4000, 4000, 64)
+    assert all(sorted(row.tolist()) == list(range(4000)) for row in near)
 
 
 def test_a_build_is_the_same_every_time() -> None:
@@ -148,23 +153,24 @@ def test_a_build_is_the_same_every_time() -> None:
 
 
 def test_only_the_allowed_are_found() -> None:
-    built = made()
-    loaded = Ann.load(built.data.tobytes(), 24, built.probes)
-    allowed = IDS[::7]
-    near = loaded.search(ROWS[:1], 50, 64, allowed)[0]
-    assert set(near[near >= 0].tolist()) <= set(allowed.tolist())
+    allowed = np.arange(4000) % 7 == 0
+    near = loaded(made()).search(ROWS[:1], 50, 100, 64, Selector(allowed))[0]
     assert (near >= 0).all()
+    assert allowed[near].all()
+    few = loaded(made()).search(ROWS[:1], 600, 600, 64, Selector(allowed))[0]
+    assert sorted(few[:572].tolist()) == np.flatnonzero(allowed).tolist()
+    assert (few[572:] == -1).all()
 
 
 @pytest.mark.parametrize("count", [11, 40])
 def test_fewer_vectors_than_neighbours_and_cells(count: int) -> None:
-    built = made(ROWS[:count], IDS[:count], cells=2)
+    built = made(ROWS[:count], cells=2)
     assert built.recall == 1
-    assert Ann.load(built.data.tobytes(), 24, built.probes).count == count
+    assert loaded(built, ROWS[:count]).count == count
 
 
 def test_equal_vectors_do_not_disturb() -> None:
-    built = made(np.repeat(ROWS[:1], 500, axis=0), IDS[:500], cells=8)
+    built = made(np.repeat(ROWS[:1], 500, axis=0), cells=8)
     assert built.recall == 1
 
 
@@ -175,9 +181,10 @@ def test_equal_vectors_do_not_disturb() -> None:
         b"not faiss",
         made(cells=4).data.tobytes()[:-100],
         faiss.serialize_index(faiss.IndexFlatIP(24)).tobytes(),
-        made(clustered(50, 8), IDS[:50], cells=2).data.tobytes(),
+        made(clustered(50, 8), cells=2).data.tobytes(),
+        made(ROWS[:3999]).data.tobytes(),
     ],
 )
-def test_what_is_no_inverted_file_of_this_dimension_is_refused(data: bytes) -> None:
+def test_what_is_no_inverted_file_over_these_vectors_is_refused(data: bytes) -> None:
     with pytest.raises(ClrSearchError):
-        Ann.load(data, 24, 1)
+        Ann.load(data, kept(), 1)

@@ -242,8 +242,8 @@ def test_the_file_is_loaded_only_when_it_is_what_it_was(published: Path) -> None
     with catalog.reading():
         generation = generations.named(catalog)
     assert generation is not None
-    assert generations.load(published, generation, 24)[0].count == 3000
-    with pytest.raises(DamagedError, match="dimension 25"):
+    assert generations.load(published, generation, 24).count == 3000
+    with pytest.raises(DamagedError, match="truncated or altered"):
         generations.load(published, generation, 25)
 
 

@@ -216,12 +216,12 @@ def test_messages_go_to_the_log_where_nobody_listens(
 ) -> None:
     connection = sqlite_of(made)
     entry = {"number": 4, "sha256": "0", "revision": 99, "count": 36, "structure": "IVF2,SQ8"}
-    entry |= {"probes": 1, "recall": 1.0}
+    entry |= {"probes": 1, "recall": 1.0, "form": 2}
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('ann', ?)", (json.dumps(entry),))
     connection.close()
     with caplog.at_level(logging.WARNING), Index.open(made) as index:
         index.search_vector(index.vectors()[1][0])
-    assert "generation 4 is missing" in caplog.text
+    assert "generation 4 has lost its vectors" in caplog.text
     Index.open(made, writable=True, reporter=Heard()).close()
     with Index.open(made) as index:
         assert index.info().structure == "exact"

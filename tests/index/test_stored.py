@@ -25,12 +25,12 @@ def written(folder: Path, step: int = 90) -> tuple[Path, str]:
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     held = stored.load(written(tmp_path)[0], 500, 24, written(tmp_path)[1])
     np.testing.assert_array_equal(held.ids, IDS)
-    ids, rows = held.of(np.array([1502, 5, 5, 6, 8, 9999, -1]))
-    assert ids.tolist() == [5, 8, 1502]
-    np.testing.assert_array_equal(rows, ROWS[[0, 1, 499]])
+    places = held.places(np.array([-1, 5, 6, 8, 1502, 9999]))
+    assert places.tolist() == [0, 1, 499]
+    np.testing.assert_array_equal(held.rows(places), ROWS[[0, 1, 499]])
     again = list(held.chunks())
     np.testing.assert_array_equal(np.concatenate([rows for _, rows in again]), ROWS)
-    assert held.of(np.empty(0, np.int64))[1].shape == (0, 24)
+    assert held.places(np.empty(0, np.int64)).shape == (0,)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "longer"])
@@ -59,19 +59,17 @@ def published(many: Path, small_limits: None) -> Path:
     return many
 
 
-def test_scores_are_those_of_the_catalogue(published: Path, rows: Vectors) -> None:
+def test_rows_are_those_of_the_catalogue(published: Path, rows: Vectors) -> None:
     with Index.open(published) as index:
-        quick = [index.search_vector(row, 20) for row in rows[::300]]
+        assert len(index.search_vector(rows[0], 20)) == 20
         held = index._memory
         assert held is not None
-        assert held.stored is not None
+        assert held.ann is not None
+        kept = held.ann.held
         with index.snapshot():
-            found = np.array([3, 900, 17, -1])
-            by_file = held.candidates(index._catalog, found)
-            by_rows = embeddings.of(index._catalog, found.tolist(), 24, newest=held.base)
-    np.testing.assert_array_equal(by_file[0], by_rows[0])
-    np.testing.assert_array_equal(by_file[1], by_rows[1])
-    assert all(len(matches) == 20 for matches in quick)
+            numbers, by_rows = embeddings.of(index._catalog, [3, 17, 900], 24)
+    np.testing.assert_array_equal(kept.ids[kept.places(numbers)], numbers)
+    np.testing.assert_array_equal(kept.rows(kept.places(numbers)), by_rows)
 
 
 @pytest.mark.usefixtures("small_limits")
@@ -91,7 +89,8 @@ def test_removed_and_changed_items_drop_out(
         assert 1 not in found.ids
         assert sorted(found.ids.tolist()) == list(range(2, 3001))
         assert index._memory is not None
-        assert index._memory.gone.tolist() == [1, 2]
+        assert index._memory.among is not None
+        assert np.flatnonzero(~index._memory.among.kept).tolist() == [0, 1]
 
 
 def test_damaged_vectors_are_noticed_and_made_anew(published: Path, rows: Vectors) -> None:
@@ -109,19 +108,22 @@ def test_damaged_vectors_are_noticed_and_made_anew(published: Path, rows: Vector
     assert names == {"2.faiss", "2.vectors"}
 
 
-def test_a_generation_of_a_former_release_is_searched_through_the_catalogue(
-    published: Path, rows: Vectors
-) -> None:
+def test_a_generation_of_a_former_release_is_made_anew(published: Path, rows: Vectors) -> None:
+    """Until then the search is exact."""
     catalog = Catalog(published, writable=True)
     with catalog.writing():
         catalog.database.rows(
             "UPDATE meta SET value = json_remove(value, '$.rows_sha256', '$.width', '$.tried', "
-            "'$.goal_recall', '$.goal_memory', '$.bytes', '$.recall_at_1') WHERE key = 'ann'"
+            "'$.goal_recall', '$.goal_memory', '$.bytes', '$.recall_at_1', '$.form') "
+            "WHERE key = 'ann'"
         )
     with catalog.reading():
         assert generations.named(catalog) is not None
     catalog.database.close()
-    with Index.open(published) as index:
+    heard = Heard()
+    with Index.open(published, reporter=heard) as index:
         assert index.search_vector(rows[5], 1).ids[0] == 6
-        assert index._memory is not None
-        assert index._memory.stored is None
+    assert "is of a former release" in heard.messages[0]
+    with Index.open(published, writable=True, reporter=Heard()) as index:
+        assert index.info().generation == 2
+        assert index.search_vector(rows[5], 1).ids[0] == 6
