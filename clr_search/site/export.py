@@ -2,7 +2,8 @@
 
 =================  ====================================================================
 index.html         the page, with `style.css` and `page.js`
-clr-search.js      the module that loads, embeds and searches; for pages of one's own too
+clr-search.js      the module that loads, embeds and searches, also for pages of one's own
+pixels.js          its decoding of pictures
 site.json          what there is: title, counts, and each file with size and SHA-384
 items.json         names of the pictures, in their order
 vectors.bin        their vectors, see `site.vectors`
@@ -41,7 +42,7 @@ VERSION = 1
 """Of `site.json` and `vectors.bin`; `clr-search.js` reads this one only."""
 
 _FETCHED = " What runs the encoder, onnxruntime-web, comes from cdn.jsdelivr.net."
-_PAGE = ("style.css", "page.js", "clr-search.js")
+_PAGE = ("style.css", "page.js", "clr-search.js", "pixels.js")
 _DATA = "site.json items.json vectors.bin thumbnails encoder.onnx golden.json runtime"
 _NAMES = frozenset(("index.html", *_PAGE, *_DATA.split()))
 

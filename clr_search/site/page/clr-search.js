@@ -7,12 +7,11 @@
 //
 // Pictures never leave the browser: files are fetched, and nothing is sent.
 
-const FORMAT = "clr-search site", VERSION = 1;
-const MOST_BYTES = 2 ** 29, MOST_PIXELS = 2e8; // as in Python
-const CANVAS = 1536; // side in pixels up to which a picture is reduced here, and not by the canvas
+import { SiteError, decode, drawn, isJpeg, reduction, square } from "./pixels.js";
 
-/** A failure that can be shown to a person. */
-export class SiteError extends Error {}
+export { SiteError, decode };
+
+const FORMAT = "clr-search site", VERSION = 1;
 
 /**
  * Load names and vectors; the encoder follows with `prepare`, or the first `embed`.
@@ -37,6 +36,7 @@ export async function load(url = ".") {
 
 export class Site {
   #base; #files; #names; #scales; #codes; #imageSize; #prepared; #ort; #session;
+  #running = Promise.resolve();
 
   constructor(base, site, names, vectors) {
     this.title = site.title;
@@ -125,8 +125,8 @@ export class Site {
   async embed(picture) {
     const bitmap = picture instanceof Blob ? await decode(picture) : picture;
     try {
-      const size = this.#imageSize;
-      return await this.embedPixels(square(bitmap, size), size, size);
+      const size = this.#imageSize, reduce = (await isJpeg(picture)) ? reduction(bitmap, size) : 1;
+      return await this.embedPixels(square(bitmap, size, reduce), size, size);
     } finally {
       if (bitmap !== picture) bitmap.close();
     }
@@ -136,8 +136,9 @@ export class Site {
   async embedPixels(rgb, height, width) {
     await this.prepare();
     const images = new this.#ort.Tensor("uint8", rgb, [1, height, width, 3]);
-    const { embedding } = await this.#session.run({ images });
-    return embedding.data;
+    const run = this.#running.then(() => this.#session.run({ images })); // one after the other
+    this.#running = run.catch(() => {});
+    return (await run).embedding.data;
   }
 
   /**
@@ -154,7 +155,7 @@ export class Site {
       rgba.data.set(rgb.subarray(3 * i, 3 * i + 3), 4 * i);
       rgba.data[4 * i + 3] = 255;
     }
-    const seen = drawn(await createImageBitmap(rgba), 0, 0, width, height, width, height);
+    const seen = drawn(await createImageBitmap(rgba), 0, 0, width, height);
     return {
       difference: largestDifference(golden.embedding, found),
       pixels: largestDifference(rgba.data, seen),
@@ -162,99 +163,6 @@ export class Site {
       encoder: golden.model_sha256,
     };
   }
-}
-
-/**
- * Decode a picture file as Python does: upright by its EXIF, colour profiles disregarded.
- * @param {Blob} blob
- * @returns {Promise<ImageBitmap>}
- */
-export async function decode(blob) {
-  if (blob.size > MOST_BYTES) throw new SiteError("The file is too large: 512 MB are the limit.");
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
-  } catch {
-    throw new SiteError(reason(new Uint8Array(await blob.slice(0, 16).arrayBuffer())));
-  }
-  if (bitmap.width * bitmap.height > MOST_PIXELS)
-    throw new SiteError("The picture is too large: 200 million pixels are the limit.");
-  return bitmap;
-}
-
-/** Why a file that begins like this could not be decoded. */
-function reason(head) {
-  const text = String.fromCharCode(...head);
-  const kinds = { "\xff\xd8\xff": "JPEG", "\x89PNG": "PNG", GIF8: "GIF", BM: "BMP" };
-  const other = { "II*\0": "TIFF", "MM\0*": "TIFF", "%PDF": "PDF", "8BPS": "Photoshop" };
-  const named = (table) => table[Object.keys(table).find((magic) => text.startsWith(magic))];
-  const kind = text.slice(8, 12) === "WEBP" ? "WebP" : named(kinds);
-  if (kind) return `It is a ${kind} file that is damaged, or too large for this browser.`;
-  const unread = text.slice(4, 8) === "ftyp" ? "HEIC, AVIF or video" : named(other);
-  if (unread) return `This browser does not read this ${unread} file; save it as JPEG or PNG.`;
-  return head.length ? "It is not a picture." : "The file is empty.";
-}
-
-/**
- * The central square of a picture, size × size × 3 bytes, as `clr_search.images.square` makes it.
- *
- * A photo of many pixels is first reduced by the canvas, by a whole number, as Python has JPEGs decoded
- * at 1/2, 1/4 or 1/8.
- */
-export function square(bitmap, size) {
-  const side = Math.min(bitmap.width, bitmap.height);
-  const left = (bitmap.width - side) >> 1, top = (bitmap.height - side) >> 1;
-  const inner = Math.round(side / Math.ceil(side / Math.max(CANVAS, 2 * size)));
-  return reduced(drawn(bitmap, left, top, side, side, inner, inner), inner, size);
-}
-
-/** A part of a picture, over white, as RGBA bytes of width × height. */
-function drawn(bitmap, left, top, fromWidth, fromHeight, width, height) {
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, width, height);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, left, top, fromWidth, fromHeight, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height).data;
-}
-
-/** Bilinear, with antialiasing, first along the rows and then along the columns: Pillow's way. */
-function reduced(rgba, side, size) {
-  const taps = weights(side, size), rows = new Uint8ClampedArray(side * size * 3);
-  for (let y = 0; y < side; y++)
-    for (let x = 0; x < size; x++) {
-      const { first, values } = taps[x];
-      for (let channel = 0; channel < 3; channel++) {
-        let sum = 0, at = 4 * (y * side + first) + channel;
-        for (let i = 0; i < values.length; i++, at += 4) sum += values[i] * rgba[at];
-        rows[3 * (y * size + x) + channel] = sum; // clamped arrays round
-      }
-    }
-  const rgb = new Uint8ClampedArray(size * size * 3), line = 3 * size;
-  for (let y = 0; y < size; y++)
-    for (let x = 0; x < line; x++) {
-      const { first, values } = taps[y];
-      let sum = 0, at = first * line + x;
-      for (let i = 0; i < values.length; i++, at += line) sum += values[i] * rows[at];
-      rgb[y * line + x] = sum;
-    }
-  return new Uint8Array(rgb.buffer);
-}
-
-/** For each place of the result: the first pixel that counts, and the weights from there on. */
-function weights(side, size) {
-  const scale = side / size, support = Math.max(scale, 1);
-  return Array.from({ length: size }, (_, place) => {
-    const centre = (place + 0.5) * scale;
-    const first = Math.max(0, Math.floor(centre - support + 0.5));
-    const end = Math.min(side, Math.floor(centre + support + 0.5));
-    const values = [];
-    for (let x = first; x < end; x++)
-      values.push(Math.max(0, 1 - Math.abs(x + 0.5 - centre) / support));
-    const sum = values.reduce((a, b) => a + b, 0);
-    return { first, values: values.map((value) => value / sum) };
-  });
 }
 
 /** Fetch a file of site.json: of the size and SHA-384 that are told there, or not at all. */
@@ -290,5 +198,6 @@ async function imported(url, bytes) {
 }
 
 function largestDifference(a, b) {
-  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), a.length === b.length ? 0 : Infinity);
+  if (a.length !== b.length) return Infinity;
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 }

@@ -6,14 +6,18 @@ import { load } from "./clr-search.js";
 const FIRST = 24, MOST = 240;
 const $ = (id) => document.getElementById(id);
 
-let site, own, shown = FIRST; // own: the visitor's picture, {name, address, vector}
+let site, own, shown = FIRST; // own: the visitor's picture, {name, address, vector, seconds}
+let asking = 0; // number of the newest question; answers to older ones are dropped
 
 start().catch(complain);
 
 async function start() {
   $("unstarted").remove();
   site = await load(new URL(".", location.href).href);
-  window.addEventListener("hashchange", () => route(FIRST));
+  window.addEventListener("hashchange", () => {
+    route(FIRST);
+    if (location.hash.startsWith("#item=")) $("heading").focus({ preventScroll: true });
+  });
   $("file").addEventListener("change", () => $("file").files[0] && ask($("file").files[0]));
   $("others").addEventListener("click", () => route(FIRST));
   $("more").addEventListener("click", more);
@@ -36,7 +40,7 @@ async function prepare() {
       $("ready").textContent = `Loading the encoder: ${megabytes(loaded)} of ${megabytes(total)} MB`;
       if (loaded === total) $("ready").textContent = "Starting the encoder …";
     });
-    $("ready").textContent = "Ready. It stays in this browser.";
+    $("ready").textContent = "Ready. Your picture stays in this browser.";
   } catch (error) {
     $("ready").textContent = "The encoder did not load; the pictures below can still be searched by.";
     throw error;
@@ -61,6 +65,7 @@ function take(data, event) {
 
 /** Search by the visitor's picture. */
 async function ask(file) {
+  const question = ++asking;
   quiet();
   $("file").value = ""; // so that the same file can be chosen again
   $("status").textContent = "Looking at your picture …";
@@ -68,12 +73,14 @@ async function ask(file) {
     await prepare();
     const began = performance.now();
     const vector = await site.embed(file);
+    if (question !== asking) return;
     if (own) URL.revokeObjectURL(own.address);
     const seconds = (performance.now() - began) / 1000;
     own = { name: file.name || "Your picture", address: URL.createObjectURL(file), vector, seconds };
     if (location.hash === "#picture") route(FIRST);
     else location.hash = "#picture";
   } catch (error) {
+    if (question !== asking) return;
     $("status").textContent = "";
     complain(new Error(`${file.name || "The picture"} was not searched for. ${error.message}`));
   }
@@ -121,7 +128,8 @@ function list(heading, found, told) {
   $("more").hidden = !ranked || found.length <= shown || shown >= MOST;
   const kept = found.slice(0, shown);
   $("heading").textContent = heading;
-  $("status").textContent = [`${kept.length} of ${site.count.toLocaleString("en")}`, told].filter(Boolean).join(", ");
+  const counted = `${kept.length} of ${site.count.toLocaleString("en")}`;
+  $("status").textContent = told ? `${counted}, ${told}` : counted;
   $("results").replaceChildren(...kept.map(tile));
   if (ranked && shown === FIRST && $("heading").getBoundingClientRect().top < 0) window.scrollTo(0, 0);
 }
@@ -156,15 +164,14 @@ function random() {
 }
 
 async function check() {
-  $("query").hidden = true;
-  list("A random selection", random(), "");
+  if (!$("results").children.length) list("A random selection", random(), "");
   $("checked").textContent = "Checking …";
   try {
     await prepare();
     const { difference, pixels, tolerance, encoder } = await site.check();
     const right = difference <= tolerance && pixels === 0;
     const told = [`largest difference of the golden vector ${difference.toExponential(1)}`];
-    told.push(`allowed ${tolerance.toExponential(0)}`, `encoder ${encoder.slice(0, 12)}…`);
+    told.push(`allowed ${tolerance.toExponential(0)}`, `encoder ${encoder.slice(0, 12)}`);
     if (pixels) told.push("this browser alters the pixels that pages read, to hide who you are");
     $("checked").textContent = `${right ? "Right" : "WRONG"}: ${told.join(", ")}.`;
   } catch (error) {
