@@ -34,8 +34,9 @@ def test_everything_is_there_and_belongs_together(export: Export, collection: Pa
     assert (facts["title"], facts["count"], len(names)) == ("Colours", 36, 36)
     assert sha256_file(site / "encoder.onnx") == facts["encoder"]["sha256"]
     assert sha256_file(site / "encoder.onnx") == sha256_file(collection / "encoder.onnx")
-    assert json.loads((site / "golden.json").read_text())["model_sha256"] == (
-        facts["encoder"]["sha256"]
+    assert (
+        json.loads((site / "golden.json").read_text())["model_sha256"]
+        == (facts["encoder"]["sha256"])
     )
     for file in facts["files"].values():
         if not file["url"].startswith("https:"):
