@@ -57,14 +57,18 @@ def runtime_folder() -> Path:
     return NODE
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, *arguments: object) -> None: ...
+
+    def end_headers(self) -> None:
+        self.send_header("Access-Control-Allow-Origin", "*")  # as a CDN does
+        super().end_headers()
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """Address of a folder on a plain web server."""
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(_Handler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"

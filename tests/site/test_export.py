@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,14 @@ def test_an_export_that_fails_leaves_the_old_site(
     with pytest.raises(OSError, match="No space"):
         export(title="Newer")
     assert {path: path.stat().st_mtime_ns for path in site.parent.rglob("*")} == before
+
+
+def test_a_collection_without_its_encoder_is_refused(collection: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(collection, tmp_path / "copy.clr")
+    (copy / "encoder.onnx").write_bytes((copy / "encoder.onnx").read_bytes()[:-1])
+    with Index.open(copy) as index, pytest.raises(ClrSearchError, match=r"encoder\.onnx has been"):
+        export_site(index, tmp_path / "site", Options(title="t"))
+    assert list(tmp_path.iterdir()) == [copy]
 
 
 def test_titles_and_names_are_text(export: Export) -> None:
