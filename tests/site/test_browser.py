@@ -197,6 +197,8 @@ def test_by_keyboard_from_picture_to_picture_and_back(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#asked")).to_have_attribute("alt", f"Query: {name}")
     assert name not in alts(page)
+    told = re.compile(r"^\w+\.(png|jpg), similarity -?\d\.\d{3}: search from this picture$")
+    expect(first).to_have_attribute("aria-label", told)
     assert page.evaluate("document.activeElement.id") == "heading"
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(TILES)).to_have_count(35)

@@ -25,7 +25,7 @@ async function start() {
     window.addEventListener(type, dragged);
   window.addEventListener("paste", (event) => take(event.clipboardData, event));
   $("file").disabled = false;
-  if (location.hash === "#picture") location.hash = ""; // it is gone: nothing is kept
+  if (location.hash === "#picture") history.replaceState(null, "", "#"); // it is gone
   route(FIRST);
   prepare().catch(complain);
 }
@@ -143,15 +143,16 @@ function tile({ number, name, thumbnail, score }) {
   Object.assign(image, { loading: "lazy", decoding: "async", width: 160, height: 160, alt: name });
   image.src = thumbnail;
   words.textContent = name.split("/").pop();
-  words.ariaHidden = "true"; // the picture has the name already
   caption.append(words);
+  let told = name;
   if (score !== undefined) {
     const number = document.createElement("b");
     number.textContent = score.toFixed(3);
     number.title = "Cosine similarity; 1 is the same picture";
-    number.ariaLabel = `, similarity ${score.toFixed(3)}`;
     caption.append(number);
+    told += `, similarity ${score.toFixed(3)}`;
   }
+  link.setAttribute("aria-label", `${told}: search from this picture`);
   link.append(image, caption);
   entry.append(link);
   return entry;
