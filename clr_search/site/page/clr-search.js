@@ -7,9 +7,9 @@
 //
 // Pictures never leave the browser: files are fetched, and nothing is sent.
 
-import { SiteError, decode, drawn, isJpeg, reduction, square } from "./pixels.js";
+import { SiteError, drawn, seen } from "./pixels.js";
 
-export { SiteError, decode };
+export { SiteError };
 
 const FORMAT = "clr-search site", VERSION = 1;
 
@@ -119,17 +119,12 @@ export class Site {
 
   /**
    * Embed a picture.
-   * @param {ImageBitmap | Blob} picture  a Blob is decoded by `decode`, as the collection was
+   * @param {ImageBitmap | Blob} picture  a Blob is decoded as the collection was
    * @returns {Promise<Float32Array>} unit vector
    */
   async embed(picture) {
-    const bitmap = picture instanceof Blob ? await decode(picture) : picture;
-    try {
-      const size = this.#imageSize, reduce = (await isJpeg(picture)) ? reduction(bitmap, size) : 1;
-      return await this.embedPixels(square(bitmap, size, reduce), size, size);
-    } finally {
-      if (bitmap !== picture) bitmap.close();
-    }
+    const size = this.#imageSize;
+    return this.embedPixels(await seen(picture, size), size, size);
   }
 
   /** Embed pixels: height × width × 3 bytes, row by row: R, G, B, R, G, B, … */

@@ -7,11 +7,25 @@ const STRIP = 2 ** 21; // pixels of a large picture in work at a time
 export class SiteError extends Error {}
 
 /**
+ * What an encoder sees of a picture, as the indexing has it: size × size × 3 bytes.
+ * @param {ImageBitmap | Blob} picture  of a large JPEG the Blob, so that it is reduced alike
+ */
+export async function seen(picture, size) {
+  if (!(picture instanceof Blob)) return square(picture, size);
+  const bitmap = await decode(picture);
+  try {
+    return square(bitmap, size, (await isJpeg(picture)) ? reduction(bitmap, size) : 1);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/**
  * Decode a picture file as Python does: upright by its EXIF, colour profiles disregarded.
  * @param {Blob} blob
  * @returns {Promise<ImageBitmap>}
  */
-export async function decode(blob) {
+async function decode(blob) {
   if (blob.size > MOST_BYTES) throw new SiteError("The file is too large: 512 MB are the limit.");
   let bitmap;
   try {
@@ -24,14 +38,17 @@ export async function decode(blob) {
   return bitmap;
 }
 
-/** Whether a file begins as a JPEG. */
-export async function isJpeg(picture) {
-  if (!(picture instanceof Blob)) return false;
+async function isJpeg(picture) {
   return [...new Uint8Array(await picture.slice(0, 3).arrayBuffer())].join() === "255,216,255";
 }
 
-/** 8, 4, 2 or 1: how much of a JPEG Python leaves out while decoding, two pixels being kept for one. */
-export function reduction({ width, height }, size) {
+/**
+ * 8, 4, 2 or 1: by how much Python reduces a JPEG while decoding, two pixels being kept for one.
+ *
+ * A decoder counts its squares from the first pixel of the file, `square` from that of the upright
+ * picture: turned, and of a size that is no multiple, the two differ by a part of a square.
+ */
+function reduction({ width, height }, size) {
   const scale = Math.floor(Math.min(width, height) / (2 * size));
   return [8, 4, 2].find((factor) => scale >= factor) ?? 1;
 }
@@ -57,7 +74,7 @@ function reason(head) {
  * @param {number} size
  * @param {number} reduce  first average squares of so many pixels, as Python has JPEGs decoded
  */
-export function square(bitmap, size, reduce = 1) {
+function square(bitmap, size, reduce = 1) {
   const width = Math.ceil(bitmap.width / reduce), height = Math.ceil(bitmap.height / reduce);
   const side = Math.min(width, height), left = (width - side) >> 1, top = (height - side) >> 1;
   const taps = weights(side, size), rows = new Uint8ClampedArray(side * size * 3);
