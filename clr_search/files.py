@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,6 +143,53 @@ def write_atomically(target: Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) to `target`, whole or not at all."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Fill a new folder beside `target`, which takes its place only when all went well.
+
+    Yields the temporary folder. A folder that was there is moved aside first, and deleted when the
+    new one has its name; one moment lies between these two renamings, and whoever is killed in it
+    has the old folder beside, as ``.NAME.….old``. On an exception `target` is untouched. What
+    killed calls have left is removed by the next one.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or renamed, as where `target` is another disk's root.
+    """
+    target = Path(target).resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    name = f".{target.name}.{secrets.token_hex(4)}"
+    temporary, old = target.with_name(f"{name}.tmp"), target.with_name(f"{name}.old")
+    _remove_leftovers(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if os.name == "posix":
+            os.sync()  # one call for thousands of small files
+        if target.exists():
+            target.rename(old)
+        try:
+            temporary.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    sync_folder(target.parent)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Folders of calls of `atomic_folder` that were killed; the old one only beside a new one."""
+    ending = "tmp|old" if target.exists() else "tmp"
+    ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.({ending})")
+    for folder in target.parent.iterdir():
+        if ours.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clr_search.errors import UsageError
 from clr_search.files import (
     ImageFile,
+    atomic_folder,
     atomic_path,
     find_images,
     label_of,
@@ -112,6 +113,7 @@ def test_labels_are_parent_folders(relative: str, label: str | None) -> None:
     assert ImageFile(Path("/r"), relative).label == label
 
 
+@settings(deadline=None)  # a disk takes its time
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_writes_and_overwrites(first: bytes, second: bytes) -> None:
     import tempfile
@@ -175,6 +177,75 @@ for digit in itertools.cycle(b"123456789"):
         content = target.read_bytes()
         assert len(content) == size
         assert len(set(content)) == 1
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    for content in ("one", "two"):
+        with atomic_folder(target) as folder:
+            (folder / content).write_text(content)
+            assert content not in [path.name for path in target.glob("*")]
+        assert [path.name for path in target.iterdir()] == [content]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_fails_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "site"
+    touch(target / "old")
+
+    def interrupted() -> None:
+        with atomic_folder(target) as folder:
+            touch(folder / "new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == [target]
+    rename = Path.rename
+
+    def failing(path: Path, to: Path) -> Path:
+        if path.suffix == ".tmp":
+            raise OSError("no")
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="no"), atomic_folder(target) as folder:
+        touch(folder / "new")
+    assert [path.name for path in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("moment", ["while it is filled", "between the renamings"])
+def test_killed_the_old_folder_is_there_and_the_next_call_tidies(
+    tmp_path: Path, moment: str
+) -> None:
+    target = tmp_path / "site"
+    touch(target / "old", tmp_path / ".site.mine.tmp" / "kept")
+    code = f"""
+import os, sys
+from pathlib import Path
+from clr_search.files import atomic_folder
+rename = Path.rename
+def killing(path, to):
+    rename(path, to)
+    os.kill(os.getpid(), 9)
+Path.rename = killing
+with atomic_folder(Path(sys.argv[1])) as folder:
+    (folder / "new").touch()
+    if {moment == "while it is filled"}:
+        os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code, target], check=False)
+    assert done.returncode == -signal.SIGKILL
+    left = [path for path in tmp_path.iterdir() if (path / "old").exists()]
+    assert len(left) == 1
+    assert (left[0] == target) == (moment == "while it is filled")
+    for _ in range(2):  # one beside the missing folder is kept until there is a new one
+        with atomic_folder(target) as folder:
+            touch(folder / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".site.mine.tmp", "site"]
 
 
 def test_refuse_existing(tmp_path: Path) -> None:

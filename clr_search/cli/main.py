@@ -39,6 +39,7 @@ SECTIONS = {
         "evaluate": "evaluate",
         "app": "app",
         "serve": "serve",
+        "export-site": "site",
     },
     "Sorting into classes": {"probe": "probe", "classify": "probe"},
     "About": {"info": "info", "doctor": "doctor", "completion": "completion"},

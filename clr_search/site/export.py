@@ -1,0 +1,275 @@
+"""Writing a site: what it holds, and when it may take the place of what is there.
+
+=================  ====================================================================
+index.html         the page, with `style.css` and `page.js`
+clr-search.js      the module that loads, embeds and searches, also for pages of one's own
+pixels.js          its decoding of pictures
+site.json          what there is: title, counts, and each file with size and SHA-384
+items.json         names of the pictures, in their order
+vectors.bin        their vectors, see `site.vectors`
+thumbnails/        small pictures, without metadata
+encoder.onnx       the encoder of the collection, and `golden.json`, which proves it
+runtime/           onnxruntime-web, where a copy is wanted
+=================  ====================================================================
+
+No path of this machine is in it, and of the pictures themselves only the thumbnails.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, field
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.contract import ModelFile, golden_json, read_model
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files import atomic_folder
+from clr_search.index import Filter, Item
+from clr_search.index.reader import Reader
+from clr_search.progress import Reporter, Silent
+from clr_search.site import runtime, thumbnails, vectors
+
+FORMAT = "clr-search site"
+VERSION = 1
+"""Of `site.json` and `vectors.bin`; `clr-search.js` reads this one only."""
+
+_FETCHED = " What runs the encoder, onnxruntime-web, comes from cdn.jsdelivr.net."
+_PAGE = ("style.css", "page.js", "clr-search.js", "pixels.js")
+_DATA = "site.json items.json vectors.bin thumbnails encoder.onnx golden.json runtime"
+_NAMES = frozenset(("index.html", *_PAGE, *_DATA.split()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a site shows.
+
+    Attributes
+    ----------
+    title : str
+        Of the page.
+    where : Filter
+        Which pictures.
+    most : int, optional
+        At most so many; of more, an even sample.
+    paths : bool
+        Publish paths below the indexed folders, and not only the names of files.
+    thumbnail : int
+        Longer side of a thumbnail in pixels.
+    runtime : Path, optional
+        An npm install of onnxruntime-web to copy; where not given, the page has it from a CDN.
+    """
+
+    title: str
+    where: Filter = field(default_factory=Filter)
+    most: int | None = None
+    paths: bool = False
+    thumbnail: int = 256
+    runtime: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    pictures, left_out : int
+        In the site, and left out as their files cannot be read now.
+    total_bytes : int
+        Of the folder.
+    first_bytes : int
+        What a visitor loads to search by a picture, the runtime included.
+    """
+
+    pictures: int
+    left_out: int
+    total_bytes: int
+    first_bytes: int
+
+
+def export_site(
+    index: Reader,
+    out: Path,
+    options: Options,
+    *,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Written:
+    """Write a collection as a site, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        If `out` may not be overwritten, no picture passes the filter, or the runtime is not found.
+    ClrSearchError
+        If none of the pictures can be read, or the encoder of the collection is not there.
+    """
+    copy = None if options.runtime is None else runtime.find(options.runtime)
+    check_target(out, index, force=force)
+    with index.snapshot():
+        items, rows, model = _gathered(index, options)
+    with atomic_folder(out) as folder:
+        paths = [item.path for item in items]
+        drawn = thumbnails.write(paths, folder, options.thumbnail, reporter or Silent())
+        if not drawn:
+            raise ClrSearchError(
+                f"None of the {len(items):,} pictures can be read now.",
+                "Are their folders there? Bring the collection up to date with build-index.",
+            )
+        first = _fill(folder, [items[at] for at in drawn], rows[drawn], model, options, copy)
+        total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Written(len(drawn), len(items) - len(drawn), total, first)
+
+
+def check_target(out: Path, index: Reader, *, force: bool) -> None:
+    """Refuse to overwrite anything but a site of ours, and pictures or the collection in any case.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds something else and `force` is False, is a file, or has the collection
+        or its pictures in it.
+    """
+    target = out.resolve()
+    for precious in (index.path.resolve(), *index.info().roots):
+        if target == precious or target in precious.parents:
+            raise UsageError(
+                f"{out} would take the place of {precious}.", "Choose another folder for the site."
+            )
+    if index.path.resolve() in target.parents:
+        raise UsageError(f"{out} lies in the collection.", "Choose another folder for the site.")
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UsageError(f"{out} is a file.", "Choose another name.")
+    names = sorted(path.name for path in target.iterdir())
+    foreign = [name for name in names if name not in _NAMES]
+    if force or not names or (not foreign and _is_site(target)):
+        return
+    what = f"holds {', '.join(foreign[:3])}" if foreign else "is no site of clr-search"
+    raise UsageError(
+        f"{out} exists already, and {what}.",
+        "Choose another folder, or replace all of it with --force.",
+    )
+
+
+def _is_site(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "site.json").read_bytes())["format"] == FORMAT)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+
+
+def _gathered(index: Reader, options: Options) -> tuple[list[Item], NDArray[np.float32], ModelFile]:
+    """Items, their vectors and the encoder, of one snapshot."""
+    ids = index.ids(where=options.where)
+    if not ids:
+        raise UsageError(
+            f"No pictures of {index.path} are to be shown.", "Leave out one of the conditions."
+        )
+    if options.most is not None and options.most < len(ids):
+        even = np.linspace(0, len(ids) - 1, options.most).astype(np.int64)
+        ids = [ids[at] for at in np.unique(even)]
+    model = read_model(index.encoder.path)
+    if model.sha256 != index.encoder.sha256:
+        raise ClrSearchError(f"{index.encoder.path} changed meanwhile.", "Run it again.")
+    return index.items(ids), index.vectors_of(ids), model
+
+
+def _fill(
+    folder: Path,
+    items: list[Item],
+    rows: NDArray[np.float32],
+    model: ModelFile,
+    options: Options,
+    copy: runtime.Copy | None,
+) -> int:
+    """Write everything but the thumbnails; bytes that a visitor loads."""
+    names = [_plain(item.relative if options.paths else item.path.name) for item in items]
+    written = {
+        "items": _file(folder, "items.json", json.dumps(names).encode()),
+        "vectors": _file(folder, "vectors.bin", vectors.pack(rows)),
+        "encoder": _file(folder, "encoder.onnx", model.data),
+        "golden": _file(folder, "golden.json", golden_json(model).encode()),
+        **_runtime(folder, copy),
+    }
+    site = {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": _plain(options.title),
+        "count": len(items),
+        "dimension": model.card.embedding_dim,
+        "image_size": model.card.image_size,
+        "encoder": {"name": model.card.name, "sha256": model.sha256},
+        "files": written,
+    }
+    page = {name: _resource(name) for name in _PAGE}
+    page["index.html"] = _index_html(options.title, len(items), local=copy is not None)
+    page["site.json"] = json.dumps(site, indent=1)
+    for name, text in page.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    own = sum(len(text.encode()) for text in page.values())
+    return own + sum(int(file["bytes"]) for name, file in written.items() if name != "golden")
+
+
+def _runtime(folder: Path, copy: runtime.Copy | None) -> dict[str, dict[str, Any]]:
+    """The two files of the runtime; ``.js``, since servers know the type of that."""
+    names = ("script", "binary")
+    if copy is None:
+        return {
+            name: {"url": runtime.CDN + file.name, "bytes": file.size}
+            | {"integrity": f"sha384-{file.sha384}"}
+            for name, file in zip(names, runtime.PINNED, strict=True)
+        }
+    (folder / "runtime").mkdir()
+    places = ("runtime/ort.wasm.bundle.min.js", f"runtime/{runtime.BINARY}")
+    return {
+        name: _file(folder, place, source.read_bytes())
+        for name, place, source in zip(names, places, (copy.script, copy.binary), strict=True)
+    }
+
+
+def _file(folder: Path, name: str, data: bytes) -> dict[str, Any]:
+    """Write a file; its address, size and checksum.
+
+    The address carries a part of the checksum, so that no browser takes an older one from a cache.
+    """
+    (folder / name).write_bytes(data)
+    digest = hashlib.sha384(data)
+    return {
+        "url": f"{name}?{digest.hexdigest()[:12]}",
+        "bytes": len(data),
+        "integrity": f"sha384-{base64.b64encode(digest.digest()).decode('ascii')}",
+    }
+
+
+def _index_html(title: str, count: int, *, local: bool) -> str:
+    """The page; what is not from its own server is fetched as data, checked, and run as a blob."""
+    values = {
+        "SCRIPTS": "'self' 'wasm-unsafe-eval'" + ("" if local else " blob:"),
+        "CONNECT": "'self'" + ("" if local else f" {runtime.CDN}"),
+        "FETCHED": "" if local else _FETCHED,
+        "COUNT": f"{count:,} picture{'' if count == 1 else 's'}",
+        "TITLE": escape(_plain(title)),
+    }
+    page = _resource("index.html")
+    for name, value in values.items():  # the title last, so that nothing in it is taken for a name
+        page = page.replace(f"@{name}@", value)
+    return page
+
+
+def _plain(text: str) -> str:
+    """Names that are no valid Unicode, with replacement characters."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _resource(name: str) -> str:
+    return (resources.files("clr_search.site") / "page" / name).read_text(encoding="utf-8")
