@@ -84,9 +84,14 @@ def _print(collection: Path, found: Retrieval, probe: FittedProbe | None) -> Non
 
 
 def measured(probe: FittedProbe) -> str:
-    """Accuracy with its interval: ``84.3 % (81.7–86.6 %, of 863 held out)``."""
+    """Accuracy with its interval: ``84.3 % (81.7–86.6 %, 863 pictures held out)``."""
+    if probe.interval is None:
+        return "not measured: no class has a picture to spare"
     low, high = (100 * bound for bound in probe.interval)
-    return (
-        f"{output.share(probe.accuracy)} (95 % interval {low:.1f}–{high:.1f} %, "
-        f"{output.count(probe.held_out, 'picture')} held out)"
-    )
+    return f"{output.share(probe.accuracy)} (95 % interval {low:.1f}–{high:.1f} %, {spared(probe)})"
+
+
+def spared(probe: FittedProbe) -> str:
+    """``863 pictures held out``, or ``25 pictures left out in turn``."""
+    how = "held out" if probe.measured_by == "held out" else "left out in turn"
+    return f"{output.count(probe.held_out, 'picture')} {how}"

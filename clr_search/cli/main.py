@@ -40,7 +40,7 @@ SECTIONS = {
         "app": "app",
         "serve": "serve",
     },
-    "Sorting into classes": {"probe": "probe", "classify": "probe"},
+    "Sorting into classes": {"probe": "probe", "classify": "classify"},
     "About": {"info": "info", "doctor": "doctor", "completion": "completion"},
 }
 """Headings of ``--help``, and below each its commands with their modules."""

@@ -197,7 +197,7 @@ def test_a_large_collection_is_searched_by_a_sample(monkeypatch: pytest.MonkeyPa
 
 def test_every_class_is_spread_evenly() -> None:
     y = np.array([0] * 13 + [1] * 5 + [2] * 3)
-    ranks = probe_fit._ranks(y, np.random.default_rng(0))
+    ranks = probe_fit.ranks(y, np.random.default_rng(0))
     for one, count in Counter(y.tolist()).items():
         assert sorted(ranks[y == one]) == list(range(count))
 
