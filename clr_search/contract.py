@@ -132,11 +132,15 @@ class Card:
     contract_version: int = VERSION
 
     def to_metadata(self) -> dict[str, str]:
-        """Key-value strings for `metadata_props`; every value but the golden vector is JSON."""
+        """Key-value strings for `metadata_props`; every value but the golden vector is JSON.
+
+        What is said of novelty is left out where there is none, so that encoders stay as they are.
+        """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
             for item in fields(self)
             if item.name != "golden"
+            and not (self.novelty_refused is None and item.name.startswith("novelty_"))
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
         metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
