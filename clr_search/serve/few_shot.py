@@ -1,7 +1,8 @@
 """A probe of a handful of pictures a class: too few to hold some out, or to choose a penalty.
 
-The same logistic regression, with a fixed penalty: `bench/few_shot.py` found none that is better,
-and no nearest class mean. Each picture is held out in its turn instead of a fifth of all.
+The same logistic regression, with a fixed penalty: `bench/few_shot.py` found no other, nor the
+nearest class mean, to be better by more than the draws differ. Each picture is held out in its turn
+instead of a fifth of all.
 """
 
 from __future__ import annotations
