@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -163,21 +163,32 @@ class Client:
     def classify(
         self, pictures: Picture | Iterable[Picture], k: int = 3
     ) -> list[list[tuple[str, float]]]:
-        """The k most probable classes of each picture, with their probabilities.
+        """The k most probable classes of each picture, with their probabilities; see `known` too.
 
         Raises
         ------
         ServiceError
             If the service has no classifier, refuses, or cannot be reached.
         """
-        found = []
+        return [
+            [(best["label"], best["probability"]) for best in result["predictions"]]
+            for result in self._classified(pictures, k)
+        ]
+
+    def known(self, pictures: Picture | Iterable[Picture]) -> list[bool | None]:
+        """Whether each picture is of any of the classes; None if the classifier cannot tell.
+
+        Raises
+        ------
+        ServiceError
+            As `classify`.
+        """
+        return [result["known"] for result in self._classified(pictures, 1)]
+
+    def _classified(self, pictures: Picture | Iterable[Picture], k: int) -> Iterator[Any]:
         for batch in self._batches(pictures):
-            answer = self._send("POST", "/v1/classify", files=batch, params={"k": k}).json()
-            found += [
-                [(best["label"], best["probability"]) for best in result["predictions"]]
-                for result in answer["results"]
-            ]
-        return found
+            answer = self._send("POST", "/v1/classify", files=batch, params={"k": k})
+            yield from answer.json()["results"]
 
     def item(self, number: int) -> dict[str, Any]:
         """A picture of the collection: id, path, label, width, height, size, sha256, added_at."""

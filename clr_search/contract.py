@@ -6,6 +6,8 @@ One file, no external data, opset ≥ 18:
 input   `images`         uint8 [N, H, W, 3], RGB, any H and W ≥ 1, N dynamic
 output  `embedding`      float32 [N, D], rows of unit L2 norm: h, before the projection head
 output  `probabilities`  float32 [N, C], `probe.onnx` only; class names in the metadata
+output  `novelty`        float32 [N], `probe.onnx` only, and where it could be calibrated: above 1,
+                         the picture is of none of the classes
 ======  ===============  ==============================================================
 
 Preprocessing is in the graph: the central square of side min(H, W), resized to S×S with
@@ -42,6 +44,7 @@ IR_VERSION = 10  # read by every ONNX Runtime since 1.18
 IMAGES = "images"
 EMBEDDING = "embedding"
 PROBABILITIES = "probabilities"
+NOVELTY = "novelty"
 
 TOLERANCE = 1e-4
 """Largest absolute difference between two runtimes that counts as the same vector."""
@@ -90,6 +93,13 @@ class Card:
         neighbours that stay the same, on a sample.
     classes : tuple of str
         Class names of a probe, in the order of `probabilities`; empty for an encoder.
+    novelty_refused : float or None
+        Share of pictures of the classes that `novelty` puts above 1, in [0, 1]; None for a file
+        without that output.
+    novelty_pictures : int or None
+        Known pictures that this was set by.
+    novelty_method : str
+        How: ``"held out"`` or ``"leave one out"``; see `serve.novelty`.
     golden : tuple of float
         Expected embedding of `golden_picture()`, so that a file can be checked by itself.
     contract_version : int
@@ -115,15 +125,22 @@ class Card:
     mean_cosine: float | None = None
     agreement: float | None = None
     classes: tuple[str, ...] = ()
+    novelty_refused: float | None = None
+    novelty_pictures: int | None = None
+    novelty_method: str = ""
     golden: tuple[float, ...] = field(default=(), repr=False)
     contract_version: int = VERSION
 
     def to_metadata(self) -> dict[str, str]:
-        """Key-value strings for `metadata_props`; every value but the golden vector is JSON."""
+        """Key-value strings for `metadata_props`; every value but the golden vector is JSON.
+
+        What is said of novelty is left out where there is none, so that encoders stay as they are.
+        """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
             for item in fields(self)
             if item.name != "golden"
+            and not (self.novelty_refused is None and item.name.startswith("novelty_"))
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
         metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
@@ -280,6 +297,8 @@ def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
     expected_out = [f"{EMBEDDING} float[?, {card.embedding_dim}]"]
     if card.classes:
         expected_out.append(f"{PROBABILITIES} float[?, {len(card.classes)}]")
+        if card.novelty_refused is not None:
+            expected_out.append(f"{NOVELTY} float[?]")
     initial = {tensor.name for tensor in model.graph.initializer}
     found_in = [spell(value) for value in model.graph.input if value.name not in initial]
     found_out = [spell(value) for value in model.graph.output]

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clr_search.pictures import (
+    Line,
     SheetRow,
     Tile,
     confusion,
     confusion_matrix,
     contact_sheet,
+    learning_curve,
     lettering,
     sheet,
 )
@@ -232,3 +234,30 @@ def test_counts_fit_their_cells(value: int, cell: int, written: str) -> None:
     size, text = confusion._fitting(value, cell)
     assert text == written
     assert lettering.length(text, size) <= cell
+
+
+def test_a_curve_rises_where_accuracy_does() -> None:
+    """The blue line's ends: at the left and low, at the right and high; chance is level."""
+    line = Line("probe", [0.2, 0.8], [0.0, 0.0])
+    drawn = np.array(learning_curve(["1", "all"], [1, 100], [line], 0.1, "Title")).astype(int)
+    plot = drawn[75:495, 60:900]
+    blue = (plot[..., 2] - plot[..., 0]) > 100
+    rows, columns = np.nonzero(blue)
+    left, right = rows[columns < 40].mean(), rows[columns > 800].mean()
+    # The axis ends at 0.9: 420 pixels of it.
+    assert left == pytest.approx(420 * (1 - 0.2 / 0.9), abs=12)
+    assert right == pytest.approx(420 * (1 - 0.8 / 0.9), abs=12)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=9),
+    st.floats(0, 1),
+)
+@settings(max_examples=10, deadline=None)
+def test_any_curve_is_drawn(steps: list[tuple[float, float]], chance: float) -> None:
+    means, deviations = zip(*steps, strict=True)
+    lines = [Line("probe", means, deviations), Line("kNN", means[::-1], deviations)]
+    counts = [float(2**n) for n in range(len(steps))]
+    drawn = learning_curve(["99,999"] * len(steps), counts, lines, chance, "розы" * 9)
+    assert drawn.mode == "RGB"
+    assert drawn.width > 900

@@ -74,6 +74,7 @@ def probe_rows(probe: Probe) -> list[tuple[str, str]]:
     return [
         ("Classes", ", ".join(probe.classes)),
         ("Accuracy, held-out", _share(probe.card.probe_accuracy)),
+        ("Its own pictures refused", _share(probe.card.novelty_refused)),
     ]
 
 

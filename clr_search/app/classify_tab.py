@@ -80,12 +80,15 @@ class ClassifyTab:
 
     def _classify(self, picture: images.Picture, title: str, place: str) -> Changes:
         began = time.perf_counter()
-        shares = self._probe.predict_proba([picture.pixels])[0]
+        found, novelty = self._probe.examine([picture.pixels])
         seconds = time.perf_counter() - began
+        shares = found[0]
         best = np.argsort(-shares, kind="stable")[:SHOWN]
         rows = [(self._probe.classes[one], float(shares[one])) for one in best]
         card = fragments.query_card(title, describe(place, picture), preview(picture.pixels))
-        return {self.query: card, self.result: fragments.verdict(rows, self._remark(seconds))}
+        none = novelty is not None and float(novelty[0]) > 1
+        result = fragments.verdict(rows, self._remark(seconds), none=none)
+        return {self.query: card, self.result: result}
 
     def _remark(self, seconds: float) -> str:
         count = len(self._probe.classes)
@@ -95,7 +98,10 @@ class ClassifyTab:
         if accuracy is not None:
             right = fragments.percent(accuracy)
             text += f" On pictures kept aside, this classifier was right {right} of the time."
-        return text
+        refused = self._probe.card.novelty_refused
+        if refused is None:
+            return text + " It cannot tell pictures of other things."
+        return text + f" It refuses {fragments.percent(refused)} of new pictures of its classes."
 
     def _say(self, error: ClrSearchError) -> Changes:
         return {self.result: fragments.problem(error.what, error.remedy)}

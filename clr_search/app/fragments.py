@@ -173,9 +173,15 @@ def problem(what: str, remedy: str = "") -> str:
     return f'<p class="clr-note clr-problem" role="alert"><b>{escape(what)}</b>{rest}</p>'
 
 
-def verdict(rows: Sequence[tuple[str, float]], remark: str) -> str:
-    """Classes and their probabilities, most probable first, as a table with bars."""
+def verdict(rows: Sequence[tuple[str, float]], remark: str, *, none: bool = False) -> str:
+    """Classes and their probabilities, most probable first, as a table with bars.
+
+    With `none`, the picture is of none of them: that comes first, and what they would be after it.
+    """
     name, share = rows[0]
+    title = f"{escape(name)}, {percent(share)}"
+    if none:
+        title = f"None of these <small>if it were one: {title}</small>"
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td><span class="clr-bar">'
         f'<span style="width:{share * 100:.1f}%"></span></span></td><td>{percent(share)}</td></tr>'
@@ -183,7 +189,7 @@ def verdict(rows: Sequence[tuple[str, float]], remark: str) -> str:
     )
     return (
         f'<section class="clr-card" role="status"><table class="clr-bars">'
-        f"<caption>{escape(name)}, {percent(share)}</caption><tbody>{body}</tbody></table>"
+        f"<caption>{title}</caption><tbody>{body}</tbody></table>"
         f'<p class="clr-note">{escape(remark)}</p></section>'
     )
 

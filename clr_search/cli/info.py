@@ -14,6 +14,8 @@ from clr_search.errors import UsageError
 if TYPE_CHECKING:
     from clr_search.index import IndexInfo
 
+_SHARES = ("knn_accuracy", "probe_accuracy", "novelty_refused")
+
 
 @options.command("info")
 @click.argument("path", type=options.ENCODER)
@@ -68,7 +70,7 @@ def _model(path: Path, *, check: bool, as_json: bool) -> None:
         return
     output.echo_heading(f"{output.shown(path)}: {kind}, {output.size(len(model.data))}")
     card = model.card.summary()
-    shares = {name: output.share(card.pop(name)) for name in ("knn_accuracy", "probe_accuracy")}
+    shares = {name: output.share(card.pop(name)) for name in _SHARES}
     classes = card.pop("classes")
     facts = {name: _spelt(value) for name, value in card.items()} | shares
     facts["classes"] = f"{len(classes):,}: {', '.join(classes)}" if classes else ""

@@ -41,7 +41,7 @@ SECTIONS = {
         "serve": "serve",
         "export-site": "site",
     },
-    "Sorting into classes": {"probe": "probe", "classify": "probe"},
+    "Sorting into classes": {"probe": "probe", "classify": "classify"},
     "About": {"info": "info", "doctor": "doctor", "completion": "completion"},
 }
 """Headings of ``--help``, and below each its commands with their modules."""

@@ -113,6 +113,8 @@ def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int 
     """
     found = leave_one_out(vectors, labels)
     probe = fit_probe(vectors, labels, seed=seed)
+    assert probe.accuracy is not None
+    assert probe.interval is not None  # it holds pictures out
     return Row(
         name=name,
         dimension=vectors.shape[1],

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from clr_search.contract import (
     EMBEDDING,
+    NOVELTY,
     PROBABILITIES,
     TOLERANCE,
     Card,
@@ -22,6 +23,9 @@ from clr_search.serve.inputs import Pictures, in_batches
 from clr_search.serve.labels import read_labels
 from clr_search.serve.probe_fit import FittedProbe, fit_probe
 from clr_search.serve.session import BATCH, Session
+
+_OTHER_VERSION = "Try another version of onnxruntime; see constraints.txt for a tested one."
+_NOVELTY_TOLERANCE = 1e-3  # relative: a difference of squares in single precision
 
 __all__ = ["FittedProbe", "Probe", "fit_probe", "read_labels", "save_probe"]
 
@@ -45,6 +49,9 @@ class Probe:
         What the file says of itself.
     classes : tuple of str
         C names, in the order of the probabilities.
+    tells_unknown : bool
+        Whether it tells pictures of none of the classes; files of earlier releases, and of very few
+        pictures, do not.
 
     Raises
     ------
@@ -63,6 +70,7 @@ class Probe:
         self.sha256 = model.sha256
         self.card: Card = model.card
         self.classes = model.card.classes
+        self.tells_unknown = model.card.novelty_refused is not None
         self._session = Session(model, threads)
 
     def __repr__(self) -> str:
@@ -88,11 +96,37 @@ class Probe:
         ClrSearchError
             If a file cannot be decoded; it names the path.
         """
+        return self.examine(pictures)[0]
+
+    def examine(self, pictures: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Class probabilities of pictures, and how unlike all classes they are.
+
+        Parameters
+        ----------
+        pictures : picture or iterable of pictures
+            As `Encoder.encode` takes them.
+
+        Returns
+        -------
+        probabilities : float32 array, shape (N, C)
+            See `predict_proba`. They say which class it is if it is one of them.
+        novelty : float32 array, shape (N,), or None
+            Above 1, the picture is of none of the classes: of those of the classes,
+            `card.novelty_refused` are. None where the file does not tell.
+
+        Raises
+        ------
+        UsageError, ClrSearchError
+            As `predict_proba`.
+        """
+        names = [PROBABILITIES, NOVELTY] if self.tells_unknown else [PROBABILITIES]
         parts = [
-            self._session.run(PROBABILITIES, batch)
+            self._session.run_all(names, batch)
             for batch in in_batches(pictures, self.card.image_size, BATCH)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.classes)), np.float32)
+        empty = [np.empty((0, len(self.classes)), np.float32), np.empty(0, np.float32)]
+        rows = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else empty
+        return rows[0], rows[1] if self.tells_unknown else None
 
     def predict(self, pictures: Pictures) -> list[str]:
         """Name of the most probable class of each picture; see `predict_proba`."""
@@ -142,7 +176,12 @@ def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = F
     if out.exists() and out.samefile(encoder):
         raise UsageError(f"{out} is the encoder.", "Choose another name for the probe.")
     data = with_classifier(
-        model, fitted.classes, fitted.coefficients, fitted.intercept, fitted.accuracy
+        model,
+        fitted.classes,
+        fitted.coefficients,
+        fitted.intercept,
+        fitted.accuracy,
+        fitted.novelty,
     )
     with atomic_path(out) as temporary:
         temporary.write_bytes(data)
@@ -157,11 +196,22 @@ def _check(path: Path, fitted: FittedProbe) -> None:
     check_golden(model, session.run(EMBEDDING, golden_picture()[None])[0])
     noise = np.random.default_rng(0).integers(0, 256, (16, 40, 56, 3), np.uint8)
     noise[:8] = noise[:8, :1, :1]  # half of them plain colours
-    expected = fitted.estimator.probabilities(session.run(EMBEDDING, noise).astype(np.float64))
+    embedding = session.run(EMBEDDING, noise).astype(np.float64)
+    expected = fitted.estimator.probabilities(embedding)
     difference = float(np.abs(session.run(PROBABILITIES, noise) - expected).max())
     if not difference <= TOLERANCE:
         raise ClrSearchError(
             f"ONNX Runtime gives probabilities that differ from scikit-learn's by {difference:.1e} "
             f"(allowed {TOLERANCE:.0e}), so the probe was not written.",
-            "Try another version of onnxruntime; see constraints.txt for a tested one.",
+            _OTHER_VERSION,
+        )
+    if fitted.novelty is None:
+        return
+    far = fitted.novelty.of(embedding)
+    difference = float((np.abs(session.run(NOVELTY, noise) - far) / np.maximum(far, 1)).max())
+    if not difference <= _NOVELTY_TOLERANCE:
+        raise ClrSearchError(
+            f"ONNX Runtime gives distances to the classes that differ from numpy's by "
+            f"{difference:.1e} (allowed {_NOVELTY_TOLERANCE:.0e}), so the probe was not written.",
+            _OTHER_VERSION,
         )

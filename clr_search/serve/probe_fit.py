@@ -7,11 +7,10 @@ penalties means the same whatever the encoder; both are folded into the coeffici
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +20,10 @@ from clr_search.serve.calibrate import (
     calibration_error,
     crossed_error,
     fit_temperature,
-    scaled,
 )
 from clr_search.serve.metrics import wilson_interval
-
-if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
+from clr_search.serve.novelty import HELD_OUT, Novelty, fit_novelty
+from clr_search.serve.regression import ScaledRegression
 
 LEAST = 3
 """Pictures a class must have: one is held out, two are needed to cross-validate."""
@@ -44,66 +41,6 @@ SEARCHED = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScaledRegression:
-    """Logistic regression of centred and scaled embeddings, its logits divided by a temperature."""
-
-    mean: NDArray[np.floating[Any]]
-    scale: float
-    model: LogisticRegression
-    temperature: float = 1.0
-
-    @classmethod
-    def fit(
-        cls,
-        x: NDArray[np.floating[Any]],
-        y: NDArray[Any],
-        penalty: float,
-        *,
-        start: ScaledRegression | None = None,
-    ) -> ScaledRegression:
-        """Fit, from the solution `start` of the same data with another penalty if given."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
-
-        mean = x.mean(axis=0)
-        # One number for all features, since their relative sizes are part of the representation.
-        scale = float(np.sqrt(((x - mean) ** 2).mean())) or 1.0
-        if start is None:
-            model = LogisticRegression(class_weight="balanced", max_iter=300, warm_start=True)
-        else:
-            model = start.model
-        model.set_params(C=1 / (penalty * len(x)))
-        # The products are small: a second thread gains little on an idle machine, and on a busy one
-        # waiting for it made a fit of 20 ms an iteration take a second.
-        with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
-            # At the weakest penalties the loss is flat; where it stops is measured like the rest.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit((x - mean) / scale, y)
-        return cls(mean, scale, model)
-
-    def probabilities(self, x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Class probabilities, shape (n, C)."""
-        result: NDArray[np.float64] = self.model.predict_proba((x - self.mean) / self.scale)
-        return result if self.temperature == 1 else scaled(result, self.temperature)
-
-    def classify(self, x: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-        """Most probable class, shape (n,)."""
-        best: NDArray[np.int64] = np.argmax(self.probabilities(x), axis=1)
-        return best
-
-    def folded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Coefficients (C, D) and intercept (C,) for softmax on embeddings as they are."""
-        weights, bias = self.model.coef_ / self.scale, self.model.intercept_
-        bias = bias - weights @ self.mean
-        if len(weights) == 1:  # two classes: scikit-learn keeps one row, for a sigmoid
-            weights = np.concatenate([-weights, weights]) / 2
-            bias = np.concatenate([-bias, bias]) / 2
-        weights, bias = weights / self.temperature, bias / self.temperature
-        return weights.astype(np.float32), bias.astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class FittedProbe:
     """A linear classifier of embeddings, and how good it is.
 
@@ -116,18 +53,22 @@ class FittedProbe:
         Probabilities of a unit vector h are softmax(coefficients · h + intercept).
     C : float
         Inverse regularisation strength of scikit-learn, chosen by cross-validation.
-    accuracy : float
+    measured_by : str
+        `novelty.HELD_OUT`, or `novelty.LEFT_OUT` where there are too few: each picture was held out
+        once, in turn.
+    accuracy : float or None
         Share of held-out pictures classified rightly, in [0, 1], by a probe that was fitted without
-        them. The coefficients are fitted again on all pictures.
-    interval : tuple of float
+        them. The coefficients are fitted again on all pictures. This and the next four are None
+        where no class can spare a picture.
+    interval : tuple of float, or None
         Its 95 % confidence interval (Wilson).
     temperature : float
         Which the logits are divided by, so that the probabilities mean what they say: fitted on the
-        held-out pictures. It is in the coefficients.
-    calibration_error : float
+        held-out pictures, and 1 where there are none. It is in the coefficients.
+    calibration_error : float or None
         Expected gap between probability and accuracy in [0, 1], on held-out pictures that the
         temperature was not fitted on.
-    uncalibrated_error : float
+    uncalibrated_error : float or None
         The same without the temperature.
     confusion : int64 array, shape (C, C)
         Held-out pictures by true class (row) and predicted class (column).
@@ -139,6 +80,8 @@ class FittedProbe:
         Pictures left out because they have no label.
     left_out : tuple of (str, int)
         Classes left out because they have fewer than `LEAST` pictures, with that number.
+    novelty : Novelty or None
+        What tells pictures of none of the classes; None where there are too few pictures for it.
     estimator : ScaledRegression
         What the coefficients were taken from, for comparison.
     """
@@ -147,16 +90,18 @@ class FittedProbe:
     coefficients: NDArray[np.float32] = field(repr=False)
     intercept: NDArray[np.float32] = field(repr=False)
     C: float
-    accuracy: float
-    interval: tuple[float, float]
+    measured_by: str
+    accuracy: float | None
+    interval: tuple[float, float] | None
     temperature: float
-    calibration_error: float
-    uncalibrated_error: float
+    calibration_error: float | None
+    uncalibrated_error: float | None
     confusion: NDArray[np.int64] = field(repr=False)
     held_out: int
     fitted: int
     unlabelled: int
     left_out: tuple[tuple[str, int], ...]
+    novelty: Novelty | None = field(repr=False)
     estimator: ScaledRegression = field(repr=False)
 
 
@@ -184,27 +129,58 @@ def fit_probe(
     UsageError
         If fewer than two classes remain, or the arguments do not fit together.
     """
-    if vectors.ndim != 2 or len(vectors) != len(labels) or not np.isfinite(vectors).all():
-        raise UsageError(
-            f"A probe needs one finite vector and one label a picture, but got vectors of shape "
-            f"{vectors.shape} and {len(labels)} labels."
-        )
+    check_fit_together(vectors, labels)
     counts = Counter(label for label in labels if label)
     classes = tuple(sorted(name for name, count in counts.items() if count >= LEAST))
     if len(classes) < 2:
-        raise UsageError(_too_few(counts), _REMEDY)
+        raise UsageError(_too_few(counts), REMEDY)
     numbers = {name: number for number, name in enumerate(classes)}
     chosen = [at for at, label in enumerate(labels) if label in numbers]
     x = vectors[chosen].astype(np.float64)
     y = np.array([numbers[labels[at] or ""] for at in chosen])
     generator = np.random.default_rng(seed)
-    held = _ranks(y, generator) % EVERY == 0
-    penalty = _best_penalty(x[~held], y[~held], generator)
+    held = ranks(y, generator) % EVERY == 0
+    penalty = best_penalty(x[~held], y[~held], generator)
     chances = ScaledRegression.fit(x[~held], y[~held], penalty).probabilities(x[held])
-    predicted, temperature = chances.argmax(axis=1), fit_temperature(chances, y[held])
+    return report(
+        (x, y, classes),
+        penalty,
+        (chances, y[held], HELD_OUT),
+        fit_novelty(x, y, held),
+        unlabelled=len(labels) - sum(counts.values()),
+        left_out=tuple(sorted((name, n) for name, n in counts.items() if n < LEAST)),
+    )
+
+
+def report(
+    known: tuple[NDArray[np.float64], NDArray[Any], tuple[str, ...]],
+    penalty: float,
+    measured: tuple[NDArray[np.float64], NDArray[Any], str],
+    novelty: Novelty | None,
+    *,
+    unlabelled: int,
+    left_out: tuple[tuple[str, int], ...] = (),
+) -> FittedProbe:
+    """The probe fitted on all pictures, with what pictures it was not fitted on tell of it.
+
+    Parameters
+    ----------
+    known : tuple of float64 array (n, D), int array (n,), tuple of str
+        Embeddings, classes, and the classes' names.
+    penalty : float
+        λ.
+    measured : tuple of float64 array (m, C), int array (m,), str
+        Probabilities of pictures not fitted on, their classes, and how they were spared; m ≥ 0.
+    novelty : Novelty or None
+        As in the result.
+    unlabelled, left_out
+        As in the result.
+    """
+    (x, y, classes), (chances, true, how) = known, measured
     confusion = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(confusion, (y[held], predicted), 1)
-    right, total = int(np.trace(confusion)), int(held.sum())
+    np.add.at(confusion, (true, chances.argmax(axis=1)), 1)
+    right, total = int(np.trace(confusion)), len(true)
+    temperature = fit_temperature(chances, true) if total else 1.0
     final = replace(ScaledRegression.fit(x, y, penalty), temperature=temperature)
     coefficients, intercept = final.folded()
     return FittedProbe(
@@ -212,21 +188,32 @@ def fit_probe(
         coefficients=coefficients,
         intercept=intercept,
         C=1 / (penalty * len(x)),
-        accuracy=right / total,
-        interval=wilson_interval(right, total),
+        measured_by=how,
+        accuracy=right / total if total else None,
+        interval=wilson_interval(right, total) if total else None,
         temperature=temperature,
-        calibration_error=crossed_error(chances, y[held]),
-        uncalibrated_error=calibration_error(chances, y[held]),
+        calibration_error=crossed_error(chances, true) if total else None,
+        uncalibrated_error=calibration_error(chances, true) if total else None,
         confusion=confusion,
         held_out=total,
         fitted=len(x),
-        unlabelled=len(labels) - sum(counts.values()),
-        left_out=tuple(sorted((name, n) for name, n in counts.items() if n < LEAST)),
+        unlabelled=unlabelled,
+        left_out=left_out,
+        novelty=novelty,
         estimator=final,
     )
 
 
-_REMEDY = (
+def check_fit_together(vectors: NDArray[np.float32], labels: Sequence[str | None]) -> None:
+    """Raise UsageError unless there is one finite vector and one label a picture."""
+    if vectors.ndim != 2 or len(vectors) != len(labels) or not np.isfinite(vectors).all():
+        raise UsageError(
+            f"A probe needs one finite vector and one label a picture, but got vectors of shape "
+            f"{vectors.shape} and {len(labels)} labels."
+        )
+
+
+REMEDY = (
     "Sort pictures into one folder a class, or give labels with --labels labels.csv (columns path "
     "and label)."
 )
@@ -242,16 +229,16 @@ def _too_few(counts: Counter[str]) -> str:
     )
 
 
-def _ranks(y: NDArray[Any], generator: np.random.Generator) -> NDArray[np.int64]:
+def ranks(y: NDArray[Any], generator: np.random.Generator) -> NDArray[np.int64]:
     """Number the members of each class from 0, in random order: shape (N,)."""
-    ranks = np.empty(len(y), np.int64)
+    found = np.empty(len(y), np.int64)
     for one in np.unique(y):
         members = generator.permutation(np.flatnonzero(y == one))
-        ranks[members] = np.arange(len(members))
-    return ranks
+        found[members] = np.arange(len(members))
+    return found
 
 
-def _best_penalty(x: NDArray[np.float64], y: NDArray[Any], generator: np.random.Generator) -> float:
+def best_penalty(x: NDArray[np.float64], y: NDArray[Any], generator: np.random.Generator) -> float:
     """Of `PENALTIES`, that with the least cross-validated log loss, classes weighing the same.
 
     Each class has two members or more here, and so is in the training part of every fold.
@@ -259,11 +246,11 @@ def _best_penalty(x: NDArray[np.float64], y: NDArray[Any], generator: np.random.
     in a row: weaker ones would take most of the time, and overfit further.
     """
     if len(x) > SEARCHED:
-        ranks = _ranks(y, generator)
-        kept = (ranks % -(-len(x) // SEARCHED) == 0) | (ranks < 2)
+        rank = ranks(y, generator)
+        kept = (rank % -(-len(x) // SEARCHED) == 0) | (rank < 2)
         x, y = x[kept], y[kept]
     single = x.astype(np.float32)  # twice as fast, and enough to tell powers of ten apart
-    folds = _ranks(y, generator) % FOLDS
+    folds = ranks(y, generator) % FOLDS
     tests = [folds == fold for fold in np.unique(folds)]
     models: list[ScaledRegression | None] = [None] * len(tests)
     weights = 1 / np.bincount(y)[y]

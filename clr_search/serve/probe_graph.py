@@ -1,16 +1,18 @@
-"""The graph of `probe.onnx`: an encoder with a linear classifier behind its embedding."""
+"""The graph of `probe.onnx`: an encoder with a classifier behind it, and what it does not know."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from clr_search.contract import EMBEDDING, PROBABILITIES, ModelFile
+from clr_search.contract import EMBEDDING, NOVELTY, PROBABILITIES, ModelFile
+from clr_search.serve.novelty import REFUSED, Novelty
 
 
 def classifier_nodes() -> list[onnx.NodeProto]:
@@ -29,12 +31,53 @@ def classifier_nodes() -> list[onnx.NodeProto]:
     ]
 
 
+def novelty_nodes() -> list[onnx.NodeProto]:
+    """`embedding` [N, D] → distance to the nearest centre → `novelty` [N].
+
+    By |z − m|² = |z|² + (|m|² − 2·z·m), so that memory is N·C, not N·C·D. The threshold is in the
+    constants.
+    """
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+        ("Gemm", [EMBEDDING, "whitening", "offset"], "z", {}),
+        ("ReduceSumSquare", ["z", "axis"], "length", {"keepdims": 0}),
+        ("Gemm", ["z", "centres", "lengths"], "crossed", {}),
+        ("ReduceMin", ["crossed", "axis"], "nearest", {"keepdims": 0}),
+        ("Add", ["length", "nearest"], "square", {}),
+        ("Relu", ["square"], "positive", {}),  # rounding may leave less than 0
+        ("Sqrt", ["positive"], NOVELTY, {}),
+    ]
+
+    def name(part: str) -> str:
+        return part if part in (EMBEDDING, NOVELTY) else f"novelty/{part}"
+
+    return [
+        helper.make_node(kind, list(map(name, given)), [name(made)], name=f"novelty/{n}", **options)
+        for n, (kind, given, made, options) in enumerate(steps)
+    ]
+
+
+def _novelty_constants(novelty: Novelty) -> dict[str, NDArray[Any]]:
+    whitening = novelty.distance.whitening / novelty.threshold
+    centres = novelty.distance.centres / novelty.threshold
+    floats = {
+        "whitening": whitening,
+        "offset": -novelty.distance.shift @ whitening,
+        "centres": -2 * centres.T,
+        "lengths": (centres**2).sum(axis=1),
+    }
+    constants: dict[str, NDArray[Any]] = {
+        f"novelty/{name}": np.ascontiguousarray(value, np.float32) for name, value in floats.items()
+    }
+    return constants | {"novelty/axis": np.array([1], np.int64)}
+
+
 def with_classifier(
     encoder: ModelFile,
     classes: Sequence[str],
     coefficients: NDArray[np.float32],
     intercept: NDArray[np.float32],
-    accuracy: float,
+    accuracy: float | None,
+    novelty: Novelty | None = None,
 ) -> bytes:
     """Serialise the encoder with the classifier behind it.
 
@@ -47,8 +90,10 @@ def with_classifier(
     coefficients : float32 array, shape (C, D)
     intercept : float32 array, shape (C,)
         Probabilities are softmax(coefficients · h + intercept).
-    accuracy : float
-        Held-out accuracy in [0, 1], for the card.
+    accuracy : float or None
+        Accuracy in [0, 1] on pictures not fitted on, for the card.
+    novelty : Novelty, optional
+        What tells pictures of none of the classes; without it, there is no such output.
     """
     model = onnx.load_model_from_string(encoder.data)
     graph = model.graph
@@ -59,7 +104,18 @@ def with_classifier(
     graph.output.append(
         helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["N", len(classes)])
     )
-    onnx.checker.check_model(model, full_check=True)
     card = replace(encoder.card, classes=tuple(classes), probe_accuracy=accuracy)
+    if novelty is not None:
+        graph.node.extend(novelty_nodes())
+        for name, value in _novelty_constants(novelty).items():
+            graph.initializer.append(numpy_helper.from_array(value, name))
+        graph.output.append(helper.make_tensor_value_info(NOVELTY, TensorProto.FLOAT, ["N"]))
+        card = replace(
+            card,
+            novelty_refused=REFUSED,
+            novelty_pictures=novelty.pictures,
+            novelty_method=novelty.method,
+        )
+    onnx.checker.check_model(model, full_check=True)
     helper.set_model_props(model, card.to_metadata())
     return bytes(model.SerializeToString(deterministic=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,18 +54,24 @@ class Session:
             ) from error
 
     def run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """One output for pictures of one size, at most `BATCH` at a time.
+        """One output for pictures of one size, shape (N, length of the output); see `run_all`."""
+        return self.run_all([output], pixels)[0]
+
+    def run_all(
+        self, outputs: Sequence[str], pixels: NDArray[np.uint8]
+    ) -> list[NDArray[np.float32]]:
+        """Several outputs for pictures of one size, at most `BATCH` at a time.
 
         Parameters
         ----------
-        output : str
-            Name of the output, such as `contract.EMBEDDING`.
+        outputs : sequence of str
+            Names of outputs, such as `contract.EMBEDDING`.
         pixels : uint8 array, shape (N, H, W, 3)
             RGB; N ≥ 1.
 
         Returns
         -------
-        float32 array, shape (N, length of the output)
+        list of float32 arrays, each of N rows
 
         Raises
         ------
@@ -73,14 +80,14 @@ class Session:
         """
         try:
             parts = [
-                self._session.run([output], {IMAGES: pixels[start : start + BATCH]})[0]
+                self._session.run(outputs, {IMAGES: pixels[start : start + BATCH]})
                 for start in range(0, len(pixels), BATCH)
             ]
         except Exception as error:
             raise ClrSearchError(
                 f"{self._path} failed in ONNX Runtime: {_first_line(error)}."
             ) from error
-        return np.concatenate(parts)
+        return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
 
 
 def _runtime() -> Any:

@@ -177,6 +177,15 @@ def test_classify(page: Page, red: Path) -> None:
     expect(page.locator("#clr-classify-query b")).to_have_text(re.compile(r"^(red|green|blue)\d\d"))
 
 
+def test_a_picture_of_no_class(page: Page, tmp_path: Path) -> None:
+    white = tmp_path / "white.png"
+    Image.new("RGB", (60, 60), "white").save(white)
+    page.get_by_role("tab", name="Classify").click()
+    upload(page, white, "#clr-classify-upload")
+    expect(page.locator("#clr-classes caption")).to_have_text(re.compile(r"^None of these"))
+    expect(page.locator("#clr-classes tbody tr")).to_have_count(3)
+
+
 def test_about(page: Page) -> None:
     page.get_by_role("tab", name="About").click()
     about = page.locator("#clr-about")

@@ -56,6 +56,7 @@ def test_every_text_from_outside_is_escaped() -> None:
         fragments.note(NASTY),
         fragments.problem(NASTY, NASTY),
         fragments.verdict([(NASTY, 0.9)], NASTY),
+        fragments.verdict([(NASTY, 0.9)], NASTY, none=True),
         fragments.facts(NASTY, [(NASTY, NASTY)]),
         fragments.listing(NASTY, (NASTY, NASTY), [(NASTY, NASTY)], 1),
     ]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
 from tests.cli.conftest import Run, build
 from tests.tiny import write_pictures
 
@@ -48,3 +52,28 @@ def test_classes_too_small_for_a_probe(run: Run, tiny_encoder: Path, tmp_path: P
         "Left out: 3 pictures alone in a class.",
     ]
     assert "probe" not in result.stdout
+
+
+def test_a_learning_curve(run: Run, collection: Path, tmp_path: Path) -> None:
+    result = run("evaluate", collection, "--curve", "curve.png")
+    lines = result.stdout.splitlines()
+    at = lines.index("Accuracy by labels a class, mean ± deviation")
+    assert lines[at + 1].split() == ["labels", "probe", "kNN"]
+    assert [line.split()[0] for line in lines[at + 2 :]] == ["1", "2", "5", "all", "chance"]
+    assert Image.open(tmp_path / "curve.png").format == "PNG"
+    curve = json.loads(
+        run("evaluate", collection, "--curve", "curve.png", "--force", "--json").stdout
+    )["curve"]
+    assert [step["labels"] for step in curve["steps"]] == [3, 6, 15, 27]
+    assert curve["chance"] == pytest.approx(1 / 3)
+    last = curve["steps"][-1]
+    cell = f"{100 * np.mean(last['probe']):.1f} ± {100 * np.std(last['probe'], ddof=1):.1f} %"
+    assert cell in lines[at + 5]
+
+
+def test_a_curve_is_not_overwritten(run: Run, collection: Path, tmp_path: Path) -> None:
+    (tmp_path / "curve.png").write_text("precious")
+    result = run("evaluate", collection, "--curve", "curve.png", exit_code=2)
+    assert "curve.png exists already" in result.stderr
+    assert (tmp_path / "curve.png").read_text() == "precious"
+    assert "does not end in" in run("evaluate", collection, "--curve", "c.txt", exit_code=2).stderr

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from clr_search.contract import read_model
+from clr_search.serve import Encoder
+from clr_search.serve.few_shot import fit_shots
+from clr_search.serve.probe import save_probe
 from tests.cli.conftest import Run
 
 
@@ -17,7 +23,10 @@ def test_a_probe_from_folders(run: Run, collection: Path, tmp_path: Path) -> Non
     assert lines[0] == "probe.onnx: 3 classes, 36 pictures"
     assert lines[1].startswith("  accuracy          ")
     assert lines[2].startswith("  probabilities     off by ")
-    assert lines[3] == "  confusion matrix  confusion.png"
+    assert lines[3].split(maxsplit=3)[3] == (
+        "refuses 5 % of pictures of the classes, by 36 pictures left out in turn"
+    )
+    assert lines[4] == "  confusion matrix  confusion.png"
     assert Image.open(tmp_path / "confusion.png").format == "PNG"
     card = json.loads(run("info", "probe.onnx", "--json", "--check").stdout)
     assert (card["kind"], card["classes"]) == ("probe", ["blue", "green", "red"])
@@ -102,7 +111,7 @@ def test_the_nearest_vote_without_a_probe(
     result = run("classify", "--knn", collection, pictures / "red", "-k", "1")
     lines = result.stdout.splitlines()
     assert len(lines) == 12
-    assert sum("red" in line.split()[1] for line in lines if "unknown" not in line) >= 10
+    assert sum("red" in line.split()[1] for line in lines if "none of these" not in line) >= 10
     answer = json.loads(
         run("classify", "--knn", collection, pictures / "blue" / "blue00.jpg", "--json").stdout
     )
@@ -119,3 +128,116 @@ def test_a_probe_says_how_far_its_probabilities_are_off(
     assert 0 <= facts["calibration_error"] <= 1
     assert 0.04 < facts["temperature"] < 21
     assert "before temperature scaling" in run("probe", collection, "--out", out, "--force").stdout
+
+
+def white(folder: Path) -> Path:
+    path = folder / "white.png"
+    Image.new("RGB", (60, 60), "white").save(path)
+    return path
+
+
+def test_none_of_these(run: Run, probe: Path, pictures: Path, tmp_path: Path) -> None:
+    path = white(tmp_path)
+    line = run("classify", probe, path).stdout
+    assert re.fullmatch(r"none of these  \(novelty \d+\.\d\d\)  white\.png\n", line)
+    answer = json.loads(run("classify", probe, path, "--json").stdout)
+    assert answer["known"] is False
+    assert answer["novelty"] > 1
+    assert len(answer["predictions"]) == 3
+    lines = run("classify", probe, path, pictures / "red" / "red00.jpg").stdout.splitlines()
+    assert lines[0] == "white.png"
+    assert lines[1].startswith("  none of these  (novelty ")
+    red = run("classify", probe, pictures / "red" / "red00.jpg", "--json").stdout
+    assert json.loads(red)["known"] is True
+
+
+def test_none_by_vote(run: Run, collection: Path, tmp_path: Path) -> None:
+    path = white(tmp_path)
+    answer = json.loads(run("classify", "--knn", collection, path, "--json").stdout)
+    assert answer["known"] is False
+    assert "novelty" not in answer
+    line = run("classify", "--knn", collection, path).stdout
+    assert line == f"none of these  (nearest {answer['nearest']:.2f})  white.png\n"
+
+
+def shots(pictures: Path, folder: Path, each: dict[str, int]) -> Path:
+    """The first pictures of some classes."""
+    for label, number in each.items():
+        (folder / label).mkdir(parents=True)
+        for path in sorted((pictures / label).iterdir())[:number]:
+            shutil.copy(path, folder / label)
+    return folder
+
+
+@pytest.mark.parametrize("each", [1, 2, 7])
+def test_a_folder_of_a_handful(
+    run: Run, pictures: Path, tiny_encoder: Path, tmp_path: Path, each: int
+) -> None:
+    folder = shots(pictures, tmp_path / "few", dict.fromkeys(("red", "green", "blue"), each))
+    arguments = ("probe", folder, "--encoder", tiny_encoder, "--out", "few.onnx")
+    lines = run(*arguments).stdout.splitlines()
+    facts = json.loads(run(*arguments, "--force", "--json").stdout)
+    assert lines[0] == f"few.onnx: 3 classes, {3 * each} pictures"
+    assert facts["images"] == 3 * each
+    if each == 1:
+        assert lines[1:3] == [
+            "  accuracy       not measured: no class has a picture to spare",
+            "  probabilities  not calibrated: no class has a picture to spare",
+        ]
+        assert facts["accuracy"] is facts["measured_by"] is facts["calibration_error"] is None
+    else:
+        assert lines[1].endswith(f"{3 * each} pictures left out in turn)")
+        assert facts["measured_by"] == "leave one out"
+    assert facts["tells_unknown"] == (each == 7)
+    if each < 7:
+        assert lines[3].startswith("  none of these  cannot be told: too few pictures")
+    answer = json.loads(
+        run("classify", "few.onnx", pictures / "red" / "red11.png", "--json").stdout
+    )
+    assert answer["predictions"][0]["label"] == "red"
+    assert answer["known"] is (None if each < 7 else True)
+    vectors = Encoder(tiny_encoder).encode(sorted(folder.rglob("*.*g")))
+    names = [path.parent.name for path in sorted(folder.rglob("*.*g"))]
+    again = save_probe(fit_shots(vectors, names), tiny_encoder, tmp_path / "again.onnx")
+    assert read_model(again).card == read_model(tmp_path / "few.onnx").card
+
+
+def test_an_unreadable_picture_in_the_folder(
+    run: Run, pictures: Path, tiny_encoder: Path, broken: Path, tmp_path: Path
+) -> None:
+    folder = shots(pictures, tmp_path / "few", {"red": 2, "blue": 2})
+    shutil.copy(broken, folder / "red")
+    arguments = ("probe", folder, "--encoder", tiny_encoder, "--out", "few.onnx")
+    result = run(*arguments, "--json")
+    assert "Error: few/red/broken.jpg is left out: not a picture" in result.stderr
+    facts = json.loads(result.stdout)
+    assert (facts["images"], facts["skipped"]) == (4, [str(folder / "red" / "broken.jpg")])
+    for path in (folder / "red").glob("red*"):
+        path.unlink()
+    result = run(*arguments, "--force", exit_code=2)
+    assert "Of red no picture can be read." in result.stderr
+
+
+def test_wrong_folders(run: Run, pictures: Path, collection: Path, tmp_path: Path) -> None:
+    folder = shots(pictures, tmp_path / "few", {"red": 2})
+    result = run("probe", folder, "--out", "few.onnx", exit_code=2)
+    assert "Error: A probe needs two classes, but there is only red." in result.stderr
+    result = run("probe", collection, "--encoder", "default", "--out", "few.onnx", exit_code=2)
+    assert "a collection has its own encoder" in result.stderr
+    assert "nope" in run("probe", "nope", "--out", "few.onnx", exit_code=2).stderr
+    shots(pictures, tmp_path / "one", {"red": 1, "blue": 1})
+    options = ("--out", "few.onnx", "--confusion", "c.png")
+    result = run("probe", tmp_path / "one", *options, exit_code=2)
+    assert "There is no confusion matrix" in result.stderr
+    assert not (tmp_path / "few.onnx").exists()
+
+
+def test_a_folder_with_a_table(
+    run: Run, pictures: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = shots(pictures, tmp_path / "few", {"red": 2, "blue": 2})
+    rows = [f"few/{p.parent.name}/{p.name},{p.parent.name[0]}" for p in folder.rglob("*.*g")]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+    arguments = ("probe", folder, "--encoder", tiny_encoder, "--out", "few.onnx")
+    facts = json.loads(run(*arguments, "--labels", "labels.csv", "--json").stdout)
+    assert facts["classes"] == ["b", "r"]

@@ -14,11 +14,21 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from clr_search.contract import IMAGES, PROBABILITIES, TOLERANCE, check_golden, read_model
+from clr_search.contract import (
+    EMBEDDING,
+    IMAGES,
+    NOVELTY,
+    PROBABILITIES,
+    TOLERANCE,
+    check_golden,
+    golden_picture,
+    read_model,
+)
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import find_images
-from clr_search.serve import Encoder, Probe, calibrate, probe_fit
+from clr_search.serve import Encoder, Probe, calibrate, probe_fit, probe_graph
 from clr_search.serve.metrics import wilson_interval
+from clr_search.serve.novelty import Novelty
 from clr_search.serve.probe import FittedProbe, fit_probe, save_probe
 from tests.tiny import write_tiny_encoder
 
@@ -197,7 +207,7 @@ def test_a_large_collection_is_searched_by_a_sample(monkeypatch: pytest.MonkeyPa
 
 def test_every_class_is_spread_evenly() -> None:
     y = np.array([0] * 13 + [1] * 5 + [2] * 3)
-    ranks = probe_fit._ranks(y, np.random.default_rng(0))
+    ranks = probe_fit.ranks(y, np.random.default_rng(0))
     for one, count in Counter(y.tolist()).items():
         assert sorted(ranks[y == one]) == list(range(count))
 
@@ -221,7 +231,12 @@ def test_the_file_gives_the_probabilities_of_scikit_learn(
 def test_the_file_keeps_the_contract(saved: Path, fitted: FittedProbe, tiny_encoder: Path) -> None:
     model, encoder = read_model(saved), Encoder(tiny_encoder, threads=1)
     assert model.card == replace(
-        encoder.card, classes=("blue", "green", "red"), probe_accuracy=fitted.accuracy
+        encoder.card,
+        classes=("blue", "green", "red"),
+        probe_accuracy=fitted.accuracy,
+        novelty_refused=0.05,
+        novelty_pictures=36,
+        novelty_method="leave one out",
     )
     onnx.checker.check_model(onnx.load(saved), full_check=True)
     both = Encoder(saved, threads=1)  # a probe is an encoder too
@@ -236,6 +251,65 @@ def test_the_plain_graph_takes_pictures_as_they_are(saved: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 50, 80, 3), np.uint8)
     plain = session.run([PROBABILITIES], {IMAGES: pixels})[0]
     assert np.abs(Probe(saved, threads=1).predict_proba(pixels) - plain).max() < 0.02
+
+
+def test_novelty_is_that_of_numpy(
+    saved: Path, fitted: FittedProbe, tiny_encoder: Path, paths: list[Path]
+) -> None:
+    probe, encoder = Probe(saved, threads=1), Encoder(tiny_encoder, threads=1)
+    chances, novelty = probe.examine(paths)
+    assert fitted.novelty is not None
+    assert novelty is not None
+    assert (novelty.shape, novelty.dtype) == ((36,), np.float32)
+    np.testing.assert_allclose(novelty, fitted.novelty.of(encoder.encode(paths)), atol=1e-3)
+    assert np.array_equal(chances, probe.predict_proba(paths))
+    assert (novelty <= 1).mean() >= 0.95
+
+
+def test_what_is_like_no_class_is_new(saved: Path) -> None:
+    other = [np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)]
+    novelty = Probe(saved, threads=1).examine([*other, golden_picture()])[1]
+    assert novelty is not None
+    assert (novelty > 1).all()
+
+
+def test_the_plain_graph_tells_what_is_new(saved: Path) -> None:
+    session = onnxruntime.InferenceSession(saved, providers=["CPUExecutionProvider"])
+    assert [one.name for one in session.get_outputs()] == [EMBEDDING, PROBABILITIES, NOVELTY]
+    picture = golden_picture()
+    plain = session.run([NOVELTY], {IMAGES: picture[None]})[0]
+    assert plain.shape == (1,)
+    found = Probe(saved, threads=1).examine(picture)[1]
+    assert found is not None
+    assert plain[0] == pytest.approx(found[0], rel=0.05)  # the square is cut elsewhere
+
+
+def test_a_file_of_before_works_on(
+    fitted: FittedProbe, saved: Path, tiny_encoder: Path, tmp_path: Path, paths: list[Path]
+) -> None:
+    old = save_probe(replace(fitted, novelty=None), tiny_encoder, tmp_path / "old.onnx")
+    assert not any("novelty" in one.key for one in onnx.load(old).metadata_props)
+    probe = Probe(old, threads=1)
+    assert not probe.tells_unknown
+    chances, novelty = probe.examine(paths)
+    assert novelty is None
+    assert np.array_equal(chances, Probe(saved, threads=1).predict_proba(paths))
+    assert probe.examine([])[1] is None
+
+
+@pytest.mark.parametrize("claimed", [None, 0.05])
+def test_what_the_card_says_of_novelty_has_to_be_there(
+    claimed: float | None, fitted: FittedProbe, saved: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    source = saved if claimed is None else tmp_path / "old.onnx"
+    if claimed is not None:
+        save_probe(replace(fitted, novelty=None), tiny_encoder, source)
+    model = onnx.load(source)
+    card = replace(read_model(source).card, novelty_refused=claimed)
+    onnx.helper.set_model_props(model, card.to_metadata())
+    onnx.save(model, tmp_path / "wrong.onnx")
+    with pytest.raises(UsageError, match="breaks the contract: its outputs are"):
+        read_model(tmp_path / "wrong.onnx")
 
 
 def test_two_classes(tmp_path: Path, tiny_encoder: Path, paths: list[Path]) -> None:
@@ -253,6 +327,9 @@ def test_facts_and_edges(saved: Path) -> None:
     assert probe.path == saved
     assert "tiny, 3 classes" in repr(probe)
     assert probe.predict_proba([]).shape == (0, 3)
+    nothing = probe.examine([])[1]
+    assert nothing is not None
+    assert nothing.shape == (0,)
     assert probe.predict([]) == []
     with pytest.raises(UsageError, match="Picture 0 is a float64 array"):
         probe.predict([np.zeros((3, 3, 3))])  # type: ignore[list-item]
@@ -301,6 +378,21 @@ def test_a_file_that_would_be_wrong_is_not_written(
     wrong = replace(fitted, intercept=fitted.intercept + np.float32([0, 0, 0.5]))
     with pytest.raises(ClrSearchError, match="differ from scikit-learn's"):
         save_probe(wrong, tiny_encoder, tmp_path / "probe.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_whose_distances_would_be_wrong_is_not_written(
+    fitted: FittedProbe, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = probe_graph._novelty_constants
+
+    def wrong(novelty: Novelty) -> dict[str, NDArray[np.float32]]:
+        constants = true(novelty)
+        return constants | {"novelty/offset": constants["novelty/offset"] * 1.5}
+
+    monkeypatch.setattr(probe_graph, "_novelty_constants", wrong)
+    with pytest.raises(ClrSearchError, match="distances to the classes that differ from numpy's"):
+        save_probe(fitted, tiny_encoder, tmp_path / "probe.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -98,7 +98,8 @@ class Engine:
 
     def _predict(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
         assert self.probe is not None
-        return self.probe.predict_proba(squares)
+        rows, novelty = self.probe.examine(squares)
+        return rows if novelty is None else np.column_stack([rows, novelty])
 
     async def encoder(self) -> Encoder:
         """That of the collection, which a rebuild may have changed."""
@@ -122,8 +123,10 @@ class Engine:
         size = (await self.encoder()).image_size
         return await self._through(self._embedding, files, size, crop)
 
-    async def classify(self, files: Sequence[bytes]) -> NDArray[np.float32]:
-        """Probabilities of the classes, float32 [N, C].
+    async def classify(
+        self, files: Sequence[bytes]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Probabilities of the classes, float32 [N, C], and novelty, as `Probe.examine`.
 
         Raises
         ------
@@ -136,7 +139,8 @@ class Engine:
                 "The service has no classifier.",
                 "Start it with: clr-search serve COLLECTION --probe probe.onnx",
             )
-        return await self._through(self._classifying, files, self.probe.card.image_size)
+        rows = await self._through(self._classifying, files, self.probe.card.image_size)
+        return (rows[:, :-1], rows[:, -1]) if self.probe.tells_unknown else (rows, None)
 
     async def _through(
         self, batcher: Batcher, files: Sequence[bytes], size: int, crop: images.Crop | None = None

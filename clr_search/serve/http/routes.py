@@ -137,9 +137,10 @@ async def classify(
     request: Request,
     k: Annotated[int, Query(ge=1, le=1000, description="Classes a picture.")] = 3,
 ) -> schemas.ClassifyOut:
-    """The most probable classes of pictures."""
+    """The most probable classes of pictures, and whether they are of any of them."""
     engine = _engine(request)
-    rows = await engine.classify(await read_images(request, engine.limits))
+    rows, novelty = await engine.classify(await read_images(request, engine.limits))
+    far = [None] * len(rows) if novelty is None else novelty.tolist()
     assert engine.probe is not None
     classes = engine.probe.classes
     return schemas.ClassifyOut.model_validate(
@@ -149,9 +150,11 @@ async def classify(
                     "predictions": [
                         {"label": classes[best], "probability": float(row[best])}
                         for best in np.argsort(-row, kind="stable")[:k]
-                    ]
+                    ],
+                    "known": None if new is None else new <= 1,
+                    "novelty": new,
                 }
-                for row in rows
+                for row, new in zip(rows, far, strict=True)
             ]
         }
     )

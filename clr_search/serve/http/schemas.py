@@ -110,9 +110,16 @@ class Prediction(BaseModel):
 
 
 class PredictionsOut(BaseModel):
-    """Of one picture, the most probable first."""
+    """Of one picture, the most probable first; what they say holds if it is known."""
 
     predictions: list[Prediction]
+    known: Annotated[
+        bool | None,
+        Field(description="Whether it is of any of the classes; null if the probe cannot tell."),
+    ]
+    novelty: Annotated[
+        float | None, Field(description="How unlike all classes; above 1, it is not known.")
+    ]
 
 
 class ClassifyOut(BaseModel):

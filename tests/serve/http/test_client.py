@@ -63,6 +63,8 @@ def test_classes_items_thumbnails(client: Client, probe: Path, pictures: Path) -
     best = client.classify([path, path], k=1)
     assert len(best) == 2
     assert best[0][0][0] == Probe(probe).predict(path)[0]
+    white = np.full((40, 40, 3), 255, np.uint8)
+    assert client.known([path, white]) == [True, False]
     assert client.item(1)["id"] == 1
     assert client.thumbnail(1, 32).startswith(b"\xff\xd8\xff")
     assert client.ready()

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder, Probe
 from clr_search.serve.http.routes import Service
+from clr_search.serve.probe import fit_probe, save_probe
 from tests.serve.http.conftest import serving
 
 PROBLEM = "application/problem+json"
@@ -266,14 +268,40 @@ def test_a_field_given_twice_is_refused(http: httpx.Client) -> None:
 def test_classes_are_those_of_the_probe(http: httpx.Client, files: list[Path], probe: Path) -> None:
     classifier = Probe(probe)
     chosen = [files[0], files[15], files[30]]
-    expected = classifier.predict_proba(chosen)
+    expected, novelty = classifier.examine(chosen)
+    assert novelty is not None
     answer = http.post("/v1/classify?k=2", files=[("images", path.read_bytes()) for path in chosen])
     results = answer.json()["results"]
     assert [len(result["predictions"]) for result in results] == [2, 2, 2]
+    assert [result["novelty"] for result in results] == pytest.approx(novelty, abs=1e-2)
+    assert [result["known"] for result in results] == (novelty <= 1).tolist()
     for result, row in zip(results, expected, strict=True):
         best = result["predictions"][0]
         assert best["label"] == classifier.classes[int(row.argmax())]
         assert best["probability"] == pytest.approx(float(row.max()), abs=1e-4)
+
+
+def test_a_picture_of_no_class_is_not_known(http: httpx.Client) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 40), "white").save(buffer, "PNG")
+    answer = http.post("/v1/classify", files=[("images", buffer.getvalue())]).json()["results"][0]
+    assert answer["known"] is False
+    assert answer["novelty"] > 1
+    assert sum(one["probability"] for one in answer["predictions"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_probe_of_before_cannot_tell(
+    collection: Path, pictures: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    with Index.open(collection) as index:
+        fitted = replace(fit_probe(index.vectors()[1], index.labels()), novelty=None)
+        old = Probe(save_probe(fitted, tiny_encoder, tmp_path / "old.onnx"))
+        data = next(pictures.rglob("*.png")).read_bytes()
+        with serving(Service(index, Filter, old)) as url:
+            answer = httpx.post(f"{url}/v1/classify", files=[("images", data)]).json()
+    result = answer["results"][0]
+    assert result["known"] is result["novelty"] is None
+    assert len(result["predictions"]) == 3
 
 
 def test_an_item_and_its_thumbnail(http: httpx.Client, collection: Path) -> None:
