@@ -46,8 +46,9 @@ PROBABILITIES = "probabilities"
 TOLERANCE = 1e-4
 """Largest absolute difference between two runtimes that counts as the same vector."""
 
-INT8_TOLERANCE = 0.02
-"""The same for 8-bit encoders, whose kernels round and saturate differently on each processor."""
+INT8_TOLERANCE = 0.05
+"""The same for 8-bit encoders, whose kernels round and saturate differently on each processor: a
+number next to the border of a step falls to either side, and layers behind it carry that on."""
 
 MAX_MODEL_BYTES = 2**31 - 1
 """Protocol buffers end at 2 GiB; a larger file cannot be a model."""

@@ -132,6 +132,8 @@ def _parted(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelPro
         list(model.graph.output),
         [tensor for tensor in model.graph.initializer if tensor.name in used],
     )
+    for number, node in enumerate(graph.node):
+        node.name = node.name or f"network/{number}"  # the quantizer tells nodes apart by name
     network = helper.make_model(graph, opset_imports=model.opset_import)
     network.ir_version = model.ir_version
     # Spares a warning on the root logger: what it asks for, the exporter has done already.

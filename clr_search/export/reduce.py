@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract import Card, golden_picture, read_model
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.errors import UsageError
 from clr_search.export.graph import with_card
-from clr_search.export.precision import drift, halved, require_agreement, widened
+from clr_search.export.precision import LEAST_AGREEMENT, drift, halved, require_agreement, widened
 from clr_search.export.quantize import quantized
 from clr_search.export.report import GOLDEN, ExportReport, write_encoder
 from clr_search.export.sample import blobs, draw
@@ -164,12 +164,13 @@ def reduced(
     plain = with_card(smaller, card)
     session = open_session(plain)
     found = drift(vectors(open_session(exact), compared), vectors(session, compared))
-    try:
+    if not force:
         require_agreement(found, precision)
-    except ClrSearchError as error:
-        if not force:
-            raise
-        reporter.message(f"{error.what.partition(', so')[0]}: written all the same.")
+    elif found.agreement < LEAST_AGREEMENT:
+        reporter.message(
+            f"Only {found.agreement:.1%} of the ten nearest neighbours stay the same: "
+            "written all the same, by --force."
+        )
     card = replace(
         card,
         precision=precision,

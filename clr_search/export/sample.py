@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ImageError, UsageError
 from clr_search.files import ImageFile
-from clr_search.images import load, square
+from clr_search.images import decode_square, read
 from clr_search.progress import Reporter
 
 MOST_CALIBRATING, MOST_COMPARED = 256, 512
@@ -66,7 +66,7 @@ def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 
         if len(squares) == wanted:
             break
         try:
-            squares.append(square(load(files[number].path, at_least=2 * size).pixels, size))
+            squares.append(decode_square(read(files[number].path)[0], size).pixels)
         except ImageError:
             skipped += 1
         reporter.advance()
