@@ -67,7 +67,7 @@ def export_run(
         which show things larger than the whole picture does, often see better at 1.15 to 1.5 times
         their size (arXiv 1906.06423).
     precision : str
-        "fp32"; "fp16" for half the size; "int8" for a quarter, and more speed; see `reduce`.
+        "fp32"; "fp16" for half the size; "int8" for under a third, and more speed; see `reduce`.
     whiten_on : sequence of Path
         Folders of pictures without labels. Where given, the embedding is that of `descriptor`
         instead of h alone.
