@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     type=click.Choice(["fp32", "fp16", "int8"]),
     default="fp32",
     show_default=True,
-    help="How weights are kept: fp16 is half the size, and as fast; int8 under a third, and faster. "
+    help="How weights are kept: fp16 is half the size, as fast; int8 under a third, and faster. "
     "Refused where less than 95 % of neighbours stay the same.",
 )
 @click.option(
