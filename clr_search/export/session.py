@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clr_search.contract import EMBEDDING, IMAGES
 
-TURNS, TURN = 5, 8
+TURNS, TURN = 12, 4
 """Turns that two models take when their speed is compared, and pictures in each."""
 
 
