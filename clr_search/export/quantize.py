@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
 from clr_search.export.graph import PIXELS
+from clr_search.export.session import runtime
 
 if TYPE_CHECKING:
     import onnx
@@ -123,7 +124,12 @@ def _parted(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelPro
     from onnx import TensorProto, helper
 
     nodes = list(model.graph.node)
-    end = 1 + next(at for at, node in enumerate(nodes) if PIXELS in node.output)
+    end = 1 + next((at for at, node in enumerate(nodes) if PIXELS in node.output), -1)
+    if not end:
+        raise ClrSearchError(
+            f"The graph has no tensor named {PIXELS} behind its preprocessing.",
+            "Export it again with this release.",
+        )
     used = {name for node in nodes[end:] for name in node.input}
     graph = helper.make_graph(
         nodes[end:],
@@ -190,6 +196,7 @@ def _quantize(
     pictures: NDArray[np.uint8],
     scheme: Scheme,
 ) -> None:
+    runtime()
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     kinds = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}

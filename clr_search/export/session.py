@@ -15,11 +15,17 @@ TURNS, TURN = 12, 4
 """Turns that two models take when their speed is compared, and pictures in each."""
 
 
-def open_session(data: bytes, threads: int = 0) -> Any:
-    """A session on the processor; 0 threads are all cores."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report home; see serve.session
+def runtime() -> Any:
+    """The module onnxruntime, kept from reporting home; see `serve.session`."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import
     import onnxruntime
 
+    return onnxruntime
+
+
+def open_session(data: bytes, threads: int = 0) -> Any:
+    """A session on the processor; 0 threads are all cores."""
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: its warnings are about optimisations
     options.intra_op_num_threads = threads

@@ -253,6 +253,15 @@ def test_a_network_of_one_convolution_has_nothing_to_quantize(tiny_encoder: Path
         )
 
 
+def test_a_graph_without_pixels_is_not_ours(tiny_encoder: Path) -> None:
+    model = onnx.load(tiny_encoder)
+    for part in model.graph.node:
+        part.input[:] = [name.replace(PIXELS, "other") for name in part.input]
+        part.output[:] = [name.replace(PIXELS, "other") for name in part.output]
+    with pytest.raises(ClrSearchError, match="no tensor named pixels"):
+        quantized(model, np.zeros((8, SIDE, SIDE, 3), np.uint8))
+
+
 def test_pictures_are_needed(tiny_encoder: Path, photos: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none are given"):
         export_encoder(tiny_encoder, tmp_path / "e.onnx", precision="int8")
