@@ -119,7 +119,7 @@ def main() -> None:
     out, reporter = given.out, for_terminal()
     domains = {
         "handwritten digits": digits(out / "digits"),
-        "fabrics": write_collection(out / "fabrics", each=80, seed=0, reporter=reporter),
+        "fabrics": write_collection(out / "fabrics", each=32, seed=0, reporter=reporter),
         **{path.name: path for path in given.images},
     }
     print(f"{machine()}\n")

@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from clr_search import __version__
-from clr_search.contract import (
-    EMBEDDING,
-    IMAGES,
-    OPSET,
-    TOLERANCE,
-    Card,
-    golden_json,
-    golden_picture,
-    read_model,
-)
+from clr_search.contract import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card, golden_picture
 from clr_search.errors import ClrSearchError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
-from clr_search.export.precision import drift, halved, require_agreement
+from clr_search.export.reduce import Precision, pictures_for, reduced
 from clr_search.export.reference import embed
-from clr_search.files import atomic_path, find_images, refuse_existing, write_atomically
+from clr_search.export.report import GOLDEN, ExportReport, write_encoder
+from clr_search.export.sample import blobs, noise
+from clr_search.export.session import open_session
+from clr_search.files import find_images, refuse_existing
 from clr_search.progress import Reporter, Silent
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.run import Run, load_run
@@ -40,38 +33,8 @@ from clr_search.train.run import Run, load_run
 if TYPE_CHECKING:
     import onnx
 
-Precision = Literal["fp32", "fp16"]
-"""How weights are kept in the file."""
-
 PARITY_SHAPES = ((1, 1), (37, 53), (64, 64), (120, 31), (333, 500))
 """Heights and widths of the pictures of the parity check: tiny, odd, square, tall, wide."""
-
-_DRIFT_SAMPLE = 256  # pictures on which a reduced encoder is compared with the full one
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """What was written.
-
-    Attributes
-    ----------
-    path : Path
-        The encoder.
-    sha256 : str
-        SHA-256 of the file; an index belongs to it.
-    max_abs_difference : float
-        Largest difference between torch and ONNX Runtime over the parity check.
-    bytes : int
-        Size of the file.
-    card : Card
-        Its metadata.
-    """
-
-    path: Path
-    sha256: str
-    max_abs_difference: float
-    bytes: int
-    card: Card
 
 
 def export_run(
@@ -83,6 +46,7 @@ def export_run(
     image_size: int | None = None,
     precision: Precision = "fp32",
     whiten_on: Sequence[Path] = (),
+    calibrate_on: Sequence[Path] = (),
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportReport:
@@ -103,31 +67,35 @@ def export_run(
         which show things larger than the whole picture does, often see better at 1.15 to 1.5 times
         their size (arXiv 1906.06423).
     precision : str
-        "fp32", or "fp16" for half the size; see `precision`.
+        "fp32"; "fp16" for half the size; "int8" for under a third, and more speed; see `reduce`.
     whiten_on : sequence of Path
         Folders of pictures without labels. Where given, the embedding is that of `descriptor`
         instead of h alone.
+    calibrate_on : sequence of Path
+        Folders of pictures without labels, to measure reduced weights on; those of `whiten_on`
+        where not given.
     force : bool
-        Overwrite `out` and the `golden.json` beside it.
+        Overwrite `out` and the `golden.json` beside it, and accept any reduced weights.
     reporter : Reporter, optional
-        Is told the progress of whitening.
+        Is told the progress.
 
     Raises
     ------
     UsageError
         If `run` is not a run, or an output exists and `force` is False, or there are too few
-        pictures to whiten on.
+        pictures to whiten or to calibrate on.
     ClrSearchError
         If torch and ONNX Runtime disagree by more than `contract.TOLERANCE`, or too few neighbours
         stay the same with reduced weights.
     """
     out = Path(out)
-    golden_path = out.with_name("golden.json")
     refuse_existing(out, force=force)
-    refuse_existing(golden_path, force=force)
+    refuse_existing(out.with_name(GOLDEN), force=force)
+    reporter = reporter or Silent()
+    files = pictures_for(precision, calibrate_on or whiten_on)
     trained = load_run(Path(run))
     size = image_size or trained.config.image_size
-    encoder, descriptor = _embedding_of(trained, whiten_on, size, reporter or Silent())
+    encoder, descriptor = _embedding_of(trained, whiten_on, size, reporter)
     golden = embed(encoder, torch.from_numpy(golden_picture())[None], size)[0]
     card = replace(
         describe(trained, name or Path(run).resolve().name, licence),
@@ -145,14 +113,10 @@ def export_run(
             f"(allowed {TOLERANCE:.0e}), so {out} was not written.",
             "Try another version of torch or onnxscript; see constraints.txt for a tested pair.",
         )
-    if precision == "fp16":
-        card, data = _reduced(model, card, data)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(data)
-        read_model(temporary)  # what we write must pass the door it will be read through
-    model_file = read_model(out)
-    write_atomically(golden_path, golden_json(model_file))
-    return ExportReport(out, model_file.sha256, difference, len(data), card)
+    if precision == "fp32":
+        return write_encoder(out, data, difference=difference)
+    smaller = reduced(model, card, precision, files, force=force, reporter=reporter)
+    return write_encoder(out, smaller.data, difference=difference, speed=smaller.speed)
 
 
 def _embedding_of(
@@ -166,36 +130,6 @@ def _embedding_of(
     if found.skipped:
         reporter.message(f"{found.skipped:,} pictures could not be read, and were left out.")
     return found.descriptor, f"h and two stages before it, whitened on {found.pictures:,} images"
-
-
-def _reduced(model: onnx.ModelProto, card: Card, exact: bytes) -> tuple[Card, bytes]:
-    """Card and file of the model with half-precision weights; its golden vector is its own."""
-    smaller = halved(model)
-    plain = with_card(smaller, card)
-    generator = np.random.default_rng(0)
-    sample = [_blobs(generator, 64, 64) for _ in range(_DRIFT_SAMPLE)]
-    reduced = _vectors(plain, [*sample, golden_picture()])
-    found = drift(_vectors(exact, sample), reduced[:-1])
-    require_agreement(found, "fp16")
-    card = replace(
-        card,
-        precision="fp16",
-        mean_cosine=round(found.mean_cosine, 6),
-        agreement=round(found.agreement, 4),
-        golden=tuple(reduced[-1].tolist()),
-    )
-    return card, with_card(smaller, card)
-
-
-def _vectors(data: bytes, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    session = _session(data)
-    return np.concatenate([session.run([EMBEDDING], {IMAGES: p[None]})[0] for p in pictures])
-
-
-def _session(data: bytes) -> Any:
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
 def trace_backbone(encoder: torch.nn.Module, image_size: int) -> onnx.GraphProto:
@@ -254,29 +188,15 @@ def parity(encoder: torch.nn.Module, data: bytes, image_size: int, seed: int = 0
     seed : int
         Seed of the random pictures.
     """
-    session = _session(data)
+    session = open_session(data)
     generator = np.random.default_rng(seed)
     worst = 0.0
     for height, width in PARITY_SHAPES:
-        pictures = np.stack([_noise(generator, height, width), _blobs(generator, height, width)])
+        pictures = np.stack([noise(generator, height, width), blobs(generator, height, width)])
         expected = embed(encoder, torch.from_numpy(pictures), image_size).numpy()
         found = session.run([EMBEDDING], {IMAGES: pictures})[0]
         worst = max(worst, float(np.abs(expected - found).max()))
     return worst
-
-
-def _noise(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def _blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    y, x = np.mgrid[0:height, 0:width]
-    phase = generator.uniform(0, 6.28, (2, 3))
-    rate = generator.uniform(0.02, 0.2, (2, 3))
-    waves: NDArray[Any] = np.sin(x[..., None] * rate[0] + phase[0]) * np.cos(
-        y[..., None] * rate[1] + phase[1]
-    )
-    return (127.5 + 127.5 * waves).astype(np.uint8)
 
 
 def training_data(images: int, config: ResolvedConfig) -> str:

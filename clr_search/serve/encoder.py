@@ -111,7 +111,7 @@ class Encoder:
         Returns
         -------
         float
-            Largest absolute difference; at most `contract.TOLERANCE`.
+            Largest absolute difference; at most `contract.tolerance_of` the file.
 
         Raises
         ------

@@ -49,7 +49,7 @@ def write_pictures(folder: Path) -> list[Path]:
     return paths
 
 
-def check_same(node: str, encoder: Path, folder: Path) -> None:
+def check_same(node: str, encoder: Path, folder: Path, tolerance: float = TOLERANCE) -> None:
     session = ort.InferenceSession(encoder, providers=["CPUExecutionProvider"])
     paths = write_pictures(folder)
     done = run(node, "embed.mjs", encoder, *paths)
@@ -58,7 +58,7 @@ def check_same(node: str, encoder: Path, folder: Path) -> None:
     assert [Path(line["path"]) for line in lines] == paths
     for path, line in zip(paths, lines, strict=True):
         expected = session.run([EMBEDDING], {IMAGES: np.asarray(Image.open(path))[None]})[0][0]
-        assert np.abs(expected - np.array(line["embedding"])).max() <= TOLERANCE, path.name
+        assert np.abs(expected - np.array(line["embedding"])).max() <= tolerance, path.name
 
 
 def test_node_gives_the_same_vectors_for_pictures_of_any_shape(

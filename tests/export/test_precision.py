@@ -20,7 +20,7 @@ from clr_search.contract import (
 )
 from clr_search.errors import ClrSearchError
 from clr_search.export import onnx as export
-from clr_search.export.precision import Drift, drift, halved, require_agreement
+from clr_search.export.precision import Drift, drift, halved, require_agreement, widened
 from clr_search.serve import Encoder
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
@@ -85,6 +85,17 @@ def test_every_weight_is_the_nearest_half(both: tuple[Path, Path]) -> None:
     assert large
     for name in large:
         assert np.array_equal(after[f"{name}/fp16"], before[name].astype(np.float16))
+
+
+def test_widened_again_only_the_rounding_is_left(both: tuple[Path, Path]) -> None:
+    exact, small = (onnx.load(path) for path in both)
+    wide = widened(small)
+    assert [node.op_type for node in wide.graph.node] == [node.op_type for node in exact.graph.node]
+    after = {t.name: numpy_helper.to_array(t) for t in wide.graph.initializer}
+    for tensor in exact.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        assert after[tensor.name].dtype == values.dtype
+        assert np.allclose(after[tensor.name], values, rtol=2**-11, atol=1e-7)
 
 
 def test_weights_beyond_the_range_are_refused() -> None:

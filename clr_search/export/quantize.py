@@ -1,0 +1,239 @@
+"""Convolutions in 8-bit integers, by static quantization: scales are measured on pictures.
+
+Only the convolutions are quantized, with the ReLUs and additions between them, so that a map stays
+in 8 bits from one to the next. What stays in float: the preprocessing, the first convolution with
+the pooling behind it, the means over maps, whitening, and the norm.
+The graph is standard ONNX, with a pair of QuantizeLinear and DequantizeLinear around each layer,
+which runtimes fuse into integer kernels.
+
+Activations are unsigned and weights signed, one scale a channel: the pair with the quickest kernels
+on x86. Where a processor has no VNNI, their products are added in 16 bits, which may saturate.
+Whether it does shows in the comparison that follows; `bench/results/precision.md` has the choices
+side by side.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ClrSearchError
+from clr_search.export.graph import PIXELS
+from clr_search.export.session import runtime
+
+if TYPE_CHECKING:
+    import onnx
+
+_BATCH = 8
+_PERCENTILE = 99.99
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How to quantize; the defaults are what `bench/precision.py` found best.
+
+    Attributes
+    ----------
+    activations, weights : str
+        "uint8" or "int8".
+    per_channel : bool
+        One scale a channel of the weights, instead of one a tensor.
+    reduce_range : bool
+        Weights in 7 bits, which cannot saturate.
+    ranges : str
+        Of an activation: "mean" of the extremes of batches of 8 pictures, "minmax" over all, or by
+        "percentile" or "entropy" of its histogram.
+    in_float : int
+        How many of the first convolutions are not quantized.
+    last_in_float : bool
+        Leave the last convolution out, too.
+    """
+
+    activations: Literal["uint8", "int8"] = "uint8"
+    weights: Literal["uint8", "int8"] = "int8"
+    per_channel: bool = True
+    reduce_range: bool = False
+    ranges: Literal["mean", "minmax", "percentile", "entropy"] = "mean"
+    in_float: int = 1
+    last_in_float: bool = False
+
+
+DEFAULT = Scheme()
+
+
+def quantized(
+    model: onnx.ModelProto, pictures: NDArray[np.uint8], scheme: Scheme = DEFAULT
+) -> onnx.ModelProto:
+    """The same model with 8-bit convolutions; the same pictures give the same bytes.
+
+    Parameters
+    ----------
+    model : ModelProto
+        As made by `graph.assemble`, with float32 weights.
+    pictures : uint8 array, shape (N, S, S, 3)
+        To measure the ranges of activations on.
+    scheme : Scheme
+        How.
+
+    Raises
+    ------
+    ClrSearchError
+        If there is no convolution to quantize, or the quantizer fails.
+    """
+    import onnx
+
+    front, network = _parted(model)
+    names = _quantizable(network.graph, scheme)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
+        onnx.save(network, source)
+        try:
+            _quantize(source, target, names, pictures, scheme)
+        except Exception as error:  # its exceptions share no base class
+            raise ClrSearchError(
+                f"The network cannot be quantized: {error}.", "Export with --precision fp16."
+            ) from error
+        inner = onnx.load(target)
+    _keep_float_paths(network.graph, inner.graph, names)
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    used = {name for node in front for name in node.input}
+    tensors = [t for t in model.graph.initializer if t.name in used] + list(inner.graph.initializer)
+    del whole.graph.node[:], whole.graph.initializer[:]
+    whole.graph.node.extend([*front, *inner.graph.node])
+    whole.graph.initializer.extend(tensors)
+    onnx.checker.check_model(whole, full_check=True)
+    return whole
+
+
+def _parted(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
+    """Nodes up to `pixels`, and the rest as a model that reads `pixels`.
+
+    The quantizer never sees the preprocessing: nothing there can be quantized, and no transposition
+    for integer kernels is pushed into it.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    nodes = list(model.graph.node)
+    end = 1 + next((at for at, node in enumerate(nodes) if PIXELS in node.output), -1)
+    if not end:
+        raise ClrSearchError(
+            f"The graph has no tensor named {PIXELS} behind its preprocessing.",
+            "Export it again with this release.",
+        )
+    used = {name for node in nodes[end:] for name in node.input}
+    graph = helper.make_graph(
+        nodes[end:],
+        "network",
+        [helper.make_tensor_value_info(PIXELS, TensorProto.FLOAT, ["N", 3, None, None])],
+        list(model.graph.output),
+        [tensor for tensor in model.graph.initializer if tensor.name in used],
+    )
+    for number, node in enumerate(graph.node):
+        node.name = node.name or f"network/{number}"  # the quantizer tells nodes apart by name
+    network = helper.make_model(graph, opset_imports=model.opset_import)
+    network.ir_version = model.ir_version
+    # Spares a warning on the root logger: what it asks for, the exporter has done already.
+    network.metadata_props.append(
+        onnx.StringStringEntryProto(key="onnx.quant.pre_process", value="onnxruntime.quant")
+    )
+    return nodes[:end], network
+
+
+def _quantizable(graph: onnx.GraphProto, scheme: Scheme) -> list[str]:
+    """Names of the convolutions, and of what only maps pass through between them."""
+    convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
+    wanted = convolutions[scheme.in_float : -1 if scheme.last_in_float else None]
+    if not wanted:
+        raise ClrSearchError(
+            f"The network has {len(convolutions)} convolutions: none is left to quantize.",
+            "Export with --precision fp16.",
+        )
+    names: set[str] = set(wanted)
+    maps: set[str] = set()  # in 8 bits
+    for node in graph.node:
+        if node.op_type in ("Relu", "MaxPool", "Add") and maps.issuperset(node.input):
+            names.add(node.name)
+        if node.name in names:
+            maps.update(node.output)
+    return [node.name for node in graph.node if node.name in names]
+
+
+def _keep_float_paths(
+    before: onnx.GraphProto, after: onnx.GraphProto, quantized_names: Sequence[str]
+) -> None:
+    """Let float layers read the results of float layers as they are, instead of in 8 bits.
+
+    It is exacter; and a pooling whose result is also read in float stays in float itself. ONNX
+    Runtime would move it to 8 bits, for which it has no quick kernel: a quarter of the time of a
+    ResNet-18 went there.
+    """
+    exact = {
+        name for node in before.node if node.name not in quantized_names for name in node.output
+    }
+    for node in after.node:
+        if node.name in quantized_names or node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        for at, name in enumerate(node.input):
+            source = name.removesuffix("_DequantizeLinear_Output")
+            if source in exact:
+                node.input[at] = source
+
+
+def _quantize(
+    source: Path,
+    target: Path,
+    names: Sequence[str],
+    pictures: NDArray[np.uint8],
+    scheme: Scheme,
+) -> None:
+    runtime()
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+    kinds = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
+    methods = {"percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
+    with redirect_stdout(StringIO()):  # the histograms talk
+        quantize_static(
+            source,
+            target,
+            _reader(pictures),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv", "Relu", "MaxPool", "Add"],
+            nodes_to_quantize=list(names),
+            activation_type=kinds[scheme.activations],
+            weight_type=kinds[scheme.weights],
+            per_channel=scheme.per_channel,
+            reduce_range=scheme.reduce_range,
+            calibrate_method=methods.get(scheme.ranges, CalibrationMethod.MinMax),
+            extra_options={
+                "CalibMovingAverage": scheme.ranges == "mean",
+                "CalibPercentile": _PERCENTILE,
+            },
+        )
+
+
+def _reader(pictures: NDArray[np.uint8]) -> Any:
+    """What the quantizer reads from: `pixels` in [0, 1], a batch at a time."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._starts = iter(range(0, len(pictures), _BATCH))
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            start = next(self._starts, None)
+            if start is None:
+                return None
+            planes = pictures[start : start + _BATCH].transpose(0, 3, 1, 2)
+            return {PIXELS: planes.astype(np.float32) / np.float32(255)}
+
+    return Reader()

@@ -1,0 +1,99 @@
+"""Pictures to measure an encoder on: some to calibrate with, others to compare on; or drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search.errors import ImageError, UsageError
+from clr_search.files import ImageFile
+from clr_search.images import decode_square, read
+from clr_search.progress import Reporter
+
+MOST_CALIBRATING, MOST_COMPARED = 256, 512
+"""Of larger collections a random part is taken."""
+
+LEAST = 64
+"""Fewer pictures, calibrating and compared together, say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Pictures of a collection, as the encoder sees them; no picture is in both parts.
+
+    Attributes
+    ----------
+    calibrating, compared : uint8 array, shape (N, S, S, 3)
+        RGB; compared is at least as long, up to `MOST_CALIBRATING`.
+    skipped : int
+        How many of those drawn could not be read.
+    """
+
+    calibrating: NDArray[np.uint8]
+    compared: NDArray[np.uint8]
+    skipped: int
+
+
+def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 0) -> Sample:
+    """Draw pictures at random, the same for the same files and seed.
+
+    Parameters
+    ----------
+    files : sequence of ImageFile
+        Pictures, their labels unused.
+    size : int
+        S in pixels.
+    reporter : Reporter
+        Is told the progress.
+    seed : int
+        Of the drawing.
+
+    Raises
+    ------
+    UsageError
+        If fewer than `LEAST` can be read.
+    """
+    order = np.random.default_rng(seed).permutation(len(files))
+    wanted = MOST_CALIBRATING + MOST_COMPARED
+    squares: list[NDArray[np.uint8]] = []
+    skipped = 0
+    reporter.begin("Reading pictures", min(wanted, len(files)), "images")
+    for number in order:
+        if len(squares) == wanted:
+            break
+        try:
+            squares.append(decode_square(read(files[number].path)[0], size).pixels)
+        except ImageError:
+            skipped += 1
+        reporter.advance()
+    reporter.end()
+    if len(squares) < LEAST:
+        raise UsageError(
+            f"Reduced weights are measured on {LEAST} pictures or more, "
+            f"and {len(squares)} can be read.",
+            "Give a folder with more pictures: --calibrate IMAGES",
+        )
+    if skipped:
+        reporter.message(f"{skipped:,} pictures could not be read, and were left out.")
+    count = min(MOST_CALIBRATING, len(squares) // 2)
+    return Sample(np.stack(squares[:count]), np.stack(squares[count:]), skipped)
+
+
+def noise(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """A picture of independent pixels, uint8 [H, W, 3]."""
+    return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """A smooth picture of coloured waves, uint8 [H, W, 3]."""
+    y, x = np.mgrid[0:height, 0:width]
+    phase = generator.uniform(0, 6.28, (2, 3))
+    rate = generator.uniform(0.02, 0.2, (2, 3))
+    waves: NDArray[Any] = np.sin(x[..., None] * rate[0] + phase[0]) * np.cos(
+        y[..., None] * rate[1] + phase[1]
+    )
+    return (127.5 + 127.5 * waves).astype(np.uint8)
