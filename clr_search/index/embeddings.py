@@ -36,8 +36,9 @@ def newer(catalog: Catalog, revision: int, dimension: int) -> Rows:
             catalog.database.rows("SELECT id, embedding FROM items ORDER BY id").fetchall(),
             dimension,
         )
+    # "+": else SQLite reads the whole table in the order of ids, and not by the index on revision.
     rows = catalog.database.rows(
-        "SELECT id, embedding FROM items WHERE revision > ? ORDER BY id", revision
+        "SELECT id, embedding FROM items WHERE revision > ? ORDER BY +id", revision
     )
     return _arrays(rows.fetchall(), dimension)
 
