@@ -16,7 +16,7 @@ from pathlib import Path
 from clr_search.errors import UsageError
 from clr_search.files import find_images, sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
-from clr_search.index.places import below, gone, place
+from clr_search.index.places import absolute, below, gone, place
 from clr_search.progress import Reporter
 
 
@@ -98,7 +98,7 @@ class Survey:
     def _find(self, known: Collection[str]) -> list[str]:
         """Absolute paths of the images; never fewer because a disk is not there."""
         try:
-            found = [str(image.path) for image in find_images(self._paths)]
+            found = [absolute(str(i.root), i.relative) for i in find_images(self._paths)]
         except UsageError:
             self._refuse_emptied([], known)
             raise
