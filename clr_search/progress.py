@@ -51,11 +51,16 @@ class Lines:
         Where to write; stderr as it is at the time of writing.
     interval : float
         Seconds between two lines.
+    brief : bool
+        Say nothing of work that is done within the first interval.
     """
 
-    def __init__(self, stream: TextIO | None = None, interval: float = 10.0) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, interval: float = 10.0, *, brief: bool = False
+    ) -> None:
         self._stream = stream
         self._interval = interval
+        self._brief = brief
 
     def message(self, text: str) -> None:
         print(text, file=self._stream or sys.stderr, flush=True)
@@ -72,7 +77,8 @@ class Lines:
             self._say()
 
     def end(self) -> None:
-        self._say()
+        if not self._brief or self._said > self._began:
+            self._say()
 
     def _say(self) -> None:
         self._said = time.monotonic()

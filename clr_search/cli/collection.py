@@ -11,8 +11,11 @@ import click
 from clr_search.cli import options, output
 
 if TYPE_CHECKING:
-    from clr_search.index import Index, IndexInfo, UpdateReport
+    from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
+    from clr_search.index.watching import Keeper, Updated, Watch
     from clr_search.progress import Reporter
+
+_MOST_LISTED = 3  # skipped files below a line of --watch
 
 
 @options.command("build-index")
@@ -48,6 +51,15 @@ if TYPE_CHECKING:
     type=options.Size(),
     help="Most memory that the search structure may take, such as 2GB; kept.",
 )
+@click.option(
+    "--watch", is_flag=True, help="Go on, and follow changes in the folders until Ctrl-C."
+)
+@click.option(
+    "--poll",
+    metavar="SECONDS",
+    type=options.POSITIVE,
+    help="With --watch: look for changes every so often; network drives do not tell of them.",
+)
 @options.embedding_options()
 @click.option("-v", "--verbose", is_flag=True, help="List every file that was skipped.")
 @options.json_option()
@@ -58,6 +70,8 @@ def build_index(
     rebuild: bool,
     recall: float | None,
     memory: int | None,
+    watch: bool,
+    poll: float | None,
     batch_size: int,
     workers: int | None,
     verbose: bool,
@@ -71,6 +85,10 @@ def build_index(
     their reasons. A large collection gets a search structure that is chosen and tuned by measuring;
     clr-search info shows what was tried.
 
+    With --watch, files that are copied, changed, moved or deleted are followed once all has been
+    quiet for a second. Between updates others may search and change the collection. A folder that
+    goes away, as a disk that is unmounted, takes no pictures along.
+
     \b
     Example:
       clr-search build-index photos --index photos.clr
@@ -78,6 +96,7 @@ def build_index(
       clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
+      clr-search build-index photos --index photos.clr --watch
     """
     from clr_search.progress import for_terminal
 
@@ -85,9 +104,14 @@ def build_index(
         raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
     if rebuild and encoder is None:
         raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
+    if watch and not images:
+        raise click.UsageError("--watch needs IMAGES, the folders to watch.")
+    if poll is not None and not watch:
+        raise click.UsageError("--poll belongs to --watch.")
+    watched = _watched(images, poll) if watch else None  # what comes from now on is not missed
     reporter = for_terminal()
     began = time.monotonic()
-    with _open(collection, encoder, images, rebuild=rebuild, reporter=reporter) as index:
+    with _open(collection, encoder, images, reporter, rebuild=rebuild, wait=watch) as index:
         reports = []
         if recall is not None or memory is not None:
             index.aim(recall=recall, memory=memory)
@@ -95,31 +119,79 @@ def build_index(
             reports.append(
                 index.rebuild(encoder, reporter=reporter, batch_size=batch_size, workers=workers)
             )
-        if images:
+        if images and not watch:
             reports.append(
                 index.update(images, reporter=reporter, batch_size=batch_size, workers=workers)
             )
         info = index.info()
     for report in reports:
         _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
+    if watched is not None:
+        from clr_search.index.watching import Keeper
+
+        _follow(Keeper(collection, batch_size, workers), watched, verbose=verbose, as_json=as_json)
+
+
+def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
+    from clr_search.index.watching import Watch
+
+    return Watch(folders, poll=poll)
+
+
+def _follow(keeper: Keeper, watched: Watch, *, verbose: bool, as_json: bool) -> None:
+    """The first update as any other; then a line for each that changed something."""
+    from clr_search.progress import Lines, for_terminal
+
+    known: set[SkippedItem] | None = None
+    brief = Lines(brief=True)
+    for done in keeper.keep_up(watched, first=for_terminal(), reporter=brief):
+        report, skipped = done.report, set(done.report.skipped)
+        changed = any((report.added, report.changed, report.moved, report.removed))
+        if as_json and (changed or skipped != known):
+            _print(report, done.info, done.seconds, verbose=verbose, as_json=True)
+        elif known is None:
+            _print(report, done.info, done.seconds, verbose=verbose, as_json=False)
+            brief.message("Watching for changes; Ctrl-C ends it.")
+        elif changed or skipped - known:
+            _print_line(done, skipped - known)
+        known = skipped
+
+
+def _print_line(done: Updated, skipped: set[SkippedItem]) -> None:
+    names = ("added", "changed", "moved", "removed")
+    counts = [(getattr(done.report, name), name) for name in names] + [(len(skipped), "skipped")]
+    text = ", ".join(f"{number:,} {name}" for number, name in counts if number)
+    click.echo(
+        f"{time.strftime('%H:%M:%S')}  {text}; {output.count(done.info.count, 'image')}", err=True
+    )
+    for entry in sorted(skipped, key=lambda entry: entry.path)[:_MOST_LISTED]:
+        click.echo(f"  skipped {output.shown(entry.path)}: {entry.reason}", err=True)
 
 
 def _open(
     collection: Path,
     encoder: Path | None,
     images: tuple[Path, ...],
+    reporter: Reporter,
     *,
     rebuild: bool,
-    reporter: Reporter,
+    wait: bool,
 ) -> Index:
     from clr_search.files import find_images
     from clr_search.index import Index
 
-    if rebuild:
-        return Index.open(collection, writable=True, reporter=reporter)
-    if not collection.exists():
+    def opened() -> Index:
+        if rebuild:
+            return Index.open(collection, writable=True, reporter=reporter)
+        return Index.create(collection, encoder, reporter=reporter)
+
+    if wait:
+        from clr_search.index.watching import when_free
+
+        return when_free(opened, reporter)
+    if not rebuild and not collection.exists():
         find_images(images)  # so that a wrong folder does not leave an empty collection behind
-    return Index.create(collection, encoder, reporter=reporter)
+    return opened()
 
 
 @options.command("add")

@@ -225,7 +225,7 @@ class Catalog:
             "SELECT items.id, roots.path, items.path, label, width, height, size, mtime_ns, "
             "sha256, added_at FROM items JOIN roots ON roots.id = root_id "
             "WHERE items.id IN (SELECT value FROM json_each(?))",
-            json.dumps(list(numbers)),
+            json.dumps([int(number) for number in numbers]),  # also of numpy's numbers
         )
         return {
             number: Item(number, Path(plain(root)), plain(path), _plain(label), *rest)

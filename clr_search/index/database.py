@@ -17,54 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.index.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
 
-APPLICATION_ID = 0x434C5253  # "CLRS"
-SCHEMA_VERSION = 1
 FILE_NAME = "catalog.sqlite"
-
-# Paths and labels have no declared type, hence no conversion: see `text`.
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE roots (
-    id INTEGER PRIMARY KEY,
-    path NOT NULL UNIQUE,
-    given INTEGER NOT NULL          -- 1: a folder that was given; 0: that of a file that was given
-);
-CREATE TABLE items (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    root_id INTEGER NOT NULL REFERENCES roots (id),
-    path NOT NULL,                  -- relative to the root, with forward slashes
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    label,
-    revision INTEGER NOT NULL,      -- of the collection when the embedding was written
-    added_at TEXT NOT NULL,
-    embedding BLOB NOT NULL,        -- D float16, little-endian
-    UNIQUE (root_id, path)
-);
-CREATE INDEX items_by_sha256 ON items (sha256);
-CREATE INDEX items_by_label ON items (label);
-CREATE INDEX items_by_revision ON items (revision);
-CREATE TABLE skipped (
-    path PRIMARY KEY,               -- absolute
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    reason TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no usable picture
-    id INTEGER PRIMARY KEY,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    sha256 TEXT,
-    width INTEGER,
-    height INTEGER,
-    reason TEXT,
-    embedding BLOB
-);
-"""
 
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
@@ -141,10 +96,10 @@ class Database:
     def _create(self) -> None:
         """Make the tables in one transaction, so that a killed creation leaves none at all."""
         with self.writing():
-            for statement in _SCHEMA.split(";\n"):
+            for statement in SCHEMA.split(";\n"):
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _check(self) -> None:
         if self.scalar("PRAGMA application_id") != APPLICATION_ID:
@@ -153,10 +108,14 @@ class Database:
                 "something else, or its making was cut short.",
                 "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder FILE",
             )
-        version = self.scalar("PRAGMA user_version")
-        if version != SCHEMA_VERSION:
+        self._check_version()
+
+    def _check_version(self) -> None:
+        version = self.integer("PRAGMA user_version")
+        if not READABLE <= version <= VERSION:
             raise UsageError(
-                f"{self.folder} has schema version {version}; this release reads {SCHEMA_VERSION}.",
+                f"{self.folder} has schema version {version}; this release reads {READABLE} to "
+                f"{VERSION}.",
                 "Use a matching release of clr-search, or build the collection anew.",
             )
 
@@ -172,6 +131,7 @@ class Database:
                 self._connect()
             self._connection.execute("BEGIN")
             try:
+                self._check_version()  # a newer release may have migrated it since
                 yield
             finally:
                 self._roll_back()  # nothing was written

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.index.catalog import Catalog
-from clr_search.index.vectors import from_blobs
+from clr_search.index.vectors import from_blobs, halves
 
 _CHUNK = 8192
 _EVER = 2**62
@@ -34,17 +34,21 @@ def newer(catalog: Catalog, revision: int, dimension: int) -> Rows:
             catalog.database.rows("SELECT id, embedding FROM items ORDER BY id").fetchall(),
             dimension,
         )
+    # "+": else SQLite reads the whole table in the order of ids, and not by the index on revision.
     rows = catalog.database.rows(
-        "SELECT id, embedding FROM items WHERE revision > ? ORDER BY id", revision
+        "SELECT id, embedding FROM items WHERE revision > ? ORDER BY +id", revision
     )
     return _arrays(rows.fetchall(), dimension)
 
 
-def chunks(catalog: Catalog, dimension: int) -> Iterator[Rows]:
-    """All items in the order of their ids, some thousands at a time."""
+def chunks(
+    catalog: Catalog, dimension: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+    """All ids in ascending order, some thousands at a time, with their vectors as stored."""
     cursor = catalog.database.rows("SELECT id, embedding FROM items ORDER BY id")
     while rows := cursor.fetchmany(_CHUNK):
-        yield _arrays(rows, dimension)
+        numbers = np.fromiter((number for number, _ in rows), dtype=np.int64, count=len(rows))
+        yield numbers, halves([blob for _, blob in rows], dimension)
 
 
 def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArray[np.int64]:

@@ -23,6 +23,10 @@ else:
 _FAR = 2**30  # Windows forbids reading the locked byte, so it lies far behind the text
 
 
+class LockedError(UsageError):
+    """Somebody else writes to the collection."""
+
+
 class WriterLock:
     """Exclusive right to write to a collection, held from creation to `release`.
 
@@ -33,7 +37,7 @@ class WriterLock:
 
     Raises
     ------
-    UsageError
+    LockedError
         If another holds it, in this process or another.
     ClrSearchError
         If the folder may not be written, or its file system has no locks.
@@ -52,7 +56,7 @@ class WriterLock:
         except (BlockingIOError, PermissionError):  # the second on Windows
             holder = _holder(self._file)
             self._file.close()
-            raise UsageError(
+            raise LockedError(
                 f"{path.parent} is being written to by {holder}.",
                 "Wait until it is done, or stop it; searching works meanwhile.",
             ) from None

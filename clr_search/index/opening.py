@@ -12,6 +12,7 @@ from clr_search.index import encoders, salvage, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import FILE_NAME
 from clr_search.index.lock import WriterLock
+from clr_search.index.schema import migrate
 from clr_search.progress import Reporter, Silent
 from clr_search.shipped import shipped_encoder
 
@@ -38,6 +39,7 @@ def open_collection(
         try:
             _require_complete(catalog)
             if writable:
+                migrate(catalog.database, reporter)
                 upkeep.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()
@@ -65,6 +67,7 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
         catalog = Catalog(path, writable=True)
         try:
             _pin(catalog, model)
+            migrate(catalog.database, reporter)
             upkeep.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 
 
 def absolute(root: str, relative: str) -> str:
@@ -36,6 +36,18 @@ def gone(path: str) -> bool:
         return True
     except OSError:
         return False
+
+
+def identity(folder: str) -> tuple[int, int] | None:
+    """What tells a folder from another one that has taken its place, as when a disk is unmounted.
+
+    None where there is no folder, or it cannot be looked at.
+    """
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if S_ISDIR(status.st_mode) else None
 
 
 def place(path: Path | str) -> str:

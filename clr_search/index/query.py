@@ -97,8 +97,8 @@ class Asker:
         A path that is an item and has not changed since it was embedded has its vector already; so
         has a file anywhere else whose content is that of an item.
         """
-        if isinstance(query, int):
-            return self._of_item(query)
+        if isinstance(query, int | np.integer):
+            return self._of_item(int(query))
         if not isinstance(query, (str, Path)):
             return Asked(self._encoder().encode(query)[0], ())
         path = Path(query)
@@ -126,9 +126,10 @@ class Asker:
     def part(self, query: Query, crop: Crop) -> Asked:
         """A part of a single picture, at full resolution; its items are those of the whole."""
         own: tuple[int, ...] = ()
-        if isinstance(query, int):
-            own = self._of_item(query).own
-            query = self._catalog.items([query])[query].path
+        if isinstance(query, int | np.integer):
+            chosen = int(query)
+            own = self._of_item(chosen).own
+            query = self._catalog.items([chosen])[chosen].path
         if isinstance(query, (str, Path)):
             path = Path(query)
             with _explained(path):

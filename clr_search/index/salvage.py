@@ -28,12 +28,13 @@ from pathlib import Path
 import numpy as np
 
 from clr_search.contract import ModelFile, read_model
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import sha256_file, sync_folder
 from clr_search.index import encoders
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import FILE_NAME, plain
 from clr_search.index.lock import WriterLock
+from clr_search.index.schema import VERSION
 
 REPAIRED, DAMAGED = "catalog.repaired.sqlite", "catalog.damaged.sqlite"
 
@@ -79,7 +80,7 @@ def repair(folder: Path) -> Salvage:
     Raises
     ------
     UsageError
-        If somebody else writes to it.
+        If somebody else writes to it, or a newer release has written it.
     ClrSearchError
         If nothing can be read, or the encoder inside is not there.
     """
@@ -89,6 +90,7 @@ def repair(folder: Path) -> Salvage:
             source = folder / FILE_NAME
             if is_whole(source):
                 return Salvage(_count(source), 0, whole=True, damaged=None)
+            _refuse_newer(source)
             lost = _write(folder, source)
         else:
             lost = None  # it was told by the run that was cut short
@@ -115,6 +117,17 @@ def _opened(path: Path) -> closing[sqlite3.Connection]:
 def _count(path: Path) -> int:
     with _opened(path) as connection:
         return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
+
+
+def _refuse_newer(source: Path) -> None:
+    """What a newer release keeps in other tables would be lost, and nobody told."""
+    with _opened(source) as connection:
+        version = _first(connection, "PRAGMA user_version")
+    if isinstance(version, int) and version > VERSION:
+        raise UsageError(
+            f"{source} is damaged, and has schema version {version}; this release knows {VERSION}.",
+            "Repair it with a matching release of clr-search.",
+        )
 
 
 def _write(folder: Path, source: Path) -> int | None:

@@ -59,15 +59,21 @@ class Stored:
             yield at, self.rows(slice(at, at + _CHUNK))
 
 
-def write(path: Path, chunks: Iterable[Rows], count: int, dimension: int) -> str:
+def write(
+    path: Path,
+    chunks: Iterable[tuple[NDArray[np.int64], NDArray[np.float16]]],
+    count: int,
+    dimension: int,
+) -> str:
     """Write the file, a chunk at a time; its SHA-256.
 
     Parameters
     ----------
     path : Path
         The file.
-    chunks : iterable of (int64 array (n,), float32 array (n, D))
-        `count` ids, ascending over all chunks, and their unit vectors.
+    chunks : iterable of (int64 array (n,), float16 array (n, D))
+        `count` ids, ascending over all chunks, and their vectors to the bit: brought to unit
+        length and rounded once more, their scores would change by a few millionths.
     count, dimension : int
         N and D.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from clr_search.errors import UsageError
 from clr_search.files import find_images, sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
-from clr_search.index.places import below, gone, place
+from clr_search.index.places import absolute, below, gone, identity, place
 from clr_search.progress import Reporter
 
 
@@ -85,20 +85,24 @@ class Survey:
         ------
         UsageError
             If a path does not exist, no image is found, or, with `drop`, a folder has none any
-            more whose pictures are in the collection.
+            more whose pictures are in the collection, or goes away while it is looked at.
         """
         with self._catalog.reading():
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
+        before = {folder: identity(folder) for folder in self._folders}
         found = self._find(known)
         with self._catalog.writing():
             self._settle_roots()
-        return self._compare(found, known, broken), known
+        plan = self._compare(found, known, broken)
+        if plan.vanished:
+            _refuse_replaced(before)
+        return plan, known
 
     def _find(self, known: Collection[str]) -> list[str]:
         """Absolute paths of the images; never fewer because a disk is not there."""
         try:
-            found = [str(image.path) for image in find_images(self._paths)]
+            found = [absolute(str(i.root), i.relative) for i in find_images(self._paths)]
         except UsageError:
             self._refuse_emptied([], known)
             raise
@@ -195,6 +199,16 @@ class Survey:
                 plan.embed.append(path)
             self._reporter.advance()
         self._reporter.end()
+
+
+def _refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
+    """A disk that goes away half way seems to have the pictures of its first half only."""
+    for folder, was in before.items():
+        if identity(folder) != was:
+            raise UsageError(
+                f"{folder} went away while it was looked at; nothing has left the collection.",
+                "Run the same command again when it is back.",
+            )
 
 
 def _pair(plan: Plan, known: dict[str, Known]) -> None:

@@ -42,6 +42,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra app",
         "Extra serve",
         "Extra parquet",
+        "Extra watch",
     ]
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["healthy"] is True

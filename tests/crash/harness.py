@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 
 from clr_search.errors import UsageError
 from clr_search.index import Index, ann
+from clr_search.index.database import FILE_NAME
 from tests.crash.writer import CONTENT, STATE, digest
 from tests.index.made import write_noise
 from tests.tiny import write_tiny_encoder
@@ -25,8 +27,9 @@ from tests.tiny import write_tiny_encoder
 EXACT_ITEMS = 40
 """Collections of more items get a FAISS file here."""
 
-OPERATIONS = ("build", "update", "add", "remove", "retire", "rebuild")
-"""A removal may leave enough items for a new FAISS file, or so few that it is retired."""
+OPERATIONS = ("build", "update", "migrate", "add", "remove", "retire", "rebuild")
+"""To migrate is an update of a collection of schema version 1. A removal may leave enough items for
+a new FAISS file, or so few that it is retired."""
 
 
 class Writers:
@@ -105,8 +108,10 @@ def prepare(operation: str, folder: Path, writers: Writers) -> Scenario:
     if operation != "build":
         writers.run(base | {"operation": "build", "collection": str(start), "paths": first})
     job = base | {"operation": operation, "paths": [str(photos)]}
-    if operation == "update":
+    if operation in ("update", "migrate"):
         _change(photos)
+    if operation == "migrate":
+        _make_old(start)
     elif operation in ("remove", "retire"):
         folders = (1,) if operation == "remove" else (1, 4)
         job["paths"] = [str(photos / f"{number:03d}") for number in folders]
@@ -135,6 +140,13 @@ def _change(photos: Path) -> None:
     for number in range(30, 36):
         (photos / "003" / f"{number:05d}.png").unlink()
     (photos / "004" / "00040.png").rename(photos / "moved.png")
+
+
+def _make_old(collection: Path) -> None:
+    """Back to schema version 1."""
+    connection = sqlite3.connect(collection / FILE_NAME)
+    connection.executescript("DROP INDEX items_by_file; PRAGMA user_version = 1")
+    connection.close()
 
 
 def _names(collection: Path) -> set[str]:

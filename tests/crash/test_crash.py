@@ -42,6 +42,8 @@ def test_the_operation_passes_what_can_go_wrong(scenario: Scenario) -> None:
         assert {"before renaming to encoder.onnx", "before compacting"} <= met
     if scenario.operation != "build":
         assert "before deleting faiss" in met
+    if scenario.operation == "migrate":
+        assert "statement" in scenario.failpoints[:3]  # before anything else
     assert len(scenario.states) >= 3
     assert len(set(scenario.states)) == len(scenario.states)
 
@@ -50,11 +52,14 @@ def test_the_operation_passes_what_can_go_wrong(scenario: Scenario) -> None:
 def test_killed_at_a_failpoint(
     scenario: Scenario, writers: Writers, tmp_path: Path, power: bool
 ) -> None:
-    """Evenly over all; where exactly differs between kill and power cut."""
+    """Evenly over all, others for kill and power cut; and at each step of a migration."""
     count = IN_POWER_CUTS if power else AT_FAILPOINTS
     total = len(scenario.failpoints)
     first = total // (4 * count) if power else 0
-    for deadly in range(first, total, -(-total // count)):
+    deadly_ones = set(range(first, total, -(-total // count)))
+    if scenario.operation == "migrate" and not power:
+        deadly_ones |= set(range(scenario.failpoints.index("committed") + 1))
+    for deadly in sorted(deadly_ones):
         name = scenario.failpoints[deadly]
         assert crash(scenario, tmp_path, writers, deadly=deadly, power=power), name
 

@@ -31,6 +31,8 @@ from clr_search.serve import pipeline, session  # noqa: F401
 from tests.crash.failpoints import Failpoints
 
 STATE = (
+    "PRAGMA user_version",
+    "SELECT name FROM sqlite_master ORDER BY name",
     "SELECT key, value FROM meta WHERE key IN ('revision', 'encoder_sha256', 'dimension')",
     "SELECT id, path, given FROM roots ORDER BY id",
     "SELECT id, root_id, path, label, sha256, revision, embedding FROM items ORDER BY id",
@@ -68,7 +70,7 @@ def operate(job: dict[str, Any]) -> None:
             index.update(job["paths"], batch_size=7, workers=1)
         return
     with Index.open(collection, writable=True) as index:
-        if what == "update":
+        if what in ("update", "migrate"):
             index.update(job["paths"], batch_size=7, workers=1)
         elif what == "add":
             index.add(job["paths"], batch_size=7, workers=1)

@@ -33,7 +33,7 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(many: Path) -> None:
         )
         lines = done.stdout.splitlines()
         assert lines[0] == "3000"
-        assert lines[1].startswith(f"UsageError {many} is being written to by process")
+        assert lines[1].startswith(f"LockedError {many} is being written to by process")
         assert "searching works meanwhile" in lines[1]
         assert len(writer) == 3000
     Index.open(many, writable=True).close()

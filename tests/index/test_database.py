@@ -68,16 +68,6 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_newer_schema_is_refused(folder: Path) -> None:
-    connection = sqlite3.connect(folder / FILE_NAME)
-    connection.execute("PRAGMA user_version = 2")
-    connection.close()
-    for writable in (False, True):
-        with pytest.raises(UsageError, match="schema version 2; this release reads 1") as caught:
-            Database(folder, writable=writable)
-        assert "matching release" in caught.value.remedy
-
-
 @pytest.mark.parametrize("content", [b"", b"not a database, but some text of another program" * 99])
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)

@@ -141,6 +141,14 @@ def test_an_item_by_its_id(index: Index) -> None:
         index.item(99_999)
 
 
+def test_an_id_as_results_have_it_is_an_id(index: Index, few: Vectors) -> None:
+    """They have it as numpy's int64."""
+    number = index.search_vector(few[31], 1).ids[0]
+    assert index.item(number).relative == "odd/01/000031.png"
+    assert index.vectors_of([number]).shape == (1, 16)
+    assert number in index.search(number, 1, include_self=True).ids
+
+
 def test_an_empty_collection_finds_nothing(tmp_path: Path) -> None:
     folder = write_vectors(tmp_path / "x.clr", np.empty((0, 8), np.float32))
     with Index.open(folder) as index:

@@ -10,7 +10,9 @@ import pytest
 from clr_search.errors import ClrSearchError
 from clr_search.index import Index, embeddings, generations, stored, upkeep
 from clr_search.index.catalog import Catalog
-from tests.index.made import Heard, Vectors, clustered
+from clr_search.index.filters import Filter
+from clr_search.index.tuning import Goal
+from tests.index.made import Heard, Vectors, clustered, sqlite_of, write_vectors
 
 ROWS = clustered(500, 24)
 IDS = np.arange(500, dtype=np.int64) * 3 + 5
@@ -49,6 +51,27 @@ def test_a_wrong_number_of_vectors_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ClrSearchError, match="not 501"):
         stored.write(tmp_path / "1.vectors", [(IDS, ROWS)], 501, 24)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_a_generation_has_the_vectors_of_the_catalogue_to_the_bit(tmp_path: Path) -> None:
+    """Else a score would change when a search structure is built, or a filter passes it by."""
+    rows = np.random.default_rng(1).normal(size=(600, 4))  # short: rounding changes the length
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    folder = write_vectors(tmp_path / "x.clr", rows.astype(np.float32))
+    with Index.open(folder) as index:
+        before = index.search_vector(rows[0], 600, where=Filter(ids=range(1, 601)))
+        writer = Catalog(folder, writable=True)
+        made = generations.publish(writer, Goal())
+        writer.database.close()
+        assert made is not None
+        kept = [bytes(b) for (b,) in sqlite_of(folder).execute("SELECT embedding FROM items")]
+        raw = generations.rows_of(folder, made).read_bytes()
+        assert raw[8 * 600 :] == b"".join(kept)
+        after = index.search_vector(rows[0], 600)
+        assert dict(zip(after.ids, after.scores, strict=True)) == dict(
+            zip(before.ids, before.scores, strict=True)
+        )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from clr_search import files
 from clr_search.errors import UsageError
-from clr_search.index import Index, UpdateReport
+from clr_search.index import Index, UpdateReport, survey
 from clr_search.index import update as update_module
 from clr_search.serve.pipeline import embed_files
 from tests.index.made import Heard, rows_of, write_noise
@@ -314,6 +314,25 @@ class TestUnmounted:
             index.update([photos])
         assert index.remove([photos]) == 25
         assert index.info().roots == (other,)
+
+    def test_a_disk_that_goes_away_while_it_is_looked_at(
+        self, index: Index, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Some of its pictures have been seen already, so it is not without any."""
+        index.update([photos])
+        find = files.find_images
+
+        def interrupted(paths: list[Path]) -> list[files.ImageFile]:
+            found = find(paths)
+            photos.rename(tmp_path / "elsewhere")
+            photos.mkdir()
+            return found[:7]
+
+        with monkeypatch.context() as context:
+            context.setattr(survey, "find_images", interrupted)
+            with pytest.raises(UsageError, match="went away while it was looked at"):
+                index.update([photos])
+        assert len(index) == 25
 
     def test_a_rebuild_refuses_it_too(
         self, index: Index, photos: Path, tmp_path: Path, tiny_encoder: Path
