@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
 from clr_search.files import atomic_path, sha256_file
-from clr_search.index.embeddings import Rows
 from clr_search.index.vectors import unit_rows
 
 _CHUNK = 8192
