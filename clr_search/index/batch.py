@@ -41,11 +41,13 @@ def search(held: Memory, queries: NDArray[np.float32], k: int) -> Found:
 
 
 def _search(held: Memory, queries: NDArray[np.float32], k: int) -> Found:
-    beside = _exact(held.ids, held.rows, queries, k)
     if held.ann is None:
-        return beside
+        return _exact(held.ids, held.rows, queries, k)
     places, few = _from_generation(held.ann, queries, k, held.among)
-    ids, scores = _best(*_joined(beside, _scored(held.ann, queries, places)), k)
+    among = _scored(held.ann, queries, places)
+    if len(held.ids) or places.shape[1] < k:
+        among = _joined(_exact(held.ids, held.rows, queries, k), among)
+    ids, scores = _best(*among, k)
     nothing = np.empty(0, np.int64)
     for number in few:  # where too few are left in the cells visited: alone, with more of them
         found, exact = memory.search(held, queries[number], k, None, nothing)
