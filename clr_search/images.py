@@ -194,14 +194,13 @@ def read(path: Path) -> tuple[bytes, os.stat_result]:
 
 
 def enough_for(size: int) -> int:
-    """Shorter side of a reduced decoding from which `square` makes a square of side `size`: twice.
+    """Shorter side of a reduced decoding from which `square` makes one of side `size`: 4 times.
 
-    With a margin of 2 the vector of a photo is that of its full pixels to a cosine of 0.9996 in the
-    median and 0.987 in the 5 % quantile; without a margin it would be 0.9986 and 0.979, for a tenth
-    to a third less time. (The 74 photos of camera_samples, an untrained ResNet-18 at 32, 64, 128
-    and 224 pixels, the worst of the four.)
+    With a margin of 4 the vector of a photo is that of its full pixels to a cosine of 0.9999 in the
+    median and 0.9994 at least; with one of 2, which takes a tenth less time, 0.9994 and 0.992. (The
+    74 photos of camera_samples, by the encoder that ships; `bench/camera.py`.)
     """
-    return 2 * size
+    return 4 * size
 
 
 def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Picture:

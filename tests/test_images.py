@@ -421,9 +421,9 @@ def test_decode_square_keeps_a_margin_and_the_full_size() -> None:
     seen: list[Pixels] = []
     real = images.square
     with mock.patch.object(images, "square", lambda p, s: (seen.append(p), real(p, s))[1]):
-        picture = images.decode_square(data, 50)
+        picture = images.decode_square(data, 25)
     assert seen[0].shape == (100, 160, 3)
-    assert picture.pixels.shape == (50, 50, 3)
+    assert picture.pixels.shape == (25, 25, 3)
     assert (picture.width, picture.height) == (640, 400)
 
 

@@ -262,6 +262,16 @@ class Ann:
         )[1]
         return found
 
+    def exact(self, query: NDArray[np.float32], k: int, among: Selector) -> NDArray[np.int64]:
+        """Places of the k nearest of a selection to a query, shape (D,), by scoring all of it."""
+        import faiss
+
+        parameters = faiss.SearchParameters()
+        parameters.sel = among.selector
+        found = self._exact.search(query[None], min(k, among.count), params=parameters)[1][0]
+        places: NDArray[np.int64] = found[found >= 0]
+        return places
+
 
 class Selector:
     """Places that count in a search.

@@ -19,10 +19,11 @@ from clr_search.index.catalog import Catalog
 from clr_search.index.generations import Generation
 from clr_search.index.vectors import nearest
 
-EXACT_FILTERED = 20_000
-"""Most items a filter may leave for them to be scored one by one. A graph or an inverted file
-searched through a narrow filter fails quietly: it visits cells where nothing is allowed."""
+EXACT_FILTERED = 50_000
+"""Most items a filter may leave for all of them to be scored. A graph or an inverted file searched
+through a narrow filter fails quietly: it visits cells where nothing is allowed."""
 
+_FEW = 1000  # up to so many are quicker read one by one than picked out of all by FAISS
 _SLACK = 6  # more than wanted, for FAISS' products are with lengths that differ a little from 1
 _SELECTED = 8  # times the usual candidates
 
@@ -154,8 +155,10 @@ def search(
     """
     kept = None  # a mask, since a copy of the rows takes longer than the scan
     if allowed is not None:
-        allowed = np.setdiff1d(allowed, excluded, assume_unique=True)
-        kept = np.isin(memory.ids, allowed, assume_unique=True)
+        if len(excluded):
+            allowed = np.setdiff1d(allowed, excluded, assume_unique=True)
+        if len(memory.ids):
+            kept = np.isin(memory.ids, allowed, assume_unique=True)
     elif len(excluded):
         kept = ~np.isin(memory.ids, excluded)
     beside = nearest(memory.ids, memory.rows, query, k, kept)
@@ -180,14 +183,16 @@ def _allowed(
     allowed: NDArray[np.int64],
     among: Selector | None,
 ) -> NDArray[np.int64]:
-    """Places of candidates that a filter leaves; all that it leaves, where they are few."""
+    """Places of candidates that a filter leaves, or of all that it leaves."""
     places: NDArray[np.int64] = index.held.places(allowed)
     if among is not None:
         places = places[among.kept[places]]
-    if len(places) <= EXACT_FILTERED:
+    if len(places) <= _FEW:
         return places
     kept = np.zeros(index.count, dtype=bool)
     kept[places] = True
+    if len(places) <= EXACT_FILTERED:
+        return index.exact(query, k + _SLACK, Selector(kept))
     return _from_generation(index, query, k, Selector(kept))
 
 

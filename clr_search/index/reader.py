@@ -53,6 +53,7 @@ class Reader:
         self._useless: int | None = None  # number of a generation whose file is damaged
         self._encoder: Encoder | None = None
         self._chance: tuple[int, NDArray[np.float32]] | None = None  # with its revision
+        self._passing = filters.Passing()
 
     def search(
         self,
@@ -179,7 +180,7 @@ class Reader:
         diverse: float,
     ) -> Matches:
         direction = as_query(vector, held.dimension)
-        allowed = filters.allowed(self._catalog, where)
+        allowed = self._passing.ids(self._catalog, where, held.revision)
         excluded = np.unique(np.asarray(exclude, dtype=np.int64))
         wanted = CANDIDATES * k if diverse else k
         ids, scores = memory.search(held, direction, wanted, allowed, excluded)

@@ -13,6 +13,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits at which a few thousand vectors are a large collection."""
     monkeypatch.setattr(ann, "EXACT_ITEMS", 500)
     monkeypatch.setattr(memory, "EXACT_FILTERED", 60)
+    monkeypatch.setattr(memory, "_FEW", 20)
     monkeypatch.setattr(upkeep, "MOST_BESIDE", 100)
 
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clr_search.errors import UsageError
-from clr_search.index import filters
+from clr_search.index import Index, filters
 from clr_search.index.catalog import Catalog
 from clr_search.index.filters import Filter
-from tests.index.made import clustered, insert, write_vectors
+from tests.index.made import Vectors, clustered, insert, write_vectors
 
 NAMES = ["a", "a0", "a.b", "a b", "A", "ä", "a/", "roses", "roses-old", "%", "_", "'", '"', "\n"]
 NAMES += ["\udcff", "a\udcff", "\U0001f339", "\ud83c", "*", "[x]"]
@@ -243,3 +243,19 @@ class TestWhatIsKnownOfFiles:
         found = filters.allowed(catalog, Filter(under="a", glob="*.png", min_side=10, ids=[3, 1]))
         assert found is not None
         assert found.tolist() == [3]
+
+
+def test_a_filter_asked_again_sees_what_has_come_and_gone(many: Path, rows: Vectors) -> None:
+    """Its ids are remembered for one revision only."""
+    with Index.open(many) as index:
+        where = Filter(glob="00000*.png")
+        assert len(index.search_vector(rows[0], 50, where=where)) == 10
+        assert len(index.search_vector(rows[1], 50, where=where)) == 10
+        assert len(index.search_vector(rows[1], 50, where=Filter(glob="00001*.png"))) == 10
+        catalog = Catalog(many, writable=True)
+        with catalog.writing():
+            catalog.delete([3])
+        catalog.database.close()
+        found = index.search_vector(rows[1], 50, where=where)
+        assert len(found) == 9
+        assert 3 not in found.ids

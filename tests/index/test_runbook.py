@@ -250,6 +250,7 @@ class Runbook(RuleBasedStateMachine):
 def test_any_run_of_changes_and_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ann, "EXACT_ITEMS", 8)
     monkeypatch.setattr(memory, "EXACT_FILTERED", 3)
+    monkeypatch.setattr(memory, "_FEW", 1)
     monkeypatch.setattr(upkeep, "MOST_BESIDE", 3)
     monkeypatch.setattr(ann, "candidates", lambda k: 1000)
     world = World(tmp_path)

@@ -89,6 +89,7 @@ def test_it_is_the_slow_search_at_every_selectivity(
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory, "EXACT_FILTERED", 20_000 if narrow else 0)
+        patch.setattr(memory, "_FEW", 5)
         found = index.search_vector(query, k, under=under, label=label, exclude=excluded + 1)
     truth = brute(few, query, k, set(allowed) - set(excluded.tolist()))
     agreement(index, (found.ids - 1).tolist(), truth)

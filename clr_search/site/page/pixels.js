@@ -43,13 +43,13 @@ async function isJpeg(picture) {
 }
 
 /**
- * 8, 4, 2 or 1: by how much Python reduces a JPEG while decoding, two pixels being kept for one.
+ * 8, 4, 2 or 1: by how much Python reduces a JPEG while decoding, four pixels being kept for one.
  *
  * A decoder counts its squares from the first pixel of the file, `square` from that of the upright
  * picture: turned, and of a size that is no multiple, the two differ by a part of a square.
  */
 function reduction({ width, height }, size) {
-  const scale = Math.floor(Math.min(width, height) / (2 * size));
+  const scale = Math.floor(Math.min(width, height) / (4 * size));
   return [8, 4, 2].find((factor) => scale >= factor) ?? 1;
 }
 
