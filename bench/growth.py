@@ -5,8 +5,9 @@
 
 Vectors are those of the collection or, where more are needed, mimic them as in `bench.search`. Each
 index is built in a process and opened in another. Budgets are given as `build-index --memory`; the
-memory is what of the opening process is its own (RssAnon): the mapped vectors are in the cache of
-the system, which gives them up when it needs the room.
+memory is what of the opening process is its own (RssAnon), beyond what it had before: the mapped
+vectors are in the cache of the system, which gives them up when it needs the room. Beside it stands
+the size of the structure, since a small one fits into memory that the allocator had left over.
 
 Filters are nested folders that hold from all to one in ten thousand of the items: once drawn at
 random, and once those nearest to one picture, so that a query's own neighbourhood is mostly or
@@ -76,7 +77,9 @@ def look(collection: Path, queries: Vectors, truth: NDArray[np.int64]) -> dict[s
     for _ in range(3):
         index.search_vectors(queries, K)
     found["batch"] = 3 * len(queries) / (time.perf_counter() - began)
-    return found | {"recall": float(np.mean(hits)), "structure": index.info().structure}
+    info = index.info()
+    found |= {"recall": float(np.mean(hits)), "structure": info.structure}
+    return found | {"bytes": (info.bytes_per_vector or 0) * info.count}
 
 
 def step(name: str, *arguments: object) -> dict[str, Any]:
@@ -212,15 +215,16 @@ def main() -> None:
     print(f"Vectors of length {real.shape[1]} that mimic those of {given.collection.name}.\n")
     plot(growth(everything, queries, given.sizes), given.out)
     print(
-        "\n| items | budget, MB | structure | own memory, MB | recall@10 | p50, ms |\n|"
-        + "---|" * 6
+        "\n| items | budget, MB | structure | its size, MB | own memory, MB | recall@10 | p50, ms "
+        "|\n|" + "---|" * 7
     )
     size = min(len(real), 100_000)
     for budget in (20, 6):
         with tempfile.TemporaryDirectory() as name:
             one = grow(real[:size], queries, Path(name), budget * 10**6)
         print(
-            f"| {size:,} | {budget} | {one['structure']} | {one['memory']:.0f} "
+            f"| {size:,} | {budget} | {one['structure']} | {one['bytes'] / 1e6:.1f} "
+            f"| {one['memory']:.0f} "
             f"| {one['recall']:.3f} | {one['p50']:.2f} |",
             flush=True,
         )
