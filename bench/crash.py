@@ -1,6 +1,6 @@
 """Writers killed at every failpoint, as by kill -9 and as by a power cut, and at random instants.
 
-    python -m bench.crash [--random 100] [--seed 0]
+    python -m bench.crash [--random 100] [--every 1] [--seed 0]
 
 Builds, updates, additions, removals and rebuilds of a small collection are killed; after each kill
 the catalogue must be in a state that the uninterrupted operation went through, no earlier than the
@@ -27,6 +27,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--random", type=int, default=100, help="kills at random instants")
+    parser.add_argument("--every", type=int, default=1, help="of so many failpoints, one")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     chance, reporter, began = random.Random(given.seed), for_terminal(), time.monotonic()
@@ -42,10 +43,11 @@ def main() -> None:
             scenario = prepare(operation, here, writers)
             usual = (time.monotonic() - began_whole) / 2
             points, often = len(scenario.failpoints), given.random // len(OPERATIONS)
-            reporter.begin(operation.capitalize(), 2 * points + often, "kills")
+            tried = range(chance.randrange(given.every), points, given.every)
+            reporter.begin(operation.capitalize(), 2 * len(tried) + often, "kills")
             counts = [0, 0, 0]
             for power in (False, True):
-                for deadly in range(points):
+                for deadly in tried:
                     counts[power] += crash(scenario, here, writers, deadly=deadly, power=power)
                     reporter.advance()
             for _ in range(often):

@@ -193,8 +193,8 @@ def work(kind: str, count: int, seed: int) -> None:
                     outcome = case(random.Random(f"{kind} {seed} {number}"))
             except Exception as error:  # noqa: BLE001 - whatever comes is what is looked for
                 found["failed"].append(f"{number}: {type(error).__name__}: {error}"[:300])
-                outcome = "failed"
-            found[outcome] = found.get(outcome, 0) + (outcome != "failed")
+            else:
+                found[outcome] = found.get(outcome, 0) + 1
             slowest = max(slowest, time.perf_counter() - began)
     gc.collect()
     print(json.dumps(found | {"slowest": slowest, "after": resident()}))

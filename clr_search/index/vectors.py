@@ -42,7 +42,7 @@ def from_blobs(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float32]:
 
 def halves(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float16]:
     """As `from_blobs`, but as they are stored: float16, of about unit length."""
-    if any(len(blob) != 2 * dimension for blob in blobs):
+    if any(not isinstance(blob, bytes) or len(blob) != 2 * dimension for blob in blobs):
         raise ClrSearchError(
             f"The collection is damaged: a stored embedding is not of length {dimension}.",
             "Restore it from a backup, or build it anew: clr-search build-index",

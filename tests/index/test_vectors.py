@@ -32,7 +32,11 @@ def test_a_row_of_zeros_stays_zero() -> None:
 
 @pytest.mark.parametrize(
     ("blob", "words"),
-    [(b"\0" * 6, "not of length 4"), (np.array([1, 0, np.nan, 0], "<f2").tobytes(), "not finite")],
+    [
+        (b"\0" * 6, "not of length 4"),
+        (None, "not of length 4"),
+        (np.array([1, 0, np.nan, 0], "<f2").tobytes(), "not finite"),
+    ],
 )
 def test_a_damaged_embedding_is_named(blob: bytes, words: str) -> None:
     with pytest.raises(ClrSearchError, match=words):
