@@ -118,9 +118,9 @@ def main() -> None:
     given = parser.parse_args()
     out, reporter = given.out, for_terminal()
     domains = {
-        "handwritten digits": digits(out / "digits"),
-        "fabrics": write_collection(out / "fabrics", each=32, seed=0, reporter=reporter),
         **{path.name: path for path in given.images},
+        "fabrics": write_collection(out / "fabrics", each=32, seed=0, reporter=reporter),
+        "handwritten digits": digits(out / "digits"),
     }
     print(f"{machine()}\n")
     print("| | " + " | ".join(SHOWN.values()) + " |\n|---|" + "---|" * len(SHOWN))

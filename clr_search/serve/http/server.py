@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from clr_search.serve.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     from clr_search.serve.http.routes import Service
+
+_MMAP_THRESHOLD = -3  # parameter of glibc's mallopt(3)
 
 GRACE = 30
 """Seconds that requests in work have to finish, when the service is told to stop."""
@@ -59,6 +63,7 @@ def run(service: Service, port: int, reporter: Reporter, collection: Path) -> No
 
     from clr_search.serve.http.routes import create_app
 
+    _give_back_memory()
     listening = _listen(service.host, port)
     config = uvicorn.Config(
         create_app(service),
@@ -78,6 +83,17 @@ def run(service: Service, port: int, reporter: Reporter, collection: Path) -> No
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
     reporter.message("Stopped.")
+
+
+def _give_back_memory() -> None:
+    """Let glibc, where it is the allocator, give a large picture's memory back when it is done.
+
+    By itself it soon keeps blocks of up to 32 MB for the next one, in every thread: after 120,000
+    damaged pictures, some of which claim to be huge, the service had grown from 165 to 263 MB.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is not None and hasattr(libc, "mallopt"):
+        libc.mallopt(_MMAP_THRESHOLD, 2**22)
 
 
 def _listen(host: str, port: int) -> socket.socket:
