@@ -57,7 +57,8 @@ def digits(folder: Path) -> Path:
 
 def command(*words: object) -> None:
     """Run one of ours."""
-    subprocess.run([sys.executable, "-m", "clr_search", *map(str, words)], check=True)
+    ours = [sys.executable, "-m", "clr_search", *map(str, words)]
+    subprocess.run(ours, check=True, stdout=sys.stderr)
 
 
 def scores(pictures: Path, encoder: Path) -> dict[str, float]:
