@@ -30,8 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.machine import machine
-from bench.search import resident
+from bench.machine import machine, resident
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError
 
@@ -221,14 +220,14 @@ def requests(count: int, seed: int) -> dict[str, Any]:
             with httpx.Client(base_url=address(folder / "log"), timeout=SECONDS) as client:
                 for number in range(count):
                     if number == count // 4:
-                        found["before"] = memory_of(server.pid)
+                        found["before"] = resident(server.pid)
                     began = time.perf_counter()
                     status = ask(client, good, random.Random(f"requests {seed} {number}"))
                     found["slowest"] = max(found["slowest"], time.perf_counter() - began)
                     if status >= 500:
                         found["failed"].append(f"{number}: {status}")
                     found["read" if status < 300 else "refused"] += status < 500
-                found["after"] = memory_of(server.pid)
+                found["after"] = resident(server.pid)
                 assert client.get("/readyz").status_code == 200
             assert server.poll() is None
         finally:
@@ -276,12 +275,6 @@ def address(log: Path) -> str:
                 return word.rstrip("/.,")
         time.sleep(0.1)
     raise SystemExit(f"The service has not started: {log.read_text()}")
-
-
-def memory_of(process: int) -> float:
-    """Resident, in MB."""
-    pages = Path(f"/proc/{process}/statm").read_text().split()[1]
-    return int(pages) * 4096 / 1e6
 
 
 def apart(kind: str, count: int, seed: int) -> dict[str, Any]:

@@ -25,6 +25,15 @@ def machine() -> str:
     )
 
 
+def resident(process: int | str = "self") -> float:
+    """Memory of a process now, in MB; 0 when it has ended."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return 0.0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)

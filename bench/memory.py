@@ -21,18 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.machine import machine
+from bench.machine import machine, resident
 
 PARTS = 10
-
-
-def resident(process: int) -> float:
-    """In MB; 0 when it has ended."""
-    try:
-        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return 0.0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def followed(command: list[str]) -> tuple[list[tuple[int, float]], int]:

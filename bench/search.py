@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.machine import machine
+from bench.machine import machine, resident
 from clr_search.index import Index
 from clr_search.index.tuning import RECALL
 from clr_search.serve.pipeline import usable_cores
@@ -168,12 +167,6 @@ CONTENDERS: dict[str, type[Contender]] = {
     "usearch": Usearch,
     "flat FAISS": Flat,
 }
-
-
-def resident() -> float:
-    """Memory of this process now, in MB."""
-    with Path("/proc/self/statm").open() as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 
 
 def build_one(name: str, folder: Path, path: Path) -> dict[str, Any]:

@@ -66,11 +66,6 @@ class Memory:
     ids: NDArray[np.int64] = field(repr=False)
     rows: NDArray[np.float32] = field(repr=False)
 
-    @property
-    def base(self) -> int:
-        """Items embedded after this revision are beside the generation."""
-        return -1 if self.generation is None else self.generation.revision
-
 
 def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -> Memory:
     """Bring the memory to the revision of this snapshot, reading only what is new.
