@@ -103,6 +103,7 @@ def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -
             loaded = generations.load(catalog.folder, generation, dimension)
         ids, rows = embeddings.newer(catalog, base, dimension)
         among = _alive(catalog, loaded, base, alive)
+        loaded = loaded if alive else None  # nothing of it is left, and nothing comes back
         return Memory(revision, encoder, dimension, generation, loaded, alive, among, ids, rows)
     ids, rows = embeddings.newer(catalog, max(base, last.revision), dimension)
     there = embeddings.ids(catalog, newer_than=base)
@@ -115,7 +116,8 @@ def refresh(catalog: Catalog, last: Memory | None, useless: int | None = None) -
         ids, rows = last.ids, last.rows
     # Items only ever leave a generation: as many as before are the same ones.
     among = last.among if alive == last.alive else _alive(catalog, last.ann, base, alive)
-    return Memory(revision, encoder, dimension, generation, last.ann, alive, among, ids, rows)
+    left = last.ann if alive else None
+    return Memory(revision, encoder, dimension, generation, left, alive, among, ids, rows)
 
 
 def _alive(catalog: Catalog, index: Ann | None, base: int, alive: int) -> Selector | None:

@@ -355,3 +355,19 @@ def test_memory_bounds_the_structure(published: Path) -> None:
 def test_goals_out_of_range_are_refused(published: Path, goal: dict[str, float]) -> None:
     with Index.open(published, writable=True) as index, pytest.raises(UsageError):
         index.aim(**goal)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_generation_of_which_nothing_is_left(
+    published: Path, rows: Vectors, *, before: bool
+) -> None:
+    """As while a writer has removed everything and not yet retired it."""
+    with Index.open(published) as index:
+        if before:
+            assert len(index.search_vector(rows[0], 5)) == 5
+        catalog = Catalog(published, writable=True)
+        with catalog.writing():
+            catalog.delete(range(1, len(rows) + 1))
+        catalog.database.close()
+        assert len(index.search_vector(rows[0], 5)) == 0
+        assert (index.search_vectors(rows[:2], 5)[0] == -1).all()
