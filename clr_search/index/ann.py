@@ -15,7 +15,7 @@ filter a graph fails quietly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,9 @@ are wanted they lie in more cells."""
 _TRAIN_PER_CELL = 48  # FAISS warns below 39
 
 
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
 class Kind(NamedTuple):
     """A way to keep vectors in the cells of an inverted file.
 
@@ -47,19 +50,19 @@ class Kind(NamedTuple):
         In FAISS' language of structures, with the length D in braces.
     bits : float
         Of a number.
-    widths : tuple of int
+    widths : tuple of float
         How many times the usual candidates are worth asking for.
     """
 
     code: str
     bits: float
-    widths: tuple[int, ...]
+    widths: tuple[float, ...]
 
 
 KINDS = {
     "Flat": Kind("Flat", 32, (1,)),
     "SQ8": Kind("SQ8", 8, (1,)),
-    "PQfs": Kind("PQ{half}x4fs", 2, (1, 2, 4)),  # 4 bits for every two numbers, in registers
+    "PQfs": Kind("PQ{half}x4fsr", 2, (1, 1.5, 2, 3)),  # 4 bits for 2 numbers of the residual
     "RaBitQ": Kind("RaBitQfs", 1, (2, 4, 8)),  # arXiv 2405.12497
 }
 """By their names."""
@@ -120,7 +123,7 @@ def fill(
     structure: Structure,
     *,
     seed: int = 0,
-    look: Callable[[int, NDArray[np.float32]], None] = lambda start, rows: None,
+    centroids: NDArray[np.float32] | None = None,
 ) -> Ann:
     """Train an inverted file on a sample, and put all vectors into it, a chunk at a time.
 
@@ -132,8 +135,8 @@ def fill(
         With at least one cell.
     seed : int
         Of the sample and of the clustering.
-    look : callable
-        Is shown every chunk, with the place of its first row.
+    centroids : float32 array, shape (cells, D), optional
+        Of the cells, from a structure of as many over the same vectors: saves the clustering.
     """
     import faiss
 
@@ -149,10 +152,11 @@ def fill(
     if structure.kind == "PQfs":
         index.pq.cp.seed = seed + 1
         index.pq.cp.min_points_per_centroid = 1
+    if centroids is not None:
+        index.quantizer.add(centroids)  # it is then taken as trained
     index.train(held.rows(sample))
-    for start, rows in held.chunks():
+    for _, rows in held.chunks():
         index.add(rows)
-        look(start, rows)
     return Ann(index, held, 1, 1)
 
 
@@ -167,11 +171,11 @@ class Ann:
         The vectors.
     probes : int
         Cells a query visits.
-    width : int
+    width : float
         How many times the usual candidates are asked for.
     """
 
-    def __init__(self, index: Any, held: Stored, probes: int, width: int) -> None:
+    def __init__(self, index: Any, held: Stored, probes: int, width: float) -> None:
         import faiss
 
         self._index = index
@@ -182,9 +186,10 @@ class Ann:
         self.width = width
         self.cells = int(index.nlist)
         self.count = int(index.ntotal)
+        self._usual = lru_cache(64)(_parameters)  # making them takes a tenth of a search
 
     @classmethod
-    def load(cls, data: bytes, held: Stored, probes: int, width: int = 1) -> Ann:
+    def load(cls, data: bytes, held: Stored, probes: int, width: float = 1) -> Ann:
         """Deserialise bytes whose checksum has been verified.
 
         Raises
@@ -205,6 +210,11 @@ class Ann:
             raise ClrSearchError(f"it holds {index.ntotal:,} items, not {count:,}")
         return cls(index, held, probes, width)
 
+    def centroids(self) -> NDArray[np.float32]:
+        """Of the cells, shape (cells, D)."""
+        found: NDArray[np.float32] = self._index.quantizer.reconstruct_n(0, self.cells)
+        return found
+
     def serialized(self) -> NDArray[np.uint8]:
         """As FAISS writes it, without the stored vectors."""
         import faiss
@@ -219,7 +229,7 @@ class Ann:
 
     def asked_for(self, wanted: int) -> int:
         """Candidates to score where so many neighbours are wanted."""
-        return min(candidates(wanted) * self.width, self.count)
+        return min(round(candidates(wanted) * self.width), self.count)
 
     def search(
         self,
@@ -228,8 +238,8 @@ class Ann:
         asked: int,
         probes: int,
         among: Selector | None = None,
-    ) -> NDArray[np.int64]:
-        """Places of about the nearest, by the products with the stored vectors.
+    ) -> Found:
+        """About the nearest, by the products with the stored vectors.
 
         Parameters
         ----------
@@ -244,23 +254,15 @@ class Ann:
 
         Returns
         -------
-        int64 array, shape (Q, k)
-            The nearest first; -1 at the end where the visited cells hold fewer. Products are with
-            the float16 values as they are, whose lengths differ from 1 by about 1e-4.
+        places : int64 array, shape (Q, k)
+            The nearest first; -1 at the end where the visited cells hold fewer.
+        products : float32 array, shape (Q, k)
+            With the float16 values as they are, whose lengths differ from 1 by about 1e-4.
         """
-        import faiss
-
-        visit = faiss.SearchParametersIVF()
-        visit.nprobe = min(probes, self.cells)
-        if among is not None:
-            visit.sel = among.selector
-        parameters = faiss.IndexRefineSearchParameters()
-        parameters.k_factor = max(asked, k) / k
-        parameters.base_index_params = visit
-        found: NDArray[np.int64] = self._refined.search(
-            np.ascontiguousarray(queries), k, params=parameters
-        )[1]
-        return found
+        effort = max(asked, k) / k, min(probes, self.cells)
+        made = self._usual(*effort) if among is None else _parameters(*effort, among)
+        products, places = self._refined.search(np.ascontiguousarray(queries), k, params=made)
+        return places, products
 
     def exact(self, query: NDArray[np.float32], k: int, among: Selector) -> NDArray[np.int64]:
         """Places of the k nearest of a selection to a query, shape (D,), by scoring all of it."""
@@ -271,6 +273,20 @@ class Ann:
         found = self._exact.search(query[None], min(k, among.count), params=parameters)[1][0]
         places: NDArray[np.int64] = found[found >= 0]
         return places
+
+
+def _parameters(k_factor: float, probes: int, among: Selector | None = None) -> Any:
+    """As FAISS takes them."""
+    import faiss
+
+    visit = faiss.SearchParametersIVF()
+    visit.nprobe = probes
+    if among is not None:
+        visit.sel = among.selector
+    parameters = faiss.IndexRefineSearchParameters()
+    parameters.k_factor = k_factor
+    parameters.base_index_params = visit
+    return parameters
 
 
 class Selector:

@@ -43,9 +43,8 @@ def search(held: Memory, queries: NDArray[np.float32], k: int) -> Found:
 def _search(held: Memory, queries: NDArray[np.float32], k: int) -> Found:
     if held.ann is None:
         return _exact(held.ids, held.rows, queries, k)
-    places, few = _from_generation(held.ann, queries, k, held.among)
-    among = _scored(held.ann, queries, places)
-    if len(held.ids) or places.shape[1] < k:
+    among, few = _from_generation(held.ann, queries, k, held.among)
+    if len(held.ids) or among[0].shape[1] < k:
         among = _joined(_exact(held.ids, held.rows, queries, k), among)
     ids, scores = _best(*among, k)
     nothing = np.empty(0, np.int64)
@@ -70,18 +69,15 @@ def _exact(
 
 def _from_generation(
     index: Ann, queries: NDArray[np.float32], k: int, among: Selector | None
-) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Places of the nearest, -1 where there are none, and the queries that have too few of them."""
+) -> tuple[Found, NDArray[np.intp]]:
+    """The nearest, and the queries that have too few of them."""
     returned, asked, probes, needed = memory.effort(index, k, among)
-    places = index.search(queries, returned, asked, probes, among)
-    return places, np.flatnonzero((places >= 0).sum(axis=1) < needed)
-
-
-def _scored(index: Ann, queries: NDArray[np.float32], places: NDArray[np.int64]) -> Found:
-    """Ids and scores of these places."""
-    rows = index.held.rows(places.reshape(-1)).reshape(*places.shape, -1)
-    scores = np.einsum("qkd,qd->qk", rows, queries)
-    return np.where(places < 0, -1, index.held.ids[places]), np.where(places < 0, -np.inf, scores)
+    places, products = index.search(queries, returned, asked, probes, among)
+    none = places < 0
+    products[none] = -np.inf
+    ids, scores = index.held.ids[places], products * index.held.scale[places]
+    ids[none] = -1
+    return (ids, scores), np.flatnonzero((~none).sum(axis=1) < needed)
 
 
 def _joined(one: Found, other: Found) -> Found:

@@ -77,6 +77,10 @@ class Catalog:
         self.folder = folder
         self.database = Database(folder, writable=writable)
 
+    def version(self) -> tuple[int, int] | None:
+        """See `Database.version`."""
+        return self.database.version()
+
     def reading(self) -> AbstractContextManager[None]:
         """One snapshot for all that is read inside."""
         return self.database.reading()

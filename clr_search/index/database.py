@@ -152,6 +152,17 @@ class Database:
         if self._connection.in_transaction:  # some errors of the disk end it by themselves
             self._connection.execute("ROLLBACK")
 
+    def version(self) -> tuple[int, int] | None:
+        """Differs from what it was before any commit, by whomever; None where none can be told.
+
+        Asked for without a transaction, a fifth of the time that a snapshot takes.
+        """
+        with self._mutex, self._explained():
+            if self._alone is not None:
+                return None
+            changes = self._connection.total_changes  # which data_version does not tell
+            return self.integer("PRAGMA data_version"), changes
+
     def rows(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Run one statement with parameters; only inside `reading` or `writing`."""
         return self._connection.execute(sql, values)

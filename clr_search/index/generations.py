@@ -32,7 +32,7 @@ from clr_search.index.tuning import Goal, Tried, build, select, that_fit
 
 FOLDER = "ann"
 
-_FORM = 2
+_FORM = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Generation:
         Cells a query visits.
     recall : float
         Measured recall@10.
-    width : int
+    width : float
         How many times the usual candidates a query asks for.
     recall_at_1 : float or None
         Measured share of nearest neighbours that are found.
@@ -68,8 +68,8 @@ class Generation:
     rows_sha256 : str
         Of the file with its vectors, see `stored`; empty where a former release made none.
     form : int
-        2, if FAISS numbers the vectors by their place in that file; 1, of former releases, is of no
-        use.
+        3, if FAISS numbers the vectors by their place in that file, which has their scale; less, of
+        former releases, is of no use.
     """
 
     number: int
@@ -79,7 +79,7 @@ class Generation:
     structure: str
     probes: int
     recall: float
-    width: int = 1
+    width: float = 1
     recall_at_1: float | None = None
     bytes: int = 0
     goal_recall: float = 0.95  # of releases that did not say

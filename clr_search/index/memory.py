@@ -219,7 +219,7 @@ def effort(index: Ann, wanted: int, among: Selector | None) -> Effort:
     asked, probes = index.asked_for(wanted), index.probes_for(wanted)
     if among is None:
         return Effort(min(wanted + _SLACK, asked), asked, probes, min(wanted, index.count))
-    probes = probes * index.count // max(among.count, 1)
+    probes = 2 * probes * index.count // max(among.count, 1)
     asked = min(_SELECTED * asked, among.count)
     return Effort(asked, asked, probes, asked)
 
@@ -234,7 +234,7 @@ def _from_generation(
     """
     returned, asked, probes, needed = effort(index, wanted, among)
     while True:
-        found = index.search(query[None], returned, asked, probes, among)[0]
+        found = index.search(query[None], returned, asked, probes, among)[0][0]
         places: NDArray[np.int64] = found[found >= 0]
         if len(places) >= needed or probes >= index.cells:
             return places

@@ -24,7 +24,7 @@ from clr_search.index.ordinary import chance_scores, percentile
 from clr_search.index.places import place
 from clr_search.index.query import Asker, Query
 from clr_search.index.records import IndexInfo, Item, SkippedItem
-from clr_search.index.vectors import as_query
+from clr_search.index.vectors import as_queries, as_query
 from clr_search.progress import Reporter
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Reader:
         self._catalog = catalog
         self._reporter = reporter
         self._memory: Memory | None = None
+        self._seen: tuple[int, int] | None = None  # version of the catalogue that it is of
         self._useless: int | None = None  # number of a generation whose file is damaged
         self._encoder: Encoder | None = None
         self._chance: tuple[int, NDArray[np.float32]] | None = None  # with its revision
@@ -164,10 +165,10 @@ class Reader:
         _check(k, 0.0)
 
         def work(held: Memory) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-            rows = [as_query(vector, held.dimension) for vector in vectors]
-            queries = np.stack(rows) if rows else np.empty((0, held.dimension), np.float32)
-            return batch.search(held, queries, k)
+            return batch.search(held, as_queries(vectors, held.dimension), k)
 
+        if self._memory is not None and self._seen and self._seen == self._catalog.version():
+            return work(self._memory)  # which asks nothing of the catalogue
         return self._with_memory(work)
 
     def _search(
@@ -223,6 +224,7 @@ class Reader:
             with self._catalog.reading():
                 try:
                     self._memory = memory.refresh(self._catalog, self._memory, self._useless)
+                    self._seen = self._catalog.version()
                     return work(self._memory)
                 except encoders.WrongEncoderError:
                     if missed:

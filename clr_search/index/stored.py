@@ -5,8 +5,8 @@ each, longer than finding it; out of a mapped file next to nothing, and the file
 the system instead of every process' memory. Like the FAISS file it is derived, of one revision, and
 checked by its SHA-256.
 
-Layout: the ids as little-endian int64, ascending, then the vectors as little-endian float16, row by
-row, as the catalogue has them.
+Layout: the ids as little-endian int64, ascending; what brings each vector to unit length, as
+little-endian float32; the vectors as little-endian float16, row by row, as the catalogue has them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
 from clr_search.files import atomic_path, sha256_file
-from clr_search.index.vectors import unit_rows
+from clr_search.index.vectors import scale_of, unit_rows
 
 _CHUNK = 8192
+_HEAD = 12  # bytes a vector before the vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,19 @@ class Stored:
     ----------
     ids : int64 array, shape (N,)
         Ascending.
+    scale : float32 array, shape (N,)
+        1 / length of each vector: within some 1e-4 of 1.
     values : float16 array, shape (N, D)
         Vectors, about of unit length.
     """
 
     ids: NDArray[np.int64]
+    scale: NDArray[np.float32]
     values: NDArray[np.float16]
+
+    def of(self, places: NDArray[np.int64]) -> Stored:
+        """Only these places, ascending, in memory."""
+        return Stored(self.ids[places], self.scale[places], self.values[places])
 
     def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where those of these ids, ascending, are that it has."""
@@ -82,17 +90,18 @@ def write(
         If it cannot be written.
     """
     with atomic_path(path) as temporary:
-        ids = np.empty(count, dtype="<i8")
+        ids, scale = np.empty(count, dtype="<i8"), np.empty(count, dtype="<f4")
         with temporary.open("wb") as file:
-            file.seek(ids.nbytes)
+            file.seek(ids.nbytes + scale.nbytes)
             at = 0
             for numbers, rows in chunks:
-                ids[at : at + len(numbers)] = numbers
+                part, halves = slice(at, at + len(numbers)), rows.astype("<f2")
+                ids[part], scale[part] = numbers, scale_of(halves)
                 at += len(numbers)
-                file.write(rows.astype("<f2").tobytes())
+                file.write(halves.tobytes())
             file.seek(0)
-            file.write(ids.tobytes())
-        if at != count or temporary.stat().st_size != count * (8 + 2 * dimension):
+            file.write(ids.tobytes() + scale.tobytes())
+        if at != count or temporary.stat().st_size != count * (_HEAD + 2 * dimension):
             raise ClrSearchError(f"{path} would hold {at:,} vectors, not {count:,}.")
         return sha256_file(temporary)
 
@@ -111,5 +120,6 @@ def load(path: Path, count: int, dimension: int, sha256: str) -> Stored:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
             raise ValueError("is truncated or altered")
     ids = np.fromfile(path, dtype="<i8", count=count).astype(np.int64)
-    values = np.memmap(path, dtype="<f2", mode="r", offset=8 * count, shape=(count, dimension))
-    return Stored(ids, values)
+    scale = np.fromfile(path, dtype="<f4", count=count, offset=8 * count).astype(np.float32)
+    mapped = np.memmap(path, dtype="<f2", mode="r", offset=_HEAD * count, shape=(count, dimension))
+    return Stored(ids, scale, np.asarray(mapped))

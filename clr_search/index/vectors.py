@@ -63,6 +63,38 @@ def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows
 
 
+def scale_of(rows: NDArray[np.float16]) -> NDArray[np.float32]:
+    """What brings rows, shape (N, D), to length 1: shape (N,)."""
+    wide = rows.astype(np.float32)
+    norms = np.sqrt(np.einsum("nd,nd->n", wide, wide))
+    scale: NDArray[np.float32] = 1 / np.maximum(norms, np.finfo(np.float32).tiny)
+    return scale
+
+
+def as_queries(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+    """Queries of length 1, shape (Q, D), float32.
+
+    Raises
+    ------
+    UsageError
+        If they have another length, values that are not finite, or one has no direction.
+    """
+    queries = np.array(vectors, dtype=np.float64)
+    if queries.ndim != 2 or queries.shape[1] != dimension:
+        raise UsageError(
+            f"The query vectors have the shape {queries.shape}; this collection needs "
+            f"(…, {dimension})."
+        )
+    norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
+    wrong = ~((norms >= 1e-12) & np.isfinite(norms))
+    if wrong.any():
+        raise UsageError(
+            f"Query vector {int(wrong.argmax())} has no direction: it is zero, or not finite."
+        )
+    queries /= norms[:, None]
+    return queries.astype(np.float32)
+
+
 def as_query(vector: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
     """A query of length 1, shape (D,), float32.
 

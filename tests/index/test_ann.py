@@ -9,6 +9,7 @@ from clr_search.index import ann
 from clr_search.index.ann import Ann, Selector, Structure, choose
 from clr_search.index.stored import Stored
 from clr_search.index.tuning import RECALL, Built, Goal, build, select
+from clr_search.index.vectors import scale_of
 from tests.index.made import Vectors, brute, clustered
 
 ROWS = clustered(4000, 24)
@@ -16,7 +17,8 @@ IDS = np.arange(len(ROWS), dtype=np.int64) * 3 + 7
 
 
 def kept(rows: Vectors = ROWS) -> Stored:
-    return Stored(IDS[: len(rows)], rows.astype(np.float16))
+    values = rows.astype(np.float16)
+    return Stored(IDS[: len(rows)], scale_of(values), values)
 
 
 def made(
@@ -62,7 +64,7 @@ def test_the_measured_recall_is_the_true_one(kind: str) -> None:
     assert built.recall_at_1 >= built.recall - 0.02
     index, hits = loaded(built), 0
     for position in range(0, 4000, 80):
-        near = index.search(ROWS[position][None], 11, index.asked_for(11), built.probes)[0]
+        near = index.search(ROWS[position][None], 11, index.asked_for(11), built.probes)[0][0]
         truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
         hits += len(set(truth) & set(near.tolist()))
     assert hits / 500 >= RECALL - 0.02
@@ -73,7 +75,7 @@ def test_the_measured_recall_is_the_true_one(kind: str) -> None:
 def test_candidates_are_ordered_by_the_stored_vectors(kind: str) -> None:
     """All of them asked for, from all cells: the exact ranking, whatever the codes."""
     index = loaded(made(kind=kind))
-    near = index.search(ROWS[:40], 15, 4000, 64)
+    near = index.search(ROWS[:40], 15, 4000, 64)[0]
     exact = np.argsort(-(ROWS[:40] @ kept().rows(slice(None)).T), axis=1)[:, :15]
     scores = np.take_along_axis(ROWS[:40] @ ROWS.T, near, axis=1)
     assert (np.diff(scores, axis=1) < 1e-3).all()
@@ -86,7 +88,7 @@ def test_the_stored_vectors_are_not_copied() -> None:
     index = Ann.load(made().data.tobytes(), held, 64)
     held.values[3999] = ROWS[0].astype(np.float16)
     held.values[0] = 0
-    near = index.search(ROWS[:1], 4000, 4000, 64)[0]
+    near = index.search(ROWS[:1], 4000, 4000, 64)[0][0]
     assert near[0] == 3999
 
 
@@ -142,7 +144,7 @@ def test_where_nothing_reaches_the_recall_the_best_is_taken(
 
 
 def test_all_cells_visited_find_all_but_what_quantisation_hides() -> None:
-    near = loaded(made()).search(ROWS[:20], 4000, 4000, 64)
+    near = loaded(made()).search(ROWS[:20], 4000, 4000, 64)[0]
     assert all(sorted(row.tolist()) == list(range(4000)) for row in near)
 
 
@@ -154,10 +156,10 @@ def test_a_build_is_the_same_every_time() -> None:
 
 def test_only_the_allowed_are_found() -> None:
     allowed = np.arange(4000) % 7 == 0
-    near = loaded(made()).search(ROWS[:1], 50, 100, 64, Selector(allowed))[0]
+    near = loaded(made()).search(ROWS[:1], 50, 100, 64, Selector(allowed))[0][0]
     assert (near >= 0).all()
     assert allowed[near].all()
-    few = loaded(made()).search(ROWS[:1], 600, 600, 64, Selector(allowed))[0]
+    few = loaded(made()).search(ROWS[:1], 600, 600, 64, Selector(allowed))[0][0]
     assert sorted(few[:572].tolist()) == np.flatnonzero(allowed).tolist()
     assert (few[572:] == -1).all()
 

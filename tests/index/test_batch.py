@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, batch, upkeep
 from clr_search.index.catalog import Catalog
 from tests.index.made import Heard, Vectors, brute
@@ -80,3 +80,47 @@ def test_none_and_wrong_ones(many: Path) -> None:
                 index.search_vectors(wrong)
         with pytest.raises(UsageError):
             index.search_vectors(np.ones((1, 24), np.float32), 0)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_every_commit_is_seen_at_once(many: Path, rows: Vectors, own: bool) -> None:
+    """By a reader that holds the collection in memory, whoever commits."""
+    with Index.open(many, writable=own) as index:
+        for gone in (1, 2, 3):
+            assert index.search_vectors(rows[gone - 1][None], 1)[0].tolist() == [[gone]]
+            if own:
+                index.remove([index.item(gone).path])
+            else:
+                catalog = Catalog(many, writable=True)
+                with catalog.writing():
+                    catalog.delete([gone])
+                catalog.database.close()
+            assert gone not in index.search_vectors(rows[:3], 5)[0]
+
+
+def test_a_snapshot_stays_what_it_is(many: Path, rows: Vectors) -> None:
+    with Index.open(many) as index:
+        index.search_vectors(rows[:1], 1)
+        with index.snapshot():
+            assert index.search_vectors(rows[:1], 1)[0].tolist() == [[1]]
+            catalog = Catalog(many, writable=True)
+            with catalog.writing():
+                catalog.delete([1])
+            catalog.database.close()
+            assert index.search_vectors(rows[:1], 1)[0].tolist() == [[1]]
+        assert index.search_vectors(rows[:1], 1)[0].tolist() != [[1]]
+
+
+def test_a_closed_collection_is_told(many: Path, rows: Vectors) -> None:
+    index = Index.open(many)
+    index.search_vectors(rows[:1], 1)
+    index.close()
+    with pytest.raises(ClrSearchError, match="has been closed"):
+        index.search_vectors(rows[:1], 1)
+
+
+def test_the_vector_that_is_wrong_is_named(many: Path, rows: Vectors) -> None:
+    wrong = rows[:3].copy()
+    wrong[1] = np.nan
+    with Index.open(many) as index, pytest.raises(UsageError, match="vector 1 has no direction"):
+        index.search_vectors(wrong)

@@ -216,7 +216,7 @@ def test_messages_go_to_the_log_where_nobody_listens(
 ) -> None:
     connection = sqlite_of(made)
     entry = {"number": 4, "sha256": "0", "revision": 99, "count": 36, "structure": "IVF2,SQ8"}
-    entry |= {"probes": 1, "recall": 1.0, "form": 2}
+    entry |= {"probes": 1, "recall": 1.0, "form": 3}
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('ann', ?)", (json.dumps(entry),))
     connection.close()
     with caplog.at_level(logging.WARNING), Index.open(made) as index:
