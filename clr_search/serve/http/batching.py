@@ -1,17 +1,24 @@
 """Pictures of many requests in one inference.
 
-As many inferences run at a time as there are cores, each on one: on two cores that gives a fourth
-more answers than one inference on both, whose threads wait for each other at every operator. What
-arrives meanwhile waits, and goes into the next one together: the batches grow with the load, and
-nothing waits where there is none, unless a few milliseconds are given in which more may come.
+As many threads as there are cores each take what waits, decode it, and put it through one inference
+on one core: on two cores that gives a fourth more answers than one inference on both, whose threads
+wait for each other at every operator. What arrives meanwhile waits, and is taken together next: the
+batches grow with the load, and nothing waits where there is none, unless a few milliseconds are
+given in which more may come.
+
+Decoding and inference are one piece of work of one thread, since every hand-over from a thread to
+the event loop and on to another costs as much as a small picture.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,24 +26,39 @@ from numpy.typing import NDArray
 Infer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 [N, S, S, 3] → float32 [N, …]."""
 
-_Waiting = tuple[NDArray[np.uint8], "asyncio.Future[NDArray[np.float32]]"]
+Decode = Callable[[], NDArray[np.uint8]]
+"""→ uint8 [S, S, 3]."""
+
+PATIENCE = 0.02
+"""Seconds of decoding after which an inference begins with what there is: large photos, which take
+longer each, must not make those decoded before them wait."""
+
+
+class _Waiting(NamedTuple):
+    """A picture that somebody waits for."""
+
+    decode: Decode
+    future: asyncio.Future[NDArray[np.float32]]
+
+
+_Outcome = tuple[asyncio.Future[NDArray[np.float32]], NDArray[np.float32] | BaseException]
 
 
 class Batcher:
-    """Gathers squares, and gives each its row of the result.
+    """Gathers pictures, and gives each its row of the result.
 
     Parameters
     ----------
     infer : callable
         Called in threads of its own, in so many at a time as there are workers.
     most : int
-        Squares in one call.
+        Pictures in one call.
     wait : float
         Seconds to wait for more, where there are fewer.
     workers : int
-        Calls at a time.
+        Threads.
     observe : callable
-        Is told the size of every batch.
+        Is told the size of every batch, in the thread.
     """
 
     def __init__(
@@ -48,72 +70,112 @@ class Batcher:
         observe: Callable[[int], None] = lambda size: None,
     ) -> None:
         self._infer, self._most, self._wait, self._observe = infer, most, wait, observe
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="inference")
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._workers = workers
-        self._tasks: list[asyncio.Task[None]] = []
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin, in the running loop."""
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        """Begin; answers go to the running loop."""
+        loop = asyncio.get_running_loop()
+        self._threads = [
+            threading.Thread(
+                target=self._work, args=(loop,), name=f"inference-{number}", daemon=True
+            )
+            for number in range(self._workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     async def stop(self) -> None:
         """End; what still waits is cancelled."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        waiting = []
         while not self._queue.empty():
-            self._queue.get_nowait()[1].cancel()
-        self._pool.shutdown(wait=True)
+            waiting.append(self._queue.get_nowait())
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        await asyncio.sleep(0)  # for the answers they have left in the loop
+        for one in waiting:
+            if one is not None:
+                one.future.cancel()
 
-    async def submit(self, square: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The row of one square, uint8 [S, S, 3].
+    async def submit(self, decode: Decode) -> NDArray[np.float32]:
+        """The row of one picture.
+
+        Parameters
+        ----------
+        decode : callable
+            Gives its square, uint8 [S, S, 3]; called in a worker's thread.
 
         Raises
         ------
         Exception
-            What `infer` raises for the batch it was in.
+            What `decode` raises, or `infer` for the batch it was in.
         """
         future: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((square, future))
+        self._queue.put(_Waiting(decode, future))
         return await future
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        while (first := self._queue.get()) is not None:
+            outcomes = self._answers(first)
+            if outcomes:
+                loop.call_soon_threadsafe(_deliver, outcomes)
+
+    def _answers(self, first: _Waiting) -> list[_Outcome]:
+        """Of a picture and of those that are taken with it."""
+        outcomes: list[_Outcome] = []
+        futures, squares = [], []
+        began, waiting = time.monotonic(), first
         while True:
-            batch = await self._gather()
-            self._observe(len(batch))
-            squares = np.stack([square for square, _ in batch])
-            try:
-                rows = await loop.run_in_executor(self._pool, self._infer, squares)
-            except asyncio.CancelledError:
-                for _, future in batch:
-                    future.cancel()
-                raise
-            except Exception as error:  # noqa: BLE001  # those who wait are told
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), row in zip(batch, rows, strict=True):
-                if not future.done():  # its client may have gone
-                    future.set_result(row)
+            if not waiting.future.done():  # its client may have gone
+                try:
+                    squares.append(waiting.decode())
+                    futures.append(waiting.future)
+                except Exception as error:  # noqa: BLE001  # who waits is told
+                    outcomes.append((waiting.future, error))
+            following = self._following(began, len(squares))
+            if following is None:
+                break
+            waiting = following
+        if not squares:
+            return outcomes
+        self._observe(len(squares))
+        try:
+            rows: Sequence[NDArray[np.float32] | BaseException] = list(
+                self._infer(np.stack(squares))
+            )
+        except Exception as error:  # noqa: BLE001
+            rows = [error] * len(squares)
+        return [*outcomes, *zip(futures, rows, strict=True)]
 
-    async def _gather(self) -> list[_Waiting]:
-        """At least one square that somebody still waits for, and what is there beside it."""
-        batch: list[_Waiting] = []
-        while not batch:
-            self._take(batch, await self._queue.get())
-        while len(batch) < self._most and not self._queue.empty():
-            self._take(batch, self._queue.get_nowait())
-        if len(batch) < self._most and self._wait > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._wait):
-                    while len(batch) < self._most:
-                        self._take(batch, await self._queue.get())
-        return batch
+    def _following(self, began: float, taken: int) -> _Waiting | None:
+        """The next picture of the same batch, if there is one in time.
 
-    @staticmethod
-    def _take(batch: list[_Waiting], waiting: _Waiting) -> None:
-        if not waiting[1].done():
-            batch.append(waiting)
+        Half a worker's share is enough where nothing is to be waited for: the other half is then
+        at hand when the answers go out, and no worker idles until clients have sent anew.
+        """
+        passed = time.monotonic() - began
+        share = (taken + self._queue.qsize()) / (2 * self._workers)
+        enough = self._most if self._wait > 0 else min(self._most, math.ceil(share))
+        if taken >= enough or passed > max(PATIENCE, self._wait):
+            return None
+        try:
+            left = self._wait - passed
+            waiting = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        if waiting is None:
+            self._queue.put(None)  # the word to stop: after this batch
+        return waiting
+
+
+def _deliver(outcomes: Sequence[_Outcome]) -> None:
+    for future, outcome in outcomes:
+        if future.done():
+            continue
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,4 +1,4 @@
-"""What the service does: decode in threads, embed together, answer from the index."""
+"""What the service does: decode and embed together in threads, answer from the index."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Engine:
         self._encoder = _alone(index.encoder)
         self._asked = time.monotonic()
         self._pending = 0
-        self._decoding = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
+        self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time; its own threads use the cores.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
         batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
@@ -88,7 +88,7 @@ class Engine:
         """End the threads."""
         await self._embedding.stop()
         await self._classifying.stop()
-        for pool in (self._decoding, self._searching):
+        for pool in (self._aside, self._searching):
             pool.shutdown(wait=True)
 
     # -- embedding
@@ -145,26 +145,24 @@ class Engine:
     async def _through(
         self, batcher: Batcher, files: Sequence[bytes], size: int, crop: images.Crop | None = None
     ) -> NDArray[np.float32]:
-        async def one(number: int, data: bytes) -> NDArray[np.float32]:
-            part = crop if number == 0 else None
-            return await batcher.submit(await self._square(number, data, size, part))
-
+        work = [
+            partial(self._square, number, data, size, None if number else crop)
+            for number, data in enumerate(files)
+        ]
         with self._admitted(len(files)):
-            return np.stack(await all_of([one(i, data) for i, data in enumerate(files)]))
+            if len(work) == 1:
+                return (await batcher.submit(work[0]))[None]
+            return np.stack(await all_of([batcher.submit(one) for one in work]))
 
-    async def _square(
+    def _square(
         self, number: int, data: bytes, size: int, crop: images.Crop | None
     ) -> NDArray[np.uint8]:
         most = self.limits.pixels
-
-        def decode() -> NDArray[np.uint8]:
+        try:
             if crop is None:
                 return images.decode_square(data, size, max_pixels=most).pixels
             whole = images.decode(data, max_pixels=most).pixels
             return images.square(images.cut(whole, crop), size)
-
-        try:
-            return await self._in_thread(decode)
         except UsageError as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
         except ImageError as error:
@@ -291,7 +289,7 @@ class Engine:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
+        return await asyncio.get_running_loop().run_in_executor(self._aside, work)
 
     # -- items
 

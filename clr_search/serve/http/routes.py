@@ -7,17 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from clr_search import __version__
 from clr_search.errors import ClrSearchError
 from clr_search.serve.http import schemas
 from clr_search.serve.http.bodies import BINARY, read_images, read_search, told
+from clr_search.serve.http.direct import Direct
 from clr_search.serve.http.engine import Engine
 from clr_search.serve.http.guard import Guard
 from clr_search.serve.http.metrics import MEDIA_TYPE as METRICS_TYPE
@@ -84,6 +86,8 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.engine = engine
     app.include_router(router)
+    plain = [r for r in router.routes if isinstance(r, APIRoute) and r.endpoint in (embed, search)]
+    app.add_middleware(Direct, routes=plain, owner=app)
     app.add_middleware(
         Guard, keys=service.keys, limits=service.limits, metrics=metrics, host=service.host
     )
@@ -108,7 +112,7 @@ def _engine(request: Request) -> Engine:
 @router.post(
     "/v1/embed", openapi_extra=IMAGES_BODY, response_model=schemas.EmbedOut, responses=VECTORS
 )
-async def embed(request: Request) -> Any:
+async def embed(request: Request) -> Response:
     """Unit vectors of pictures: as JSON, or with `Accept: application/octet-stream` as raw float32.
 
     Raw vectors are little-endian, row after row; the header `x-shape` says how many of what length.
@@ -119,9 +123,10 @@ async def embed(request: Request) -> Any:
     if BINARY in request.headers.get("accept", ""):
         headers = {"x-shape": ",".join(map(str, vectors.shape)), "x-model": encoder.sha256}
         return Response(vectors.astype("<f4").tobytes(), media_type=BINARY, headers=headers)
-    return schemas.EmbedOut(
+    made = schemas.EmbedOut(
         embeddings=vectors.tolist(), dimension=vectors.shape[1], model=encoder.sha256
     )
+    return Response(made.model_dump_json(), media_type="application/json")
 
 
 @router.post("/v1/search", openapi_extra=SEARCH_BODY, response_model=schemas.SearchOut)

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clr_search.serve.http.batching import Batcher
+from clr_search.serve.http import batching
+from clr_search.serve.http.batching import Batcher, Decode
 
 Squares = NDArray[np.uint8]
 
 
-def square(value: int) -> Squares:
-    return np.full((2, 2, 3), value, np.uint8)
+def square(value: int) -> Decode:
+    return lambda: np.full((2, 2, 3), value, np.uint8)
 
 
 def doubled(squares: Squares) -> NDArray[np.float32]:
@@ -78,7 +79,7 @@ def test_what_comes_during_an_inference_goes_into_the_next_together() -> None:
         await asyncio.gather(first, *others)
 
     run(batcher, work)
-    assert sizes == [1, 7]
+    assert sizes == [1, 4, 2, 1]  # half of what waits, so that the other half is at hand next
 
 
 def test_a_failure_reaches_all_of_its_batch_and_the_next_goes_on() -> None:
@@ -171,3 +172,35 @@ def test_full_it_does_not_wait(most: int) -> None:
         )
 
     run(batcher, work)
+
+
+def test_a_picture_that_cannot_be_decoded_fails_alone() -> None:
+    sizes: list[int] = []
+    batcher = Batcher(doubled, 64, 0.2, 1, sizes.append)
+
+    def broken() -> Squares:
+        raise ValueError("no picture")
+
+    async def work() -> None:
+        outcomes = await asyncio.gather(
+            *(batcher.submit(one) for one in (square(1), broken, square(2))),
+            return_exceptions=True,
+        )
+        assert isinstance(outcomes[1], ValueError)
+        assert [float(outcomes[i][0]) for i in (0, 2)] == [2, 4]  # type: ignore[index]
+
+    run(batcher, work)
+    assert sizes == [2]
+
+
+def test_a_batch_begins_when_decoding_has_taken_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first of many large photos would wait until the last one is decoded."""
+    monkeypatch.setattr(batching, "PATIENCE", 0.0)
+    sizes: list[int] = []
+    batcher = Batcher(doubled, 64, 0.0, 1, sizes.append)
+
+    async def work() -> None:
+        await asyncio.gather(*(batcher.submit(square(n)) for n in range(12)))
+
+    run(batcher, work)
+    assert sizes == [1] * 12
