@@ -32,7 +32,9 @@ class Direct:
 
     def __init__(self, app: Application, routes: Sequence[APIRoute], owner: FastAPI) -> None:
         self._app, self._owner = app, owner
-        self._routes = {(method, route.path): route for route in routes for method in route.methods}
+        self._routes = {
+            (method, route.path): route for route in routes for method in route.methods or ()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the endpoint, or pass the request on."""
