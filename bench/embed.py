@@ -9,10 +9,10 @@ is checked.
 - ours: `serve.pipeline.embed_files`;
 - torch: DataLoader with a worker a core, torchvision's decode_image where it reads the file, else
   Pillow, resize of the central square, the network in inference mode, channels-last, batch 64;
-- clip-retrieval: its own `FilesReader`, which is a DataLoader over Pillow, a worker a core and batch
-  64 as above, with the transform that it is given for CLIP, but bilinear and without CLIP's mean; its
-  batches go to the same network. Only its module `clip_inference/reader.py` is loaded, for the
-  package wants numpy below 2 and much else. It does not turn pictures by their EXIF. Where it is not
+- clip-retrieval: its own `FilesReader`, a DataLoader over Pillow, with a worker a core and batch 64
+  as above and the transform that CLIP has there, but bilinear and without CLIP's mean; its batches
+  go to the same network. Only its module `clip_inference/reader.py` is loaded, for the package
+  wants numpy below 2 and much else. It does not turn pictures by their EXIF. Where it is not
   installed (`pip install --no-deps clip-retrieval`), the row says so;
 - naive: one file after the other, Pillow and ONNX Runtime with its defaults;
 - the ceiling: core-seconds of decoding alone (one thread a core) and of inference alone (ONNX
