@@ -1,4 +1,4 @@
-"""Photos on disk to vectors: ours, torch with a DataLoader, a naive loop, and the ceiling.
+"""Photos on disk to vectors: ours, torch, clip-retrieval's reader, a naive loop, and the ceiling.
 
     python -m bench.embed camera_samples/photos --run run --encoder encoder.onnx --times 5
 
@@ -9,6 +9,11 @@ is checked.
 - ours: `serve.pipeline.embed_files`;
 - torch: DataLoader with a worker a core, torchvision's decode_image where it reads the file, else
   Pillow, resize of the central square, the network in inference mode, channels-last, batch 64;
+- clip-retrieval: its own `FilesReader`, a DataLoader over Pillow, with a worker a core and batch 64
+  as above and the transform that CLIP has there, but bilinear and without CLIP's mean; its batches
+  go to the same network. Only its module `clip_inference/reader.py` is loaded, for the package
+  wants numpy below 2 and much else. It does not turn pictures by their EXIF. Where it is not
+  installed (`pip install --no-deps clip-retrieval`), the row says so;
 - naive: one file after the other, Pillow and ONNX Runtime with its defaults;
 - the ceiling: core-seconds of decoding alone (one thread a core) and of inference alone (ONNX
   Runtime on all cores), added: no arrangement of the two can be faster on these cores.
@@ -19,11 +24,13 @@ They take turns, `--times` rounds; the medians are told.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,6 +38,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
 from torchvision.transforms import v2
 
 from bench.machine import machine
@@ -80,6 +88,46 @@ def by_torch(network: torch.nn.Module, files: Sequence[Path], size: int) -> Vect
     rows = [
         F.normalize(network(batch.contiguous(memory_format=torch.channels_last)), dim=1)
         for batch in loader
+    ]
+    return torch.cat(rows).numpy()
+
+
+def clip_retrieval() -> ModuleType | None:
+    """The reader of clip-retrieval, where it is installed, without the rest of the package."""
+    found = importlib.util.find_spec("clip_retrieval")
+    if found is None or not found.submodule_search_locations:
+        return None
+    path = Path(found.submodule_search_locations[0]) / "clip_inference" / "reader.py"
+    spec = importlib.util.spec_from_file_location("clip_retrieval_reader", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@torch.inference_mode()
+def by_clip_retrieval(
+    reader: ModuleType, network: torch.nn.Module, folder: Path, files: Sequence[Path], size: int
+) -> Vectors:
+    """Its reader, and the same network; the files in our order, since vectors are compared."""
+    keys = [path.relative_to(folder).as_posix() for path in files]
+    transform = transforms.Compose(
+        [
+            transforms.Resize(size, transforms.InterpolationMode.BILINEAR),
+            transforms.CenterCrop(size),
+            lambda picture: picture.convert("RGB"),
+            transforms.ToTensor(),
+        ]
+    )
+    batches = reader.FilesReader(
+        lambda _: keys, transform, None, folder, BATCH, usable_cores(), enable_text=False
+    )
+    rows = [
+        F.normalize(
+            network(batch["image_tensor"].contiguous(memory_format=torch.channels_last)), dim=1
+        )
+        for batch in batches
     ]
     return torch.cat(rows).numpy()
 
@@ -135,10 +183,16 @@ def main() -> None:
     network = trained.to(memory_format=torch.channels_last)
     files = usable(given.photos) * given.repeat
     squares = decoding(files, size)
+    reader, theirs = clip_retrieval(), "clip-retrieval's reader"
     ways: dict[str, Callable[[], Any]] = {
         "ours": lambda: ours(encoder, files),
         "torch, DataLoader": lambda: by_torch(network, files, size),
         "naive loop": lambda: naive(given.encoder, files),
+    }
+    if reader is not None:
+        ways[theirs] = lambda: by_clip_retrieval(reader, network, given.photos, files, size)
+    pipelines = list(ways)
+    ways |= {
         "decoding alone": lambda: decoding(files, size),
         "inference alone": lambda: [
             encoder.encode_squares(squares[at : at + BATCH]) for at in range(0, len(files), BATCH)
@@ -146,8 +200,7 @@ def main() -> None:
     }
     results = {name: way() for name, way in ways.items()}  # warm: files cached, sessions made
     agreement = {
-        name: float((results["ours"] * results[name]).sum(axis=1).mean())
-        for name in ("torch, DataLoader", "naive loop")
+        name: float((results["ours"] * results[name]).sum(axis=1).mean()) for name in pipelines[1:]
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(given.times):
@@ -164,10 +217,12 @@ def main() -> None:
         f"in the median, seen at {size} px; median of {given.times} rounds\n"
     )
     print("| | images/s | ours is | mean cosine to ours |\n|---|---|---|---|")
-    for name in ("ours", "torch, DataLoader", "naive loop"):
+    for name in pipelines:
         ratio = "" if name == "ours" else f"{middle[name] / middle['ours']:.2f}×"
         cosine = "" if name == "ours" else f"{agreement[name]:.4f}"
         print(f"| {name} | {len(files) / middle[name]:,.0f} | {ratio} | {cosine} |")
+    if reader is None:
+        print(f"| {theirs} | not installed | | |")
     print(f"| ceiling | {len(files) / ceiling:,.0f} | {ceiling / middle['ours']:.0%} of it | |")
     print(
         f"\nThe ceiling: {1000 * middle['decoding alone'] / len(files):.2f} ms a picture for "

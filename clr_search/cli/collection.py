@@ -74,6 +74,7 @@ def build_index(
     poll: float | None,
     batch_size: int,
     workers: int | None,
+    device: str,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -111,7 +112,8 @@ def build_index(
     watched = _watched(images, poll) if watch else None  # what comes from now on is not missed
     reporter = for_terminal()
     began = time.monotonic()
-    with _open(collection, encoder, images, reporter, rebuild=rebuild, wait=watch) as index:
+    opened = _open(collection, encoder, images, reporter, device, rebuild=rebuild, wait=watch)
+    with opened as index:
         reports = []
         if recall is not None or memory is not None:
             index.aim(recall=recall, memory=memory)
@@ -129,7 +131,8 @@ def build_index(
     if watched is not None:
         from clr_search.index.watching import Keeper
 
-        _follow(Keeper(collection, batch_size, workers), watched, verbose=verbose, as_json=as_json)
+        keeper = Keeper(collection, batch_size, workers, device)
+        _follow(keeper, watched, verbose=verbose, as_json=as_json)
 
 
 def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
@@ -173,24 +176,27 @@ def _open(
     encoder: Path | None,
     images: tuple[Path, ...],
     reporter: Reporter,
+    device: str,
     *,
     rebuild: bool,
     wait: bool,
 ) -> Index:
     from clr_search.files import find_images
     from clr_search.index import Index
+    from clr_search.serve import devices
 
     def opened() -> Index:
         if rebuild:
-            return Index.open(collection, writable=True, reporter=reporter)
-        return Index.create(collection, encoder, reporter=reporter)
+            return Index.open(collection, writable=True, device=device, reporter=reporter)
+        return Index.create(collection, encoder, device=device, reporter=reporter)
 
     if wait:
         from clr_search.index.watching import when_free
 
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():
-        find_images(images)  # so that a wrong folder does not leave an empty collection behind
+        find_images(images)  # so that a wrong folder does not leave an empty collection behind,
+        devices.require(device)  # nor a wrong device
     return opened()
 
 
@@ -205,6 +211,7 @@ def add(
     paths: tuple[Path, ...],
     batch_size: int,
     workers: int | None,
+    device: str,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -221,7 +228,7 @@ def add(
 
     reporter = for_terminal()
     began = time.monotonic()
-    with Index.open(collection, writable=True, reporter=reporter) as index:
+    with Index.open(collection, writable=True, device=device, reporter=reporter) as index:
         report = index.add(paths, reporter=reporter, batch_size=batch_size, workers=workers)
         info = index.info()
     _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)

@@ -60,7 +60,7 @@ ABILITIES: dict[str, Callable[[], str]] = {
 """What to ask, by module."""
 
 if __name__ == "__main__":
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report home; see serve.session
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report home; see serve.devices
     importlib.import_module(sys.argv[1])
     if sys.argv[1] in ABILITIES:
         print(ABILITIES[sys.argv[1]]())

@@ -200,8 +200,18 @@ def collection_argument() -> Decorator[Any]:
     return click.argument("collection", type=PATH)
 
 
+def device_option() -> Decorator[Any]:
+    """``--device``: on what pictures are embedded."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="Where to embed: cpu, cuda, cuda:1; auto takes CUDA if ONNX Runtime has it.",
+    )
+
+
 def embedding_options() -> Decorator[Any]:
-    """``--batch-size`` and ``--workers``."""
+    """``--batch-size``, ``--workers`` and ``--device``."""
 
     def decorate(function: AnyCallable) -> AnyCallable:
         workers = click.option(
@@ -214,7 +224,8 @@ def embedding_options() -> Decorator[Any]:
             show_default=True,
             help="Pictures embedded and saved at a time.",
         )
-        return batch_size(workers(function))
+        decorated: AnyCallable = batch_size(workers(device_option()(function)))
+        return decorated
 
     return decorate
 

@@ -142,7 +142,8 @@ def search(
     request = Request(k, like, unlike, include_self, diverse, crop, where)
     answers = Answers()
     asked: list[Query] = [*_listed(queries), *items]
-    with Index.open(collection, reporter=Lines()) as index:
+    # Some pictures are embedded before a GPU has started.
+    with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if out is not None:
             _write(index, asked, request, answers, out)
         else:

@@ -56,6 +56,7 @@ from clr_search.errors import require
     show_default=True,
     help="Milliseconds an inference waits for more pictures.",
 )
+@options.device_option()
 def serve(
     collection: Path,
     probe: Path | None,
@@ -67,6 +68,7 @@ def serve(
     max_images: int,
     max_pending: int,
     batch_wait: int,
+    device: str,
 ) -> None:
     """Serve a collection to other programs over HTTP.
 
@@ -99,7 +101,7 @@ def serve(
         pending_images=max_pending,
         batch_wait=batch_wait / 1000,
     )
-    with Index.open(collection, reporter=Lines()) as index:
-        classifier = Probe(probe) if probe else None
+    with Index.open(collection, device=device, reporter=Lines()) as index:
+        classifier = Probe(probe, device=device) if probe else None
         service = Service(index, Filter, classifier, keys, limits, host)
         run(service, port, Lines(), collection)

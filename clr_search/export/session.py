@@ -16,7 +16,7 @@ TURNS, TURN = 12, 4
 
 
 def runtime() -> Any:
-    """The module onnxruntime, kept from reporting home; see `serve.session`."""
+    """The module onnxruntime, kept from reporting home; see `serve.devices`."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import
     import onnxruntime
 

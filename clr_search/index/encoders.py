@@ -24,8 +24,8 @@ class WrongEncoderError(ClrSearchError):
     """No encoder in the collection is the one its embeddings are of."""
 
 
-def load(folder: Path, sha256: str) -> Encoder:
-    """The encoder of this SHA-256 out of a collection.
+def load(folder: Path, sha256: str, device: str) -> Encoder:
+    """The encoder of this SHA-256 out of a collection, on a device; see `serve.Encoder`.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def load(folder: Path, sha256: str) -> Encoder:
     for name in (FILE_NAME, NEXT_NAME):
         path = folder / name
         if path.is_file() and sha256_file(path) == sha256:
-            encoder = Encoder(path)
+            encoder = Encoder(path, device=device)
             if encoder.sha256 == sha256:
                 return encoder
     state = "has been altered" if (folder / FILE_NAME).is_file() else "is missing"

@@ -44,10 +44,13 @@ class Reader:
         Of the collection.
     reporter : Reporter
         Where messages on damage go.
+    device : str
+        On what to embed; see `serve.Encoder`.
     """
 
-    def __init__(self, catalog: Catalog, reporter: Reporter) -> None:
+    def __init__(self, catalog: Catalog, reporter: Reporter, device: str) -> None:
         self._catalog = catalog
+        self._device = device
         self._reporter = reporter
         self._memory: Memory | None = None
         self._seen: tuple[int, int] | None = None  # version of the catalogue that it is of
@@ -262,7 +265,7 @@ class Reader:
 
     def _encoder_of(self, sha256: str) -> Encoder:
         if self._encoder is None or self._encoder.sha256 != sha256:
-            self._encoder = encoders.load(self._catalog.folder, sha256)
+            self._encoder = encoders.load(self._catalog.folder, sha256, self._device)
         return self._encoder
 
     def __len__(self) -> int:

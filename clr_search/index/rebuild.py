@@ -40,12 +40,15 @@ class Rebuild:
         The new encoder.
     reporter : Reporter
         Who waits.
+    device : str
+        On what to embed; see `serve.Encoder`.
     """
 
-    def __init__(self, catalog: Catalog, encoder: Path, reporter: Reporter) -> None:
+    def __init__(self, catalog: Catalog, encoder: Path, reporter: Reporter, device: str) -> None:
         self._catalog = catalog
         self._source = encoder
         self._reporter = reporter
+        self._device = device
 
     def run(self, *, batch_size: int, workers: int | None) -> UpdateReport:
         """Do it, or go on with it."""
@@ -87,7 +90,7 @@ class Rebuild:
                 self._catalog.database.rows("DELETE FROM staged")
                 self._catalog.set_meta("rebuild_sha256", model.sha256)
         write_atomically(path, model.data)
-        return Encoder(path)
+        return Encoder(path, device=self._device)
 
     def _waiting(self) -> tuple[dict[str, Known], list[str]]:
         with self._catalog.reading():

@@ -24,6 +24,7 @@ from clr_search.index.lock import WriterLock
 from clr_search.index.reader import Reader
 from clr_search.index.records import UpdateReport
 from clr_search.progress import Reporter, Silent
+from clr_search.serve.devices import AUTO
 
 
 class Index(Reader):
@@ -33,8 +34,10 @@ class Index(Reader):
     each call the newest one, whoever writes. Safe to use from several threads, one call at a time.
     """
 
-    def __init__(self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter) -> None:
-        super().__init__(catalog, reporter)
+    def __init__(
+        self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter, device: str
+    ) -> None:
+        super().__init__(catalog, reporter, device)
         self._lock = lock
 
     @classmethod
@@ -43,6 +46,7 @@ class Index(Reader):
         path: Path | str,
         encoder: Path | str | None = None,
         *,
+        device: str = AUTO,
         reporter: Reporter | None = None,
     ) -> Index:
         """Make a collection for an encoder, or open the one that is there, for writing.
@@ -54,6 +58,8 @@ class Index(Reader):
         encoder : path, optional
             An `encoder.onnx`; it is copied into the collection. Where not given, a new collection
             gets the encoder that comes with the package, and one that is there keeps its own.
+        device : str
+            On what pictures are embedded; see `serve.Encoder`.
         reporter : Reporter, optional
             Where messages on repairs go; by default to `logging`.
 
@@ -65,11 +71,16 @@ class Index(Reader):
         """
         reporter = reporter or opening.Logged()
         given = None if encoder is None else Path(encoder)
-        return cls(*opening.create(Path(path), given, reporter), reporter)
+        return cls(*opening.create(Path(path), given, reporter), reporter, device)
 
     @classmethod
     def open(
-        cls, path: Path | str, *, writable: bool = False, reporter: Reporter | None = None
+        cls,
+        path: Path | str,
+        *,
+        writable: bool = False,
+        device: str = AUTO,
+        reporter: Reporter | None = None,
     ) -> Index:
         """Open a collection.
 
@@ -79,6 +90,8 @@ class Index(Reader):
             The collection.
         writable : bool
             Open it for changes too; only one process can at a time.
+        device : str
+            On what pictures are embedded; see `serve.Encoder`.
         reporter : Reporter, optional
             Where messages on repairs go; by default to `logging`.
 
@@ -91,7 +104,8 @@ class Index(Reader):
             If its catalogue is damaged.
         """
         reporter = reporter or opening.Logged()
-        return cls(*opening.open_collection(Path(path), reporter, writable=writable), reporter)
+        opened = opening.open_collection(Path(path), reporter, writable=writable)
+        return cls(*opened, reporter, device)
 
     def close(self) -> None:
         """Let go of the files; nothing is lost if this is never called."""
@@ -221,7 +235,7 @@ class Index(Reader):
 
         self._require_writable()
         reporter = reporter or Silent()
-        run = Rebuild(self._catalog, Path(encoder), reporter)
+        run = Rebuild(self._catalog, Path(encoder), reporter, self._device)
         report = run.run(batch_size=batch_size, workers=workers)
         self._settle(reporter, changed=True)
         return report

@@ -24,6 +24,7 @@ from clr_search.index.places import below, identity, place
 from clr_search.index.records import IndexInfo, UpdateReport
 from clr_search.index.store import Index
 from clr_search.progress import Reporter
+from clr_search.serve.devices import AUTO
 
 if TYPE_CHECKING:
     from watchfiles.main import FileChange
@@ -155,11 +156,14 @@ class Keeper:
         It exists.
     batch_size, workers
         As of `Index.update`.
+    device : str
+        As of `Index.open`.
     """
 
     collection: Path
     batch_size: int = 64
     workers: int | None = None
+    device: str = AUTO
 
     def keep_up(self, watch: Watch, *, first: Reporter, reporter: Reporter) -> Iterator[Updated]:
         """Bring the collection up to date with watched folders, now and after every change.
@@ -221,7 +225,7 @@ class Keeper:
         began = time.monotonic()
 
         def opened() -> Index:
-            return Index.open(self.collection, writable=True, reporter=reporter)
+            return Index.open(self.collection, writable=True, device=self.device, reporter=reporter)
 
         with when_free(opened, reporter) as index:
             report = index.update(

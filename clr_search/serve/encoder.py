@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract import EMBEDDING, Card, check_golden, golden_picture, read_model
+from clr_search.serve.devices import AUTO
 from clr_search.serve.inputs import Pictures, check_squares, in_batches
 from clr_search.serve.session import BATCH, Session
 from clr_search.shipped import shipped_encoder
@@ -23,6 +24,9 @@ class Encoder:
         comes with the package.
     threads : int, optional
         Threads of one run; all physical cores where not given.
+    device : str
+        ``cpu``, ``cuda`` or as ``cuda:1``; ``auto`` is CUDA where ONNX Runtime has it and can start
+        it, else the processor. Vectors of the two differ in the last digits.
 
     Attributes
     ----------
@@ -35,22 +39,27 @@ class Encoder:
         S: pictures are seen as squares of this side.
     dimension : int
         D: length of a vector.
+    device : str
+        ``cpu``, or ``cuda:N``.
 
     Raises
     ------
     UsageError
         If the file is missing, truncated, outside the contract (see `contract.read_model`), or not
-        accepted by ONNX Runtime.
+        accepted by ONNX Runtime; or there is no such device.
     """
 
-    def __init__(self, path: Path | str | None = None, *, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path | str | None = None, *, threads: int | None = None, device: str = AUTO
+    ) -> None:
         self._model = read_model(shipped_encoder() if path is None else path)
         self.path = self._model.path
         self.sha256 = self._model.sha256
         self.card: Card = self._model.card
         self.image_size = self.card.image_size
         self.dimension = self.card.embedding_dim
-        self._session = Session(self._model, threads)
+        self._session = Session(self._model, threads, device)
+        self.device = self._session.device
 
     def __repr__(self) -> str:
         size = self.image_size

@@ -19,6 +19,7 @@ from clr_search.contract import (
 )
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import atomic_path, refuse_existing
+from clr_search.serve.devices import AUTO, CPU
 from clr_search.serve.inputs import Pictures, in_batches
 from clr_search.serve.labels import read_labels
 from clr_search.serve.probe_fit import FittedProbe, fit_probe
@@ -39,6 +40,8 @@ class Probe:
         A `probe.onnx`.
     threads : int, optional
         Threads of one run; all physical cores where not given.
+    device : str
+        As of `Encoder`.
 
     Attributes
     ----------
@@ -56,10 +59,11 @@ class Probe:
     Raises
     ------
     UsageError
-        If the file is missing, truncated, outside the contract, or an encoder without classes.
+        If the file is missing, truncated, outside the contract, or an encoder without classes; or
+        there is no such device.
     """
 
-    def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path | str, *, threads: int | None = None, device: str = AUTO) -> None:
         model = read_model(path)
         if not model.card.classes:
             raise UsageError(
@@ -71,7 +75,7 @@ class Probe:
         self.card: Card = model.card
         self.classes = model.card.classes
         self.tells_unknown = model.card.novelty_refused is not None
-        self._session = Session(model, threads)
+        self._session = Session(model, threads, device)
 
     def __repr__(self) -> str:
         return f"Probe({str(self.path)!r}: {self.card.name}, {len(self.classes)} classes)"
@@ -192,7 +196,7 @@ def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = F
 def _check(path: Path, fitted: FittedProbe) -> None:
     """The file passes its own door, keeps the golden vector, and gives scikit-learn's numbers."""
     model = read_model(path)
-    session = Session(model)
+    session = Session(model, device=CPU)  # the file is checked, not a device
     check_golden(model, session.run(EMBEDDING, golden_picture()[None])[0])
     noise = np.random.default_rng(0).integers(0, 256, (16, 40, 56, 3), np.uint8)
     noise[:8] = noise[:8, :1, :1]  # half of them plain colours

@@ -1,16 +1,15 @@
-"""A validated model file in ONNX Runtime, on the CPU."""
+"""A validated model file in ONNX Runtime."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract import IMAGES, ModelFile
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.serve import devices
 
 BATCH = 64
 """Most pictures in one run of the graph: bounds the memory of its activations."""
@@ -25,31 +24,39 @@ class Session:
         As read by `contract.read_model`.
     threads : int, optional
         Threads of one run; all physical cores where not given.
+    device : str
+        See `devices.open_session`.
+
+    Attributes
+    ----------
+    device : str
+        ``cpu``, or ``cuda:N``.
 
     Raises
     ------
     UsageError
-        If `threads` is below 1, or ONNX Runtime does not accept the graph.
+        If `threads` is below 1, there is no such device, or ONNX Runtime does not accept the graph.
     """
 
-    def __init__(self, model: ModelFile, threads: int | None = None) -> None:
+    def __init__(
+        self, model: ModelFile, threads: int | None = None, device: str = devices.AUTO
+    ) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; it must be 1 or more.")
         self._path = model.path
-        onnxruntime = _runtime()
-        options = onnxruntime.SessionOptions()
+        options = devices.runtime().SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are about optimisations
         options.intra_op_num_threads = threads or 0
         options.inter_op_num_threads = 1
         # Idle threads sleep instead of spinning, for the decoders of the pipeline use the cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                model.data, options, providers=["CPUExecutionProvider"]
-            )
+            self._session, self.device = devices.open_session(model.data, options, device)
+        except UsageError:
+            raise
         except Exception as error:  # its exceptions share no base class
             raise UsageError(
-                f"{model.path} is not accepted by ONNX Runtime: {_first_line(error)}.",
+                f"{model.path} is not accepted by ONNX Runtime: {devices.first_line(error)}.",
                 "The file is damaged, or needs a newer onnxruntime; export it again, or update.",
             ) from error
 
@@ -85,21 +92,6 @@ class Session:
             ]
         except Exception as error:
             raise ClrSearchError(
-                f"{self._path} failed in ONNX Runtime: {_first_line(error)}."
+                f"{self._path} failed in ONNX Runtime: {devices.first_line(error)}."
             ) from error
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
-
-
-def _runtime() -> Any:
-    # Before the import: since 1.29 its Linux builds report home unless told otherwise.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    if hasattr(onnxruntime, "disable_telemetry_events"):
-        onnxruntime.disable_telemetry_events()  # where the caller had imported it already
-    return onnxruntime
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from clr_search.shipped import shipped_encoder
 from tests.cli.conftest import Run
@@ -169,3 +170,21 @@ def test_adding_to_no_collection(run: Run, pictures: Path) -> None:
         "Error: There is no collection none.clr.\n"
         "Make one with: clr-search build-index IMAGES --index COLLECTION\n"
     )
+
+
+def test_a_device_that_is_not_there_is_told_of_before_a_collection_is_made(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    new = ("build-index", pictures, "--index", "new.clr", "--device")
+    assert "must be auto, cpu, cuda" in run(*new, "tpu", exit_code=2).stderr
+    told = run(*new, "cuda", exit_code=2).stderr
+    assert "has no CUDA" in told
+    assert "onnxruntime-gpu" in told
+    assert not (tmp_path / "new.clr").exists()
+
+
+def test_adding_asks_for_a_device(run: Run, own: Path, tmp_path: Path) -> None:
+    more = tmp_path / "more.png"
+    Image.new("RGB", (50, 40), "orange").save(more)
+    assert "has no CUDA" in run("add", own, more, "--device", "cuda", exit_code=2).stderr
+    run("add", own, more, "--device", "cpu")

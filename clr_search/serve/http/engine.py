@@ -358,8 +358,8 @@ class _Shown(NamedTuple):
 
 
 def _alone(encoder: Encoder) -> Encoder:
-    """The same encoder, with runs on one core each."""
-    return Encoder(encoder.path, threads=1)
+    """The same encoder on the same device; on the processor, with runs on one core each."""
+    return Encoder(encoder.path, threads=1, device=encoder.device)
 
 
 class _OtherEncoderError(Exception):
