@@ -11,8 +11,19 @@ from pathlib import Path
 PACKAGES = ("torch", "onnxruntime", "faiss-cpu", "numpy", "pillow")
 
 
+INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "VNNI",
+    "avx512_bf16": "bf16",
+    "amx_tile": "AMX",
+    "asimddp": "dot products",
+}
+"""Flags of /proc/cpuinfo by which processors of one name differ, and what to call them."""
+
+
 def machine() -> str:
-    """Processor, cores, memory, Python, and the versions that matter for speed."""
+    """Processor, its instructions, cores, memory, Python, and the versions that matter for speed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = ""
     if hasattr(os, "sysconf"):
@@ -54,5 +65,12 @@ def _processor() -> str:
     if info.exists():
         for line in info.read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+                return line.split(":", 1)[1].strip() + _instructions(info)
     return platform.processor() or platform.machine()
+
+
+def _instructions(info: Path) -> str:
+    """What decides how quick vectors and small numbers are, in parentheses."""
+    flags = set(info.read_text(encoding="utf-8").split())
+    found = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
+    return f" ({', '.join(found)})" if found else ""

@@ -47,8 +47,13 @@ def chance_scores(catalog: Catalog, dimension: int) -> NDArray[np.float32]:
     return scores
 
 
-def percentile(score: float, by_chance: NDArray[np.float32]) -> float | None:
+def percentiles(
+    scores: NDArray[np.float64], by_chance: NDArray[np.float32]
+) -> list[float] | list[None]:
     """Share, in per cent, of pairs by chance that are less alike; None without any pairs."""
     if not len(by_chance):
-        return None
-    return 100 * float(np.searchsorted(by_chance, score)) / len(by_chance)
+        return [None] * len(scores)
+    # All at once, in the type of what is searched, of which numpy would make a copy each time.
+    below = np.searchsorted(by_chance, scores.astype(np.float32))
+    found: list[float] = (100 * below / len(by_chance)).tolist()
+    return found

@@ -20,7 +20,7 @@ from clr_search.index.filters import Filter
 from clr_search.index.generations import DamagedError, named
 from clr_search.index.matches import Match, Matches
 from clr_search.index.memory import Memory
-from clr_search.index.ordinary import chance_scores, percentile
+from clr_search.index.ordinary import chance_scores, percentiles
 from clr_search.index.places import place
 from clr_search.index.query import Asker, Query
 from clr_search.index.records import IndexInfo, Item, SkippedItem
@@ -192,20 +192,13 @@ class Reader:
             numbers, rows = embeddings.of(self._catalog, ids.tolist(), held.dimension)
             chosen = spread_out(scores, rows[np.searchsorted(numbers, ids)], k, diverse)
             ids, scores = ids[chosen], scores[chosen]
-        by_chance = self._by_chance(held)
         items = self._catalog.items(ids.tolist())
-        ranked = enumerate(zip(ids.tolist(), scores.tolist(), strict=True), start=1)
+        shares = percentiles(scores, self._by_chance(held))
+        ranked = zip(ids.tolist(), scores.tolist(), shares, strict=True)
         return Matches(
             [
-                Match(
-                    rank,
-                    number,
-                    items[number].path,
-                    score,
-                    items[number].label,
-                    percentile(score, by_chance),
-                )
-                for rank, (number, score) in ranked
+                Match(rank, number, items[number].path, score, items[number].label, share)
+                for rank, (number, score, share) in enumerate(ranked, start=1)
             ]
         )
 

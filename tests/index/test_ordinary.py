@@ -10,7 +10,7 @@ import pytest
 
 from clr_search.index import Index
 from clr_search.index.catalog import Catalog
-from clr_search.index.ordinary import chance_scores, percentile
+from clr_search.index.ordinary import chance_scores, percentiles
 from tests.index.made import Vectors, clustered, write_vectors
 
 
@@ -42,8 +42,8 @@ def test_of_a_large_one_with_gaps_a_sample(rows: Vectors, many: Path) -> None:
 
 def test_percentile_by_hand() -> None:
     scale = np.asarray([0.1, 0.2, 0.3, 0.4], np.float32)
-    assert [percentile(s, scale) for s in (0.0, 0.15, 0.35, 0.9)] == [0, 25, 75, 100]
-    assert percentile(0.5, np.empty(0, np.float32)) is None
+    assert percentiles(np.array([0.0, 0.15, 0.35, 0.9]), scale) == [0, 25, 75, 100]
+    assert percentiles(np.array([0.5, 0.1]), np.empty(0, np.float32)) == [None, None]
 
 
 def test_matches_carry_it_and_follow_changes(rows: Vectors, many: Path) -> None:
