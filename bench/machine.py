@@ -23,7 +23,7 @@ INSTRUCTIONS = {
 
 
 def machine() -> str:
-    """Processor, its instructions, cores, memory, Python, and the versions that matter for speed."""
+    """Processor, instructions, cores, memory, Python, and the versions that matter for speed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = ""
     if hasattr(os, "sysconf"):
