@@ -1,7 +1,8 @@
-"""Nearest neighbours: ours beside hnswlib, usearch and flat FAISS, on the same vectors in one run.
+"""Nearest neighbours: ours beside hnswlib, usearch, autofaiss and flat FAISS, on the same vectors.
 
     python -m bench.search all.clr                       # the vectors of a collection
     python -m bench.search all.clr --mimic 1000000       # so many that are like them
+    python -m bench.search all.clr --autofaiss af/bin/python   # with it, from where it is installed
 
 Each contender runs in processes of its own: one builds and saves, another opens, answers a first
 query, and is measured. Two thousand vectors are held out as queries: on half of them each is set to
@@ -138,6 +139,46 @@ class Usearch(Contender):
         return np.asarray(found.keys, np.int64).reshape(len(queries), K)
 
 
+class Autofaiss(Contender):
+    """The structure that autofaiss chooses, built by it in an environment of its own.
+
+    It needs an older NumPy than we do. What it chose here is FAISS' HNSW; the effort it sets is for
+    answers within 10 ms, so that it is set anew, as for all.
+    """
+
+    python: str | None = None
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        base = path.with_name("base.npy")
+        command = [str(self.python), "-c", _AUTOFAISS, str(base), str(path), str(usable_cores())]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def open(self, path: Path) -> None:
+        import faiss
+
+        self.index = faiss.read_index(str(path))
+        self._settings = faiss.ParameterSpace()
+
+    def efforts(self) -> Iterator[str]:
+        for effort in (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024):
+            self._settings.set_index_parameter(self.index, "efSearch", effort)
+            yield f"{type(self.index).__name__}, efSearch {effort}"
+
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = self.index.search(queries, K)[1]
+        return found
+
+
+_AUTOFAISS = """
+import sys
+import numpy as np
+from autofaiss import build_index
+rows, path, cores = np.load(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+build_index(rows, index_path=path, index_infos_path=path + ".json", metric_type="ip",
+            nb_cores=cores, verbose=40)
+"""
+
+
 class Flat(Contender):
     """FAISS, exact."""
 
@@ -165,6 +206,7 @@ CONTENDERS: dict[str, type[Contender]] = {
     "ours": Ours,
     "hnswlib": Hnswlib,
     "usearch": Usearch,
+    "autofaiss": Autofaiss,
     "flat FAISS": Flat,
 }
 
@@ -173,7 +215,8 @@ def build_one(name: str, folder: Path, path: Path) -> dict[str, Any]:
     """Build and save, in this process."""
     rows = np.load(folder / "base.npy", mmap_mode="r")
     contender = CONTENDERS[name]()
-    given = np.asarray(rows) if name != "ours" else np.empty((0, 0), np.float32)
+    itself = name in {"ours", "autofaiss"}  # which read the vectors themselves
+    given = np.empty((0, 0), np.float32) if itself else np.asarray(rows)
     began = time.perf_counter()
     contender.build(given, path)
     return {"build": time.perf_counter() - began}
@@ -257,6 +300,8 @@ def prepare(rows: Vectors, folder: Path) -> None:
 def run(step: str, name: str, folder: Path) -> dict[str, Any]:
     """A step in a process of its own."""
     command = [sys.executable, "-m", "bench.search", "--step", step, "--name", name]
+    if Autofaiss.python:
+        command += ["--autofaiss", Autofaiss.python]
     done = subprocess.run(
         [*command, "--folder", str(folder)], check=True, capture_output=True, text=True
     )
@@ -272,9 +317,11 @@ def main() -> None:
     parser.add_argument("collection", type=Path, nargs="?")
     parser.add_argument("--mimic", type=int)
     parser.add_argument("--without", action="append", default=[], choices=CONTENDERS)
+    parser.add_argument("--autofaiss", help="a Python that has autofaiss; without, it is left out")
     for name in ("--step", "--name", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    Autofaiss.python = given.autofaiss
     if given.step:
         work = build_one if given.step == "build" else measure_one
         folder = Path(given.folder)
@@ -295,7 +342,7 @@ def main() -> None:
             "| memory, MB | file, MB | open and first query |\n|---|" + "---|" * 9
         )
         for contender in CONTENDERS:
-            if contender in given.without:
+            if contender in given.without or (contender == "autofaiss" and not given.autofaiss):
                 continue
             built = run("build", contender, folder)
             got = built | run("measure", contender, folder)

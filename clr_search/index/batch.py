@@ -32,11 +32,13 @@ def search(held: Memory, queries: NDArray[np.float32], k: int) -> Found:
     k : int
         At least 1.
     """
+    if not len(queries):
+        return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
+    if len(queries) <= _QUERIES:
+        return _search(held, queries, k)
     parts = [
         _search(held, queries[at : at + _QUERIES], k) for at in range(0, len(queries), _QUERIES)
     ]
-    if not parts:
-        return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
     return np.concatenate([ids for ids, _ in parts]), np.concatenate([s for _, s in parts])
 
 
