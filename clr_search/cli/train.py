@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     help="Hold pictures out, and stop after so many epochs that tell them apart no better.",
 )
 @click.option(
+    "--average",
+    metavar="DECAY",
+    type=options.POSITIVE,
+    help="Keep a moving average of the weights, with this decay (0.999, say), instead of the last.",
+)
+@click.option(
     "--image-size",
     type=options.COUNT,
     help="Side in pixels of the square that the network sees.  [default: 64]",
@@ -130,6 +136,7 @@ def train(
     epochs: int | None,
     minutes: float | None,
     patience: int | None,
+    average: float | None,
     image_size: int | None,
     grow_from: int | None,
     architecture: str | None,
@@ -189,6 +196,7 @@ def train(
         "epochs": epochs,
         "seconds": None if minutes is None else 60 * minutes,
         "patience": patience,
+        "average": average,
         "image_size": image_size,
         "grow_from": grow_from,
         "architecture": architecture,

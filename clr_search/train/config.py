@@ -136,6 +136,9 @@ class TrainConfig:
     patience : int or None
         Stop after so many epochs without a lower loss on pictures that are held out, and keep the
         weights of the best one; see `heldout`. None to train on all pictures to the end.
+    average : float or None
+        Decay of an exponential moving average of the weights, 0.999 say, which is what is kept and
+        measured; see `average`. None to keep the last weights.
     optimizer : str
         "lars" as in the paper, "sgd" or "adamw"; see `choices` for the automatic one.
     learning_rate : float or None
@@ -189,6 +192,7 @@ class TrainConfig:
     epochs: int | None = None
     seconds: float | None = None
     patience: int | None = None
+    average: float | None = None
     optimizer: OptimizerName | Literal["auto"] = "auto"
     learning_rate: float | None = None
     scaling: Scaling = "sqrt"
@@ -300,6 +304,7 @@ def _check(config: TrainConfig) -> None:
         ("epochs", 1, 10**7),
         ("seconds", 1e-3, 1e9),
         ("patience", 1, 10**7),
+        ("average", 0.0, 0.999999),
         ("learning_rate", 1e-12, 1e6),
         ("weight_decay", 0.0, 1e3),
         ("warmup_epochs", 0.0, 1e7),
