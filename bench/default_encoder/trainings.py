@@ -122,6 +122,17 @@ CELLS = (
         "batch 512 by gradient caching, rate × √4",
         {"batch_size": 512, "micro_batch": 128, "learning_rate": 3e-3},
     ),
+    Cell("average", "average of the weights, decay 0.999", {"average": 0.999}),
+    Cell(
+        "multi-crop",
+        "four local views of 32 px besides, of 5 to 20 % of the area",
+        {"local_views": 4, "local_size": 32, **views(local_scale=(0.05, 0.2))},
+    ),
+    Cell(
+        "multi-crop-wide",
+        "the same of 10 to 40 %",
+        {"local_views": 4, "local_size": 32, **views(local_scale=(0.1, 0.4))},
+    ),
     Cell("width-25", "width 0.25", {"width": 0.25}),
     Cell("longer", "twice the epochs", {"epochs": 2 * EPOCHS}),
     Cell("width-100", "width 1", {"width": 1.0}),

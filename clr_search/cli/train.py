@@ -62,6 +62,17 @@ if TYPE_CHECKING:
     help="Side of the first epochs' views, which grow to --image-size: less time for each.",
 )
 @click.option(
+    "--local-views",
+    type=options.COUNT,
+    help="Multi-crop: so many further small views of small parts of each image, which are to find "
+    "its other two.  [default: none]",
+)
+@click.option(
+    "--local-size",
+    type=options.COUNT,
+    help="Side of the local views.  [default: half of --image-size]",
+)
+@click.option(
     "--architecture",
     type=click.Choice(["resnet18", "resnet34", "resnet50"]),
     help="The network.  [default: resnet18]",
@@ -139,6 +150,8 @@ def train(
     average: float | None,
     image_size: int | None,
     grow_from: int | None,
+    local_views: int | None,
+    local_size: int | None,
     architecture: str | None,
     width: float | None,
     head: str | None,
@@ -199,6 +212,8 @@ def train(
         "average": average,
         "image_size": image_size,
         "grow_from": grow_from,
+        "local_views": local_views,
+        "local_size": local_size,
         "architecture": architecture,
         "width": width,
         "head": head,

@@ -12,7 +12,8 @@ FEW_IMAGES = 500
 def summary(config: ResolvedConfig, images_count: int) -> str:
     """The settings that matter most, in one line."""
     parts = [
-        f"{images_count:,} images at {config.image_size} px",
+        f"{images_count:,} images at {config.image_size} px"
+        + (f" and {config.local_views} × {config.local_size} px" if config.local_views else ""),
         f"{config.architecture} width {config.width:g}, {config.stem} stem",
         _aim(config),
         f"batch {config.batch_size:,}"
