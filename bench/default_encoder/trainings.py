@@ -1,7 +1,7 @@
 """What makes a training better or cheaper, one thing changed at a time against one base.
 
     python -m bench.default_encoder.trainings DATA --out DIR [--cells base crops-8 …]
-    python -m bench.default_encoder.trainings DATA --out DIR --speed
+    python -m bench.default_encoder.trainings DATA --speed
 
 DATA holds `imagenette128` and `flowers5`. Each cell is a small network from random weights, trained
 without labels on the training pictures of Imagenette, all for as many epochs but where that is
@@ -236,8 +236,10 @@ def step_of(config: TrainConfig, collection: Collection) -> Callable[[], object]
     return lambda: take_step(method, optimizer, batch, 1e-6, generator)
 
 
-def embedding_of(config: TrainConfig, folder: Path, pixels: NDArray[np.uint8]) -> Any:
-    """One picture through the exported encoder, on one core."""
+def embedding_of(
+    config: TrainConfig, folder: Path, pixels: NDArray[np.uint8]
+) -> Callable[[], object]:
+    """Pictures through the exported encoder, one by one and on one core, ready to be timed."""
     run = write_initial_run(config, folder / "run", force=True)
     export_run(run, folder / "encoder.onnx", image_size=IMAGE_SIZE, force=True)
     session = open_session((folder / "encoder.onnx").read_bytes(), 1)
@@ -251,7 +253,7 @@ def embedding_of(config: TrainConfig, folder: Path, pixels: NDArray[np.uint8]) -
 
 
 def speed(cells: Sequence[Cell], data: Path) -> None:
-    """Print what cells cost, on one core; processor time, the least of some turns."""
+    """Print what cells and their networks cost, on one core: processor time, the least of turns."""
     torch.set_num_threads(1)
     files = find_images([data / IMAGENETTE])[::18]  # enough for the largest batch
     assert BASIS.cache_size is not None
@@ -259,12 +261,14 @@ def speed(cells: Sequence[Cell], data: Path) -> None:
     pixels = squares(data / VAL).pixels[:_BATCH]
     with tempfile.TemporaryDirectory() as folder, well_set("cpu"):
         steps = quickest([step_of(cell.config, collection) for cell in cells])
-        sessions = [embedding_of(cell.config, Path(folder), pixels) for cell in cells]
-        runs = quickest(sessions)
-    print(f"{machine()}\n\n| | training, ms a picture | embedding, ms a picture |\n|---|---|---|")
-    for cell, step, run in zip(cells, steps, runs, strict=True):
-        each = 1000 * step / (cell.config.batch_size or 1)
-        print(f"| {cell.name} | {each:.2f} | {1000 * run / _BATCH:.2f} |")
+        networks = {cell.config.width: cell.config for cell in cells}
+        runs = quickest([embedding_of(one, Path(folder), pixels) for one in networks.values()])
+    print(f"{machine()}\n\n| | training, ms a picture |\n|---|---|")
+    for cell, step in zip(cells, steps, strict=True):
+        print(f"| {cell.name} | {1000 * step / (cell.config.batch_size or 1):.2f} |")
+    print("\n| network | embedding, ms a picture |\n|---|---|")
+    for width, run in zip(networks, runs, strict=True):
+        print(f"| width {width:g} | {1000 * run / _BATCH:.2f} |")
 
 
 def main() -> None:
@@ -273,13 +277,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="the runs")
     parser.add_argument("--cells", nargs="+", choices=[cell.key for cell in CELLS])
     parser.add_argument("--speed", action="store_true", help="time them instead")
     given = parser.parse_args()
     cells = [cell for cell in CELLS if given.cells is None or cell.key in given.cells]
     if given.speed:
         speed(cells, given.data)
+    elif given.out is None:
+        parser.error("training needs --out")
     else:
         train_all(cells, given.data, given.out)
 
