@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     help="Hold pictures out, and stop after so many epochs that tell them apart no better.",
 )
 @click.option(
+    "--average",
+    metavar="DECAY",
+    type=options.POSITIVE,
+    help="Keep a moving average of the weights, with this decay (0.999, say), instead of the last.",
+)
+@click.option(
     "--image-size",
     type=options.COUNT,
     help="Side in pixels of the square that the network sees.  [default: 64]",
@@ -54,6 +60,17 @@ if TYPE_CHECKING:
     "--grow-from",
     type=options.COUNT,
     help="Side of the first epochs' views, which grow to --image-size: less time for each.",
+)
+@click.option(
+    "--local-views",
+    type=options.COUNT,
+    help="Multi-crop: so many further small views of small parts of each image, which are to find "
+    "its other two.  [default: none]",
+)
+@click.option(
+    "--local-size",
+    type=options.COUNT,
+    help="Side of the local views.  [default: half of --image-size]",
 )
 @click.option(
     "--architecture",
@@ -130,8 +147,11 @@ def train(
     epochs: int | None,
     minutes: float | None,
     patience: int | None,
+    average: float | None,
     image_size: int | None,
     grow_from: int | None,
+    local_views: int | None,
+    local_size: int | None,
     architecture: str | None,
     width: float | None,
     head: str | None,
@@ -189,8 +209,11 @@ def train(
         "epochs": epochs,
         "seconds": None if minutes is None else 60 * minutes,
         "patience": patience,
+        "average": average,
         "image_size": image_size,
         "grow_from": grow_from,
+        "local_views": local_views,
+        "local_size": local_size,
         "architecture": architecture,
         "width": width,
         "head": head,

@@ -12,12 +12,14 @@ FEW_IMAGES = 500
 def summary(config: ResolvedConfig, images_count: int) -> str:
     """The settings that matter most, in one line."""
     parts = [
-        f"{images_count:,} images at {config.image_size} px",
+        f"{images_count:,} images at {config.image_size} px"
+        + (f" and {config.local_views} × {config.local_size} px" if config.local_views else ""),
         f"{config.architecture} width {config.width:g}, {config.stem} stem",
         _aim(config),
         f"batch {config.batch_size:,}"
         + (f" in parts of {config.micro_batch:,}" if config.micro_batch else ""),
-        f"{config.optimizer} at {config.learning_rate:.3g}",
+        f"{config.optimizer} at {config.learning_rate:.3g}"
+        + ("" if config.average is None else f", averaged by {config.average:g}"),
         f"colour strength {config.augmentation.strength:g}"
         + (", blur" if config.augmentation.blur else ", no blur"),
         f"{config.epochs:,} epoch{'' if config.epochs == 1 else 's'}",

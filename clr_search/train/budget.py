@@ -47,7 +47,7 @@ def epochs_for(seconds: float, config: ResolvedConfig, collection: Collection) -
     chosen = measurable(collection, config.seed) if config.knn_every else None
     started = time.monotonic()
     if chosen is not None:
-        measure(method, collection, chosen, config)
+        measure(method.networks, collection, chosen, config)
     measuring = (time.monotonic() - started) * _MEASUREMENTS
     epoch *= relative_cost(config.grow_from, config.image_size)
     left = seconds - (time.monotonic() - began) - measuring

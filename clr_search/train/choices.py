@@ -62,6 +62,9 @@ def resolve(
     chosen = {
         "stem": stem_for(config),
         "head": head_for(config),
+        "local_size": (config.local_size or max(8, config.image_size // 2))
+        if config.local_views
+        else None,
         "batch_size": batch_size,
         "epochs": epochs,
         "optimizer": optimizer,

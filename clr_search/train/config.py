@@ -56,6 +56,8 @@ class Augmentation:
         Standard deviation of the blur in pixels, drawn uniformly.
     blur_kernel : float
         Kernel size as a share of the picture's side.
+    local_scale : (float, float)
+        `crop_scale` of local views; SwAV's (arXiv 2006.09882).
     """
 
     crop_scale: tuple[float, float] = (0.08, 1.0)
@@ -67,6 +69,7 @@ class Augmentation:
     blur: float = 0.5
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     blur_kernel: float = 0.1
+    local_scale: tuple[float, float] = (0.05, 0.14)
 
     def __post_init__(self) -> None:
         for name in ("flip", "jitter", "grey", "blur"):
@@ -76,6 +79,7 @@ class Augmentation:
         _within("blur_kernel", self.blur_kernel, 0.0, 0.5)
         for name, least, most in (
             ("crop_scale", 1e-4, 1.0),
+            ("local_scale", 1e-4, 1.0),
             ("crop_ratio", 0.05, 20.0),
             ("blur_sigma", 1e-3, 100.0),
         ):
@@ -119,6 +123,9 @@ class TrainConfig:
     grow_from : int or None
         Side of the views in the first epoch, from where it grows to S; see `schedule`. None for S
         throughout.
+    local_views, local_size : int, int or None
+        Of SimCLR: how many further views of small parts of each picture, and their side in pixels;
+        see `multicrop`. Auto: half of S.
     head, head_dim : str, int
         Projection head g and the length of z = g(h), 128 (§2.1). Auto: two layers, the best of
         Fig. 8; none for supervised training.
@@ -136,6 +143,9 @@ class TrainConfig:
     patience : int or None
         Stop after so many epochs without a lower loss on pictures that are held out, and keep the
         weights of the best one; see `heldout`. None to train on all pictures to the end.
+    average : float or None
+        Decay of an exponential moving average of the weights, 0.999 say, which is what is kept and
+        measured; see `average`. None to keep the last weights.
     optimizer : str
         "lars" as in the paper, "sgd" or "adamw"; see `choices` for the automatic one.
     learning_rate : float or None
@@ -181,6 +191,8 @@ class TrainConfig:
     norm: Norm = "batch"
     image_size: int = 64
     grow_from: int | None = None
+    local_views: int = 0
+    local_size: int | None = None
     head: Head | Literal["auto"] = "auto"
     head_dim: int = 128
     temperature: float = 0.1
@@ -189,6 +201,7 @@ class TrainConfig:
     epochs: int | None = None
     seconds: float | None = None
     patience: int | None = None
+    average: float | None = None
     optimizer: OptimizerName | Literal["auto"] = "auto"
     learning_rate: float | None = None
     scaling: Scaling = "sqrt"
@@ -291,6 +304,8 @@ def _check(config: TrainConfig) -> None:
     for name, least, most in (
         ("image_size", 8, 4096),
         ("grow_from", 8, config.image_size),
+        ("local_views", 0, 64),
+        ("local_size", 8, config.image_size),
         ("head_dim", 1, 65536),
         ("temperature", 1e-3, 1e3),
         ("margin", 0.0, 1e3),
@@ -300,6 +315,7 @@ def _check(config: TrainConfig) -> None:
         ("epochs", 1, 10**7),
         ("seconds", 1e-3, 1e9),
         ("patience", 1, 10**7),
+        ("average", 0.0, 0.999999),
         ("learning_rate", 1e-12, 1e6),
         ("weight_decay", 0.0, 1e3),
         ("warmup_epochs", 0.0, 1e7),
@@ -320,13 +336,28 @@ def _refuse_ignored(config: TrainConfig) -> None:
         raise UsageError(
             "patience is for training without labels.", "Leave it out, or take another --method."
         )
-    for name, owner in (("loss", "simclr"), ("normalise", "simclr"), ("negatives", "instdisc")):
+    for name, owner in (
+        ("loss", "simclr"),
+        ("normalise", "simclr"),
+        ("local_views", "simclr"),
+        ("negatives", "instdisc"),
+    ):
         default = TrainConfig.__dataclass_fields__[name].default
         if config.method != owner and getattr(config, name) != default:
             raise UsageError(
                 f"{name} is {getattr(config, name)}, which {config.method} has no use for.",
                 f"Leave it out, or take --method {owner}.",
             )
+    if config.local_views and config.loss not in ("nt-xent", "dcl"):
+        raise UsageError(
+            f"Local views are for nt-xent and dcl, and the loss is {config.loss}.",
+            "Leave out --local-views, or take another --loss.",
+        )
+    if config.local_size is not None and not config.local_views:
+        raise UsageError(
+            f"local_size is {config.local_size}, and there are no local views.",
+            "Give --local-views, too.",
+        )
 
 
 def _within(name: str, value: float, least: float, most: float) -> None:

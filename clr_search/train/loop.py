@@ -27,7 +27,7 @@ from clr_search.train.data import (
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, well_set
 from clr_search.train.heldout import count_held_out
-from clr_search.train.initial import WEIGHTS, lasting, load_initial, require_same_encoder
+from clr_search.train.initial import WEIGHTS, lasting, require_same_encoder
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
 from clr_search.train.metrics import METRICS, Totals, had_enough, read_metrics, totals, truncate
@@ -122,7 +122,7 @@ def _train(
     with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if not (resume and (out / CHECKPOINT).is_file()):
-            load_initial(trainer.method.networks, stored)
+            trainer.load_initial()
         if resume:
             _restore(trainer, collection, out, reporter)
             wait_for_all()
@@ -139,7 +139,7 @@ def _train(
 
 def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
     """Leave what a training leaves, at its end or where it was stopped."""
-    write_weights(out, config, trainer.method.networks)
+    write_weights(out, config, trainer.networks)
     rows = read_metrics(out / METRICS)
     if rows:
         draw_curves(rows, out / CURVES)

@@ -162,8 +162,10 @@ def semi_hard_negative(positive: Tensor, negatives: Tensor) -> Tensor:
 
 
 def _projections(z1: Tensor, z2: Tensor, *, normalise: bool) -> Tensor:
-    z = torch.cat([z1, z2])  # [2N, d]
-    return F.normalize(z, dim=1) if normalise else z
+    # Brought to length 1 before they are joined: autograd keeps one copy less, 2N·d numbers.
+    if normalise:
+        z1, z2 = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
+    return torch.cat([z1, z2])
 
 
 def _similarities(z1: Tensor, z2: Tensor, *, normalise: bool) -> tuple[Tensor, Tensor]:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clr_search.progress import Reporter
+from clr_search.train.average import Average
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.curves import CURVES, draw_curves
@@ -20,6 +21,7 @@ from clr_search.train.distributed import any_of_all, sum_gradients, world
 from clr_search.train.evaluate import features, knn_accuracy, measurable
 from clr_search.train.health import LOOKED_AT, Spread, require_finite, spread
 from clr_search.train.heldout import held_out, held_out_loss
+from clr_search.train.initial import load_initial
 from clr_search.train.losses import Objective
 from clr_search.train.methods import Method, build_method
 from clr_search.train.metrics import METRICS, Row, append_row, best_epoch, had_enough, read_metrics
@@ -95,6 +97,8 @@ class Trainer:
     ----------
     method : Method
         With its networks.
+    networks : nn.ModuleDict
+        Those that it leaves: the method's, or with `config.average` the averages of their weights.
     progress : Progress
         How far it is.
     """
@@ -108,6 +112,12 @@ class Trainer:
         self._reporter = reporter
         self._device = torch.device(config.device)
         self._optimizer = build_optimizer(self.method.networks, config)
+        self.networks, self._saved = self.method.networks, self.method.networks
+        self._average = None
+        if config.average is not None:
+            self._average = Average(self.method.networks, config.average)
+            self.networks = self._average.networks
+            self._saved = nn.ModuleDict({**self.method.networks, "average": self.networks})
         self._held_out = held_out(len(collection), config)
         self._epoch_steps = (len(collection) - len(self._held_out)) // config.batch_size
         self._measured = measurable(collection, config.seed) if config.knn_every else None
@@ -115,15 +125,19 @@ class Trainer:
         self._warned = self._called_late = False
         self._saved_at = self._drawn_at = time.monotonic()
 
+    def load_initial(self) -> None:
+        """Take the weights of `config.init`, if any."""
+        load_initial(self.method.networks, self._config)
+        self._take_in(0)
+
     def restore(self) -> None:
         """Go to where the run's last checkpoint stands."""
-        path = self._out / CHECKPOINT
-        self.progress = load_checkpoint(path, self.method.networks, self._optimizer)
+        self.progress = load_checkpoint(self._out / CHECKPOINT, self._saved, self._optimizer)
 
     def restore_best(self) -> None:
         """Take the weights of the best epoch, where `config.patience` has had them kept."""
         if self._config.patience is not None and (self._out / BEST).is_file():
-            load_checkpoint(self._out / BEST, self.method.networks, self._optimizer)
+            load_checkpoint(self._out / BEST, self._saved, self._optimizer)
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train to the end, or until `stop` says so between two steps.
@@ -189,8 +203,13 @@ class Trainer:
         step = self.progress.step
         generator = generator_for(self._config.seed, "step", step)
         objective = take_step(self.method, self._optimizer, batch, self._rate(step), generator)
+        self._take_in(step)
         self.progress = replace(self.progress, step=step + 1)
         return objective
+
+    def _take_in(self, step: int) -> None:
+        if self._average is not None:
+            self._average.update(self.method.networks, step)
 
     def _rate(self, step: int) -> float:
         config = self._config
@@ -214,7 +233,7 @@ class Trainer:
             )
         if world().first:
             path = self._out / CHECKPOINT
-            save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
+            save_checkpoint(path, self._saved, self._optimizer, self.progress)
         self._saved_at = time.monotonic()
 
     def _finish_epoch(self, tally: _Tally) -> None:
@@ -248,8 +267,7 @@ class Trainer:
         if self._config.patience is None:
             return
         if best_epoch(read_metrics(self._out / METRICS)) == self.progress.epoch:
-            path = self._out / BEST
-            save_checkpoint(path, self.method.networks, self._optimizer, self.progress)
+            save_checkpoint(self._out / BEST, self._saved, self._optimizer, self.progress)
 
     def _had_enough(self) -> bool:
         patience = self._config.patience
@@ -299,13 +317,11 @@ class Trainer:
     def _loss_held_out(self) -> float | None:
         if not len(self._held_out):
             return None
-        networks = self.method.networks
-        return held_out_loss(networks, self._collection, self._held_out, self._config)
+        return held_out_loss(self.networks, self._collection, self._held_out, self._config)
 
     def _spread(self) -> Spread:
         """Look at the spread of h; say once if it has collapsed."""
-        encoder = self.method.networks["encoder"]
-        size = self._config.image_size
+        encoder, size = self.networks["encoder"], self._config.image_size
         found = spread(features(encoder, self._collection, self._watched, size, self._device))
         if found.collapsed and not self._warned:
             self._warned = True
@@ -321,7 +337,7 @@ class Trainer:
         due = config.knn_every and (epoch % config.knn_every == 0 or epoch == config.epochs)
         if self._measured is None or not due:
             return None
-        return measure(self.method, self._collection, self._measured, config)
+        return measure(self.networks, self._collection, self._measured, config)
 
     def _note(self, objective: Objective, tally: _Tally) -> str:
         loss = float(objective.loss)
@@ -341,10 +357,9 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def measure(
-    method: Method, collection: Collection, indices: Tensor, config: ResolvedConfig
+    networks: nn.ModuleDict, collection: Collection, indices: Tensor, config: ResolvedConfig
 ) -> float:
     """Measure kNN accuracy of h on some pictures of the collection; see `evaluate`."""
     device = torch.device(config.device)
-    encoder = method.networks["encoder"]
-    vectors = features(encoder, collection, indices, config.image_size, device)
+    vectors = features(networks["encoder"], collection, indices, config.image_size, device)
     return knn_accuracy(vectors, collection.labels[indices])

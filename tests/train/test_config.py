@@ -67,6 +67,13 @@ def test_unreadable_settings_name_the_file(text: str) -> None:
         TrainConfig.from_json(text, "run/config.json")
 
 
+def test_settings_of_a_run_from_before_a_setting_existed_can_be_read() -> None:
+    resolved = resolve(CPU, 1000)
+    values = json.loads(resolved.to_json())
+    del values["average"]
+    assert ResolvedConfig.from_json(json.dumps(values)) == resolved
+
+
 def test_resolved_settings_must_be_complete() -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         ResolvedConfig.from_json(json.dumps({"width": 1}))

@@ -39,6 +39,7 @@ with joined("cpu") as world:
 VARIANTS: dict[str, dict[str, object]] = {
     "plain": {},
     "parts": {"micro_batch": 2, "loss": "dcl"},
+    "local": {"micro_batch": 2, "local_views": 3, "local_size": 8},
     "nce": {"method": "instdisc", "negatives": 12},
     "supervised": {"method": "supervised"},
 }

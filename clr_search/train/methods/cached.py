@@ -24,20 +24,20 @@ from clr_search.train.losses import Objective
 def cached_backward(
     embed: Callable[[slice], Tensor],
     parts: Sequence[slice],
-    loss: Callable[[Tensor, Tensor], Objective],
+    loss: Callable[..., Objective],
     networks: nn.Module,
 ) -> Objective:
-    """Add the gradients of a loss over two views of all parts to those of the parameters.
+    """Add the gradients of a loss over some views of all parts to those of the parameters.
 
     Parameters
     ----------
     embed : callable
-        Gives z, floating point [2, n, d], of a part; called twice where there are several parts, it
+        Gives z, floating point [V, n, d], of a part; called twice where there are several parts, it
         must give the same again.
     parts : sequence of slice
         What the batch is cut into.
     loss : callable
-        Takes the first and the second views, [N, d] each, of all parts together.
+        Takes the first, the second, … views, [N, d] each, of all parts together.
     networks : nn.Module
         Holds the normalisations whose running statistics are to be updated once only.
 
@@ -47,14 +47,13 @@ def cached_backward(
         Cut off from the graph.
     """
     if len(parts) == 1:
-        first, second = embed(parts[0])
-        objective = loss(first, second)
+        objective = loss(*embed(parts[0]))
         objective.loss.backward()  # type: ignore[no-untyped-call]
         return Objective(objective.loss.detach(), objective.accuracy)
-    with torch.no_grad(), _statistics_kept(networks):
+    with torch.no_grad(), statistics_kept(networks):
         z = torch.cat([embed(part) for part in parts], dim=1)
     z.requires_grad_()
-    objective = loss(z[0], z[1])
+    objective = loss(*z)
     objective.loss.backward()  # type: ignore[no-untyped-call]
     assert z.grad is not None
     for part in parts:
@@ -63,13 +62,14 @@ def cached_backward(
 
 
 @contextmanager
-def _statistics_kept(networks: nn.Module) -> Iterator[None]:
+def statistics_kept(networks: nn.Module) -> Iterator[None]:
     """Let batch normalisation work as in training, but leave its running statistics alone."""
     layers = [layer for layer in networks.modules() if isinstance(layer, _BatchNorm)]
+    before = [layer.track_running_stats for layer in layers]
     for layer in layers:
         layer.track_running_stats = False
     try:
         yield
     finally:
-        for layer in layers:
-            layer.track_running_stats = True
+        for layer, tracked in zip(layers, before, strict=True):
+            layer.track_running_stats = tracked

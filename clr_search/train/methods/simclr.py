@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -13,8 +14,9 @@ from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch
 from clr_search.train.distributed import gather
 from clr_search.train.losses import Objective, dcl, margin_triplet, nt_logistic, nt_xent
-from clr_search.train.methods.cached import cached_backward
+from clr_search.train.methods.cached import cached_backward, statistics_kept
 from clr_search.train.methods.network import build_networks, parts_of, project
+from clr_search.train.multicrop import local_to_global, mean_of_pairs
 
 TILED_FROM = 2048
 """Batch size from which the matrix of similarities is never made. It would take 67 MB, several
@@ -38,20 +40,49 @@ class SimCLR:
         self._config = config
         self._loss = loss_for(config)
 
-    def _of_all(self, z1: Tensor, z2: Tensor) -> Objective:
+    def _of_all(self, z1: Tensor, z2: Tensor, *local: Tensor) -> Objective:
         """The loss over the pictures of all processes."""
-        return self._loss(gather(z1), gather(z2))
+        z1, z2 = gather(z1), gather(z2)
+        objective = self._loss(z1, z2)
+        if not local:
+            return objective
+        further = local_to_global(
+            torch.stack([gather(z) for z in local]),
+            z1,
+            z2,
+            self._config.temperature,
+            normalise=self._config.normalise,
+            decoupled=self._config.loss == "dcl",
+        )
+        return Objective(mean_of_pairs(objective.loss, further, len(local)), objective.accuracy)
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
-        """Add the gradients of the loss of two views of each picture."""
+        """Add the gradients of the loss of two views of each picture, and of its local views."""
         config = self._config
         draws = draw(batch.aspects.repeat(2), config.augmentation, generator)
-        return cached_backward(
-            lambda part: project(self.networks, batch, part, draws, config),
-            parts_of(batch, config),
-            self._of_all,
-            self.networks,
-        )
+        local = self._local_projections(batch, generator) if config.local_views else None
+
+        def embed(part: slice) -> Tensor:
+            z = project(self.networks, batch, part, draws, config)
+            return z if local is None else torch.cat([z, local(part)])
+
+        return cached_backward(embed, parts_of(batch, config), self._of_all, self.networks)
+
+    def _local_projections(
+        self, batch: Batch, generator: torch.Generator
+    ) -> Callable[[slice], Tensor]:
+        """A function that gives z of the local views, float32 [V, n, d], of a part of the batch."""
+        config = self._config
+        assert config.local_size is not None  # chosen where there are local views
+        smaller = replace(batch, view_side=min(config.local_size, batch.view_side))
+        settings = replace(config.augmentation, crop_scale=config.augmentation.local_scale)
+        draws = draw(batch.aspects.repeat(config.local_views), settings, generator)
+
+        def embed(part: slice) -> Tensor:
+            with statistics_kept(self.networks):
+                return project(self.networks, smaller, part, draws, config)
+
+        return embed
 
 
 def loss_for(config: ResolvedConfig) -> Callable[[Tensor, Tensor], Objective]:

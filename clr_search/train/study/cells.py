@@ -214,7 +214,7 @@ def _train(
         trainer = Trainer(Path(folder), config, resident(found.train, config.device), reporter)
         if not trainer.run(stop):
             return None
-        measures = measure(trainer.method.networks, config, found)
+        measures = measure(trainer.networks, config, found)
     return Result(cell.name, config.seed, measures, time.monotonic() - began)
 
 

@@ -24,11 +24,14 @@ def gradients(networks: nn.Module) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("micro_batch", [2, 5, 6, 12, 100])
-@pytest.mark.parametrize("loss", ["nt-xent", "dcl", "margin"])
+@pytest.mark.parametrize(
+    ("loss", "local_views"), [("nt-xent", 0), ("dcl", 0), ("margin", 0), ("nt-xent", 2)]
+)
 def test_equals_the_whole_batch(
-    batch: Batch, settings: ResolvedConfig, micro_batch: int, loss: LossName
+    batch: Batch, settings: ResolvedConfig, micro_batch: int, loss: LossName, local_views: int
 ) -> None:
-    settings = replace(settings, loss=loss)
+    local_size = 8 if local_views else None
+    settings = replace(settings, loss=loss, local_views=local_views, local_size=local_size)
     whole = SimCLR(settings)
     parted = SimCLR(replace(settings, micro_batch=micro_batch))
     expected = whole.accumulate(batch, chance())

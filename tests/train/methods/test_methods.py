@@ -20,6 +20,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     "supervised": {"method": "supervised"},
     "group": {"norm": "group"},
     "micro-batch": {"micro_batch": 3},
+    "average": {"average": 0.9},
+    "multi-crop": {"local_views": 2, "local_size": 8},
     "dot": {"normalise": False, "temperature": 10.0},
     **{loss: {"loss": loss} for loss in get_args(LossName)},
 }

@@ -1,0 +1,57 @@
+"""An average of the weights over the steps, which is what a training can leave instead of the last.
+
+The exponential moving average, as of the teacher in Mean Teacher (arXiv 1703.01780): after step t,
+counted from 0, average ← d_t · average + (1 − d_t) · weights. The decay begins small, d_t = min(d,
+t / (t + 9)), as TensorFlow's ``ExponentialMovingAverage`` has it: so the first step's weights are
+taken as they are, and what the networks began with leaves no trace.
+
+It is only looked at, never trained with: training is the same with and without it. Running
+statistics of batch normalisation are averaged like weights, as timm does. SWA (arXiv 1803.05407)
+measures them anew in a pass over the pictures, because it averages networks that a large learning
+rate keeps apart; here the rate falls to nothing, and those averaged are close to each other.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+class Average:
+    """The averages of encoder and head.
+
+    Parameters
+    ----------
+    networks : nn.ModuleDict
+        With "encoder" and "head", from which it begins.
+    decay : float
+        d, in [0, 1).
+
+    Attributes
+    ----------
+    networks : nn.ModuleDict
+        "encoder" and "head" with averaged weights, in evaluation mode.
+    """
+
+    def __init__(self, networks: nn.ModuleDict, decay: float) -> None:
+        parts = {name: copy.deepcopy(networks[name]) for name in ("encoder", "head")}
+        self.networks = nn.ModuleDict(parts).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, networks: nn.ModuleDict, step: int) -> None:
+        """Take in the weights of `networks` after a step, counted from 0."""
+        newest = networks.state_dict()
+        rate = 1 - decay_at(step, self._decay)
+        for name, average in self.networks.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(newest[name], rate)
+            else:  # how many batches the statistics have seen
+                average.copy_(newest[name])
+
+
+def decay_at(step: int, decay: float) -> float:
+    """Share of the average that is kept after a step, counted from 0."""
+    return min(decay, step / (step + 9))
