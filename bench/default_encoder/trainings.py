@@ -136,6 +136,8 @@ CELLS = (
     Cell("width-25", "width 0.25", {"width": 0.25}),
     Cell("longer", "twice the epochs", {"epochs": 2 * EPOCHS}),
     Cell("width-100", "width 1", {"width": 1.0}),
+    Cell("grow", "views that grow from 32 to 64 px", {"grow_from": 32}),
+    Cell("grow-longer", "the same for about the base's time", {"grow_from": 32, "epochs": 15}),
 )
 
 
