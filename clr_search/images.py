@@ -17,6 +17,7 @@ import importlib
 import os
 import stat
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -123,6 +124,16 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PI
     """
     if at_least is not None and at_least < 1:
         raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
+    return _decoded(data, at_least, max_pixels, np.array)
+
+
+def _decoded(
+    data: bytes,
+    at_least: int | None,
+    max_pixels: int,
+    finish: Callable[[Image.Image], NDArray[np.uint8]],
+) -> Picture:
+    """What `finish` makes of the upright RGB image; see `decode`."""
     kind = _kind(data)
     try:
         image = _open(data, kind)
@@ -137,13 +148,14 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PI
             image.draft(None, (at_least, at_least))
         large = image.size[0] * image.size[1] > LARGE_PIXELS
         with _LARGE if large else nullcontext():
-            pixels, turned = upright(image)
+            whole, turned = upright(image)
+            pixels = finish(whole)
     except ImageError:
         raise
     except Exception as error:  # decoders of damaged files raise anything at all
         raise ImageError(_reason(kind, error)) from error
     if kind != "JPEG":  # Pillow turns a TIFF while loading, so only the result knows its shape
-        return Picture(pixels, pixels.shape[1], pixels.shape[0])
+        return Picture(pixels, *whole.size)
     return Picture(pixels, *((height, width) if turned else (width, height)))
 
 
@@ -216,8 +228,7 @@ def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Pi
     ImageError
         As `decode`.
     """
-    picture = decode(data, at_least=enough_for(size), max_pixels=max_pixels)
-    return picture._replace(pixels=square(picture.pixels, size))
+    return _decoded(data, enough_for(size), max_pixels, lambda image: _squared(image, size))
 
 
 def from_image(image: Image.Image) -> Picture:
@@ -231,10 +242,10 @@ def from_image(image: Image.Image) -> Picture:
     if image.size[0] * image.size[1] > MAX_PIXELS or 0 in image.size:
         raise ImageError(f"{image.size[0]:,} × {image.size[1]:,} pixels are not within the limits")
     try:
-        pixels, _ = upright(image)
+        whole, _ = upright(image)
+        return Picture(np.array(whole), *whole.size)
     except Exception as error:  # as in `decode`
         raise ImageError(_reason(image.format or "image", error)) from error
-    return Picture(pixels, pixels.shape[1], pixels.shape[0])
 
 
 def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -259,11 +270,21 @@ def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
-    crop = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    if side == size:
-        return crop.copy()
-    image = Image.fromarray(crop).resize((size, size), Image.Resampling.BILINEAR)
+    part = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    return part.copy() if side == size else _squared(Image.fromarray(part), size)
+
+
+def _squared(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    if width != height:
+        # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
+        image = image.crop((left, top, left + side, top + side))
+    if side != size:
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.array(image)
 
 

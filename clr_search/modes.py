@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -14,8 +13,8 @@ _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 _EXIF_ORIENTATION = 274
 
 
-def upright(image: Image.Image) -> tuple[NDArray[np.uint8], bool]:
-    """Load, convert and turn; also tell whether width and height changed places."""
+def upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Load, convert to RGB and turn; also tell whether width and height changed places."""
     from PIL import Image
 
     image.load()
@@ -32,7 +31,7 @@ def upright(image: Image.Image) -> tuple[NDArray[np.uint8], bool]:
     image = _rgb(image)
     if method is not None:
         image = image.transpose(method)
-    return np.array(image), orientation >= 5
+    return image, orientation >= 5
 
 
 def _orientation(image: Image.Image) -> int:

@@ -308,12 +308,12 @@ def test_large_pictures_are_decoded_one_at_a_time() -> None:
     data = file_of(Image.fromarray(ramp()), "PNG")
     inside, most = [], []
 
-    def slow(image: Image.Image) -> tuple[Pixels, bool]:
+    def slow(image: Image.Image) -> tuple[Image.Image, bool]:
         inside.append(1)
         most.append(len(inside))
         threading.Event().wait(0.02)
         inside.pop()
-        return ramp(), False
+        return image, False
 
     with mock.patch.object(images, "upright", slow), mock.patch.object(images, "LARGE_PIXELS", 99):
         threads = [threading.Thread(target=images.decode, args=(data,)) for _ in range(4)]
@@ -418,11 +418,12 @@ def test_square_gives_a_new_array() -> None:
 
 def test_decode_square_keeps_a_margin_and_the_full_size() -> None:
     data = file_of(Image.fromarray(ramp(400, 640)), "JPEG")
-    seen: list[Pixels] = []
-    real = images.square
-    with mock.patch.object(images, "square", lambda p, s: (seen.append(p), real(p, s))[1]):
+    seen: list[Image.Image] = []
+    real = images._squared
+    with mock.patch.object(images, "_squared", lambda i, s: (seen.append(i), real(i, s))[1]):
         picture = images.decode_square(data, 25)
-    assert seen[0].shape == (100, 160, 3)
+    assert seen[0].size == (160, 100)
+    np.testing.assert_array_equal(picture.pixels, images.square(np.array(seen[0]), 25))
     assert picture.pixels.shape == (25, 25, 3)
     assert (picture.width, picture.height) == (640, 400)
 
