@@ -23,15 +23,15 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.errors import UsageError
 from clr_search.files import sha256_bytes
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ MAX_MODEL_BYTES = 2**31 - 1
 
 MOST_PIXELS, MOST_NUMBERS = 4096, 65_536
 """Largest S and D: what a file asks for beyond is an attempt at the memory, not an encoder."""
+
+GOLDEN_SIZE = (61, 97)
+"""Height and width of the golden picture of files that do not tell it."""
+
+MOST_GOLDEN = 50_000_000
+"""Largest golden picture in pixels; exports of the largest S come to 45 million."""
 
 _PREFIX = "clr_search."
 
@@ -104,8 +110,10 @@ class Card:
         Known pictures that this was set by.
     novelty_method : str
         How: ``"held out"`` or ``"leave one out"``; see `serve.novelty`.
+    golden_size : tuple of int
+        Height and width of the golden picture; see `golden.golden_picture`.
     golden : tuple of float
-        Expected embedding of `golden_picture()`, so that a file can be checked by itself.
+        Expected embedding of the golden picture, so that a file can be checked by itself.
     contract_version : int
         Version of this contract.
     """
@@ -132,6 +140,7 @@ class Card:
     novelty_refused: float | None = None
     novelty_pictures: int | None = None
     novelty_method: str = ""
+    golden_size: tuple[int, int] = GOLDEN_SIZE
     golden: tuple[float, ...] = field(default=(), repr=False)
     contract_version: int = VERSION
 
@@ -180,6 +189,7 @@ class Card:
             golden = base64.b64decode(metadata.get(_PREFIX + "golden", ""), validate=True)
             values["golden"] = tuple(np.frombuffer(golden, dtype="<f4").tolist())
             values["classes"] = tuple(values.get("classes", ()))
+            values["golden_size"] = tuple(values.get("golden_size", GOLDEN_SIZE))
             return cls(**values)
         except (ValueError, TypeError) as error:
             raise UsageError(
@@ -232,6 +242,7 @@ def read_model(path: Path | str) -> ModelFile:
         raise UsageError(f"{path} holds no ONNX graph.", "Copy or export it again.")
     _refuse_foreign_parts(model, path)
     card = Card.from_metadata({item.key: item.value for item in model.metadata_props}, path)
+    _check_sizes(card, path)
     _check_interface(model, card, path)
     return ModelFile(path, data, sha256_bytes(data), card)
 
@@ -278,9 +289,7 @@ def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
                     yield from _tensors(inner)
 
 
-def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
-    import onnx
-
+def _check_sizes(card: Card, path: Path) -> None:
     for what, size, most in (
         ("image size", card.image_size, MOST_PIXELS),
         ("length of the embedding", card.embedding_dim, MOST_NUMBERS),
@@ -290,6 +299,18 @@ def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
                 f"{path} breaks the contract: its {what} is {size}, not within 1 and {most:,}.",
                 "Export it again with this release.",
             )
+    sides = card.golden_size
+    whole = len(sides) == 2 and all(isinstance(side, int) and side >= 2 for side in sides)
+    if not whole or math.prod(sides) > MOST_GOLDEN:
+        raise UsageError(
+            f"{path} breaks the contract: its golden picture is not of two sides, each of 2 pixels "
+            f"or more, with {MOST_GOLDEN:,} pixels at most.",
+            "Export it again with this release.",
+        )
+
+
+def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
+    import onnx
 
     def spell(value: onnx.ValueInfoProto) -> str:
         tensor = value.type.tensor_type
@@ -316,70 +337,3 @@ def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
                 f"expected {'; '.join(expected)}.",
                 "Export it again with this release.",
             )
-
-
-def golden_picture() -> NDArray[np.uint8]:
-    """Test picture of every golden file: uint8 [61, 97, 3], made of integers only.
-
-    Non-square and odd-sized, with ramps, a diagonal edge and a fine checkerboard, so that a wrong
-    crop, a resize without antialiasing, BGR order or a missing scale all show in the embedding.
-    """
-    y, x = np.mgrid[0:61, 0:97]
-    red = (x * 255) // 96
-    green = (y * 255) // 60
-    blue = np.where(3 * x > 4 * y + 40, 230, 25)
-    checker = ((x + y) % 2 == 0) & (x >= 60)
-    picture = np.stack([red, green, blue], axis=-1)
-    picture[checker] = 255 - picture[checker]
-    return picture.astype(np.uint8)
-
-
-def golden_json(model: ModelFile) -> str:
-    """Content of `golden.json`: the test picture as raw RGB bytes and the vector it must give."""
-    picture = golden_picture()
-    return json.dumps(
-        {
-            "contract_version": model.card.contract_version,
-            "model_sha256": model.sha256,
-            "height": picture.shape[0],
-            "width": picture.shape[1],
-            "rgb_base64": base64.b64encode(picture.tobytes()).decode("ascii"),
-            "embedding": [float(f"{value:.8g}") for value in model.card.golden],
-            "tolerance": tolerance_of(model.card),
-        },
-        indent=1,
-    )
-
-
-def tolerance_of(card: Card) -> float:
-    """Largest absolute difference to its golden vector that a file may have on any runtime."""
-    return INT8_TOLERANCE if card.precision == "int8" else TOLERANCE
-
-
-def check_golden(model: ModelFile, embedding: NDArray[np.float32]) -> float:
-    """Compare a runtime's embedding of the golden picture, shape (D,), with the expected one.
-
-    Returns
-    -------
-    float
-        Largest absolute difference.
-
-    Raises
-    ------
-    ClrSearchError
-        If it exceeds the tolerance of the file, or the file carries no golden vector.
-    """
-    expected = np.asarray(model.card.golden, dtype=np.float32)
-    if expected.shape != embedding.shape:
-        raise ClrSearchError(
-            f"{model.path} carries no golden vector of length {embedding.size}.", "Export it again."
-        )
-    difference = float(np.abs(expected - embedding).max())
-    allowed = tolerance_of(model.card)
-    if not difference <= allowed:
-        raise ClrSearchError(
-            f"{model.path} does not give its golden vector here: off by {difference:.2e}, "
-            f"allowed {allowed:.0e}.",
-            "The file or the runtime is damaged; export it again, or update onnxruntime.",
-        )
-    return difference

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from clr_search.contract import (
-    Card,
-    check_golden,
-    golden_json,
-    golden_picture,
-    read_model,
-)
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.contract import Card, read_model
+from clr_search.errors import UsageError
 
 text = st.text(max_size=30)
 fraction = st.none() | st.floats(0, 1)
@@ -40,6 +31,7 @@ fraction = st.none() | st.floats(0, 1)
         knn_accuracy=fraction,
         probe_accuracy=fraction,
         classes=st.lists(text, max_size=5).map(tuple),
+        golden_size=st.tuples(st.integers(2, 5000), st.integers(2, 5000)),
         golden=st.lists(st.floats(-1, 1, width=32), max_size=8).map(tuple),
     )
 )
@@ -147,6 +139,14 @@ def no_metadata(model: onnx.ModelProto) -> None:
         (set_metadata("image_size", '"big"'), "its image size is big"),
         (set_metadata("embedding_dim", "1000000000"), "length of the embedding is 1000000000"),
         (set_metadata("golden", "!"), "unreadable metadata"),
+        (set_metadata("golden_size", "61"), "unreadable metadata"),
+        (set_metadata("golden_size", "[61]"), "golden picture is not of two sides"),
+        (set_metadata("golden_size", "[61, 97, 3]"), "golden picture is not of two sides"),
+        (set_metadata("golden_size", "[61.0, 97.0]"), "golden picture is not of two sides"),
+        (set_metadata("golden_size", '"99"'), "golden picture is not of two sides"),
+        (set_metadata("golden_size", "[61, 1]"), "golden picture is not of two sides"),
+        (set_metadata("golden_size", "[-9, -9]"), "golden picture is not of two sides"),
+        (set_metadata("golden_size", "[100000, 100000]"), "with 50,000,000 pixels at most"),
         (set_metadata("embedding_dim", "17"), "breaks the contract: its outputs"),
         (rename_input, "breaks the contract: its inputs are pixels"),
         (rename_output, "breaks the contract: its outputs are z"),
@@ -176,36 +176,3 @@ def test_refuses_what_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello, world")
     with pytest.raises(UsageError, match=r"text\.onnx"):
         read_model(tmp_path / "text.onnx")
-
-
-def test_golden_picture_is_fixed() -> None:
-    picture = golden_picture()
-    assert picture.shape == (61, 97, 3)
-    assert picture.dtype == np.uint8
-    # A checksum any language can compute: the sum over all bytes, and three pixels.
-    assert int(picture.astype(np.int64).sum()) == 1872185
-    assert picture[0, 0].tolist() == [0, 0, 25]
-    assert picture[60, 96].tolist() == [0, 0, 25]
-    assert picture[60, 95].tolist() == [252, 255, 230]
-
-
-def test_golden_json_has_the_picture_and_the_vector(tiny_encoder: Path) -> None:
-    model = read_model(tiny_encoder)
-    golden = json.loads(golden_json(model))
-    pixels = np.frombuffer(base64.b64decode(golden["rgb_base64"]), np.uint8)
-    assert np.array_equal(pixels.reshape(golden["height"], golden["width"], 3), golden_picture())
-    assert np.allclose(golden["embedding"], model.card.golden, atol=1e-7)
-    assert golden["model_sha256"] == model.sha256
-
-
-def test_check_golden_accepts_and_refuses(tiny_encoder: Path) -> None:
-    model = read_model(tiny_encoder)
-    vector = np.array(model.card.golden, np.float32)
-    assert check_golden(model, vector) == 0
-    with pytest.raises(ClrSearchError, match="does not give its golden vector"):
-        check_golden(model, vector + np.float32(2e-4))
-    with pytest.raises(ClrSearchError, match="does not give its golden vector"):
-        check_golden(model, vector * np.float32(np.nan))
-    bare = replace(model, card=replace(model.card, golden=()))
-    with pytest.raises(ClrSearchError, match="carries no golden vector"):
-        check_golden(bare, vector)

@@ -10,8 +10,9 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from clr_search.contract import EMBEDDING, IMAGES, Card, golden_picture
+from clr_search.contract import EMBEDDING, IMAGES, Card
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
+from clr_search.golden import golden_picture, golden_size_for
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 
@@ -40,10 +41,15 @@ def write_tiny_encoder(path: Path, *, seed: int = 0, size: int = 32, dimension: 
     )
     model = assemble(backbone, size, dimension)
     card = Card(
-        name="tiny", image_size=size, embedding_dim=dimension, architecture="two convolutions"
+        name="tiny",
+        image_size=size,
+        embedding_dim=dimension,
+        architecture="two convolutions",
+        golden_size=golden_size_for(size),
     )
     session = ort.InferenceSession(with_card(model, card), providers=["CPUExecutionProvider"])
-    golden = session.run([EMBEDDING], {IMAGES: golden_picture()[None]})[0][0]
+    picture = golden_picture(card.golden_size)
+    golden = session.run([EMBEDDING], {IMAGES: picture[None]})[0][0]
     path.write_bytes(with_card(model, replace(card, golden=tuple(golden.tolist()))))
     return path
 

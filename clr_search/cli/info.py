@@ -71,9 +71,10 @@ def _model(path: Path, *, check: bool, as_json: bool) -> None:
     output.echo_heading(f"{output.shown(path)}: {kind}, {output.size(len(model.data))}")
     card = model.card.summary()
     shares = {name: output.share(card.pop(name)) for name in _SHARES}
-    classes = card.pop("classes")
+    classes, golden = card.pop("classes"), card.pop("golden_size")
     facts = {name: _spelt(value) for name, value in card.items()} | shares
     facts["classes"] = f"{len(classes):,}: {', '.join(classes)}" if classes else ""
+    facts["golden picture"] = f"{golden[0]} × {golden[1]} pixels"
     facts["sha256"] = model.sha256
     _echo(facts, checked)
 

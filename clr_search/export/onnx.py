@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from clr_search import __version__
-from clr_search.contract import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card, golden_picture
+from clr_search.contract import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
 from clr_search.errors import ClrSearchError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
@@ -26,6 +26,7 @@ from clr_search.export.report import GOLDEN, ExportReport, write_encoder
 from clr_search.export.sample import blobs, noise
 from clr_search.export.session import open_session
 from clr_search.files import find_images, refuse_existing
+from clr_search.golden import golden_picture, golden_size_for
 from clr_search.progress import Reporter, Silent
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.run import Run, load_run
@@ -96,12 +97,14 @@ def export_run(
     trained = load_run(Path(run))
     size = image_size or trained.config.image_size
     encoder, descriptor = _embedding_of(trained, whiten_on, size, reporter)
-    golden = embed(encoder, torch.from_numpy(golden_picture())[None], size)[0]
+    golden_size = golden_size_for(size)
+    golden = embed(encoder, torch.from_numpy(golden_picture(golden_size))[None], size)[0]
     card = replace(
         describe(trained, name or Path(run).resolve().name, licence),
         image_size=size,
         embedding_dim=golden.numel(),
         descriptor=descriptor,
+        golden_size=golden_size,
         golden=tuple(golden.tolist()),
     )
     model = assemble(trace_backbone(encoder, size), size, card.embedding_dim)

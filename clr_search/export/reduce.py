@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import Card, golden_picture, read_model
+from clr_search.contract import Card, read_model
 from clr_search.errors import UsageError
 from clr_search.export.graph import with_card
 from clr_search.export.precision import LEAST_AGREEMENT, drift, halved, require_agreement, widened
@@ -22,6 +22,7 @@ from clr_search.export.report import GOLDEN, ExportReport, write_encoder
 from clr_search.export.sample import blobs, draw
 from clr_search.export.session import open_session, speed_ratio, vectors
 from clr_search.files import ImageFile, find_images, refuse_existing
+from clr_search.golden import golden_picture, golden_size_for
 from clr_search.progress import Reporter, Silent
 
 if TYPE_CHECKING:
@@ -171,12 +172,15 @@ def reduced(
             f"Only {found.agreement:.1%} of the ten nearest neighbours stay the same: "
             "written all the same, by --force."
         )
+    golden_size = golden_size_for(card.image_size)
+    golden = vectors(session, golden_picture(golden_size)[None])[0]
     card = replace(
         card,
         precision=precision,
         mean_cosine=round(found.mean_cosine, 6),
         agreement=round(found.agreement, 4),
-        golden=tuple(vectors(session, golden_picture()[None])[0].tolist()),
+        golden_size=golden_size,
+        golden=tuple(golden.tolist()),
     )
     return Reduced(with_card(smaller, card), speed_ratio(exact, plain, compared))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from clr_search.contract import Card, golden_json, read_model
+from clr_search.contract import Card, read_model
 from clr_search.files import atomic_path, write_atomically
+from clr_search.golden import golden_json
 
 GOLDEN = "golden.json"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import EMBEDDING, Card, check_golden, golden_picture, read_model
+from clr_search.contract import EMBEDDING, Card, read_model
+from clr_search.golden import check_golden, golden_picture
 from clr_search.serve.devices import AUTO
 from clr_search.serve.inputs import Pictures, check_squares, in_batches
 from clr_search.serve.session import BATCH, Session
@@ -120,11 +121,12 @@ class Encoder:
         Returns
         -------
         float
-            Largest absolute difference; at most `contract.tolerance_of` the file.
+            Largest absolute difference; at most `golden.tolerance_of` the file.
 
         Raises
         ------
         ClrSearchError
             If the difference is larger.
         """
-        return check_golden(self._model, self._session.run(EMBEDDING, golden_picture()[None])[0])
+        picture = golden_picture(self.card.golden_size)
+        return check_golden(self._model, self._session.run(EMBEDDING, picture[None])[0])

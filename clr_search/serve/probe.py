@@ -13,12 +13,11 @@ from clr_search.contract import (
     PROBABILITIES,
     TOLERANCE,
     Card,
-    check_golden,
-    golden_picture,
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import atomic_path, refuse_existing
+from clr_search.golden import check_golden, golden_picture
 from clr_search.serve.devices import AUTO, CPU
 from clr_search.serve.inputs import Pictures, in_batches
 from clr_search.serve.labels import read_labels
@@ -197,7 +196,8 @@ def _check(path: Path, fitted: FittedProbe) -> None:
     """The file passes its own door, keeps the golden vector, and gives scikit-learn's numbers."""
     model = read_model(path)
     session = Session(model, device=CPU)  # the file is checked, not a device
-    check_golden(model, session.run(EMBEDDING, golden_picture()[None])[0])
+    picture = golden_picture(model.card.golden_size)
+    check_golden(model, session.run(EMBEDDING, picture[None])[0])
     noise = np.random.default_rng(0).integers(0, 256, (16, 40, 56, 3), np.uint8)
     noise[:8] = noise[:8, :1, :1]  # half of them plain colours
     embedding = session.run(EMBEDDING, noise).astype(np.float64)

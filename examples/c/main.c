@@ -90,9 +90,10 @@ static int compare(Encoder *encoder, const char *path, const char *json, uint8_t
     if (!size || !height || size % (3 * height) || size / (3 * height) != width)
         return complain(path, "not a golden.json"), 1;
     if (!encoder_embed(encoder, path, rgb, height, width, vector)) return 1;
-    /* What was reduced before the graph has been rounded to bytes once more. */
+    /* What was reduced before the graph has been rounded to bytes once more. Without antialiasing, the
+     * vector of the encoder that comes along would be off by 0.18. */
     if (height > encoder->image_size && width > encoder->image_size)
-        tolerance = fmaxf(tolerance, 1e-3f);
+        tolerance = fmaxf(tolerance, 3e-3f);
     const char *at = value_of(json, "\"embedding\"");
     bool right = true;
     for (size_t i = 0; i < encoder->dimension; i++) {

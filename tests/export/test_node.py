@@ -13,7 +13,8 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-from clr_search.contract import EMBEDDING, IMAGES, TOLERANCE, golden_json, read_model
+from clr_search.contract import EMBEDDING, IMAGES, TOLERANCE, read_model
+from clr_search.golden import golden_json
 
 pytestmark = pytest.mark.node
 

@@ -18,13 +18,12 @@ from clr_search.contract import (
     EMBEDDING,
     IMAGES,
     TOLERANCE,
-    check_golden,
-    golden_picture,
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export import onnx as export
 from clr_search.export.reference import embed
+from clr_search.golden import check_golden, golden_picture, golden_size_for
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import load_run, write_initial_run, write_weights
 from tests.export.test_node import check_same, node
@@ -96,10 +95,11 @@ def test_the_card_says_what_it_is(run: Path, encoder: Path) -> None:
 
 
 def test_the_golden_vector_is_torchs_and_lies_beside_it(run: Path, encoder: Path) -> None:
-    expected = embed(
-        load_run(run).encoder, torch.from_numpy(golden_picture())[None], CONFIG.image_size
-    )
-    assert check_golden(read_model(encoder), expected[0].numpy()) == 0
+    model = read_model(encoder)
+    assert model.card.golden_size == golden_size_for(CONFIG.image_size)
+    picture = torch.from_numpy(golden_picture(model.card.golden_size))
+    expected = embed(load_run(run).encoder, picture[None], CONFIG.image_size)
+    assert check_golden(model, expected[0].numpy()) == 0
     beside = json.loads(encoder.with_name("golden.json").read_text())
     assert np.allclose(beside["embedding"], expected[0], atol=1e-7)
 

@@ -14,13 +14,12 @@ from clr_search.contract import (
     EMBEDDING,
     IMAGES,
     TOLERANCE,
-    check_golden,
-    golden_picture,
     read_model,
 )
 from clr_search.errors import ClrSearchError
 from clr_search.export import onnx as export
 from clr_search.export.precision import Drift, drift, halved, require_agreement, widened
+from clr_search.golden import check_golden, golden_picture
 from clr_search.serve import Encoder
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
@@ -68,7 +67,7 @@ def test_the_card_says_what_it_is(both: tuple[Path, Path]) -> None:
 def test_its_golden_vector_is_its_own(both: tuple[Path, Path]) -> None:
     model = read_model(both[1])
     session = ort.InferenceSession(model.data, providers=["CPUExecutionProvider"])
-    found = session.run([EMBEDDING], {IMAGES: golden_picture()[None]})[0][0]
+    found = session.run([EMBEDDING], {IMAGES: golden_picture(model.card.golden_size)[None]})[0][0]
     assert check_golden(model, found) <= TOLERANCE
 
 

@@ -23,8 +23,6 @@ from clr_search.contract import (
     IMAGES,
     INT8_TOLERANCE,
     Card,
-    check_golden,
-    golden_picture,
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
@@ -34,6 +32,7 @@ from clr_search.export.quantize import Scheme, quantized
 from clr_search.export.reduce import export_encoder
 from clr_search.export.sample import LEAST, draw
 from clr_search.files import find_images
+from clr_search.golden import check_golden, golden_picture
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
 from clr_search.serve.probe_graph import with_classifier
@@ -133,7 +132,8 @@ def test_golden_json_states_the_wider_tolerance(both: tuple[Path, Path]) -> None
     with pytest.raises(ClrSearchError, match=r"off by 6\.00e-02, allowed 5e-02"):
         check_golden(model, vector + np.float32(0.06))
     session = ort.InferenceSession(model.data, providers=["CPUExecutionProvider"])
-    mirrored = np.ascontiguousarray(golden_picture()[None, :, :, ::-1])  # RGB as BGR
+    picture = golden_picture(model.card.golden_size)
+    mirrored = np.ascontiguousarray(picture[None, :, :, ::-1])  # RGB as BGR
     with pytest.raises(ClrSearchError, match="does not give its golden vector"):
         check_golden(model, session.run([EMBEDDING], {IMAGES: mirrored})[0][0])
 

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from clr_search.contract import (
     EMBEDDING,
+    GOLDEN_SIZE,
     IMAGES,
     NOVELTY,
     PROBABILITIES,
     TOLERANCE,
-    check_golden,
-    golden_picture,
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import find_images
+from clr_search.golden import check_golden, golden_picture
 from clr_search.serve import Encoder, Probe, calibrate, probe_fit, probe_graph
 from clr_search.serve.metrics import wilson_interval
 from clr_search.serve.novelty import Novelty
@@ -268,7 +268,7 @@ def test_novelty_is_that_of_numpy(
 
 def test_what_is_like_no_class_is_new(saved: Path) -> None:
     other = [np.zeros((40, 40, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)]
-    novelty = Probe(saved, threads=1).examine([*other, golden_picture()])[1]
+    novelty = Probe(saved, threads=1).examine([*other, golden_picture(GOLDEN_SIZE)])[1]
     assert novelty is not None
     assert (novelty > 1).all()
 
@@ -276,7 +276,7 @@ def test_what_is_like_no_class_is_new(saved: Path) -> None:
 def test_the_plain_graph_tells_what_is_new(saved: Path) -> None:
     session = onnxruntime.InferenceSession(saved, providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_outputs()] == [EMBEDDING, PROBABILITIES, NOVELTY]
-    picture = golden_picture()
+    picture = golden_picture(GOLDEN_SIZE)
     plain = session.run([NOVELTY], {IMAGES: picture[None]})[0]
     assert plain.shape == (1,)
     found = Probe(saved, threads=1).examine(picture)[1]
