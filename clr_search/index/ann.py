@@ -8,8 +8,8 @@ both, the second on the mapped file (`stored`): in Python that took several time
 rest.
 
 FAISS numbers vectors by their place in that file. There is no HNSW among the structures
-(`bench/results/search.md`): it takes longer to build, and twice the memory, and through a narrow
-filter a graph fails quietly.
+(`bench/results/search.md`): it answers no sooner, takes two to six times as long to build and twice
+the memory, and through a narrow filter a graph fails quietly.
 """
 
 from __future__ import annotations
