@@ -20,6 +20,7 @@ from torch import Tensor
 
 from clr_search.train.colour import blend_, hue_, luma
 from clr_search.train.config import Augmentation
+from clr_search.train.hardware import sent
 from clr_search.train.resample import blur, kernel_size, resample
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
@@ -57,7 +58,7 @@ class Draws:
 
     def to(self, device: torch.device) -> Draws:
         """The same on another device."""
-        return Draws(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return Draws(**{f.name: sent(getattr(self, f.name), device) for f in fields(self)})
 
     def of(self, members: Tensor) -> Draws:
         """Those of some views, int64 [M]."""
@@ -156,7 +157,7 @@ def apply(pixels: Tensor, draws: Draws, settings: Augmentation, size: int) -> Te
     groups = list(_groups(draws, _CHUNK if device.type == "cpu" else None))
     dice, start = draws.to(device), 0
     for group in groups:
-        chosen = group.members.to(device)
+        chosen = sent(group.members, device)
         part = dice.of(chosen)
         x = resample(pixels.index_select(0, chosen % len(pixels)), part.boxes, size, part.flip)
         if group.hue_at is not None:
@@ -168,7 +169,7 @@ def apply(pixels: Tensor, draws: Draws, settings: Augmentation, size: int) -> Te
         views[start : start + len(chosen)] = x
         start += len(chosen)
     places = torch.cat([group.members for group in groups]).argsort()
-    return views.index_select(0, places.to(device)).permute(0, 2, 1, 3)
+    return views.index_select(0, sent(places, device)).permute(0, 2, 1, 3)
 
 
 def _jitter_(pixels: Tensor, draws: Draws, hue_at: int) -> None:

@@ -48,6 +48,18 @@ def choose_precision(asked: Precision | Literal["auto"], device: str) -> Precisi
     return "bf16" if native else "fp32"
 
 
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device, without waiting for the work that the device still has to do.
+
+    From ordinary memory a copy to CUDA first waits until all queued kernels have ended, which would
+    leave the device without work while the next ones are queued; from pinned memory it takes its
+    turn among them.
+    """
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 @contextmanager
 def well_set(device: str) -> Iterator[None]:
     """Set torch and the memory allocator up for training on a device, within this context."""

@@ -57,8 +57,9 @@ def local_to_global(
     if normalise:
         local, found = F.normalize(local, dim=2), F.normalize(found, dim=1)
     logits = local @ found.T / temperature  # [V, N, 2N]
+    at = torch.arange(len(z1), device=logits.device)
+    positives = torch.stack([logits[:, at, at], logits[:, at, at + len(z1)]], dim=2)
     own = torch.eye(len(z1), dtype=torch.bool, device=logits.device).repeat(1, 2)  # [N, 2N]
-    positives = logits[:, own].view(len(local), len(z1), 2)
     negatives = logits.masked_fill(own, -torch.inf).logsumexp(dim=2, keepdim=True)
     if not decoupled:
         negatives = torch.logaddexp(negatives, positives)

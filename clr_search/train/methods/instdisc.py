@@ -15,6 +15,7 @@ from clr_search.train.augment import draw
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch
 from clr_search.train.distributed import gather, total, world
+from clr_search.train.hardware import sent
 from clr_search.train.losses import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.model import build_encoder
@@ -70,14 +71,16 @@ class InstDisc:
         self.networks = build_networks(config, bank=bank)
         self._bank = bank
         self._config = config
+        self._estimated = False  # whether Z, the constant of NCE, is known
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
         """Add the gradients, then bring the bank up to date."""
         config, count = self._config, len(batch.aspects)
         draws = draw(batch.aspects, config.augmentation, generator)
         drawn = torch.randint(len(self._bank.vectors), (config.negatives,), generator=generator)
-        indices, drawn = batch.indices.to(batch.pixels.device), drawn.to(batch.pixels.device)
-        loss = accuracy = torch.zeros((), device=batch.pixels.device)
+        device = batch.pixels.device
+        indices, drawn = sent(batch.indices, device), sent(drawn, device)
+        loss = accuracy = torch.zeros((), device=device)
         found = []
         for part in parts_of(batch, config):
             z = F.normalize(project(self.networks, batch, part, draws, config)[0], dim=1)
@@ -94,7 +97,8 @@ class InstDisc:
         temperature = self._config.temperature
         if not self._config.negatives:
             return full_softmax(z, self._bank.vectors, indices, temperature)
-        if not self._bank.constant:
+        self._estimated = self._estimated or bool(self._bank.constant)  # read until it is there
+        if not self._estimated:
             with torch.no_grad():  # equation 7, on the first batch, and constant from then on
                 weights = (z @ self._bank.vectors[drawn].T / temperature).exp()
                 mean = total(weights.mean()) / world().size

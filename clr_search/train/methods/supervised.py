@@ -11,6 +11,7 @@ from clr_search.train.augment import draw
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.data import Batch, Collection
 from clr_search.train.distributed import total
+from clr_search.train.hardware import sent
 from clr_search.train.losses import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.model import build_encoder
@@ -56,7 +57,7 @@ class Supervised:
         """Add the gradients of the cross entropy, the mean over the pictures with a label."""
         config = self._config
         draws = draw(batch.aspects, config.augmentation, generator)
-        labels = batch.labels.to(batch.pixels.device)
+        labels = sent(batch.labels, batch.pixels.device)
         count = (labels >= 0).sum().clamp(min=1)
         loss = right = torch.zeros((), device=batch.pixels.device)
         for part in parts_of(batch, config):
