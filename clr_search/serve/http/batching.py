@@ -18,6 +18,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -89,8 +90,9 @@ class Batcher:
     async def stop(self) -> None:
         """End; what still waits is cancelled."""
         waiting = []
-        while not self._queue.empty():
-            waiting.append(self._queue.get_nowait())
+        with suppress(queue.Empty):
+            while True:
+                waiting.append(self._queue.get_nowait())
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
