@@ -27,7 +27,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -65,6 +65,9 @@ GOLDEN_SIZE = (61, 97)
 MOST_GOLDEN = 50_000_000
 """Largest golden picture in pixels; exports of the largest S come to 45 million."""
 
+Resize = Literal["Resize", "MatMul"]
+"""How a graph resizes: by the operator `Resize` with its antialiasing, or by matrix products."""
+
 _PREFIX = "clr_search."
 
 
@@ -98,6 +101,9 @@ class Card:
         The exporting version; a note on rights.
     precision : str
         ``"fp32"``, or what the weights were reduced to: ``"fp16"``, ``"int8"``.
+    resize : str
+        How pictures are resized: ``"Resize"`` by that operator, whose antialiasing some runtimes
+        lack, or ``"MatMul"`` by matrix products.
     mean_cosine, agreement : float or None
         Of a reduced encoder: to the vectors of the full one, and the share of the ten nearest
         neighbours that stay the same, on a sample.
@@ -134,6 +140,7 @@ class Card:
     package_version: str = ""
     licence: str = ""
     precision: str = "fp32"
+    resize: Resize = "Resize"
     mean_cosine: float | None = None
     agreement: float | None = None
     classes: tuple[str, ...] = ()
@@ -147,13 +154,15 @@ class Card:
     def to_metadata(self) -> dict[str, str]:
         """Key-value strings for `metadata_props`; every value but the golden vector is JSON.
 
-        What is said of novelty is left out where there is none, so that encoders stay as they are.
+        What is said of novelty is left out where there is none, and `resize` where it is "Resize",
+        so that encoders stay as they are.
         """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
             for item in fields(self)
             if item.name != "golden"
             and not (self.novelty_refused is None and item.name.startswith("novelty_"))
+            and not (self.resize == "Resize" and item.name == "resize")
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
         metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")

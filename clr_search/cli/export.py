@@ -1,4 +1,4 @@
-"""``export``: a run becomes one ONNX file, or an ONNX file a smaller one."""
+"""``export``: a run becomes one ONNX file, or an ONNX file a smaller or a portable one."""
 
 from __future__ import annotations
 
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8"]),
-    default="fp32",
-    show_default=True,
     help="How weights are kept: fp16 is half the size, as fast; int8 under a third, and faster. "
-    "Refused where less than 95 % of neighbours stay the same.",
+    "Refused where less than 95 % of neighbours stay the same.  [default: fp32, or that of the "
+    "ONNX file]",
+)
+@click.option(
+    "--portable",
+    is_flag=True,
+    help="Resize pictures by matrix products, for runtimes whose Resize has no antialiasing, such "
+    "as OpenVINO: the same vectors but for rounding, a little slower.",
 )
 @click.option(
     "--calibrate",
@@ -61,7 +66,8 @@ def export(
     name: str | None,
     licence: str,
     image_size: int | None,
-    precision: Literal["fp32", "fp16", "int8"],
+    precision: Literal["fp32", "fp16", "int8"] | None,
+    portable: bool,
     calibrate_on: tuple[Path, ...],
     whiten_on: tuple[Path, ...],
     force: bool,
@@ -71,7 +77,8 @@ def export(
 
     The file takes raw RGB pixels of any size and gives unit vectors; resizing and scaling are
     inside. It is checked against PyTorch before it takes its name, and golden.json beside it lets
-    any other runtime prove itself. An ONNX file in the place of RUN is reduced to fp16 or int8.
+    any other runtime prove itself. An ONNX file in the place of RUN is reduced to fp16 or int8, or
+    made portable, or both.
 
     \b
     Example:
@@ -81,6 +88,7 @@ def export(
       clr-search export run --out encoder.onnx --whiten photos
       clr-search export run --out encoder.onnx --precision int8 --calibrate photos
       clr-search export default --out small.onnx --precision int8 --calibrate photos
+      clr-search export default --out portable.onnx --portable
     """
     from clr_search.files import refuse_existing
     from clr_search.progress import for_terminal
@@ -91,7 +99,7 @@ def export(
         if name or licence or image_size or whiten_on:
             raise UsageError(
                 f"{run} is an ONNX file: its name, licence, image size and features are settled.",
-                "Give the run that it came from, or only --precision and --calibrate.",
+                "Give the run that it came from, or only --precision, --calibrate and --portable.",
             )
         from clr_search.export.reduce import export_encoder
 
@@ -99,6 +107,7 @@ def export(
             run,
             out,
             precision=precision,
+            portable=portable,
             calibrate_on=calibrate_on,
             force=force,
             reporter=reporter,
@@ -113,7 +122,8 @@ def export(
             name=name,
             licence=licence,
             image_size=image_size,
-            precision=precision,
+            precision=precision or "fp32",
+            portable=portable,
             whiten_on=whiten_on,
             calibrate_on=calibrate_on,
             force=force,
@@ -141,6 +151,7 @@ def _echo(report: ExportReport, *, as_json: bool) -> None:
             ("network", f"{card.architecture}, {card.image_size} px → {card.embedding_dim}"),
             ("embedding", card.descriptor),
             ("weights", card.precision),
+            ("resize", card.resize),
             ("against torch", "" if difference is None else f"off by {difference:.1e} at most"),
             ("against the full", drift),
             ("speed", speed),

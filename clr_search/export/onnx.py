@@ -23,7 +23,7 @@ from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.reduce import Precision, pictures_for, reduced
 from clr_search.export.reference import embed
 from clr_search.export.report import GOLDEN, ExportReport, write_encoder
-from clr_search.export.sample import blobs, noise
+from clr_search.export.sample import parity_pictures
 from clr_search.export.session import open_session
 from clr_search.files import find_images, refuse_existing
 from clr_search.golden import golden_picture, golden_size_for
@@ -34,9 +34,6 @@ from clr_search.train.run import Run, load_run
 if TYPE_CHECKING:
     import onnx
 
-PARITY_SHAPES = ((1, 1), (37, 53), (64, 64), (120, 31), (333, 500))
-"""Heights and widths of the pictures of the parity check: tiny, odd, square, tall, wide."""
-
 
 def export_run(
     run: Path,
@@ -46,6 +43,7 @@ def export_run(
     licence: str = "",
     image_size: int | None = None,
     precision: Precision = "fp32",
+    portable: bool = False,
     whiten_on: Sequence[Path] = (),
     calibrate_on: Sequence[Path] = (),
     force: bool = False,
@@ -69,6 +67,9 @@ def export_run(
         their size (arXiv 1906.06423).
     precision : str
         "fp32"; "fp16" for half the size; "int8" for under a third, and more speed; see `reduce`.
+    portable : bool
+        Resize pictures by matrix products, for runtimes whose `Resize` has no antialiasing; see
+        `resize`.
     whiten_on : sequence of Path
         Folders of pictures without labels. Where given, the embedding is that of `descriptor`
         instead of h alone.
@@ -104,10 +105,11 @@ def export_run(
         image_size=size,
         embedding_dim=golden.numel(),
         descriptor=descriptor,
+        resize="MatMul" if portable else "Resize",
         golden_size=golden_size,
         golden=tuple(golden.tolist()),
     )
-    model = assemble(trace_backbone(encoder, size), size, card.embedding_dim)
+    model = assemble(trace_backbone(encoder, size), size, card.embedding_dim, card.resize)
     data = with_card(model, card)
     difference = parity(encoder, data, size)
     if not difference <= TOLERANCE:
@@ -192,10 +194,8 @@ def parity(encoder: torch.nn.Module, data: bytes, image_size: int, seed: int = 0
         Seed of the random pictures.
     """
     session = open_session(data)
-    generator = np.random.default_rng(seed)
     worst = 0.0
-    for height, width in PARITY_SHAPES:
-        pictures = np.stack([noise(generator, height, width), blobs(generator, height, width)])
+    for pictures in parity_pictures(seed):
         expected = embed(encoder, torch.from_numpy(pictures), image_size).numpy()
         found = session.run([EMBEDDING], {IMAGES: pictures})[0]
         worst = max(worst, float(np.abs(expected - found).max()))

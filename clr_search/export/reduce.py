@@ -1,6 +1,6 @@
-"""Reduced encoders: made from full ones, compared with them, refused where they find other things.
+"""Encoders from encoders: with reduced weights, refused where they find other things; or portable.
 
-Without torch: any `encoder.onnx` can be reduced, also one from elsewhere.
+Without torch: it is done to any `encoder.onnx`, also one from elsewhere.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import Card, read_model
+from clr_search.contract import Card, ModelFile, read_model
 from clr_search.errors import UsageError
 from clr_search.export.graph import with_card
+from clr_search.export.portable import made_portable
 from clr_search.export.precision import LEAST_AGREEMENT, drift, halved, require_agreement, widened
 from clr_search.export.quantize import quantized
 from clr_search.export.report import GOLDEN, ExportReport, write_encoder
@@ -70,21 +71,25 @@ def export_encoder(
     source: Path,
     out: Path,
     *,
-    precision: Precision,
+    precision: Precision | None = None,
+    portable: bool = False,
     calibrate_on: Sequence[Path] = (),
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportReport:
-    """Reduce an encoder that is an ONNX file already, with `golden.json` beside the new one.
+    """Change an encoder that is an ONNX file already, with `golden.json` beside the new one.
 
     Parameters
     ----------
     source : Path
-        An `encoder.onnx` with fp32 or fp16 weights.
+        An `encoder.onnx`; to be reduced, one with fp32 or fp16 weights.
     out : Path
         The file to write.
-    precision : str
-        "fp16" or "int8".
+    precision : str, optional
+        "fp16" or "int8"; that of `source` where not given.
+    portable : bool
+        Resize pictures by matrix products, for runtimes whose `Resize` has no antialiasing; see
+        `resize`. The vectors stay the same but for rounding.
     calibrate_on : sequence of Path
         Folders of pictures without labels, to measure the reduced weights on.
     force : bool
@@ -95,30 +100,60 @@ def export_encoder(
     Raises
     ------
     UsageError
-        If `source` is no encoder, or has reduced weights already, or an output exists, or there
+        If `source` is no encoder, or is already what is asked for, or an output exists, or there
         are too few pictures.
     ClrSearchError
-        If too few neighbours stay the same.
+        If too few neighbours stay the same, or a portable graph gives other vectors.
     """
     refuse_existing(out, force=force)
     refuse_existing(out.with_name(GOLDEN), force=force)
+    reporter = reporter or Silent()
     model = read_model(source)
-    if model.card.classes:
-        raise UsageError(
-            f"{source} is a probe.", "Reduce the encoder, and fit the probe again behind it."
-        )
-    narrower = {"fp32": ("fp16", "int8"), "fp16": ("int8",)}.get(model.card.precision, ())
-    if precision not in narrower:
-        raise UsageError(
-            f"{source} has {model.card.precision} weights, which cannot become {precision}.",
-            "Export the run that it came from.",
-        )
+    wanted = _narrower(model, precision, portable=portable)
+    files = pictures_for(wanted, calibrate_on) if wanted else []
     import onnx
 
-    graph = widened(onnx.load_model_from_string(model.data))
-    files = pictures_for(precision, calibrate_on)
-    found = reduced(graph, model.card, precision, files, force=force, reporter=reporter or Silent())
+    graph, card = onnx.load_model_from_string(model.data), model.card
+    if wanted:
+        graph = widened(graph)
+    if portable and card.resize != "MatMul":
+        graph, card = made_portable(graph, card, source, reporter)
+    if not wanted:
+        return write_encoder(out, with_card(graph, card))
+    found = reduced(graph, card, wanted, files, force=force, reporter=reporter)
     return write_encoder(out, found.data, speed=found.speed)
+
+
+def _narrower(model: ModelFile, precision: Precision | None, *, portable: bool) -> Precision | None:
+    """The precision that weights are to be reduced to; None where they stay as they are.
+
+    Raises
+    ------
+    UsageError
+        If that cannot be, or nothing is to be changed at all.
+    """
+    card = model.card
+    if card.classes:
+        raise UsageError(
+            f"{model.path} is a probe.", "Export its encoder, and fit the probe again behind that."
+        )
+    changes = portable and card.resize != "MatMul"
+    if changes and precision in (None, card.precision):
+        return None
+    if precision is None:
+        what = "is portable already" if portable else "would stay as it is"
+        raise UsageError(
+            f"{model.path} {what}.",
+            "Say what it is to become: --precision fp16 or int8"
+            + ("." if portable else ", or --portable."),
+        )
+    narrower = {"fp32": ("fp16", "int8"), "fp16": ("int8",)}.get(card.precision, ())
+    if precision not in narrower:
+        raise UsageError(
+            f"{model.path} has {card.precision} weights, which cannot become {precision}.",
+            "Export the run that it came from.",
+        )
+    return precision
 
 
 def reduced(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from clr_search.progress import Reporter
 
 MOST_CALIBRATING, MOST_COMPARED = 256, 512
 """Of larger collections a random part is taken."""
+
+PARITY_SHAPES = ((1, 1), (37, 53), (64, 64), (120, 31), (333, 500))
+"""Heights and widths of the pictures of the parity check: tiny, odd, square, tall, wide."""
 
 LEAST = 64
 """Fewer pictures, calibrating and compared together, say nothing."""
@@ -97,3 +100,10 @@ def blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[np
         y[..., None] * rate[1] + phase[1]
     )
     return (127.5 + 127.5 * waves).astype(np.uint8)
+
+
+def parity_pictures(seed: int = 0) -> Iterator[NDArray[np.uint8]]:
+    """One of `noise` and one of `blobs` in each of `PARITY_SHAPES`: uint8 [2, H, W, 3]."""
+    generator = np.random.default_rng(seed)
+    for height, width in PARITY_SHAPES:
+        yield np.stack([noise(generator, height, width), blobs(generator, height, width)])

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from clr_search.contract import EMBEDDING, IMAGES, TOLERANCE, read_model
+from clr_search.export.reduce import export_encoder
 from clr_search.golden import golden_json
 from clr_search.images import square
 from clr_search.index import Index
@@ -25,6 +26,7 @@ from clr_search.site.vectors import unpack
 from tests.export.test_node import write_pictures
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "c"
+REDUCING = "if (height <= size || width <= size)", "if (true)"  # a change: it never reduces
 FLAGS = "-O2 -Wall -Wextra -Wpedantic -Werror"
 
 
@@ -97,12 +99,22 @@ def test_the_encoder_that_ships_passes_its_own_check(program: Path) -> None:
 def test_the_check_tells_that_openvino_reduces_without_antialiasing(
     program: Path, tmp_path: Path
 ) -> None:
-    reducing = "if (height <= size || width <= size)", "if (true)"
-    careless = build(tmp_path / "careless", reducing)
+    careless = build(tmp_path / "careless", REDUCING)
     encoder = shipped_encoder()
     done = run(careless, "check", encoder, encoder.with_name("golden.json"))
     assert (done.returncode, done.stdout.split(":")[0]) == (1, "WRONG"), done.stderr
     assert float(done.stdout.split()[-1]) > 0.1
+
+
+def test_the_graph_of_a_portable_file_needs_no_reducing_beforehand(
+    program: Path, tmp_path: Path
+) -> None:
+    careless = build(tmp_path / "careless", REDUCING)
+    encoder = export_encoder(shipped_encoder(), tmp_path / "encoder.onnx", portable=True).path
+    for one, allowed in ((program, 1e-3), (careless, TOLERANCE)):
+        done = run(one, "check", encoder, encoder.with_name("golden.json"))
+        assert (done.returncode, done.stdout.split(":")[0]) == (0, "right"), done.stderr
+        assert float(done.stdout.split()[-1]) <= allowed
 
 
 def test_a_vector_that_is_another_or_shorter_is_wrong(
