@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from bench.search import K, Vectors, vectors_of
+from bench.search import K, Vectors, nearest, vectors_of
 from clr_search.index import Index
 
 QUERIES = 400
@@ -95,16 +95,6 @@ def as_kept(rows: Vectors) -> Vectors:
     kept = rows.astype(np.float16).astype(np.float32)
     kept /= np.linalg.norm(kept, axis=1, keepdims=True)
     return kept
-
-
-def nearest(rows: Vectors, queries: Vectors) -> NDArray[np.int64]:
-    """Exactly, by FAISS."""
-    import faiss
-
-    flat = faiss.IndexFlatIP(rows.shape[1])
-    flat.add(rows)
-    found: NDArray[np.int64] = flat.search(queries, min(K, len(rows)))[1]
-    return found
 
 
 def grow(rows: Vectors, queries: Vectors, folder: Path, memory: int | None) -> dict[str, Any]:

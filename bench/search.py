@@ -277,10 +277,18 @@ def vectors_of(collection: Path, mimic: int | None) -> Vectors:
     return made
 
 
-def prepare(rows: Vectors, folder: Path) -> None:
-    """Hold out queries, find their true neighbours, write what the processes read."""
+def nearest(rows: Vectors, queries: Vectors) -> NDArray[np.int64]:
+    """Positions of the true neighbours, exactly, by FAISS: K of them where there are so many."""
     import faiss
 
+    flat = faiss.IndexFlatIP(rows.shape[1])
+    flat.add(rows)
+    found: NDArray[np.int64] = flat.search(queries, min(K, len(rows)))[1]
+    return found
+
+
+def prepare(rows: Vectors, folder: Path) -> None:
+    """Hold out queries, find their true neighbours, write what the processes read."""
     from tests.index.made import write_vectors
 
     order = np.random.default_rng(1).permutation(len(rows))
@@ -288,9 +296,7 @@ def prepare(rows: Vectors, folder: Path) -> None:
     base = rows[np.sort(order[QUERIES:])].astype(np.float16).astype(np.float32)
     base /= np.linalg.norm(base, axis=1, keepdims=True)
     queries = rows[order[:QUERIES]]
-    flat = faiss.IndexFlatIP(rows.shape[1])
-    flat.add(base)
-    np.save(folder / "truth.npy", flat.search(queries, K)[1])
+    np.save(folder / "truth.npy", nearest(base, queries))
     np.save(folder / "base.npy", base)
     np.save(folder / "queries.npy", queries)
     names = [f"{n // 1000:05d}/{n % 1000:03d}.jpg" for n in range(len(base))]

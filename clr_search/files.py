@@ -51,7 +51,7 @@ def label_of(relative: str) -> str | None:
     return PurePosixPath(relative).parent.name or None
 
 
-def find_images(paths: Iterable[Path | str]) -> list[ImageFile]:
+def find_images(paths: Iterable[Path | str], untold: list[str] | None = None) -> list[ImageFile]:
     """Find images in folders (recursively) and among files.
 
     Hidden files and folders are skipped. Symbolic links are followed only where they lead to a
@@ -62,6 +62,8 @@ def find_images(paths: Iterable[Path | str]) -> list[ImageFile]:
     ----------
     paths : iterable of path
         Folders and files.
+    untold : list of str, optional
+        As of `walk_images`.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def find_images(paths: Iterable[Path | str]) -> list[ImageFile]:
     found: dict[str, ImageFile] = {}  # strings: a hundred thousand Paths take seconds
     for path in places:
         if path.is_dir():
-            images = sorted(_walk(path.resolve()), key=attrgetter("relative"))
+            images = sorted(walk_images(path.resolve(), untold=untold), key=attrgetter("relative"))
         elif path.is_file():
             images = [ImageFile(path.parent.resolve(), path.name)]
         else:
@@ -96,11 +98,32 @@ def find_images(paths: Iterable[Path | str]) -> list[ImageFile]:
     return list(found.values())
 
 
-def _walk(root: Path) -> Iterator[ImageFile]:
+def walk_images(
+    root: Path, start: Path | None = None, *, untold: list[str] | None = None
+) -> Iterator[ImageFile]:
+    """Images below a folder, as `find_images` finds them, in any order.
+
+    Parameters
+    ----------
+    root : Path
+        Absolute, resolved.
+    start : Path, optional
+        A folder below `root`, reached without links: only what lies below it.
+    untold : list of str, optional
+        Gets the places whose pictures can change while nothing happens at their own paths, or
+        nobody tells of it: symbolic links, and folders that cannot be listed.
+    """
+
+    def note(error: OSError) -> None:
+        if untold is not None:
+            untold.append(str(error.filename))
+
     visited: set[Path] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    for folder, subfolders, names in os.walk(start or root, onerror=note, followlinks=True):
         here = Path(folder)
         real = here.resolve()
+        if untold is not None and real != here:
+            untold.append(folder)
         if real in visited or not real.is_relative_to(root):
             subfolders.clear()
             continue
@@ -111,9 +134,20 @@ def _walk(root: Path) -> Iterator[ImageFile]:
             key=lambda name: ((here / name).is_symlink(), name),
         )
         way = "" if here == root else here.relative_to(root).as_posix() + "/"
-        for name in names:
-            if is_image_name(name) and _is_file_inside(f"{folder}{os.sep}{name}", root):
-                yield ImageFile(root, way + name)
+        yield from (ImageFile(root, way + name) for name in _images(folder, names, root, untold))
+
+
+def _images(
+    folder: str, names: Iterable[str], root: Path, untold: list[str] | None
+) -> Iterator[str]:
+    """Those of the names in a folder that are of images."""
+    for name in names:
+        path = f"{folder}{os.sep}{name}"
+        if is_image_name(name):
+            if _is_file_inside(path, root, untold):
+                yield name
+        elif untold is not None and os.path.islink(path):  # noqa: PTH114
+            untold.append(path)
 
 
 def is_image_name(name: str) -> bool:
@@ -121,10 +155,12 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
 
 
-def _is_file_inside(path: str, root: Path) -> bool:
+def _is_file_inside(path: str, root: Path, untold: list[str] | None) -> bool:
     try:
         mode = os.lstat(path).st_mode
         if S_ISLNK(mode):
+            if untold is not None:
+                untold.append(path)
             real = Path(path).resolve()
             return real.is_relative_to(root) and real.is_file()
     except OSError:

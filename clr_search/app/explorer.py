@@ -15,7 +15,7 @@ from clr_search import images
 from clr_search.app import thumbnails
 from clr_search.app.visit import Answer, Filters, Hit, Query
 from clr_search.contract import Card
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.pictures.inline import PREVIEW, preview
 
 if TYPE_CHECKING:
@@ -192,7 +192,10 @@ class Explorer:
             return self._surveyed
 
     def _matching(self, filters: Filters) -> list[int]:
-        return self.index.ids(label=filters.label or None, under=filters.folder or None)
+        try:
+            return self.index.ids(label=filters.label or None, under=filters.folder or None)
+        except UsageError:  # none, which is no wrong use here
+            return []
 
     def _items(self, ids: Iterable[int]) -> list[Item]:
         """Items, without those that somebody has just removed."""

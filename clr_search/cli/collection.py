@@ -12,7 +12,8 @@ from clr_search.cli import options, output
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
-    from clr_search.index.watching import Keeper, Updated, Watch
+    from clr_search.index.keeping import Keeper, Updated
+    from clr_search.index.watching import Watch
     from clr_search.progress import Reporter
 
 _MOST_LISTED = 3  # skipped files below a line of --watch
@@ -87,8 +88,9 @@ def build_index(
     clr-search info shows what was tried.
 
     With --watch, files that are copied, changed, moved or deleted are followed once all has been
-    quiet for a second. Between updates others may search and change the collection. A folder that
-    goes away, as a disk that is unmounted, takes no pictures along.
+    quiet for a second; only they are looked at then, and everything once an hour. Between updates
+    others may search and change the collection. A folder that goes away, as a disk that is
+    unmounted, takes no pictures along.
 
     \b
     Example:
@@ -129,7 +131,7 @@ def build_index(
     for report in reports:
         _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     if watched is not None:
-        from clr_search.index.watching import Keeper
+        from clr_search.index.keeping import Keeper
 
         keeper = Keeper(collection, batch_size, workers, device)
         _follow(keeper, watched, verbose=verbose, as_json=as_json)
@@ -191,7 +193,7 @@ def _open(
         return Index.create(collection, encoder, device=device, reporter=reporter)
 
     if wait:
-        from clr_search.index.watching import when_free
+        from clr_search.index.keeping import when_free
 
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():

@@ -22,10 +22,10 @@ from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.reduce import Precision, pictures_for, reduced
 from clr_search.export.reference import embed
-from clr_search.export.report import GOLDEN, ExportReport, write_encoder
+from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import parity_pictures
 from clr_search.export.session import open_session
-from clr_search.files import find_images, refuse_existing
+from clr_search.files import find_images
 from clr_search.golden import golden_picture, golden_size_for
 from clr_search.progress import Reporter, Silent
 from clr_search.train.config import ResolvedConfig
@@ -91,8 +91,7 @@ def export_run(
         stay the same with reduced weights.
     """
     out = Path(out)
-    refuse_existing(out, force=force)
-    refuse_existing(out.with_name(GOLDEN), force=force)
+    refuse_outputs(out, force=force)
     reporter = reporter or Silent()
     files = pictures_for(precision, calibrate_on or whiten_on)
     trained = load_run(Path(run))

@@ -19,10 +19,10 @@ from clr_search.export.graph import with_card
 from clr_search.export.portable import made_portable
 from clr_search.export.precision import LEAST_AGREEMENT, drift, halved, require_agreement, widened
 from clr_search.export.quantize import quantized
-from clr_search.export.report import GOLDEN, ExportReport, write_encoder
+from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import blobs, draw
 from clr_search.export.session import open_session, speed_ratio, vectors
-from clr_search.files import ImageFile, find_images, refuse_existing
+from clr_search.files import ImageFile, find_images
 from clr_search.golden import golden_picture, golden_size_for
 from clr_search.progress import Reporter, Silent
 
@@ -105,8 +105,7 @@ def export_encoder(
     ClrSearchError
         If too few neighbours stay the same, or a portable graph gives other vectors.
     """
-    refuse_existing(out, force=force)
-    refuse_existing(out.with_name(GOLDEN), force=force)
+    refuse_outputs(out, force=force)
     reporter = reporter or Silent()
     model = read_model(source)
     wanted = _narrower(model, precision, portable=portable)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.contract import Card, read_model
-from clr_search.files import atomic_path, write_atomically
+from clr_search.files import atomic_path, refuse_existing, write_atomically
 from clr_search.golden import golden_json
 
 GOLDEN = "golden.json"
@@ -40,6 +40,18 @@ class ExportReport:
     card: Card
     max_abs_difference: float | None
     speed: float | None
+
+
+def refuse_outputs(out: Path, *, force: bool) -> None:
+    """Refuse to overwrite, unless `force` is set, what `write_encoder` would.
+
+    Raises
+    ------
+    UsageError
+        If `out`, or the `golden.json` beside it, exists and `force` is False.
+    """
+    refuse_existing(out, force=force)
+    refuse_existing(out.with_name(GOLDEN), force=force)
 
 
 def write_encoder(

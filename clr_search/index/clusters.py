@@ -63,7 +63,7 @@ def find_clusters(
     """
     ids, rows = index.vectors(under=under)
     if not len(ids):
-        raise UsageError(f"{index.path} has no pictures{f' under {under}' if under else ''}.")
+        raise UsageError(f"{index.path} has no pictures.")
     count = count or min(_MOST, max(1, round(math.sqrt(len(ids) / 2))))
     if count > len(ids):
         raise UsageError(

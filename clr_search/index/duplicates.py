@@ -138,8 +138,6 @@ def find_duplicates(
     reporter = reporter or Silent()
     with index.snapshot():
         ids, rows = index.vectors(under=under)
-        if under is not None and not len(ids):
-            raise UsageError(f"No pictures of {index.path} lie under {under}.")
         sha256 = index.contents()
         contents = _contents([sha256[number] for number in ids.tolist()])
         first = np.asarray([positions[0] for positions in contents], dtype=np.int64)

@@ -61,8 +61,7 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
     """
     ids, rows = index.vectors(under=under)
     if not len(ids):
-        where = f" under {under}" if under is not None else ""
-        raise UsageError(f"{index.path} has no pictures{where}.")
+        raise UsageError(f"{index.path} has no pictures.")
     chosen = np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64))
     return Layout(ids[chosen], _unit_square(_placed(rows[chosen], seed)), len(ids))
 

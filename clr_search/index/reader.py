@@ -275,27 +275,24 @@ class Reader:
         return f"<Index {self._catalog.folder}>"
 
     def ids(
-        self,
-        *,
-        under: str | None = None,
-        label: str | None = None,
-        where: Filter | None = None,
+        self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
     ) -> list[int]:
-        """Ids of the items a filter leaves, ascending; empty where it leaves none."""
+        """Ids of the items a filter leaves, ascending; empty only where there are no items.
+
+        Raises
+        ------
+        UsageError
+            If the filter leaves none, as `search`.
+        """
         with self._catalog.reading():
-            try:
-                found = filters.allowed(self._catalog, _joined(where, under, label))
-            except UsageError:
-                return []
-            return [
-                int(number)
-                for number in (embeddings.ids(self._catalog) if found is None else found)
-            ]
+            found = filters.allowed(self._catalog, _joined(where, under, label))
+            numbers = embeddings.ids(self._catalog) if found is None else found
+        return [int(number) for number in numbers]
 
     def vectors(self, *, under: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D).
 
-        With `under`, only of pictures below this folder; none where it has none.
+        With `under`, only of pictures below this folder; raises as `ids` if it has none.
         """
         with self._catalog.reading():
             found = embeddings.newer(self._catalog, -1, int(self._catalog.meta("dimension")))

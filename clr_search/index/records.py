@@ -68,6 +68,9 @@ class UpdateReport:
         under another path, left, or stayed. A file that was only touched is unchanged.
     skipped : tuple of SkippedItem
         Every file in the given folders that is left out, those known from earlier runs included.
+    untold : bool
+        Whether pictures may change with nothing happening at their own paths: symbolic links lie
+        in the given folders, or folders that cannot be listed.
     """
 
     added: int = 0
@@ -76,6 +79,7 @@ class UpdateReport:
     removed: int = 0
     unchanged: int = 0
     skipped: tuple[SkippedItem, ...] = ()
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Layout of ``collection.clr/``::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -125,6 +125,12 @@ class Index(Reader):
     ) -> None:
         self.close()
 
+    @property
+    def revision(self) -> int:
+        """A number that every change to the collection raises."""
+        with self._catalog.reading():
+            return int(self._catalog.meta("revision"))
+
     # -- changing
 
     def update(
@@ -134,6 +140,7 @@ class Index(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        changed: Iterable[Path | str] | None = None,
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
 
@@ -151,6 +158,11 @@ class Index(Reader):
             Pictures embedded, and committed, at a time.
         workers : int, optional
             Threads that decode.
+        changed : iterable of path, optional
+            For who follows the changes of a file system: where something may have happened since
+            an update of the same paths that was not `UpdateReport.untold`. Only these places, and
+            what lies below them, are looked at, so that it takes less time; it does and reports the
+            same, and looks at everything where links make that necessary. Absolute, as `Item.path`.
 
         Raises
         ------
@@ -158,7 +170,7 @@ class Index(Reader):
             If a path does not exist, no image is found, or a folder whose pictures are in the
             collection has none any more (as when its disk is not mounted).
         """
-        return self._bring(paths, reporter, batch_size, workers, drop=True)
+        return self._bring(paths, reporter, batch_size, workers, drop=True, changed=changed)
 
     def add(
         self,
@@ -179,14 +191,17 @@ class Index(Reader):
         workers: int | None,
         *,
         drop: bool,
+        changed: Iterable[Path | str] | None = None,
     ) -> UpdateReport:
+        from clr_search.index.changes import Changes
         from clr_search.index.update import Update
 
         self._require_writable()
         if batch_size < 1:
             raise UsageError(f"The batch size is {batch_size}; it must be 1 or more.")
         reporter = reporter or Silent()
-        run = Update(self._catalog, paths, drop=drop, reporter=reporter)
+        places = None if changed is None else Changes(changed)
+        run = Update(self._catalog, paths, drop=drop, reporter=reporter, changed=places)
         report = run.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report

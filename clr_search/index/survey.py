@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.files import find_images, sha256_file
+from clr_search.files import find_images, is_image_name, sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
+from clr_search.index.changes import Changes, UnsureError
 from clr_search.index.places import absolute, below, gone, identity, place
 from clr_search.progress import Reporter
 
@@ -42,6 +43,8 @@ class Plan:
         Items whose content is as it was.
     still_broken : list of Broken
         Skipped files that are as they were.
+    untold : bool
+        As of `UpdateReport`.
     """
 
     embed: list[str] = field(default_factory=list)
@@ -52,6 +55,7 @@ class Plan:
     forgotten: list[str] = field(default_factory=list)
     unchanged: int = 0
     still_broken: list[Broken] = field(default_factory=list)
+    untold: bool = False
 
 
 class Survey:
@@ -67,16 +71,25 @@ class Survey:
         Whether items whose files have vanished from these folders are to leave.
     reporter : Reporter
         Who waits.
+    changed : Changes, optional
+        Where to look, if everything else is as it was; everywhere where that is not enough.
     """
 
     def __init__(
-        self, catalog: Catalog, paths: Sequence[Path | str], *, drop: bool, reporter: Reporter
+        self,
+        catalog: Catalog,
+        paths: Sequence[Path | str],
+        *,
+        drop: bool,
+        reporter: Reporter,
+        changed: Changes | None = None,
     ) -> None:
         self._catalog = catalog
         self._paths = [Path(path) for path in paths]
         self._folders = [place(path) for path in self._paths if path.is_dir()]
         self._drop = drop
         self._reporter = reporter
+        self._changed = changed
 
     def plan(self) -> tuple[Plan, dict[str, Known]]:
         """What there is to do, and the items there are, by absolute path.
@@ -91,18 +104,49 @@ class Survey:
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
         before = {folder: identity(folder) for folder in self._folders}
-        found = self._find(known)
+        untold: list[str] = []
+        found = self._find_changed(known, broken)
+        if found is None:
+            self._changed = None
+            found = self._find(known, untold)
         with self._catalog.writing():
             self._settle_roots()
         plan = self._compare(found, known, broken)
+        plan.untold = bool(untold)
         if plan.vanished:
             _refuse_replaced(before)
         return plan, known
 
-    def _find(self, known: Collection[str]) -> list[str]:
+    def _find_changed(self, known: Collection[str], broken: Collection[str]) -> list[str] | None:
+        """Absolute paths of the images where something has changed, in the order of `_find`.
+
+        None where all must be looked at, also so that `_find` refuses what it has to.
+        """
+        if self._changed is None:
+            return None
+        found: list[str] = []
+        try:
+            for path in self._paths:
+                if path.is_dir():
+                    found += self._changed.images(place(path))
+                elif path.is_file():
+                    found.append(place(path))
+                else:
+                    return None
+        except (UnsureError, OSError):
+            return None
+        kept = [path for path in (*known, *broken) if path not in self._changed]
+        empty = [folder for folder in self._folders if not _has_image(folder, found, kept)]
+        lost = any(below(path, folder) for folder in empty for path in known)
+        if lost or not (found or len(empty) < len(self._folders)):
+            return None
+        return list(dict.fromkeys(found))
+
+    def _find(self, known: Collection[str], untold: list[str]) -> list[str]:
         """Absolute paths of the images; never fewer because a disk is not there."""
         try:
-            found = [absolute(str(i.root), i.relative) for i in find_images(self._paths)]
+            images = find_images(self._paths, untold)
+            found = [absolute(str(image.root), image.relative) for image in images]
         except UsageError:
             self._refuse_emptied([], known)
             raise
@@ -168,7 +212,9 @@ class Survey:
         for path in dict.fromkeys([*known, *broken]):
             if path in there or not any(below(path, folder) for folder in self._folders):
                 continue
-            if not gone(path):
+            if self._changed is not None and path not in self._changed:
+                _keep(path, known, broken, plan)
+            elif not gone(path):
                 still.append(path)
             elif path in broken:
                 plan.forgotten.append(path)
@@ -199,6 +245,24 @@ class Survey:
                 plan.embed.append(path)
             self._reporter.advance()
         self._reporter.end()
+
+
+def _has_image(folder: str, found: Sequence[str], kept: Sequence[str]) -> bool:
+    """Whether a search of a folder would find one, where only `found` may have changed."""
+    return any(below(path, folder) for path in found) or any(
+        is_image_name(os.path.basename(path))  # noqa: PTH119
+        and not any(part.startswith(".") for part in way.split("/"))
+        for path in kept
+        if (way := below(path, folder))
+    )
+
+
+def _keep(path: str, known: dict[str, Known], broken: dict[str, Broken], plan: Plan) -> None:
+    """A file of which it is known that nothing has happened to it."""
+    if path in known:
+        plan.unchanged += 1
+    else:
+        plan.still_broken.append(broken[path])
 
 
 def _refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:

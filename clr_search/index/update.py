@@ -17,6 +17,7 @@ import numpy as np
 
 from clr_search.errors import UsageError
 from clr_search.index.catalog import Broken, Catalog, Content, Known
+from clr_search.index.changes import Changes
 from clr_search.index.places import below, place
 from clr_search.index.records import SkippedItem, UpdateReport
 from clr_search.index.survey import Plan, Survey
@@ -43,23 +44,28 @@ class Update:
         Remove items of these folders whose files have vanished.
     reporter : Reporter
         Who waits.
+    changed : Changes, optional
+        As of `Survey`.
     """
 
     def __init__(
-        self, catalog: Catalog, paths: Sequence[Path | str], *, drop: bool, reporter: Reporter
+        self,
+        catalog: Catalog,
+        paths: Sequence[Path | str],
+        *,
+        drop: bool,
+        reporter: Reporter,
+        changed: Changes | None = None,
     ) -> None:
         self._catalog = catalog
-        self._paths = paths
-        self._drop = drop
+        self._survey = Survey(catalog, paths, drop=drop, reporter=reporter, changed=changed)
         self._reporter = reporter
 
     def run(
         self, encoder: Callable[[], Encoder], *, batch_size: int, workers: int | None
     ) -> UpdateReport:
         """Do it; raises KeyboardInterrupt once what is done has been committed."""
-        plan, known = Survey(
-            self._catalog, self._paths, drop=self._drop, reporter=self._reporter
-        ).plan()
+        plan, known = self._survey.plan()
         self._apply(plan)
         added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
         left_out = [*((broken.path, broken.reason) for broken in plan.still_broken), *skipped]
@@ -70,6 +76,7 @@ class Update:
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(left_out)),
+            untold=plan.untold,
         )
 
     def _apply(self, plan: Plan) -> None:

@@ -1,30 +1,18 @@
-"""Keeping a collection up to date while its folders change.
-
-The file system only says that something has happened; what it was, an ordinary update finds out. So
-nothing is lost when it says too little (a folder moved in, a name that is no text) or too much, and
-a picture that was still being written is tried again when the rest of it has come. The writer's
-lock is held during an update only.
-"""
+"""Noticing that something changes in some folders, and where."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clr_search.errors import ClrSearchError, UsageError, require
 from clr_search.files import is_image_name
 from clr_search.index.database import FILE_NAME
-from clr_search.index.lock import LockedError
 from clr_search.index.places import below, identity, place
-from clr_search.index.records import IndexInfo, UpdateReport
-from clr_search.index.store import Index
-from clr_search.progress import Reporter
-from clr_search.serve.devices import AUTO
 
 if TYPE_CHECKING:
     from watchfiles.main import FileChange
@@ -35,10 +23,11 @@ QUIET = 1.0
 LONGEST = 30.0
 """Seconds after which it begins although changes go on, as while a card is copied."""
 
-RETRY = 30.0
-"""Seconds until an update that failed is tried again, where nothing changes before."""
+MOST = 1000
+"""Changed places beyond which an update looks at everything: the queue in which Linux keeps 16,384
+events may have been full, which watchfiles does not tell."""
 
-_PAUSE = 0.2  # seconds between two looks at a lock
+_PAUSE = 0.2  # seconds until folders are watched anew
 
 
 class Watch:
@@ -73,7 +62,9 @@ class Watch:
         self.folders = [place(folder) for folder in folders]
         self._poll = poll
         self._quiet = QUIET + (poll or 0.0)
+        self._changed: set[str] = set()
         self._start()
+        self._lost = poll is not None  # whether `_changed` is not all
 
     def _start(self) -> None:
         self._seen = [identity(folder) for folder in self.folders]
@@ -99,10 +90,16 @@ class Watch:
                 "With --poll they are looked at instead, which needs no help of the system.",
             ) from error
 
-    def wait(self, most: float = math.inf) -> None:
+    def wait(self, most: float = math.inf) -> frozenset[str] | None:
         """Return when something has changed and nothing more is changing, or after `most` seconds.
 
         A folder that has gone away or come back is a change, too.
+
+        Returns
+        -------
+        frozenset of str, or None
+            Absolute paths of all that has happened since the last call; None where that is not
+            known.
         """
         began, first, last = time.monotonic(), math.inf, math.inf
         while True:
@@ -111,7 +108,12 @@ class Watch:
             if changed:
                 first, last = min(first, now), now
             if now - last >= self._quiet or now - first >= LONGEST or now - began >= most:
-                return
+                return self._taken()
+
+    def _taken(self) -> frozenset[str] | None:
+        changed, self._changed = frozenset(self._changed), set()
+        lost, self._lost = self._lost, self._poll is not None
+        return None if lost else changed
 
     def _look(self) -> bool:
         """Whether something has changed, after at most half a quiet moment."""
@@ -122,7 +124,12 @@ class Watch:
         if changes is None or [identity(folder) for folder in self.folders] != self._seen:
             time.sleep(_PAUSE)
             self._start()
+            self._lost = True
             return True
+        self._changed.update(path for _, path in changes)
+        if len(self._changed) > MOST:
+            self._changed.clear()
+            self._lost = True
         return any(self._counts(path) for _, path in changes)
 
     def _counts(self, path: str) -> bool:
@@ -135,118 +142,3 @@ class Watch:
             return True
         # What is gone may have been a folder; the files that SQLite leaves and takes are none.
         return not os.path.lexists(path) and not name.startswith(FILE_NAME)
-
-
-@dataclass(frozen=True, slots=True)
-class Updated:
-    """An update that was made, the collection after it, and the seconds it took."""
-
-    report: UpdateReport
-    info: IndexInfo
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Keeper:
-    """Who keeps a collection up to date.
-
-    Attributes
-    ----------
-    collection : Path
-        It exists.
-    batch_size, workers
-        As of `Index.update`.
-    device : str
-        As of `Index.open`.
-    """
-
-    collection: Path
-    batch_size: int = 64
-    workers: int | None = None
-    device: str = AUTO
-
-    def keep_up(self, watch: Watch, *, first: Reporter, reporter: Reporter) -> Iterator[Updated]:
-        """Bring the collection up to date with watched folders, now and after every change.
-
-        If somebody else writes to it, that is waited for. An update that fails is told of, and
-        tried again. A folder that is not there is left out; its pictures stay.
-
-        Parameters
-        ----------
-        watch : Watch
-            Of the folders.
-        first, reporter : Reporter
-            Of the first update, and of all others.
-
-        Yields
-        ------
-        Updated
-            Of every update, also one that had nothing to do. Without end.
-        """
-        told: list[str] = []
-        while True:
-            missing = [folder for folder in watch.folders if not identity(folder)]
-            there = [folder for folder in watch.folders if not _around(folder, missing)]
-            troubles = [
-                f"{folder} is not there; its pictures stay in the collection until it is back."
-                for folder in missing
-            ]
-            yield from self._updates(there, first, troubles)
-            for trouble in dict.fromkeys(troubles):
-                if trouble not in told:
-                    reporter.message(trouble)
-            told, first = troubles, reporter
-            watch.wait(RETRY if troubles else math.inf)
-
-    def _updates(
-        self, folders: list[str], reporter: Reporter, troubles: list[str]
-    ) -> Iterator[Updated]:
-        """Of all folders together, so that pictures may move between them; or else one by one."""
-        if not folders:
-            return
-        try:
-            done = self._update(folders, reporter)
-        except UsageError as error:  # as of a folder that is empty now
-            if len(folders) == 1:
-                troubles.append(str(error))
-                return
-            refused: list[str] = []
-            for folder in sorted(folders, key=len, reverse=True):  # what lies below others first
-                if not _around(folder, refused):
-                    before = len(troubles)
-                    yield from self._updates([folder], reporter, troubles)
-                    refused += [folder] * (len(troubles) > before)
-        except ClrSearchError as error:
-            troubles.append(str(error))
-        else:
-            yield done
-
-    def _update(self, folders: list[str], reporter: Reporter) -> Updated:
-        began = time.monotonic()
-
-        def opened() -> Index:
-            return Index.open(self.collection, writable=True, device=self.device, reporter=reporter)
-
-        with when_free(opened, reporter) as index:
-            report = index.update(
-                folders, reporter=reporter, batch_size=self.batch_size, workers=self.workers
-            )
-            return Updated(report, index.info(), time.monotonic() - began)
-
-
-def _around(folder: str, others: Sequence[str]) -> bool:
-    """Whether one of the others is this folder, or lies below it."""
-    return any(below(other, folder) is not None for other in others)
-
-
-def when_free(opened: Callable[[], Index], reporter: Reporter) -> Index:
-    """What `opened` gives, as soon as nobody else writes to the collection."""
-    waiting = False
-    while True:
-        try:
-            return opened()
-        except LockedError as error:
-            if not waiting:
-                reporter.message(f"Waiting: {error.what}")
-            waiting = True
-            time.sleep(_PAUSE)

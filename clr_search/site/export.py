@@ -173,9 +173,7 @@ def _gathered(index: Reader, options: Options) -> tuple[list[Item], NDArray[np.f
     """Items, their vectors and the encoder, of one snapshot."""
     ids = index.ids(where=options.where)
     if not ids:
-        raise UsageError(
-            f"No pictures of {index.path} are to be shown.", "Leave out one of the conditions."
-        )
+        raise UsageError(f"{index.path} has no pictures.")
     if options.most is not None and options.most < len(ids):
         even = np.linspace(0, len(ids) - 1, options.most).astype(np.int64)
         ids = [ids[at] for at in np.unique(even)]

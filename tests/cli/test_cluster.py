@@ -45,5 +45,5 @@ def test_the_page(run: Run, collection: Path, tmp_path: Path) -> None:
 def test_wrong_use(run: Run, collection: Path) -> None:
     many = run("cluster", collection, "--clusters", "99", exit_code=2)
     assert "99 clusters cannot be made of 36 pictures." in many.stderr
-    nowhere = run("cluster", collection, "--under", "nowhere", exit_code=2)
-    assert "no pictures under nowhere" in nowhere.stderr
+    misspelt = run("cluster", collection, "--under", "gren", exit_code=2)
+    assert "lie under gren.\nDid you mean green or red?" in misspelt.stderr

@@ -52,6 +52,13 @@ def test_a_name_of_another_kind_is_refused(run: Run, collection: Path, tmp_path:
     assert "map.txt" in run("map", collection, "--out", tmp_path / "map.txt", exit_code=2).stderr
 
 
+def test_a_misspelt_folder(run: Run, collection: Path, tmp_path: Path) -> None:
+    out = tmp_path / "map.html"
+    result = run("map", collection, "--out", out, "--under", "gren", exit_code=2)
+    assert "lie under gren.\nDid you mean green or red?" in result.stderr
+    assert not out.exists()
+
+
 def test_names_cannot_end_the_data_nor_run(tmp_path: Path) -> None:
     spots = [
         Spot(tmp_path / "</script><script>alert(1)</script>.png", 0.1, 0.2, "<b>"),

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 
 
@@ -33,6 +35,22 @@ def test_options_reach_the_site(run: Run, collection: Path, tmp_path: Path) -> N
     assert "--force" in result.stderr
     run("export-site", collection, "--out", "site", "--most", 2, "--force")
     assert len(json.loads((tmp_path / "site" / "items.json").read_text())) == 2
+
+
+@pytest.mark.parametrize(
+    ("condition", "complaint"),
+    [
+        (("--label", "gren"), "have the label gren.\nDid you mean green or red?"),
+        (("--under", "gren"), "lie under gren.\nDid you mean green or red?"),
+        (("--min-side", "9999"), "pass the filter.\nLeave out one of its conditions."),
+    ],
+)
+def test_a_filter_that_leaves_nothing(
+    run: Run, collection: Path, tmp_path: Path, condition: tuple[str, str], complaint: str
+) -> None:
+    result = run("export-site", collection, "--out", "site", *condition, exit_code=2)
+    assert complaint in result.stderr
+    assert not (tmp_path / "site").exists()
 
 
 def test_a_picture_that_has_vanished_is_counted(run: Run, own: Path, tmp_path: Path) -> None:

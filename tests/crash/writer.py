@@ -75,7 +75,8 @@ def operate(job: dict[str, Any]) -> None:
         elif what == "add":
             index.add(job["paths"], batch_size=7, workers=1)
         elif what in ("remove", "retire"):
-            there = [path for path in job["paths"] if index.ids(under=path)]
+            files = [item.path for item in index.items(index.ids())]
+            there = [p for p in job["paths"] if any(file.is_relative_to(p) for file in files)]
             if there:
                 index.remove(there)
         elif what == "rebuild":

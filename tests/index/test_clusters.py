@@ -62,7 +62,7 @@ def test_wrong_use(tmp_path: Path) -> None:
         assert len(find_clusters(index, 5)) == 5
         with pytest.raises(UsageError, match="6 clusters cannot be made of 5 pictures"):
             find_clusters(index, 6)
-        with pytest.raises(UsageError, match="no pictures under nowhere"):
+        with pytest.raises(UsageError, match="lie under nowhere"):
             find_clusters(index, under="nowhere")
     with (
         Index.open(write_vectors(tmp_path / "e.clr", rows[:0])) as index,

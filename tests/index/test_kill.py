@@ -22,6 +22,8 @@ COUNT = 300
 # Says when it begins to work, so that kills do not all fall into the imports.
 WRITER = """
 import sys
+from contextlib import suppress
+from clr_search.errors import UsageError
 from clr_search.index import Index, ann, upkeep
 from clr_search.progress import Lines
 import clr_search.index.rebuild, clr_search.index.update, faiss
@@ -35,7 +37,7 @@ if what == "build":
 if what == "remove":
     with Index.open(collection, writable=True, reporter=reporter) as index:
         for folder in rest:
-            if index.ids(under=folder):
+            with suppress(UsageError):  # it is gone already
                 index.remove([folder])
 if what == "rebuild":
     with Index.open(collection, writable=True, reporter=reporter) as index:

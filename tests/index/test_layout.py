@@ -40,7 +40,7 @@ def test_of_many_an_even_sample_and_only_one_folder(tmp_path: Path) -> None:
         assert (len(layout.ids), layout.total) == (50, 200)
         assert np.diff(layout.ids).max() <= 5
         assert lay_out(index, under="a").total == 120
-        with pytest.raises(UsageError, match="no pictures under c"):
+        with pytest.raises(UsageError, match="lie under c"):
             lay_out(index, under="c")
 
 

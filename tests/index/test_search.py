@@ -131,7 +131,10 @@ def test_all_vectors_and_labels_in_one_order(index: Index, few: Vectors) -> None
     assert labels == [path.split("/")[1] for path in paths_of(COUNT)]
     assert index.ids() == ids.tolist()
     assert index.ids(label="01", under="odd") == [i + 1 for i in positions("odd", "01")]
-    assert index.ids(label="none") == []
+    with pytest.raises(UsageError, match="have the label none"):
+        index.ids(label="none")
+    with pytest.raises(UsageError, match=r"lie under ode\. There are: even/00"):
+        index.vectors(under="ode")
 
 
 def test_an_item_by_its_id(index: Index) -> None:

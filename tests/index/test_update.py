@@ -322,8 +322,8 @@ class TestUnmounted:
         index.update([photos])
         find = files.find_images
 
-        def interrupted(paths: list[Path]) -> list[files.ImageFile]:
-            found = find(paths)
+        def interrupted(paths: list[Path], untold: list[str]) -> list[files.ImageFile]:
+            found = find(paths, untold)
             photos.rename(tmp_path / "elsewhere")
             photos.mkdir()
             return found[:7]

@@ -1,90 +1,78 @@
-"""What is done about changes; that they are noticed, `tests/cli/test_watch.py` tries."""
+"""That changes are noticed, and where they were; `tests/cli/test_watch.py` tries the whole."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from clr_search.index import Index
-from clr_search.index.watching import Keeper, Updated
-from tests.index.made import Heard, write_noise
+from clr_search.index import watching
+from clr_search.index.watching import Watch
+from tests.index.made import write_noise
 
-
-class OverError(Exception):
-    """Nothing more will change."""
-
-
-class Looks:
-    """A watch that sees no change."""
-
-    def __init__(self, *folders: Path) -> None:
-        self.folders = [str(folder) for folder in folders]
-
-    def wait(self, most: float) -> None:
-        raise OverError
+pytest.importorskip("watchfiles", reason="needs the extra watch")
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Five pictures, and below them three on another disk, as it were."""
-    photos = write_noise(tmp_path / "photos", 5)
-    write_noise(photos / "camera", 3, seed=1, first=50)
-    return photos
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(watching, "QUIET", 0.3)
+    return write_noise(tmp_path.resolve() / "photos", 12)
 
 
-@pytest.fixture
-def keeper(tmp_path: Path, tiny_encoder: Path) -> Keeper:
-    Index.create(tmp_path / "x.clr", tiny_encoder).close()
-    return Keeper(tmp_path / "x.clr")
+def test_where_something_has_happened(photos: Path) -> None:
+    watch = Watch([photos])
+    assert watch.wait(0.1) == frozenset()
+    (photos / "000").rename(photos / "moved")
+    (photos / "001" / "00010.png").unlink()
+    (photos / "001" / ".new").write_bytes(b"new")
+    (photos / "001" / ".new").rename(photos / "001" / "00011.png")
+    (photos / "notes.txt").write_text("no picture, but it may have been given by its name")
+    told = watch.wait(10)
+    assert told is not None
+    names = ["000", "moved", "001/00010.png", "001/00011.png", "notes.txt"]
+    assert {str(photos / name) for name in names} <= told
+    (photos / "moved" / "00000.png").unlink()  # a folder is watched under its new name
+    assert watch.wait(10) == {str(photos / "moved" / "00000.png")}
+    assert watch.wait(0.1) == frozenset()
 
 
-def updates(keeper: Keeper, *folders: Path) -> tuple[list[Updated], list[str]]:
-    """What is done, and what is said, until nothing more changes."""
-    done: list[Updated] = []
-    heard = Heard()
-    with contextlib.suppress(OverError):
-        done.extend(keeper.keep_up(Looks(*folders), first=heard, reporter=heard))
-    return done, heard.messages
+def test_what_is_told_of_but_not_waited_for_is_not_forgotten(photos: Path) -> None:
+    watch = Watch([photos])
+    (photos / "notes.txt").write_text("no picture")
+    assert watch.wait(1) == {str(photos / "notes.txt")}
 
 
-def test_all_folders_in_one_update(keeper: Keeper, photos: Path) -> None:
-    ((update,), said) = updates(keeper, photos, photos / "camera")
-    assert (update.report.added, update.info.count, said) == (8, 8, [])
+def test_more_than_can_be_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "MOST", 20)
+    watch = Watch([photos])
+    for number in range(30):
+        (photos / "000" / f"more-{number}.png").write_bytes(b"picture")
+    assert watch.wait(10) is None
+    (photos / "000" / "00000.png").unlink()
+    assert watch.wait(10) == {str(photos / "000" / "00000.png")}
 
 
-@pytest.mark.parametrize("empty", [False, True])
-def test_a_disk_below_a_watched_folder_goes_away(
-    keeper: Keeper, photos: Path, tmp_path: Path, empty: bool
-) -> None:
-    """Given by itself, it is missed; the folder around it would have its pictures leave."""
-    other = write_noise(tmp_path / "other", 2, seed=2, first=80)
-    folders = (photos, photos / "camera", other)
-    updates(keeper, *folders)
-    shutil.move(photos / "camera", tmp_path / "away")
-    if empty:
-        (photos / "camera").mkdir()
-    write_noise(other, 1, seed=3, first=90)
-    ((update,), (complaint,)) = updates(keeper, *folders)
-    assert (update.report.added, update.report.removed, update.info.count) == (1, 0, 11)
-    assert str(photos / "camera") in complaint
-    assert ("is its disk mounted" if empty else "is not there") in complaint
+def test_a_folder_that_was_away(photos: Path) -> None:
+    watch = Watch([photos])
+    photos.rename(photos.with_name("away"))
+    assert watch.wait(10) is None
+    photos.with_name("away").rename(photos)
+    assert watch.wait(10) is None
+    (photos / "000" / "00000.png").unlink()
+    assert watch.wait(10) == {str(photos / "000" / "00000.png")}
 
 
-def test_an_empty_folder_is_waited_for(keeper: Keeper, tmp_path: Path) -> None:
-    (tmp_path / "inbox").mkdir()
-    done, (complaint,) = updates(keeper, tmp_path / "inbox")
-    assert done == []
-    assert complaint.startswith(f"No images found in {tmp_path / 'inbox'}.")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_text(photos: Path) -> None:
+    watch = Watch([photos])
+    Path(os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png")).write_bytes(b"picture")
+    assert watch.wait(10) is None
 
 
-def test_a_collection_that_is_gone_is_told_of_and_not_made_anew(
-    keeper: Keeper, photos: Path
-) -> None:
-    shutil.rmtree(keeper.collection)
-    done, (complaint,) = updates(keeper, photos)
-    assert done == []
-    assert complaint.startswith(f"There is no collection {keeper.collection}.")
-    assert not keeper.collection.exists()
+def test_polling_tells_nothing(photos: Path) -> None:
+    watch = Watch([photos], poll=0.1)
+    (photos / "000" / "00000.png").unlink()
+    assert watch.wait(10) is None
+    assert watch.wait(0.1) is None
