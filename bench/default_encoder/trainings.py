@@ -40,6 +40,7 @@ from clr_search.files import find_images, write_atomically
 from clr_search.progress import for_terminal
 from clr_search.serve.metrics import knn_accuracy, leave_one_out
 from clr_search.train import Augmentation, TrainConfig, load_run, train, write_initial_run
+from clr_search.train.average import Average
 from clr_search.train.choices import resolve
 from clr_search.train.data import Batch, Collection, batches, decode_collection
 from clr_search.train.hardware import well_set
@@ -235,7 +236,15 @@ def step_of(config: TrainConfig, collection: Collection) -> Callable[[], object]
         batches(collection, order, resolved.batch_size, resolved.image_size, device)
     )
     generator = generator_for(0, "timing")
-    return lambda: take_step(method, optimizer, batch, 1e-6, generator)
+    decay = resolved.average
+    average = None if decay is None else Average(method.networks, decay)
+
+    def work() -> None:
+        take_step(method, optimizer, batch, 1e-6, generator)
+        if average is not None:
+            average.update(method.networks, 1)
+
+    return work
 
 
 def embedding_of(
