@@ -23,7 +23,7 @@ from clr_search.index.stored import Stored
 RECALL = 0.97
 """Least recall@10 where nothing else is asked for."""
 
-_MARGIN = 0.004  # beyond the goal, since what is tuned on some queries does worse on others
+_MARGIN = 0.007  # beyond the goal, since what is tuned on some queries does worse on others
 _SAMPLE = 32_768
 _QUERIES = 2048  # half of them to tune on, half to measure with
 _FEWER = 384  # to choose a structure with, on the sample
