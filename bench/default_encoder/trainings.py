@@ -138,7 +138,9 @@ CELLS = (
     Cell("longer", "twice the epochs", {"epochs": 2 * EPOCHS}),
     Cell("width-100", "width 1", {"width": 1.0}),
     Cell("grow", "views that grow from 32 to 64 px", {"grow_from": 32}),
-    Cell("grow-longer", "the same for about the base's time", {"grow_from": 32, "epochs": 15}),
+    Cell(
+        "grow-longer", "the same, one and a half times the epochs", {"grow_from": 32, "epochs": 15}
+    ),
 )
 
 
