@@ -8,7 +8,7 @@ both, the second on the mapped file (`stored`): in Python that took several time
 rest.
 
 FAISS numbers vectors by their place in that file. There is no HNSW among the structures
-(`bench/results/search.md`): it answers no sooner, takes twice to six times as long to build and twice
+(`bench/results/search.md`): it answers no sooner, takes two to six times as long to build and twice
 the memory, and through a narrow filter a graph fails quietly.
 """
 
