@@ -163,8 +163,9 @@ def under_kills(collection: Path, bodies: Sequence[bytes], expected: Vectors, to
     async def whole() -> None:
         nonlocal service
         work = asyncio.create_task(load(port, bodies, expected, 16, total, outcome))
-        for _ in range(2):
-            await asyncio.sleep(3)
+        for part in (1, 2):
+            while len(outcome.latencies) < part * total // 3:
+                await asyncio.sleep(0.01)
             service.send_signal(signal.SIGKILL)
             service.wait()
             service, _ = await asyncio.to_thread(start, collection, port)

@@ -87,10 +87,14 @@ def create_app(service: Service) -> FastAPI:
     app.state.engine = engine
     app.include_router(router)
     plain = [r for r in router.routes if isinstance(r, APIRoute) and r.endpoint in (embed, search)]
-    app.add_middleware(Direct, routes=plain, owner=app)
-    app.add_middleware(
-        Guard, keys=service.keys, limits=service.limits, metrics=metrics, host=service.host
-    )
+    build = app.build_middleware_stack
+
+    def guarded() -> Guard:
+        # Around FastAPI's own layers, which nothing here is for: the guard answers every failure.
+        behind = Direct(build(), routes=plain, owner=app)
+        return Guard(behind, service.keys, service.limits, metrics, service.host)
+
+    app.build_middleware_stack = guarded  # type: ignore[method-assign]
     _explain_failures(app)
     app.openapi = lambda: described(app, keys=bool(service.keys))  # type: ignore[method-assign]
     return app
