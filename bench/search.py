@@ -139,46 +139,6 @@ class Usearch(Contender):
         return np.asarray(found.keys, np.int64).reshape(len(queries), K)
 
 
-class Autofaiss(Contender):
-    """The structure that autofaiss chooses, built by it in an environment of its own.
-
-    It needs an older NumPy than we do. What it chose here is FAISS' HNSW; the effort it sets is for
-    answers within 10 ms, so that it is set anew, as for all.
-    """
-
-    python: str | None = None
-
-    def build(self, rows: Vectors, path: Path) -> None:
-        base = path.with_name("base.npy")
-        command = [str(self.python), "-c", _AUTOFAISS, str(base), str(path), str(usable_cores())]
-        subprocess.run(command, check=True, capture_output=True)
-
-    def open(self, path: Path) -> None:
-        import faiss
-
-        self.index = faiss.read_index(str(path))
-        self._settings = faiss.ParameterSpace()
-
-    def efforts(self) -> Iterator[str]:
-        for effort in (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024):
-            self._settings.set_index_parameter(self.index, "efSearch", effort)
-            yield f"{type(self.index).__name__}, efSearch {effort}"
-
-    def search(self, queries: Vectors) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = self.index.search(queries, K)[1]
-        return found
-
-
-_AUTOFAISS = """
-import sys
-import numpy as np
-from autofaiss import build_index
-rows, path, cores = np.load(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-build_index(rows, index_path=path, index_infos_path=path + ".json", metric_type="ip",
-            nb_cores=cores, verbose=40)
-"""
-
-
 class Flat(Contender):
     """FAISS, exact."""
 
@@ -200,6 +160,42 @@ class Flat(Contender):
     def search(self, queries: Vectors) -> NDArray[np.int64]:
         found: NDArray[np.int64] = self.index.search(queries, K)[1]
         return found
+
+
+class Autofaiss(Flat):
+    """The structure that autofaiss chooses, built by it in an environment of its own.
+
+    It needs an older NumPy than we do. What it chose here is FAISS' HNSW; the effort it sets is for
+    answers within 10 ms, so that it is set anew, as for all.
+    """
+
+    python: str | None = None
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        base = path.with_name("base.npy")
+        command = [str(self.python), "-c", _AUTOFAISS, str(base), str(path), str(usable_cores())]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def open(self, path: Path) -> None:
+        super().open(path)
+        import faiss
+
+        self._settings = faiss.ParameterSpace()
+
+    def efforts(self) -> Iterator[str]:
+        for effort in (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024):
+            self._settings.set_index_parameter(self.index, "efSearch", effort)
+            yield f"{type(self.index).__name__}, efSearch {effort}"
+
+
+_AUTOFAISS = """
+import sys
+import numpy as np
+from autofaiss import build_index
+rows, path, cores = np.load(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+build_index(rows, index_path=path, index_infos_path=path + ".json", metric_type="ip",
+            nb_cores=cores, verbose=40)
+"""
 
 
 CONTENDERS: dict[str, type[Contender]] = {

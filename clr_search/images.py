@@ -267,20 +267,22 @@ def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """
     from PIL import Image
 
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    left, top, side = _centre(pixels.shape[1], pixels.shape[0])
     part = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     return part.copy() if side == size else _squared(Image.fromarray(part), size)
+
+
+def _centre(width: int, height: int) -> tuple[int, int, int]:
+    """Left, top and side of the largest central square."""
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side
 
 
 def _squared(image: Image.Image, size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    if width != height:
+    left, top, side = _centre(*image.size)
+    if image.size != (side, side):
         # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
         image = image.crop((left, top, left + side, top + side))
     if side != size:

@@ -66,6 +66,9 @@ BASE = TrainConfig(
     checkpoint_every=1,
 )
 
+VIEWS = Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0)
+"""Of the pictures that are larger than small ones: colour may count."""
+
 STAGES = (
     Stage(
         "small",
@@ -92,7 +95,7 @@ STAGES = (
             learning_rate=1.5e-3,
             epochs=8,
             warmup_epochs=0.3,
-            augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0),
+            augmentation=VIEWS,
         ),
     ),
     Stage(
@@ -106,7 +109,7 @@ STAGES = (
             learning_rate=1.5e-3,
             epochs=7,
             warmup_epochs=0.3,
-            augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0),
+            augmentation=VIEWS,
         ),
     ),
 )

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.default_encoder.make import BASE, IMAGE_SIZE, IMAGENETTE
+from bench.default_encoder.make import BASE, IMAGE_SIZE, IMAGENETTE, VIEWS
 from bench.default_encoder.variants import Vectors, unit
 from bench.machine import machine
 from clr_search import images
@@ -63,7 +63,7 @@ BASIS = replace(
     learning_rate=1.5e-3,
     epochs=EPOCHS,
     warmup_epochs=1.0,
-    augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0),
+    augmentation=VIEWS,
 )
 
 MEASURES = {
@@ -106,8 +106,7 @@ class Cell:
 
 def views(**changed: Any) -> dict[str, Augmentation]:
     """The base's augmentation but for this."""
-    assert BASIS.augmentation is not None
-    return {"augmentation": replace(BASIS.augmentation, **changed)}
+    return {"augmentation": replace(VIEWS, **changed)}
 
 
 CELLS = (

@@ -26,6 +26,7 @@ through a narrow filter fails quietly: it visits cells where nothing is allowed.
 _FEW = 1000  # up to so many are quicker read one by one than picked out of all by FAISS
 _SLACK = 6  # more than wanted, for FAISS' products are with lengths that differ a little from 1
 _SELECTED = 8  # times the usual candidates
+_AROUND = 2  # times the usual cells, beside what the share of the selection asks for
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -219,7 +220,7 @@ def effort(index: Ann, wanted: int, among: Selector | None) -> Effort:
     asked, probes = index.asked_for(wanted), index.probes_for(wanted)
     if among is None:
         return Effort(min(wanted + _SLACK, asked), asked, probes, min(wanted, index.count))
-    probes = 2 * probes * index.count // max(among.count, 1)
+    probes = _AROUND * probes * index.count // max(among.count, 1)
     asked = min(_SELECTED * asked, among.count)
     return Effort(asked, asked, probes, asked)
 

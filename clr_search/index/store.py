@@ -194,6 +194,7 @@ class Index(Reader):
         changed: Iterable[Path | str] | None = None,
     ) -> UpdateReport:
         from clr_search.index.changes import Changes
+        from clr_search.index.survey import Survey
         from clr_search.index.update import Update
 
         self._require_writable()
@@ -201,7 +202,8 @@ class Index(Reader):
             raise UsageError(f"The batch size is {batch_size}; it must be 1 or more.")
         reporter = reporter or Silent()
         places = None if changed is None else Changes(changed)
-        run = Update(self._catalog, paths, drop=drop, reporter=reporter, changed=places)
+        survey = Survey(self._catalog, paths, drop=drop, reporter=reporter, changed=places)
+        run = Update(self._catalog, survey, reporter)
         report = run.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report

@@ -17,7 +17,6 @@ import numpy as np
 
 from clr_search.errors import UsageError
 from clr_search.index.catalog import Broken, Catalog, Content, Known
-from clr_search.index.changes import Changes
 from clr_search.index.places import below, place
 from clr_search.index.records import SkippedItem, UpdateReport
 from clr_search.index.survey import Plan, Survey
@@ -38,27 +37,15 @@ class Update:
     ----------
     catalog : Catalog
         Writable.
-    paths : sequence of path
-        Folders and files.
-    drop : bool
-        Remove items of these folders whose files have vanished.
+    survey : Survey
+        Of the paths, in the same catalogue.
     reporter : Reporter
         Who waits.
-    changed : Changes, optional
-        As of `Survey`.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        paths: Sequence[Path | str],
-        *,
-        drop: bool,
-        reporter: Reporter,
-        changed: Changes | None = None,
-    ) -> None:
+    def __init__(self, catalog: Catalog, survey: Survey, reporter: Reporter) -> None:
         self._catalog = catalog
-        self._survey = Survey(catalog, paths, drop=drop, reporter=reporter, changed=changed)
+        self._survey = survey
         self._reporter = reporter
 
     def run(

@@ -58,17 +58,20 @@ def halves(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float16]:
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows of length 1, shape (N, D), in place; a row of zeros stays zero."""
-    norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
-    rows /= np.maximum(norms, np.finfo(np.float32).tiny)
+    rows /= _lengths(rows)[:, None]
     return rows
 
 
 def scale_of(rows: NDArray[np.float16]) -> NDArray[np.float32]:
     """What brings rows, shape (N, D), to length 1: shape (N,)."""
-    wide = rows.astype(np.float32)
-    norms = np.sqrt(np.einsum("nd,nd->n", wide, wide))
-    scale: NDArray[np.float32] = 1 / np.maximum(norms, np.finfo(np.float32).tiny)
-    return scale
+    return np.reciprocal(_lengths(rows.astype(np.float32)))
+
+
+def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of rows, shape (N,); never 0, so that they can be divided by."""
+    norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    lengths: NDArray[np.float32] = np.maximum(norms, np.finfo(np.float32).tiny)
+    return lengths
 
 
 def as_queries(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
