@@ -27,8 +27,9 @@ _MARGIN = 0.007  # beyond the goal, since what is tuned on some queries does wor
 _SAMPLE = 32_768
 _QUERIES = 2048  # half of them to tune on, half to measure with
 _FEWER = 384  # to choose a structure with, on the sample
-_TIMED, _ROUNDS = 128, 3
+_TIMED, _ROUNDS = 64, 3
 _NEIGHBOURS = 10
+_OF_CELLS = 16  # of all cells are visited at the first try: about what is needed in the end
 _TIE = 2e-6  # of products in float32, summed in another order
 
 
@@ -198,27 +199,33 @@ def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
     """Set the least effort that reaches the goal: for each width the probes, then the quickest."""
     wanted, index = min(goal.recall + _MARGIN, 1.0), trial.ann
     found: list[tuple[bool, float, float, int]] = []
+    index.probes = max(1, index.cells // _OF_CELLS)
     for width in ann.KINDS[structure.kind].widths:
         index.width = width
-        index.probes, reached = _least_probes(trial, wanted)
+        index.probes, reached = _least_probes(trial, wanted, index.probes)
         effort = trial.seconds() if reached else -trial.recall(trial.truth.tuned)[0]
         found.append((not reached, effort, width, index.probes))
     _, _, index.width, index.probes = min(found)
 
 
-def _least_probes(trial: _Trial, wanted: float) -> tuple[int, bool]:
-    """By doubling, and three halvings of the last step; all cells, where even they do not do."""
+def _least_probes(trial: _Trial, wanted: float, first: int) -> tuple[int, bool]:
+    """From a first guess by doubling or halving, and three halvings of the last step.
+
+    All cells, where even they do not do.
+    """
     index = trial.ann
 
     def enough(probes: int) -> bool:
         index.probes = probes
         return trial.recall(trial.truth.tuned)[0] >= wanted
 
-    high = 1
+    high = first
     while not enough(high):
         if high >= index.cells:
-            return index.cells, False
+            return high, False
         high = min(2 * high, index.cells)
+    while first >= high > 1 and enough(high // 2):
+        high //= 2
     low = high // 2
     for _ in range(3):
         middle = (low + high) // 2
