@@ -209,7 +209,7 @@ def enough_for(size: int) -> int:
     """Shorter side of a reduced decoding from which `square` makes one of side `size`: 4 times.
 
     With a margin of 4 the vector of a photo is that of its full pixels to a cosine of 0.9999 in the
-    median and 0.9994 at least; with one of 2, which takes a tenth less time, 0.9994 and 0.992. (The
+    median and 0.9993 at least; with one of 2, which takes a tenth less time, 0.9994 and 0.992. (The
     74 photos of camera_samples, by the encoder that ships; `bench/camera.py`.)
     """
     return 4 * size

@@ -78,7 +78,7 @@ def doctor(as_json: bool) -> None:
     for item in broken:
         click.echo(f"Error: {item.name}: {item.problem}.", err=True)
     if not healthy:
-        click.echo("Repair it with: pip install --upgrade clr-search", err=True)
+        click.echo("Install clr-search again, as its README says.", err=True)
         click.get_current_context().exit(1)
 
 

@@ -76,7 +76,7 @@ def test_a_broken_base_install(
     monkeypatch.setattr(doctor, "declared", lambda: [item])
     result = run("doctor", exit_code=1)
     assert f"Error: {item.name}: {complaint}.\n" in result.stderr
-    assert result.stderr.endswith("Repair it with: pip install --upgrade clr-search\n")
+    assert result.stderr.endswith("Install clr-search again, as its README says.\n")
     assert json.loads(run("doctor", "--json", exit_code=1).stdout)["healthy"] is False
 
 
