@@ -78,6 +78,15 @@ class Ours(Contender):
         return self.index.search_vectors(queries, K)[0] - 1
 
 
+class OursAsGraph(Ours):
+    """The same with `build-index --graph`."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        with Index.open(path, writable=True) as index:
+            index.aim(graph=True)
+            index.settle()
+
+
 class Hnswlib(Contender):
     """Its defaults: M 16, ef_construction 200."""
 
@@ -200,6 +209,7 @@ build_index(rows, index_path=path, index_infos_path=path + ".json", metric_type=
 
 CONTENDERS: dict[str, type[Contender]] = {
     "ours": Ours,
+    "ours, --graph": OursAsGraph,
     "hnswlib": Hnswlib,
     "usearch": Usearch,
     "autofaiss": Autofaiss,
@@ -207,11 +217,14 @@ CONTENDERS: dict[str, type[Contender]] = {
 }
 
 
+OURS = ("ours", "ours, --graph")
+
+
 def build_one(name: str, folder: Path, path: Path) -> dict[str, Any]:
     """Build and save, in this process."""
     rows = np.load(folder / "base.npy", mmap_mode="r")
     contender = CONTENDERS[name]()
-    itself = name in {"ours", "autofaiss"}  # which read the vectors themselves
+    itself = name in {*OURS, "autofaiss"}  # which read the vectors themselves
     given = np.empty((0, 0), np.float32) if itself else np.asarray(rows)
     began = time.perf_counter()
     contender.build(given, path)
@@ -296,7 +309,8 @@ def prepare(rows: Vectors, folder: Path) -> None:
     np.save(folder / "base.npy", base)
     np.save(folder / "queries.npy", queries)
     names = [f"{n // 1000:05d}/{n % 1000:03d}.jpg" for n in range(len(base))]
-    write_vectors(folder / "ours", base, names)
+    for name in OURS:
+        write_vectors(folder / name, base, names)
 
 
 def run(step: str, name: str, folder: Path) -> dict[str, Any]:

@@ -53,6 +53,12 @@ _MOST_LISTED = 3  # skipped files below a line of --watch
     help="Most memory that the search structure may take, such as 2GB; kept.",
 )
 @click.option(
+    "--graph/--no-graph",
+    default=None,
+    help="Search a large collection through a graph (HNSW): among a million pictures it answers "
+    "two to three times as soon, and is built five times as slowly; kept.  [default: no-graph]",
+)
+@click.option(
     "--watch", is_flag=True, help="Go on, and follow changes in the folders until Ctrl-C."
 )
 @click.option(
@@ -71,6 +77,7 @@ def build_index(
     rebuild: bool,
     recall: float | None,
     memory: int | None,
+    graph: bool | None,
     watch: bool,
     poll: float | None,
     batch_size: int,
@@ -99,6 +106,7 @@ def build_index(
       clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
+      clr-search build-index photos --index photos.clr --graph
       clr-search build-index photos --index photos.clr --watch
     """
     from clr_search.progress import for_terminal
@@ -117,8 +125,8 @@ def build_index(
     opened = _open(collection, encoder, images, reporter, device, rebuild=rebuild, wait=watch)
     with opened as index:
         reports = []
-        if recall is not None or memory is not None:
-            index.aim(recall=recall, memory=memory)
+        if recall is not None or memory is not None or graph is not None:
+            index.aim(recall=recall, memory=memory, graph=graph)
         if rebuild and encoder is not None:
             reports.append(
                 index.rebuild(encoder, reporter=reporter, batch_size=batch_size, workers=workers)

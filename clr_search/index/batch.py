@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.index import memory
-from clr_search.index.ann import Ann, Selector
+from clr_search.index.faiss_index import Ann, Selector
 from clr_search.index.memory import Memory
 
 _BLOCK_VALUES = 2**24  # of a matrix of scores: 64 MB
@@ -73,7 +73,7 @@ def _from_generation(
     index: Ann, queries: NDArray[np.float32], k: int, among: Selector | None
 ) -> tuple[Found, NDArray[np.intp]]:
     """The nearest, and the queries that have too few of them."""
-    returned, asked, probes, needed = memory.effort(index, k, among)
+    returned, asked, probes, needed = index.effort(k, among)
     places, products = index.search(queries, returned, asked, probes, among)
     none = places < 0
     products[none] = -np.inf

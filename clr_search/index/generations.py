@@ -25,9 +25,10 @@ from typing import Any
 
 from clr_search.errors import ClrSearchError
 from clr_search.files import sha256_bytes, write_atomically
-from clr_search.index import embeddings, stored
-from clr_search.index.ann import Ann, Structure, choose
+from clr_search.index import ann, embeddings, stored
+from clr_search.index.ann import GRAPH, Structure
 from clr_search.index.catalog import Catalog
+from clr_search.index.faiss_index import Ann
 from clr_search.index.tuning import Goal, Tried, build, select, that_fit
 
 FOLDER = "ann"
@@ -52,7 +53,7 @@ class Generation:
     structure : str
         Such as ``"IVF512,SQ8"``.
     probes : int
-        Cells a query visits.
+        Cells a query visits; of a graph, efSearch.
     recall : float
         Measured recall@10.
     width : float
@@ -61,8 +62,10 @@ class Generation:
         Measured share of nearest neighbours that are found.
     bytes : int
         Of the file.
-    goal_recall, goal_memory
+    goal_recall, goal_memory, goal_graph
         What it was built for; see `Goal`.
+    chosen_at : int
+        How many vectors there were when this kind of structure was chosen.
     tried : tuple of dict
         Fields of `tuning.Tried`, of each structure that was tried on a sample.
     rows_sha256 : str
@@ -87,11 +90,19 @@ class Generation:
     tried: Sequence[dict[str, Any]] = ()
     rows_sha256: str = ""
     form: int = 1
+    goal_graph: bool = False
+    chosen_at: int = 0
 
     @property
     def goal(self) -> Goal:
         """What it was built for."""
-        return Goal(self.goal_recall, self.goal_memory)
+        return Goal(self.goal_recall, self.goal_memory, self.goal_graph)
+
+    @property
+    def described(self) -> str:
+        """Its structure and effort, for a person."""
+        unit = "efSearch {}" if self.structure.startswith(GRAPH) else "{} probes"
+        return f"{self.structure}, {unit.format(self.probes)}"
 
 
 class DamagedError(ClrSearchError):
@@ -173,6 +184,8 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         [asdict(one) for one in tried],
         sha256,
         form=_FORM,
+        goal_graph=goal.graph,
+        chosen_at=(last.chosen_at or last.count) if again and last else count,
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
@@ -200,9 +213,9 @@ def _still_good(
     """The kind of structure that is in use, unless the collection or the goal has changed much."""
     if last is None or last.goal != goal or not last.tried:
         return None
-    kind = last.structure.partition(",")[2]
-    for structure in choose(count, dimension, goal.memory):
-        if structure.cells and structure.kind == kind and count <= 2 * last.count <= 4 * count:
+    kind, then = last.structure.partition(",")[2], last.chosen_at or last.count
+    for structure in goal.structures(count, dimension):
+        if structure.cells and structure.kind == kind and count <= 2 * then <= 4 * count:
             return structure, [Tried(**one) for one in last.tried]
     return None
 
@@ -270,7 +283,7 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
     """
     held = _rows(folder, generation, dimension)
     try:
-        return Ann.load(verified(folder, generation), held, generation.probes, generation.width)
+        return ann.load(verified(folder, generation), held, generation.probes, generation.width)
     except DamagedError:
         raise
     except ClrSearchError as error:

@@ -8,14 +8,13 @@ known, and FAISS passes over them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.index import embeddings, generations
-from clr_search.index.ann import Ann, Selector
 from clr_search.index.catalog import Catalog
+from clr_search.index.faiss_index import SLACK, Ann, Selector
 from clr_search.index.generations import Generation
 from clr_search.index.vectors import nearest
 
@@ -24,9 +23,6 @@ EXACT_FILTERED = 50_000
 through a narrow filter fails quietly: it visits cells where nothing is allowed."""
 
 _FEW = 1000  # up to so many are quicker read one by one than picked out of all by FAISS
-_SLACK = 6  # more than wanted, for FAISS' products are with lengths that differ a little from 1
-_SELECTED = 8  # times the usual candidates
-_AROUND = 2  # times the usual cells, beside what the share of the selection asks for
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -190,39 +186,9 @@ def _allowed(
     kept = np.zeros(index.count, dtype=bool)
     kept[places] = True
     if len(places) <= EXACT_FILTERED:
-        return index.exact(query, k + _SLACK, Selector(kept))
+        places = index.exact(query[None], k + SLACK, Selector(kept))[0][0]
+        return places[places >= 0]
     return _from_generation(index, query, k, Selector(kept))
-
-
-class Effort(NamedTuple):
-    """What a search asks of a generation.
-
-    Attributes
-    ----------
-    returned, asked, probes : int
-        See `Ann.search`.
-    needed : int
-        How many must come back, or else more cells are to be visited.
-    """
-
-    returned: int
-    asked: int
-    probes: int
-    needed: int
-
-
-def effort(index: Ann, wanted: int, among: Selector | None) -> Effort:
-    """To find the nearest `wanted`, all of them or those of a selection.
-
-    Where the nearest are gone, the cells around a query hold a few others, and the nearest of those
-    that are left are elsewhere. So there must be many times the usual candidates in the cells.
-    """
-    asked, probes = index.asked_for(wanted), index.probes_for(wanted)
-    if among is None:
-        return Effort(min(wanted + _SLACK, asked), asked, probes, min(wanted, index.count))
-    probes = _AROUND * probes * index.count // max(among.count, 1)
-    asked = min(_SELECTED * asked, among.count)
-    return Effort(asked, asked, probes, asked)
 
 
 def _from_generation(
@@ -233,7 +199,7 @@ def _from_generation(
     Where removed items or a filter leave too few in the cells visited, more are visited, in the end
     all: slower, never fewer.
     """
-    returned, asked, probes, needed = effort(index, wanted, among)
+    returned, asked, probes, needed = index.effort(wanted, among)
     while True:
         found = index.search(query[None], returned, asked, probes, among)[0][0]
         places: NDArray[np.int64] = found[found >= 0]

@@ -257,7 +257,9 @@ class Index(Reader):
         self._settle(reporter, changed=True)
         return report
 
-    def aim(self, *, recall: float | None = None, memory: int | None = None) -> None:
+    def aim(
+        self, *, recall: float | None = None, memory: int | None = None, graph: bool | None = None
+    ) -> None:
         """Set what the search structure has to reach; the next change of the index builds it so.
 
         It is kept in the collection. What is not given stays as it was.
@@ -268,6 +270,9 @@ class Index(Reader):
             Least recall@10, in (0, 1); 0.97 at first.
         memory : int, optional
             Most bytes that the structure may take; not bounded at first.
+        graph : bool, optional
+            Whether a large collection is searched through a graph (HNSW), which takes longer to
+            build, and answers sooner among a million items; not at first.
 
         Raises
         ------
@@ -281,6 +286,8 @@ class Index(Reader):
             goal = replace(goal, recall=recall)
         if memory is not None:
             goal = replace(goal, memory=memory)
+        if graph is not None:
+            goal = replace(goal, graph=graph)
         upkeep.set_goal(self._catalog, goal)
 
     def settle(self, *, reporter: Reporter | None = None) -> None:

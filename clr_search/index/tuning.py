@@ -10,14 +10,16 @@ need more of them.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.index import ann
-from clr_search.index.ann import Ann, Structure, fill
+from clr_search.index.ann import GRAPH, Structure, fill, fill_graph
+from clr_search.index.faiss_index import Ann
+from clr_search.index.inverted import InvertedFile
 from clr_search.index.stored import Stored
 
 RECALL = 0.97
@@ -30,6 +32,7 @@ _FEWER = 384  # to choose a structure with, on the sample
 _TIMED, _ROUNDS = 64, 3
 _NEIGHBOURS = 10
 _OF_CELLS = 16  # of all cells are visited at the first try: about what is needed in the end
+_GRAPH_FIRST = 32  # the same for a graph
 _TIE = 2e-6  # of products in float32, summed in another order
 
 
@@ -43,10 +46,17 @@ class Goal:
         Least recall@10, in (0, 1).
     memory : int or None
         Most bytes that it may take when loaded.
+    graph : bool
+        Whether it is to be a graph.
     """
 
     recall: float = RECALL
     memory: int | None = None
+    graph: bool = False
+
+    def structures(self, count: int, dimension: int) -> list[Structure]:
+        """That may serve so many vectors; none, where nothing fits the memory."""
+        return ann.choose(count, dimension, self.memory, graph=self.graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +116,10 @@ def that_fit(count: int, dimension: int, goal: Goal) -> list[Structure]:
     UsageError
         If nothing fits.
     """
-    found = ann.choose(count, dimension, goal.memory)
+    found = goal.structures(count, dimension)
     if not found:
-        least = min(s.bytes_for(count, dimension) for s in ann.choose(count, dimension))
+        unbounded = replace(goal, memory=None).structures(count, dimension)
+        least = min(s.bytes_for(count, dimension) for s in unbounded)
         raise UsageError(
             f"No search structure over {count:,} items fits into {goal.memory:,} bytes.",
             f"The smallest takes {least:,}.",
@@ -162,16 +173,17 @@ def _try(
     seed: int,
     truth: _Truth,
     centroids: NDArray[np.float32] | None,
-) -> tuple[Tried, Ann]:
+) -> tuple[Tried, InvertedFile]:
     count, dimension = sample.values.shape
     small = structure._replace(cells=ann.cells_for(count))
-    trial = _Trial(fill(sample, small, seed=seed, centroids=centroids), truth)
+    made = fill(sample, small, seed=seed, centroids=centroids)
+    trial = _Trial(made, truth)
     _set(trial, small, goal)
     recall, _ = trial.recall(truth.measured)
     seconds = trial.seconds()
     each = structure.bytes_for(total, dimension) / total
     found = Tried(structure.kind, round(each, 1), recall, 1e3 * seconds, recall >= goal.recall)
-    return found, trial.ann
+    return found, made
 
 
 def build(held: Stored, structure: Structure, goal: Goal, *, seed: int = 0) -> Built:
@@ -182,16 +194,17 @@ def build(held: Stored, structure: Structure, goal: Goal, *, seed: int = 0) -> B
     held : Stored
         The vectors of the collection.
     structure : Structure
-        With at least one cell.
+        An inverted file or a graph.
     goal : Goal
         What it has to reach.
     seed : int
         Of the samples that are trained, tuned and measured on.
     """
-    trial = _Trial(fill(held, structure, seed=seed), _Truth.of(held, seed, _QUERIES))
+    graph = structure.kind == GRAPH
+    made: Ann = fill_graph(held) if graph else fill(held, structure, seed=seed)
+    trial = _Trial(made, _Truth.of(held, seed, _QUERIES))
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
-    made = trial.ann
     return Built(made.serialized(), structure, made.probes, made.width, recall, first)
 
 
@@ -199,8 +212,10 @@ def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
     """Set the least effort that reaches the goal: for each width the probes, then the quickest."""
     wanted, index = min(goal.recall + _MARGIN, 1.0), trial.ann
     found: list[tuple[bool, float, float, int]] = []
-    index.probes = max(1, index.cells // _OF_CELLS)
-    for width in ann.KINDS[structure.kind].widths:
+    graph = structure.kind == GRAPH
+    first = _GRAPH_FIRST if graph else max(1, index.cells // _OF_CELLS)
+    index.probes = min(first, index.cells)
+    for width in (1.0,) if graph else ann.KINDS[structure.kind].widths:
         index.width = width
         index.probes, reached = _least_probes(trial, wanted, index.probes)
         effort = trial.seconds() if reached else -trial.recall(trial.truth.tuned)[0]

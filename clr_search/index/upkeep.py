@@ -86,7 +86,7 @@ def _renew(
     """Publish the next generation, or go back to exact search where the collection is small."""
     with catalog.reading():
         goal = goal_of(catalog)
-    if ann.choose(count, dimension, goal.memory) == [ann.Structure(0)]:
+    if goal.structures(count, dimension) == [ann.Structure(0)]:
         if last is not None:
             generations.retire(catalog)
         return
@@ -96,7 +96,7 @@ def _renew(
     if made is None:
         return
     reporter.message(
-        f"Built {made.structure} in {time.monotonic() - began:.1f} s: {made.probes} probes, "
+        f"Built in {time.monotonic() - began:.1f} s: {made.described}, "
         f"measured recall@10 {made.recall:.3f}."
     )
     if made.recall < goal.recall:
@@ -141,9 +141,7 @@ def info(catalog: Catalog, generation: Generation | None) -> IndexInfo:
     latency, slowest = catalog.meta("latency_ms"), catalog.meta("latency_p99_ms")
     count = catalog.count()
     alive = 0 if generation is None else catalog.count(newest=generation.revision)
-    structure = "exact"
-    if generation is not None:
-        structure = f"{generation.structure}, {generation.probes} probes"
+    structure = "exact" if generation is None else generation.described
     return IndexInfo(
         path=catalog.folder,
         count=count,

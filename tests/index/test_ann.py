@@ -6,9 +6,11 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import ann
-from clr_search.index.ann import Ann, Selector, Structure, choose
+from clr_search.index.ann import GRAPH, Structure, choose, load
+from clr_search.index.faiss_index import Ann, Selector
+from clr_search.index.graph import Graph
 from clr_search.index.stored import Stored
-from clr_search.index.tuning import RECALL, Built, Goal, build, select
+from clr_search.index.tuning import RECALL, Built, Goal, build, select, that_fit
 from clr_search.index.vectors import scale_of
 from tests.index.made import Vectors, brute, clustered
 
@@ -32,7 +34,7 @@ def made(
 
 
 def loaded(built: Built, rows: Vectors = ROWS) -> Ann:
-    return Ann.load(built.data.tobytes(), kept(rows), built.probes, built.width)
+    return load(built.data.tobytes(), kept(rows), built.probes, built.width)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_candidates_are_ordered_by_the_stored_vectors(kind: str) -> None:
 def test_the_stored_vectors_are_not_copied() -> None:
     """The view is of the array itself: what is written there is what FAISS sees."""
     held = kept()
-    index = Ann.load(made().data.tobytes(), held, 64)
+    index = load(made().data.tobytes(), held, 64)
     held.values[3999] = ROWS[0].astype(np.float16)
     held.values[0] = 0
     near = index.search(ROWS[:1], 4000, 4000, 64)[0][0]
@@ -187,6 +189,55 @@ def test_equal_vectors_do_not_disturb() -> None:
         made(ROWS[:3999]).data.tobytes(),
     ],
 )
-def test_what_is_no_inverted_file_over_these_vectors_is_refused(data: bytes) -> None:
+def test_what_is_no_structure_over_these_vectors_is_refused(data: bytes) -> None:
     with pytest.raises(ClrSearchError):
-        Ann.load(data, kept(), 1)
+        load(data, kept(), 1)
+
+
+def linked(rows: Vectors = ROWS, goal: Goal | None = None) -> Built:
+    return build(kept(rows), Structure(0, GRAPH), goal or Goal())
+
+
+def test_a_graph_is_made_where_it_is_asked_for() -> None:
+    assert choose(100_000, 64, graph=True) == [Structure(0, GRAPH)]
+    assert choose(100, 64, graph=True) == [Structure(0)]
+    assert str(Structure(0, GRAPH)) == "HNSW16"
+    assert select(kept(), Goal(graph=True)) == (Structure(0), [])
+    with pytest.raises(UsageError, match="The smallest takes 144,000,000"):
+        that_fit(1_000_000, 64, Goal(memory=10**8, graph=True))
+
+
+def test_the_measured_recall_of_a_graph_is_the_true_one() -> None:
+    built = linked()
+    assert str(built.structure) == "HNSW16"
+    assert built.recall >= RECALL
+    index, hits = loaded(built), 0
+    assert isinstance(index, Graph)
+    for position in range(0, 4000, 80):
+        near = index.search(ROWS[position][None], 11, index.asked_for(11), built.probes)[0][0]
+        truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
+        hits += len(set(truth) & set(near.tolist()))
+    assert hits / 500 >= RECALL - 0.02
+
+
+def test_a_graph_has_no_vectors_in_its_file() -> None:
+    """They are those of the mapped file: what is written there is what a search compares."""
+    built = linked()
+    assert 0.8 * len(built.data) < built.structure.bytes_for(4000, 24) < 1.3 * len(built.data)
+    held = kept()
+    index = load(built.data.tobytes(), held, 64)
+    places, products = index.search(ROWS[:5], 3, 9, 200)
+    assert places[:, 0].tolist() == [0, 1, 2, 3, 4]
+    held.values[:] = 0
+    assert (index.search(ROWS[:5], 3, 9, 200)[1] == 0).all()
+    assert (products > 0.1).all()
+
+
+def test_a_graph_finds_all_that_is_allowed_when_nothing_else_helps() -> None:
+    allowed = np.arange(4000) % 7 == 0
+    index = loaded(linked())
+    near = index.search(ROWS[:1], 12, 100, 200, Selector(allowed))[0][0]
+    assert allowed[near[near >= 0]].all()
+    every = index.search(ROWS[:2], 572, 572, 4000, Selector(allowed))[0]
+    assert sorted(every[0].tolist()) == np.flatnonzero(allowed).tolist()
+    assert index.effort(100, None).probes >= 5 * index.effort(10, None).probes

@@ -11,7 +11,7 @@ from clr_search.index import Index, ann, generations, tuning, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.generations import DamagedError
 from tests.index.conftest import paths_of
-from tests.index.made import Heard, Vectors, brute, insert, sqlite_of
+from tests.index.made import Heard, Vectors, brute, clustered, insert, sqlite_of
 
 pytestmark = pytest.mark.usefixtures("small_limits")
 
@@ -335,6 +335,27 @@ def test_the_kind_is_chosen_anew_only_where_much_has_changed(
         assert found.recall >= 0.9
         index.settle()
         assert index.info().generation == 3
+
+
+def test_growth_in_small_steps_is_growth_too(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 3,000 by a third each time: beyond 6,000 the kind is chosen anew, as in one step."""
+    chosen = []
+    true = generations.select
+
+    def select(*arguments: object, **options: object) -> object:
+        chosen.append(1)
+        return true(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(generations, "select", select)
+    published, count = settled(many), 3000
+    for expected in (1, 1, 2):
+        more, catalog = count // 3, Catalog(published, writable=True)
+        rows = clustered(more, 24, seed=count)
+        insert(catalog, rows, paths_of(more, count), "/pictures")
+        upkeep.settle(catalog, Heard())
+        catalog.database.close()
+        count += more
+        assert len(chosen) == expected
 
 
 def test_memory_bounds_the_structure(published: Path) -> None:
