@@ -16,7 +16,9 @@ from stat import S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
 
-IMAGE_SUFFIXES = frozenset(".avif .bmp .gif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split())
+IMAGE_SUFFIXES = frozenset(
+    ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
+)
 """File names that are taken for images when a folder is searched (compared in lower case)."""
 
 

@@ -1,10 +1,10 @@
 """Bytes to upright RGB pixels: every common format and mode, within limits, one reason per failure.
 
-What is decoded: JPEG, PNG, WebP, GIF (first frame), BMP, TIFF (first page), and AVIF where Pillow
-has it. The format is taken from the first bytes, never from the name, and Pillow's readers of those
-formats are called directly: none of its other readers (PostScript, fonts, …) ever sees a file, and
-the size of a picture is checked between reading its header and decoding it without touching
-`PIL.Image.MAX_IMAGE_PIXELS`, which belongs to the whole process.
+What is decoded: JPEG, PNG, WebP, GIF (first frame), BMP, TIFF (first page), AVIF where Pillow has
+it, and HEIC with the extra `heif`. The format is taken from the first bytes, never from the name,
+and the readers of those formats are called directly: none of Pillow's others (PostScript, fonts, …)
+ever sees a file, and the size of a picture is checked between reading its header and decoding it
+without touching `PIL.Image.MAX_IMAGE_PIXELS`, which belongs to the whole process.
 
 Everything here is safe to call from many threads, and Pillow releases the interpreter lock while it
 decodes. Warnings that Pillow gives on damaged EXIF go through Python's `warnings` as usual;
@@ -49,6 +49,7 @@ _READERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIC": ("pillow_heif.as_plugin", "HeifImageFile"),  # which turns the picture itself
 }
 
 _SIGNATURES = (
@@ -347,7 +348,10 @@ def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
     if kind in ("AVIF", "WebP") and not features.check(kind.lower()):
         raise ImageError(f"{kind} is not supported by the Pillow that is installed")
     module, name = _READERS[kind]
-    reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
+    try:
+        reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError:
+        raise ImageError(f"{kind} needs the extra heif: pip install 'clr-search[heif]'") from None
     return reader(BytesIO(data))
 
 

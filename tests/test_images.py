@@ -7,6 +7,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 Pixels = NDArray[np.uint8]
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", pytest.param("AVIF", marks=needs_avif)]
+FORMATS = [
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIC"),
+    pytest.param("AVIF", marks=needs_avif),
+]
 LOSSLESS = ["PNG", "WEBP", "BMP", "TIFF"]
 
 
@@ -45,7 +49,11 @@ def file_of(image: Image.Image, kind: str, **options: Any) -> bytes:
     if kind == "JPEG":
         options = {"quality": 97, "subsampling": 0} | options
     out = BytesIO()
-    image.save(out, kind, **options)
+    if kind == "HEIC":
+        heif = pytest.importorskip("pillow_heif", reason="the extra heif is not installed")
+        heif.from_pillow(image).save(out, quality=90, chroma=444, **options)
+    else:
+        image.save(out, kind, **options)
     return out.getvalue()
 
 
@@ -251,7 +259,7 @@ def test_truncated(kind: str) -> None:
         (b"%PDF-1.7 ...", "PDF files are not supported"),
         (b"<svg xmlns=''></svg>", "SVG files are not supported"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "not a picture"),  # Pillow would start Ghostscript
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC files are not supported"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "broken HEIC: "),
         (b"\0\0\0\x18ftypisom\0\0\0\0mp41mp42", "MP4 files are not supported"),
         (b"\xff\xd8\xff\xe0", "broken JPEG: its header is damaged"),
     ],
@@ -259,6 +267,33 @@ def test_truncated(kind: str) -> None:
 def test_reasons(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
         images.decode(data)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_heic_is_turned_once(orientation: int) -> None:
+    """Its reader turns it, and keeps EXIF that says so no more."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = file_of(Image.fromarray(ramp(64, 96)), "HEIC", exif=exif.tobytes())
+    expected = UPRIGHT[orientation](ramp(64, 96))
+    picture = images.decode(data)
+    assert (picture.height, picture.width) == picture.pixels.shape[:2] == expected.shape[:2]
+    assert np.abs(picture.pixels.astype(int) - expected).mean() < 6
+
+
+def test_heic_is_within_limits_and_laid_over_white() -> None:
+    data = file_of(Image.new("RGBA", (64, 64), (255, 0, 0, 0)), "HEIC")
+    assert images.decode(data).pixels.min() > 245
+    with pytest.raises(ImageError, match=r"64 × 64 pixels are more than the limit of 4,095"):
+        images.decode(data, max_pixels=4095)
+
+
+def test_heic_without_the_extra_says_what_it_needs() -> None:
+    with (
+        mock.patch.dict("sys.modules", {"pillow_heif.as_plugin": None}),
+        pytest.raises(ImageError, match=r"HEIC needs the extra heif: pip install"),
+    ):
+        images.decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
 
 
 def test_truncated_jpeg_says_so() -> None:
@@ -345,7 +380,11 @@ def test_impossible_target() -> None:
 SEEDS = [
     file_of(Image.fromarray(ramp(9, 13)), kind)
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-] + ([file_of(Image.fromarray(ramp(9, 13)), "AVIF")] if features.check("avif") else [])
+]
+if features.check("avif"):
+    SEEDS.append(file_of(Image.fromarray(ramp(9, 13)), "AVIF"))
+if find_spec("pillow_heif"):
+    SEEDS.append(file_of(Image.fromarray(ramp(9, 13)), "HEIC"))
 
 
 @given(st.sampled_from([seed[:14] for seed in SEEDS]), st.binary(max_size=300))

@@ -246,7 +246,7 @@ def unreadable(name: str, error: ImageError) -> ClrSearchError:
     """What to say of an upload that is no picture."""
     return ClrSearchError(
         f"{name} could not be read as a picture: {error.what.rstrip('.')}.",
-        "Try another file: JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF are read.",
+        "Try another file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC are read.",
     )
 
 

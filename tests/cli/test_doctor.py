@@ -43,6 +43,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra serve",
         "Extra parquet",
         "Extra watch",
+        "Extra heif",
     ]
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["healthy"] is True

@@ -85,7 +85,7 @@ def test_an_unreadable_query_does_not_stop_the_others(
     assert json.loads(result.stdout)["query"] == str(good)
     assert result.stderr == (
         "Error: broken.jpg cannot be searched for: not a picture: it starts like no JPEG, PNG, "
-        "WebP, GIF, BMP, TIFF, AVIF file.\n"
+        "WebP, GIF, BMP, TIFF, AVIF, HEIC file.\n"
     )
 
 
