@@ -64,6 +64,7 @@ def mutated(good: bytes, chance: random.Random) -> bytes:
 
 def corpus() -> list[bytes]:
     """Good pictures of every format and most of their modes."""
+    import pillow_heif
     from PIL import Image
 
     y, x = np.mgrid[0:48, 0:64].astype(np.uint8)
@@ -93,7 +94,9 @@ def corpus() -> list[bytes]:
         file = io.BytesIO()
         image.save(file, kind, **options)
         found.append(file.getvalue())
-    return found
+    heic = io.BytesIO()
+    pillow_heif.from_pillow(rgb).save(heic, quality=50)
+    return [*found, heic.getvalue()]
 
 
 @contextmanager
