@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search import images
+from clr_search.errors import ClrSearchError, ImageError, UsageError, require
 from clr_search.index.matches import Match, Matches
 
 if TYPE_CHECKING:
@@ -150,7 +151,9 @@ class Client:
         if ids is not None:
             asked["ids"] = [int(number) for number in ids]
         for name, parts in (("like", like), ("unlike", unlike)):
-            asked[name] = [part if isinstance(part, int) else _text(part) for part in parts]
+            asked[name] = [
+                int(part) if isinstance(part, int | np.integer) else _text(part) for part in parts
+            ]
         if where is not None:
             asked["filter"] = {name: _plain(value) for name, value in where.items()}
         if crop is not None:
@@ -276,11 +279,19 @@ def _bytes(picture: Picture) -> bytes:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise UsageError(f"{picture} cannot be read: {reason}.") from error
-    if isinstance(picture, np.ndarray):
-        picture = Image.fromarray(picture)
+    pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    """Upright and in RGB, as `Encoder.encode` sees it: a PNG keeps neither EXIF nor every mode."""
+    try:
+        return images.from_image(image).pixels
+    except ImageError as error:
+        name = getattr(image, "filename", "") or "The picture"
+        raise ClrSearchError(f"{name} cannot be sent: {error.what}.") from error
 
 
 def _text(picture: Picture) -> str:
@@ -288,7 +299,11 @@ def _text(picture: Picture) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Times as text, arrays as lists."""
+    """Times as text, arrays and numpy's numbers as those of Python."""
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

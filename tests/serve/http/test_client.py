@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 import clr_search
 from clr_search.client import Client, ServiceError
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder, Probe
 
@@ -35,6 +36,34 @@ def test_every_kind_of_picture(client: Client, pictures: Path, tiny_encoder: Pat
         np.testing.assert_allclose(rows, expected[None], atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["turned", "RGBA", "LA", "I;16", "F", "CMYK", "YCbCr", "LAB", "P"])
+def test_an_image_in_memory_gives_the_vector_of_the_encoder(
+    client: Client, tiny_encoder: Path, mode: str
+) -> None:
+    noise = np.random.default_rng(7).integers(0, 256, (30, 44, 4), np.uint8)
+    noise[:, 22:, 3] = 0  # a half that is transparent, and lies over white
+    image = Image.fromarray(noise)
+    if mode == "turned":
+        image = image.convert("RGB")
+        image.getexif()[274] = 6
+    elif mode == "I;16":
+        image = Image.fromarray(noise[..., 0].astype(np.uint16) * 200)
+    elif mode == "F":
+        image = Image.fromarray(noise[..., 0].astype(np.float32) / 255)
+    elif mode == "LAB":
+        image = Image.frombytes("LAB", (44, 30), noise[..., :3].tobytes())
+    else:
+        image = (image if mode in ("RGBA", "LA") else image.convert("RGB")).convert(mode)
+    expected = Encoder(tiny_encoder).encode(image)
+    np.testing.assert_allclose(client.embed(image), expected, atol=1e-5)
+
+
+def test_an_image_that_cannot_be_loaded_says_so(client: Client, pictures: Path) -> None:
+    data = next(pictures.rglob("*.png")).read_bytes()
+    with pytest.raises(ClrSearchError, match="The picture cannot be sent: "):
+        client.embed(Image.open(io.BytesIO(data[: len(data) // 2])))
+
+
 def test_many_pictures_go_in_several_requests(client: Client, tiny_encoder: Path) -> None:
     many = np.random.default_rng(3).integers(0, 256, (150, 20, 20, 3), np.uint8)
     np.testing.assert_allclose(
@@ -56,6 +85,15 @@ def test_a_search_gives_the_matches_of_the_index(
     assert client.search(ids=[plain[0].id], k=1) == client.search(ids=np.array([plain[0].id]), k=1)
     found = client.search(path, k=5, where=where, unlike=[other], diverse=0.3)
     assert found.ids.tolist() == filtered.ids.tolist()
+
+
+def test_ids_may_be_numbers_of_numpy(client: Client) -> None:
+    ids = np.array([3, 4, 5, 6])
+    where = {"ids": list(ids), "min_side": ids[0]}
+    found = client.search(ids=ids[:1], like=[ids[1]], unlike=[ids[2]], where=where)
+    plain = {"ids": [3, 4, 5, 6], "min_side": 3}
+    assert found == client.search(ids=[3], like=[4], unlike=[5], where=plain)
+    assert client.item(ids[0])["id"] == 3
 
 
 def test_classes_items_thumbnails(client: Client, probe: Path, pictures: Path) -> None:
