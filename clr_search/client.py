@@ -15,7 +15,6 @@ import base64
 import io
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
@@ -35,6 +34,9 @@ Picture = Union[Path, str, bytes, "Image", NDArray[np.uint8]]
 """A file by its path, its bytes, a Pillow image, or RGB pixels, uint8 (H, W, 3)."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
+
+_PART_BYTES = 256
+"""More than a form holds beside each picture: headers of about 140 bytes, and a boundary of 40."""
 
 
 class ServiceError(ClrSearchError):
@@ -75,7 +77,7 @@ class Client:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
         self._patience = patience
-        self._most: int | None = None
+        self._limits: dict[str, float] | None = None
 
     def close(self) -> None:
         """Close the connections."""
@@ -214,10 +216,20 @@ class Client:
         return True
 
     def _batches(self, pictures: Picture | Iterable[Picture]) -> Iterable[list[Any]]:
-        if self._most is None:
-            self._most = int(self.model()["limits"]["images"])
-        remaining = iter(_many(pictures))
-        while batch := [("images", ("picture", _bytes(p))) for p in islice(remaining, self._most)]:
+        """Forms as large as the service takes; of a picture that is larger, it says so."""
+        if self._limits is None:
+            self._limits = dict(self.model()["limits"])
+        most_images, most_bytes = self._limits["images"], self._limits["body_bytes"]
+        batch: list[Any] = []
+        size = 0
+        for picture in _many(pictures):
+            data = _bytes(picture)
+            if batch and (len(batch) == most_images or size + len(data) + _PART_BYTES > most_bytes):
+                yield batch
+                batch, size = [], 0
+            batch.append(("images", ("picture", data)))
+            size += len(data) + _PART_BYTES
+        if batch:
             yield batch
 
     def _send(

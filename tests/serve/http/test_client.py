@@ -15,6 +15,9 @@ from clr_search.client import Client, ServiceError
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder, Probe
+from clr_search.serve.http.routes import Service
+from clr_search.serve.http.settings import Limits
+from tests.serve.http.conftest import serving
 
 
 @pytest.fixture
@@ -70,6 +73,23 @@ def test_many_pictures_go_in_several_requests(client: Client, tiny_encoder: Path
         client.embed(iter(many)), Encoder(tiny_encoder).encode(many), atol=1e-5
     )
     assert client.embed([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize(("side", "body"), [(50, 20_000), (1, 2_000)])
+def test_a_request_is_not_larger_than_the_service_takes(
+    collection: Path, tiny_encoder: Path, side: int, body: int
+) -> None:
+    """Twelve pictures of 7.5 kB, or of a pixel, where what is around them counts."""
+    many = np.random.default_rng(4).integers(0, 256, (12, side, side, 3), np.uint8)
+    large = np.random.default_rng(5).integers(0, 256, (90, 90, 3), np.uint8)
+    with Index.open(collection) as index:
+        service = Service(index, Filter, limits=Limits(body_bytes=body))
+        with serving(service) as url, Client(url) as client:
+            expected = Encoder(tiny_encoder).encode(many)
+            np.testing.assert_allclose(client.embed(many), expected, atol=1e-5)
+            with pytest.raises(ServiceError, match="The body is larger than") as refusal:
+                client.embed([*many, large])
+    assert refusal.value.status == 413
 
 
 def test_a_search_gives_the_matches_of_the_index(
