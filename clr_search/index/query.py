@@ -139,7 +139,7 @@ class Asker:
             own = own or ((number,) if number is not None else ())
             own = own or tuple(self._catalog.with_content(sha256_bytes(data)))
         else:
-            pixels = np.asarray(query if isinstance(query, np.ndarray) else query.convert("RGB"))
+            pixels = query if isinstance(query, np.ndarray) else _pixels(query)
         return Asked(self._encoder().encode(cut(pixels, crop))[0], own)
 
     def _item(self, path: Path) -> int | None:
@@ -159,3 +159,11 @@ class Asker:
         _, rows = embeddings.of(self._catalog, [number], self._dimension)
         vector: NDArray[np.float32] = rows[0]
         return vector
+
+
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    try:
+        return images.from_image(image).pixels
+    except ImageError as error:
+        name = getattr(image, "filename", "") or "The picture"
+        raise ClrSearchError(f"{name} cannot be searched for: {error.what}.") from error
