@@ -145,7 +145,7 @@ def search(
     # Some pictures are embedded before a GPU has started.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if out is not None:
-            _write(index, asked, request, answers, out)
+            _write(index, asked, request, answers, out, as_json=as_json)
         else:
             _echo(index, asked, request, answers, as_json=as_json)
         if answers.found and (sheet is not None or show):
@@ -177,16 +177,24 @@ def _echo(
 
 
 def _write(
-    index: Index, queries: list[Query], request: Request, answers: Answers, out: Path
+    index: Index,
+    queries: list[Query],
+    request: Request,
+    answers: Answers,
+    out: Path,
+    *,
+    as_json: bool,
 ) -> None:
-    from clr_search.progress import for_terminal
+    from clr_search.progress import Silent, for_terminal
 
-    reporter = for_terminal()
+    reporter = Silent() if as_json else for_terminal()  # a bar would take stdout for its own
     reporter.begin("Searching", len(queries), "queries")
     try:
         with written(out) as results:
             for query, matches in _answer(index, queries, request, answers):
                 results.add(query, matches)
+                if as_json:
+                    output.echo_json(answer(query, matches))
                 reporter.advance()
     finally:
         reporter.end()

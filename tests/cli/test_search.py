@@ -255,6 +255,9 @@ def test_a_folder_of_queries_into_a_file(
     again = ("search", collection, pictures / "red", "--out", name)
     assert f"{name} exists already." in run(*again, exit_code=2).stderr
     run(*again, "--force")
+    both = run(*again, "-k", "2", "--force", "--json")
+    assert both.stdout == printed, "into the file, and to stdout"
+    assert both.stderr == f"{name}: 12 answers\n"
     assert list(tmp_path.glob(".results*")) == []
 
 
