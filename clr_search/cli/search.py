@@ -36,8 +36,10 @@ class Request:
 
 @dataclass(slots=True)
 class Answers:
-    """The queries that could be answered, as they are found, and the reasons for the others."""
+    """How many queries could be answered, their matches if `keep`, and why others could not be."""
 
+    keep: bool
+    count: int = 0
     found: list[tuple[Query, Matches]] = field(default_factory=list)
     failures: list[ClrSearchError] = field(default_factory=list)
 
@@ -140,7 +142,7 @@ def search(
             refuse_existing(file, force=force)
     where = Filter(**conditions)
     request = Request(k, like, unlike, include_self, diverse, crop, where)
-    answers = Answers()
+    answers = Answers(keep=sheet is not None or show)
     asked: list[Query] = [*_listed(queries), *items]
     # Some pictures are embedded before a GPU has started.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
@@ -148,7 +150,7 @@ def search(
             _write(index, asked, request, answers, out, as_json=as_json)
         else:
             _echo(index, asked, request, answers, as_json=as_json)
-        if answers.found and (sheet is not None or show):
+        if answers.found:
             _draw(index, answers, sheet, show=show)
     if answers.failures:
         click.get_current_context().exit(1)
@@ -172,7 +174,7 @@ def _echo(
             output.echo_json(answer(query, matches))
             continue
         if len(queries) > 1:
-            output.echo_heading(_named(query), apart=len(answers.found) > 1)
+            output.echo_heading(_named(query), apart=answers.count > 1)
         _print(matches)
 
 
@@ -198,7 +200,7 @@ def _write(
                 reporter.advance()
     finally:
         reporter.end()
-    answered = output.count(len(answers.found), "answer")
+    answered = output.count(answers.count, "answer")
     click.echo(f"{output.shown(out)}: {answered}", err=True)
 
 
@@ -231,7 +233,9 @@ def _answer(
                 output.complain(error)
             answers.failures.append(error)
             continue
-        answers.found.append((query, matches))
+        answers.count += 1
+        if answers.keep:
+            answers.found.append((query, matches))
         yield query, matches
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from clr_search.index import Match, Matches
 from tests.cli.conftest import Run, build
 
 
@@ -259,6 +262,25 @@ def test_a_folder_of_queries_into_a_file(
     assert both.stdout == printed, "into the file, and to stdout"
     assert both.stderr == f"{name}: 12 answers\n"
     assert list(tmp_path.glob(".results*")) == []
+
+
+def test_matches_are_kept_for_a_sheet_only(
+    run: Run, collection: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million answers into a file need no memory."""
+    made_so_far: list[weakref.ref[Matches]] = []
+    most: list[int] = []
+    make = Matches.__init__
+
+    def noting(self: Matches, matches: Sequence[Match]) -> None:
+        make(self, matches)
+        made_so_far.append(weakref.ref(self))
+        most.append(sum(one() is not None for one in made_so_far))
+
+    monkeypatch.setattr(Matches, "__init__", noting)
+    run("search", collection, pictures, "--out", "results.csv")
+    assert len(most) >= 36
+    assert max(most) < 5
 
 
 def test_a_file_of_no_known_kind_is_refused(run: Run, collection: Path, pictures: Path) -> None:
