@@ -13,7 +13,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.cli.filtering import filter_options
 from clr_search.cli.results import Query, answer, results_output, written
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.errors import ClrSearchError, QueryError, UsageError
 
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index, Matches
@@ -119,7 +119,7 @@ def search(
     Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
     is left out of its own results. The score is the cosine similarity, 1 for the same picture;
     beside it stands the share of random pairs of the collection that are less alike. A query that
-    cannot be read is reported, and the others are answered.
+    cannot be searched for is reported, and the others are answered.
 
     \b
     Example:
@@ -224,10 +224,9 @@ def _answer(
                 diverse=_DIVERSE if request.diverse else 0.0,
                 crop=request.crop,
             )
-        except UsageError:
-            raise
         except ClrSearchError as error:
-            if len(queries) == 1:
+            of_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
+            if of_all or len(queries) == 1:
                 raise
             if str(error) not in map(str, answers.failures):  # a broken --like fails every query
                 output.complain(error)

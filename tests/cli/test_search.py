@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from clr_search.cli import search as search_module
 from clr_search.index import Match, Matches
 from tests.cli.conftest import Run, build
 
@@ -90,6 +91,33 @@ def test_an_unreadable_query_does_not_stop_the_others(
         "Error: broken.jpg cannot be searched for: not a picture: it starts like no JPEG, PNG, "
         "WebP, GIF, BMP, TIFF, AVIF file.\n"
     )
+
+
+def test_a_query_unlike_itself_does_not_stop_the_others(
+    run: Run, collection: Path, pictures: Path
+) -> None:
+    """Nor does one that is gone when its turn comes, nor an item that is none."""
+    first, second, third = sorted((pictures / "red").iterdir())[:3]
+    Path("gone.png").write_bytes(second.read_bytes())
+    found = search_module._listed
+
+    def listed(queries: tuple[Path, ...]) -> list[Path]:
+        listing = found(queries)
+        Path("gone.png").unlink()
+        return listing
+
+    asked = ("search", collection, first, second, "gone.png", third, "--item", 9999, "--json")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(search_module, "_listed", listed)
+        result = run(*asked, "--unlike", second, exit_code=1)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["query"] for answer in answers] == [str(first), str(third)]
+    unlike, gone, item = [line for line in result.stderr.splitlines() if line.startswith("Error:")]
+    assert f"{second} cannot be searched for: what it should be unlike leaves no dir" in unlike
+    assert "There is no file gone.png." in gone
+    assert "has no item with the id 9999." in item
+    alone = run("search", collection, second, "--unlike", second, exit_code=2)
+    assert alone.stderr.startswith(unlike.partition(" Search by")[0])
 
 
 def test_a_broken_like_is_reported_once(
