@@ -161,7 +161,7 @@ def _is_file_inside(path: str, root: Path, untold: list[str] | None) -> bool:
         if S_ISLNK(mode):
             if untold is not None:
                 untold.append(path)
-            real = Path(path).resolve()
+            real = Path(os.path.realpath(path))  # `resolve` raises on a link to itself
             return real.is_relative_to(root) and real.is_file()
     except OSError:
         return False

@@ -67,6 +67,18 @@ def test_links_are_followed_inside_only(tmp_path: Path) -> None:
     assert names(find_images([root])) == ["inner.png", "real/a.png"]
 
 
+def test_a_link_to_itself_is_passed_by(tmp_path: Path) -> None:
+    """`Path.resolve` raises on it, up to Python 3.12."""
+    touch(tmp_path / "a.png")
+    (tmp_path / "self.png").symlink_to("self.png")
+    (tmp_path / "one.png").symlink_to("other.png")
+    (tmp_path / "other.png").symlink_to("one.png")
+    (tmp_path / "folder").symlink_to("folder")
+    assert names(find_images([tmp_path])) == ["a.png"]
+    with pytest.raises(UsageError, match="There is no file or folder"):
+        find_images([tmp_path / "self.png"])
+
+
 def test_a_link_to_a_folder_may_be_the_root(tmp_path: Path) -> None:
     touch(tmp_path / "real/a.png")
     (tmp_path / "link").symlink_to(tmp_path / "real")

@@ -180,12 +180,12 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
 
 def _under(catalog: Catalog, under: str) -> NDArray[np.int64]:
     if Path(under).is_absolute():
-        places = [os.path.normpath(under), str(Path(under).resolve())]
+        places = [os.path.normpath(under), os.path.realpath(under)]
     else:
         places = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
     found = [ids for place in dict.fromkeys(places) if len(ids := below_folder(catalog, place))]
     if not found:
-        return below_folder(catalog, str(Path(under).resolve()))
+        return below_folder(catalog, os.path.realpath(under))
     return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
 

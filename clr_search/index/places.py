@@ -51,8 +51,11 @@ def identity(folder: str) -> tuple[int, int] | None:
 
 
 def place(path: Path | str) -> str:
-    """Absolute path as items have it: the folder resolved, a link at the end left as it is."""
+    """Absolute path as items have it: the folder resolved, a link at the end left as it is.
+
+    By `realpath`, since `Path.resolve` raises where links lead round in a circle.
+    """
     path = Path(path)
     if path.name in ("", "..") or path.is_dir():
-        return str(path.resolve())
-    return str(path.parent.resolve() / path.name)
+        return os.path.realpath(path)
+    return str(Path(os.path.realpath(path.parent)) / path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -157,7 +158,8 @@ class Asker:
     def _item(self, path: Path) -> int | None:
         """The item at this path, or at what it is a link to."""
         number = self._catalog.at(place(path))
-        return self._catalog.at(str(path.resolve())) if number is None else number
+        # `Path.resolve` raises where links lead round in a circle.
+        return self._catalog.at(os.path.realpath(path)) if number is None else number
 
     def _unchanged(self, number: int, path: Path) -> bool:
         item = self._catalog.items([number])[number]

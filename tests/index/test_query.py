@@ -229,6 +229,22 @@ def test_a_part_of_a_picture(index: Index, photos: Path, tmp_path: Path) -> None
     assert parts[0] not in index.search(copied, 30, crop=(0.1, 0.1, 0.5, 0.5)).paths
 
 
+def test_a_link_to_itself_is_no_file_to_search_for_nor_folder_to_search_in(
+    index: Index, tmp_path: Path
+) -> None:
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    for path in (loop, loop / "a.png"):
+        assert path not in index
+        for crop in (None, (0, 0, 1, 1)):
+            with pytest.raises(UsageError, match="There is no file"):
+                index.search(path, crop=crop)
+    with pytest.raises(UsageError, match="lie under"):
+        index.search(path_of(index, 1), under=str(loop))
+    with pytest.raises(UsageError, match="lie under"):
+        index.search(path_of(index, 1), under=os.path.relpath(loop))
+
+
 @pytest.mark.parametrize("mode", ["turned", "RGBA", "I;16"])
 def test_a_part_of_an_image_in_memory_is_that_of_its_file(
     index: Index, tmp_path: Path, mode: str
