@@ -230,21 +230,23 @@ class Survey:
             return
         contents = {item.sha256 for item in known.values()}
         self._reporter.begin("Comparing", len(suspects), "files")
-        for path, status in suspects:
-            try:
-                sha256 = sha256_file(Path(path))
-            except OSError:
-                sha256 = ""
-            item = known.get(path)
-            if item and item.sha256 == sha256:
-                plan.touched.append((item.id, status.st_mtime_ns))
-                plan.unchanged += 1
-            elif item is None and sha256 in contents:
-                plan.copies.append((path, status, sha256))
-            else:
-                plan.embed.append(path)
-            self._reporter.advance()
-        self._reporter.end()
+        try:
+            for path, status in suspects:
+                try:
+                    sha256 = sha256_file(Path(path))
+                except OSError:
+                    sha256 = ""
+                item = known.get(path)
+                if item and item.sha256 == sha256:
+                    plan.touched.append((item.id, status.st_mtime_ns))
+                    plan.unchanged += 1
+                elif item is None and sha256 in contents:
+                    plan.copies.append((path, status, sha256))
+                else:
+                    plan.embed.append(path)
+                self._reporter.advance()
+        finally:
+            self._reporter.end()
 
 
 def _has_image(folder: str, found: Sequence[str], kept: Sequence[str]) -> bool:

@@ -495,3 +495,27 @@ def test_what_is_interrupted_is_kept_and_said(
     ]
     assert len(index) == 10
     assert counts(index.update([photos])) == (15, 0, 0, 10)
+
+
+def test_every_bar_is_closed_when_comparing_is_interrupted(
+    index: Index, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Bars(Heard):
+        open = 0
+
+        def begin(self, what: str, total: int | None, unit: str) -> None:
+            self.open += 1
+
+        def end(self) -> None:
+            self.open -= 1
+
+    def interrupted(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    index.update([photos])
+    os.utime(some(photos), (1, 1))
+    monkeypatch.setattr(survey, "sha256_file", interrupted)
+    bars = Bars()
+    with pytest.raises(KeyboardInterrupt):
+        index.update([photos], reporter=bars)
+    assert bars.open == 0
