@@ -13,6 +13,8 @@ from clr_search import files
 from clr_search.errors import UsageError
 from clr_search.index import Index, UpdateReport, survey
 from clr_search.index import update as update_module
+from clr_search.index.catalog import Catalog
+from clr_search.index.places import Places
 from clr_search.serve.pipeline import embed_files
 from tests.index.made import Heard, rows_of, write_noise
 
@@ -443,6 +445,46 @@ def test_removing_what_is_not_there_removes_nothing(index: Index, photos: Path) 
         index.remove([photos / "000", "nowhere"])
     assert len(index) == 25
     assert index.remove([photos / "000", some(photos)]) == 10
+
+
+def test_removing_many_paths_takes_no_look_at_every_item_for_each(
+    index: Index, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted by the strings that are compared, not by the clock."""
+
+    class Counting(str):
+        looks = 0
+
+        def startswith(self, *args: object) -> bool:
+            Counting.looks += 1
+            return str.startswith(self, *args)
+
+    index.update([photos])
+    known = Catalog.known
+    monkeypatch.setattr(
+        Catalog,
+        "known",
+        lambda self: {Counting(path): item for path, item in known(self).items()},
+    )
+    paths = sorted(photos.rglob("*.png"))
+    assert index.remove([*paths[:20], photos / "002", paths[-1]]) == 25
+    assert Counting.looks <= 25
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a/b/c.png", {"/a", "/a/b/c.png"}),
+        ("/a", {"/a"}),
+        ("/ab/c.png", set()),
+        ("/", set()),
+        ("/d/e/f/g.png", {"/d/e", "/d/e/f"}),
+    ],
+)
+def test_places_around_a_path(path: str, expected: set[str]) -> None:
+    places = Places(["/a", "/a/b/c.png", "/d/e", "/d/e/f"])
+    assert places.around(path) == expected
+    assert Places(["/"]).around(path) == {"/"}
 
 
 def test_a_removed_file_comes_back_with_an_update(index: Index, photos: Path) -> None:
