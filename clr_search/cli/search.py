@@ -143,7 +143,7 @@ def search(
     where = Filter(**conditions)
     request = Request(k, like, unlike, include_self, diverse, crop, where)
     answers = Answers(keep=sheet is not None or show)
-    asked: list[Query] = [*_listed(queries), *items]
+    asked: list[Query] = [*_listed(queries, answers), *items]
     # Some pictures are embedded before a GPU has started.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if out is not None:
@@ -156,13 +156,19 @@ def search(
         click.get_current_context().exit(1)
 
 
-def _listed(queries: tuple[Path, ...]) -> list[Path]:
+def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
     """The pictures that are given, and those in the folders that are."""
     from clr_search.files import find_images
+    from clr_search.overlooked import Overlooked
 
     found: list[Path] = []
+    overlooked = Overlooked()
     for query in queries:
-        found += [image.path for image in find_images([query])] if query.is_dir() else [query]
+        if query.is_dir():
+            found += [image.path for image in find_images([query], overlooked)]
+        else:
+            found.append(query)
+    answers.failures += output.complain_of(overlooked)
     return found
 
 

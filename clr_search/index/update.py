@@ -56,6 +56,7 @@ class Update:
         self._apply(plan)
         added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
         left_out = [*((broken.path, broken.reason) for broken in plan.still_broken), *skipped]
+        left_out += plan.overlooked.folders.items()
         return UpdateReport(
             added=added + len(plan.copies),
             changed=changed,
@@ -63,7 +64,8 @@ class Update:
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(left_out)),
-            untold=plan.untold,
+            untold=bool(plan.overlooked.untold),
+            passed_over=plan.overlooked.kinds(),
         )
 
     def _apply(self, plan: Plan) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -101,8 +102,8 @@ def test_a_query_unlike_itself_does_not_stop_the_others(
     Path("gone.png").write_bytes(second.read_bytes())
     found = search_module._listed
 
-    def listed(queries: tuple[Path, ...]) -> list[Path]:
-        listing = found(queries)
+    def listed(queries: tuple[Path, ...], answers: search_module.Answers) -> list[Path]:
+        listing = found(queries, answers)
         Path("gone.png").unlink()
         return listing
 
@@ -314,3 +315,15 @@ def test_matches_are_kept_for_a_sheet_only(
 def test_a_file_of_no_known_kind_is_refused(run: Run, collection: Path, pictures: Path) -> None:
     words = ("search", collection, pictures / "red", "--out", "results.xls")
     assert "does not end in .csv, .jsonl, .parquet." in run(*words, exit_code=2).stderr
+
+
+def test_a_folder_of_queries_that_cannot_be_listed(
+    run: Run, collection: Path, pictures: Path, tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    shutil.copytree(pictures, tmp_path / "mine")
+    lock(tmp_path / "mine" / "red")
+    result = run("search", collection, "mine", "--json", exit_code=1)
+    assert len(result.stdout.splitlines()) == 24
+    assert result.stderr == (
+        "Error: mine/red is left out: the folder cannot be listed: permission denied.\n"
+    )

@@ -15,6 +15,7 @@ from clr_search.index import Index, UpdateReport, survey
 from clr_search.index import update as update_module
 from clr_search.index.catalog import Catalog
 from clr_search.index.places import Places
+from clr_search.overlooked import Overlooked
 from clr_search.serve.pipeline import embed_files
 from tests.index.made import Heard, rows_of, write_noise
 
@@ -268,11 +269,15 @@ class TestOutOfReach:
     def test_its_items_stay(self, index: Index, photos: Path, locked: Path) -> None:
         index.update([photos])
         self.lock()
+        folder = (locked, "the folder cannot be listed: permission denied")
         for _ in range(2):
             report = index.update([photos])
             assert counts(report) == (0, 0, 0, 15)
-            assert {entry.reason for entry in report.skipped} == {"permission denied"}
-            assert len(report.skipped) == 10
+            skipped = [(entry.path, entry.reason) for entry in report.skipped]
+            assert skipped[0] == folder
+            assert {reason for _, reason in skipped[1:]} == {"permission denied"}
+            assert len(skipped) == 11
+            assert report.untold
         self.unlock()
         assert counts(index.update([photos])) == (0, 0, 0, 25)
         assert index.skipped() == []
@@ -296,6 +301,16 @@ class TestOutOfReach:
         # The permission has changed, which the file's time does not tell.
         assert counts(index.update([photos])) == (1, 0, 0, 24)
         assert index.skipped() == []
+
+
+def test_kinds_that_are_not_read_are_counted(index: Index, photos: Path) -> None:
+    assert index.update([photos]).passed_over == ()
+    for name in ("a.heic", "b.HEIC", "c.dng"):
+        (photos / "001" / name).touch()
+    report = index.update([photos])
+    assert report.passed_over == (("HEIC", 2), ("camera raw", 1))
+    assert (counts(report), report.skipped) == ((0, 0, 0, 25), ())
+    assert index.update([photos], changed=frozenset()).passed_over == ()
 
 
 class TestUnmounted:
@@ -324,8 +339,8 @@ class TestUnmounted:
         index.update([photos])
         find = files.find_images
 
-        def interrupted(paths: list[Path], untold: list[str]) -> list[files.ImageFile]:
-            found = find(paths, untold)
+        def interrupted(paths: list[Path], overlooked: Overlooked) -> list[files.ImageFile]:
+            found = find(paths, overlooked)
             photos.rename(tmp_path / "elsewhere")
             photos.mkdir()
             return found[:7]
