@@ -15,7 +15,6 @@ import base64
 import io
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
@@ -23,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search import images
+from clr_search.errors import ClrSearchError, ImageError, UsageError, require
 from clr_search.index.matches import Match, Matches
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ Picture = Union[Path, str, bytes, "Image", NDArray[np.uint8]]
 """A file by its path, its bytes, a Pillow image, or RGB pixels, uint8 (H, W, 3)."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
+
+_PART_BYTES = 256
+"""More than a form holds beside each picture: headers of about 140 bytes, and a boundary of 40."""
 
 
 class ServiceError(ClrSearchError):
@@ -74,7 +77,7 @@ class Client:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
         self._patience = patience
-        self._most: int | None = None
+        self._limits: dict[str, float] | None = None
 
     def close(self) -> None:
         """Close the connections."""
@@ -150,7 +153,9 @@ class Client:
         if ids is not None:
             asked["ids"] = [int(number) for number in ids]
         for name, parts in (("like", like), ("unlike", unlike)):
-            asked[name] = [part if isinstance(part, int) else _text(part) for part in parts]
+            asked[name] = [
+                int(part) if isinstance(part, int | np.integer) else _text(part) for part in parts
+            ]
         if where is not None:
             asked["filter"] = {name: _plain(value) for name, value in where.items()}
         if crop is not None:
@@ -211,10 +216,20 @@ class Client:
         return True
 
     def _batches(self, pictures: Picture | Iterable[Picture]) -> Iterable[list[Any]]:
-        if self._most is None:
-            self._most = int(self.model()["limits"]["images"])
-        remaining = iter(_many(pictures))
-        while batch := [("images", ("picture", _bytes(p))) for p in islice(remaining, self._most)]:
+        """Forms as large as the service takes; of a picture that is larger, it says so."""
+        if self._limits is None:
+            self._limits = dict(self.model()["limits"])
+        most_images, most_bytes = self._limits["images"], self._limits["body_bytes"]
+        batch: list[Any] = []
+        size = 0
+        for picture in _many(pictures):
+            data = _bytes(picture)
+            if batch and (len(batch) == most_images or size + len(data) + _PART_BYTES > most_bytes):
+                yield batch
+                batch, size = [], 0
+            batch.append(("images", ("picture", data)))
+            size += len(data) + _PART_BYTES
+        if batch:
             yield batch
 
     def _send(
@@ -276,11 +291,19 @@ def _bytes(picture: Picture) -> bytes:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise UsageError(f"{picture} cannot be read: {reason}.") from error
-    if isinstance(picture, np.ndarray):
-        picture = Image.fromarray(picture)
+    pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    """Upright and in RGB, as `Encoder.encode` sees it: a PNG keeps neither EXIF nor every mode."""
+    try:
+        return images.from_image(image).pixels
+    except ImageError as error:
+        name = getattr(image, "filename", "") or "The picture"
+        raise ClrSearchError(f"{name} cannot be sent: {error.what}.") from error
 
 
 def _text(picture: Picture) -> str:
@@ -288,7 +311,11 @@ def _text(picture: Picture) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Times as text, arrays as lists."""
+    """Times as text, arrays and numpy's numbers as those of Python."""
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    return value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

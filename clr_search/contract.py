@@ -200,7 +200,7 @@ class Card:
             values["classes"] = tuple(values.get("classes", ()))
             values["golden_size"] = tuple(values.get("golden_size", GOLDEN_SIZE))
             return cls(**values)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:  # as of "[[[[…"
             raise UsageError(
                 f"{path} has unreadable metadata ({error}).", "Export the encoder again."
             ) from error
@@ -228,8 +228,9 @@ def read_model(path: Path | str) -> ModelFile:
     Raises
     ------
     UsageError
-        If the file does not exist, is truncated or no ONNX file, keeps data outside itself, uses
-        operators that are not standard ONNX, or breaks the contract in names, types or version.
+        If the file does not exist, is truncated or no ONNX file, keeps data outside itself, has
+        sparse tensors, uses operators that are not standard ONNX, or breaks the contract in names,
+        types or version.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -275,9 +276,16 @@ def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
             f"{path} uses operators outside standard ONNX: {named}.",
             "Only files exported by clr-search are loaded.",
         )
-    if any(part.g.node or part.graphs for node in model.graph.node for part in node.attribute):
+    attributes = [part for node in model.graph.node for part in node.attribute]
+    if any(part.HasField("g") or part.graphs for part in attributes):
         raise UsageError(
             f"{path} holds graphs within its nodes: branches or loops, which no export makes.",
+            "Only files exported by clr-search are loaded.",
+        )
+    sparse = any(part.HasField("sparse_tensor") or part.sparse_tensors for part in attributes)
+    if sparse or model.graph.sparse_initializer:
+        raise UsageError(
+            f"{path} holds sparse tensors, which no export makes.",
             "Only files exported by clr-search are loaded.",
         )
     opset = max(

@@ -37,6 +37,10 @@ class UsageError(ClrSearchError):
     exit_code = 2
 
 
+class QueryError(UsageError):
+    """A query that cannot be searched for, while others can be; `what` names it."""
+
+
 class MissingExtraError(UsageError):
     """An optional dependency is not installed."""
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
+from clr_search.overlooked import UNREAD_SUFFIXES, Overlooked
 
 IMAGE_SUFFIXES = frozenset(
     ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
@@ -53,7 +54,9 @@ def label_of(relative: str) -> str | None:
     return PurePosixPath(relative).parent.name or None
 
 
-def find_images(paths: Iterable[Path | str], untold: list[str] | None = None) -> list[ImageFile]:
+def find_images(
+    paths: Iterable[Path | str], overlooked: Overlooked | None = None
+) -> list[ImageFile]:
     """Find images in folders (recursively) and among files.
 
     Hidden files and folders are skipped. Symbolic links are followed only where they lead to a
@@ -64,8 +67,8 @@ def find_images(paths: Iterable[Path | str], untold: list[str] | None = None) ->
     ----------
     paths : iterable of path
         Folders and files.
-    untold : list of str, optional
-        As of `walk_images`.
+    overlooked : Overlooked, optional
+        Takes down what is left out.
 
     Returns
     -------
@@ -78,10 +81,11 @@ def find_images(paths: Iterable[Path | str], untold: list[str] | None = None) ->
         If a path does not exist, or no image is found at all.
     """
     places = [Path(path) for path in paths]
+    overlooked = Overlooked() if overlooked is None else overlooked
     found: dict[str, ImageFile] = {}  # strings: a hundred thousand Paths take seconds
     for path in places:
         if path.is_dir():
-            images = sorted(walk_images(path.resolve(), untold=untold), key=attrgetter("relative"))
+            images = sorted(walk_images(path.resolve(), overlooked), key=attrgetter("relative"))
         elif path.is_file():
             images = [ImageFile(path.parent.resolve(), path.name)]
         else:
@@ -93,15 +97,13 @@ def find_images(paths: Iterable[Path | str], untold: list[str] | None = None) ->
             found.setdefault(os.path.join(image.root, image.relative), image)  # noqa: PTH118
     if not found:
         names = ", ".join(str(path) for path in places) or "no path at all"
-        raise UsageError(
-            f"No images found in {names}.",
-            f"Files ending in {' '.join(sorted(IMAGE_SUFFIXES))} are taken for images.",
-        )
+        taken = f"Files ending in {' '.join(sorted(IMAGE_SUFFIXES))} are taken for images."
+        raise UsageError(f"No images found in {names}.", " ".join([*overlooked.told(), taken]))
     return list(found.values())
 
 
 def walk_images(
-    root: Path, start: Path | None = None, *, untold: list[str] | None = None
+    root: Path, overlooked: Overlooked, start: Path | None = None
 ) -> Iterator[ImageFile]:
     """Images below a folder, as `find_images` finds them, in any order.
 
@@ -109,23 +111,18 @@ def walk_images(
     ----------
     root : Path
         Absolute, resolved.
+    overlooked : Overlooked
+        Takes down what is left out.
     start : Path, optional
         A folder below `root`, reached without links: only what lies below it.
-    untold : list of str, optional
-        Gets the places whose pictures can change while nothing happens at their own paths, or
-        nobody tells of it: symbolic links, and folders that cannot be listed.
     """
-
-    def note(error: OSError) -> None:
-        if untold is not None:
-            untold.append(str(error.filename))
-
     visited: set[Path] = set()
-    for folder, subfolders, names in os.walk(start or root, onerror=note, followlinks=True):
+    walk = os.walk(start or root, onerror=overlooked.note, followlinks=True)
+    for folder, subfolders, names in walk:
         here = Path(folder)
         real = here.resolve()
-        if untold is not None and real != here:
-            untold.append(folder)
+        if real != here:
+            overlooked.untold.append(folder)
         if real in visited or not real.is_relative_to(root):
             subfolders.clear()
             continue
@@ -136,34 +133,39 @@ def walk_images(
             key=lambda name: ((here / name).is_symlink(), name),
         )
         way = "" if here == root else here.relative_to(root).as_posix() + "/"
-        yield from (ImageFile(root, way + name) for name in _images(folder, names, root, untold))
+        for name in _images(folder, names, root, overlooked):
+            yield ImageFile(root, way + name)
 
 
-def _images(
-    folder: str, names: Iterable[str], root: Path, untold: list[str] | None
-) -> Iterator[str]:
+def _images(folder: str, names: Iterable[str], root: Path, overlooked: Overlooked) -> Iterator[str]:
     """Those of the names in a folder that are of images."""
     for name in names:
         path = f"{folder}{os.sep}{name}"
         if is_image_name(name):
-            if _is_file_inside(path, root, untold):
+            if _is_file_inside(path, root, overlooked):
                 yield name
-        elif untold is not None and os.path.islink(path):  # noqa: PTH114
-            untold.append(path)
+            continue
+        if os.path.islink(path):  # noqa: PTH114
+            overlooked.untold.append(path)
+        if not name.startswith(".") and (kind := UNREAD_SUFFIXES.get(_suffix(name))):
+            overlooked.unread[path] = kind
 
 
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is taken for an image when its folder is searched."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+    return not name.startswith(".") and _suffix(name) in IMAGE_SUFFIXES
 
 
-def _is_file_inside(path: str, root: Path, untold: list[str] | None) -> bool:
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122
+
+
+def _is_file_inside(path: str, root: Path, overlooked: Overlooked) -> bool:
     try:
         mode = os.lstat(path).st_mode
         if S_ISLNK(mode):
-            if untold is not None:
-                untold.append(path)
-            real = Path(path).resolve()
+            overlooked.untold.append(path)
+            real = Path(os.path.realpath(path))  # `resolve` raises on a link to itself
             return real.is_relative_to(root) and real.is_file()
     except OSError:
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,20 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 3 classes × 12 small pictures; read-only, shared by tests."""
     return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a folder one that cannot be listed; staged, since root may list any."""
+
+    def locked(folder: Path) -> None:
+        real = os.scandir
+
+        def scandir(path="."):  # type: ignore[no-untyped-def]
+            if str(path) == str(folder):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+
+    return locked

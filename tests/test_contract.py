@@ -85,6 +85,37 @@ def branch(model: onnx.ModelProto) -> None:
     )
 
 
+def graph_without_nodes(model: onnx.ModelProto) -> None:
+    inner = onnx.GraphProto(name="inner")
+    inner.sparse_initializer.append(elsewhere())
+    model.graph.node[0].attribute.append(helper.make_attribute("body", inner))
+
+
+def elsewhere() -> onnx.SparseTensorProto:
+    """A sparse tensor whose values lie in another file."""
+    values = TensorProto(name="sparse", data_type=TensorProto.FLOAT, dims=[1])
+    values.data_location = TensorProto.EXTERNAL
+    values.external_data.add(key="location", value="../../../etc/passwd")
+    indices = helper.make_tensor("indices", TensorProto.INT64, [1], [0])
+    return helper.make_sparse_tensor(values, indices, [4])
+
+
+def sparse_weights(model: onnx.ModelProto) -> None:
+    model.graph.sparse_initializer.append(elsewhere())
+
+
+def sparse_constant(model: onnx.ModelProto) -> None:
+    constant = helper.make_node("Constant", [], ["c"])
+    constant.attribute.append(helper.make_attribute("sparse_value", elsewhere()))
+    model.graph.node.append(constant)
+
+
+def sparse_constants(model: onnx.ModelProto) -> None:
+    constant = helper.make_node("Constant", [], ["c"])
+    constant.attribute.append(helper.make_attribute("sparse_values", [elsewhere()]))
+    model.graph.node.append(constant)
+
+
 def set_metadata(key: str, value: str):  # type: ignore[no-untyped-def]
     def change(model: onnx.ModelProto) -> None:
         for item in model.metadata_props:
@@ -129,11 +160,16 @@ def no_metadata(model: onnx.ModelProto) -> None:
         (external, "keeps weights in another file"),
         (external_in_a_branch, "keeps weights in another file"),
         (branch, "graphs within its nodes"),
+        (graph_without_nodes, "graphs within its nodes"),
+        (sparse_weights, "holds sparse tensors"),
+        (sparse_constant, "holds sparse tensors"),
+        (sparse_constants, "holds sparse tensors"),
         (custom_operator, "com.evil"),
         (old_opset, "opset 17"),
         (no_metadata, "not one exported by clr-search"),
         (set_metadata("contract_version", "99"), "contract version 99"),
         (set_metadata("image_size", "{"), "unreadable metadata"),
+        (set_metadata("classes", "[" * 100_000), "unreadable metadata"),
         (set_metadata("image_size", "100000"), "its image size is 100000"),
         (set_metadata("image_size", "0"), "its image size is 0"),
         (set_metadata("image_size", '"big"'), "its image size is big"),

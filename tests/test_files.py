@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,7 @@ from clr_search.files import (
     sha256_file,
     write_atomically,
 )
+from clr_search.overlooked import Overlooked, passed_over
 
 
 def touch(*paths: Path) -> None:
@@ -67,6 +71,18 @@ def test_links_are_followed_inside_only(tmp_path: Path) -> None:
     assert names(find_images([root])) == ["inner.png", "real/a.png"]
 
 
+def test_a_link_to_itself_is_passed_by(tmp_path: Path) -> None:
+    """`Path.resolve` raises on it, up to Python 3.12."""
+    touch(tmp_path / "a.png")
+    (tmp_path / "self.png").symlink_to("self.png")
+    (tmp_path / "one.png").symlink_to("other.png")
+    (tmp_path / "other.png").symlink_to("one.png")
+    (tmp_path / "folder").symlink_to("folder")
+    assert names(find_images([tmp_path])) == ["a.png"]
+    with pytest.raises(UsageError, match="There is no file or folder"):
+        find_images([tmp_path / "self.png"])
+
+
 def test_a_link_to_a_folder_may_be_the_root(tmp_path: Path) -> None:
     touch(tmp_path / "real/a.png")
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -103,6 +119,60 @@ def test_nothing_found_is_an_error(tmp_path: Path) -> None:
     assert ".jpg" in caught.value.remedy
     with pytest.raises(UsageError, match="no path at all"):
         find_images([])
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of(
+    tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    touch(tmp_path / "a.png", tmp_path / "shut" / "b.png", tmp_path / "shut too" / "c.png")
+    lock(tmp_path / "shut")
+    overlooked = Overlooked()
+    reason = "the folder cannot be listed: permission denied"
+    assert names(find_images([tmp_path], overlooked)) == ["a.png", "shut too/c.png"]
+    assert overlooked.skipped() == [(tmp_path / "shut", reason)]
+    assert overlooked.untold == [str(tmp_path / "shut")]
+    assert overlooked.told() == [f"{tmp_path / 'shut'}: {reason}."]
+    lock(tmp_path / "shut too")
+    find_images([tmp_path], overlooked)
+    assert overlooked.told() == [f"{tmp_path / 'shut'}: {reason} (and 1 more)."]
+    with pytest.raises(UsageError, match=f"shut: {reason}. Files ending in"):
+        find_images([tmp_path / "shut"])
+
+
+def test_a_folder_that_is_gone_meanwhile_is_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "a.png", tmp_path / "gone" / "b.png")
+    real = os.scandir
+
+    def scandir(path="."):  # type: ignore[no-untyped-def]
+        if str(path).endswith("gone"):
+            shutil.rmtree(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    overlooked = Overlooked()
+    assert names(find_images([tmp_path], overlooked)) == ["a.png"]
+    assert overlooked.skipped() == []
+    assert overlooked.untold == [str(tmp_path / "gone")]
+
+
+def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("a.HEIC", "b/c.heif", "b/d.png", "b/.e.heic", "f.txt")))
+    overlooked = Overlooked()
+    assert names(find_images([tmp_path, tmp_path / "b"], overlooked)) == ["b/d.png"]
+    assert overlooked.kinds() == (("HEIC", 2),), "each once, hidden ones not at all"
+    told = "2 files passed over: HEIC is not read; convert them to JPEG first."
+    assert passed_over(overlooked.kinds()) == overlooked.told() == [told]
+    (tmp_path / "b" / "d.png").unlink()
+    touch(tmp_path / "g.NEF")
+    with pytest.raises(UsageError) as caught:
+        find_images([tmp_path])
+    both = "3 files passed over: HEIC and camera raw are not read; convert them to JPEG first. "
+    assert caught.value.remedy.startswith(both + "Files ending in")
+    assert passed_over((("camera raw", 1),)) == [
+        "1 file passed over: camera raw is not read; convert it to JPEG first."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +230,7 @@ def test_killed_while_writing_leaves_old_or_new(tmp_path: Path) -> None:
     write_atomically(target, b"0" * size)
     code = f"""
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from clr_search.files import write_atomically
 for digit in itertools.cycle(b"123456789"):
@@ -225,6 +296,7 @@ def test_killed_the_old_folder_is_there_and_the_next_call_tidies(
     touch(target / "old", tmp_path / ".site.mine.tmp" / "kept")
     code = f"""
 import os, sys
+from collections.abc import Callable
 from pathlib import Path
 from clr_search.files import atomic_folder
 rename = Path.rename

@@ -46,13 +46,16 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
     from clr_search.files import find_images
+    from clr_search.overlooked import Overlooked
 
     size, predict = _by_vote(collection) if collection else _by_probe(paths[0])
     images = paths if collection else paths[1:]
     if not images:
         raise click.UsageError("Missing argument 'IMAGE...': what to classify.")
-    files = [image.path for image in find_images(images)]
-    failed = False
+    overlooked = Overlooked()
+    files = [image.path for image in find_images(images, overlooked)]
+    output.complain_of(overlooked)
+    failed = bool(overlooked.folders)
     for path, outcome in _classified(size, predict, files):
         if isinstance(outcome, ImageError):
             failed = True

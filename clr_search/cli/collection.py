@@ -273,6 +273,8 @@ def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 def _print(
     report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
 ) -> None:
+    from clr_search.overlooked import passed_over
+
     embedded = report.added + report.changed
     rate = embedded / seconds if embedded else None
     names = ("added", "changed", "moved", "removed", "unchanged")
@@ -284,6 +286,7 @@ def _print(
                 "images": info.count,
                 **counts,
                 "skipped": [{"path": e.path, "reason": e.reason} for e in report.skipped],
+                "passed_over": dict(report.passed_over),
                 "structure": info.structure,
                 "recall": info.recall,
                 "latency_ms": info.latency_ms,
@@ -304,3 +307,5 @@ def _print(
         ]
     )
     output.echo_skipped([(e.path, e.reason) for e in report.skipped], verbose=verbose)
+    for line in passed_over(report.passed_over):
+        click.echo(line)

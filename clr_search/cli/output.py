@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from clr_search.errors import ClrSearchError
     from clr_search.index import IndexInfo
+    from clr_search.overlooked import Overlooked
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,10 @@ def size(number: int) -> str:
 
 
 def echo_skipped(skipped: Sequence[tuple[Path, str]], *, verbose: bool, first: int = 10) -> None:
-    """List files that were left out, with their reasons."""
+    """List files and folders that were left out, with their reasons."""
     if not skipped:
         return
-    echo_heading(f"Skipped {count(len(skipped), 'file')}:")
+    echo_heading(f"Skipped {count(len(skipped), 'path')}:")
     listed = skipped if verbose else skipped[:first]
     echo_table([Column(), Column(style="dim")], [(shown(path), why) for path, why in listed], 2)
     if len(listed) < len(skipped):
@@ -177,6 +178,17 @@ def status(text: str) -> None:
 def complain(error: ClrSearchError) -> None:
     """Report one failure among several inputs on stderr."""
     click.echo(f"Error: {error}", err=True)
+
+
+def complain_of(overlooked: Overlooked) -> list[ClrSearchError]:
+    """Report the folders that could not be listed, and return these failures."""
+    from clr_search.errors import ClrSearchError
+
+    skipped = overlooked.skipped()
+    failures = [ClrSearchError(f"{shown(path)} is left out: {reason}.") for path, reason in skipped]
+    for failure in failures:
+        complain(failure)
+    return failures
 
 
 def picture_format(path: Path) -> str:

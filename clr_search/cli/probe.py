@@ -125,10 +125,13 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     import numpy as np
 
     from clr_search.files import find_images
+    from clr_search.overlooked import Overlooked
     from clr_search.serve import Encoder
     from clr_search.serve.pipeline import Embedded, embed_files
 
-    encoder, files = Encoder(path), find_images([folder])
+    overlooked = Overlooked()
+    encoder, files = Encoder(path), find_images([folder], overlooked)
+    output.complain_of(overlooked)
     paths = [file.path for file in files]
     known = [file.label for file in files] if table is None else _given(paths, table, str(folder))
     found = [one for batch in embed_files(encoder, paths) for one in batch]
@@ -144,7 +147,8 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
         )
     rows = [one.vector for one in found if isinstance(one, Embedded)]
     vectors = np.array(rows, np.float32).reshape(-1, encoder.dimension)
-    skipped = [one.path for one in found if not isinstance(one, Embedded)]
+    skipped = [place for place, _ in overlooked.skipped()]
+    skipped += [one.path for one in found if not isinstance(one, Embedded)]
     return Given(vectors, kept, encoder.path, skipped)
 
 

@@ -13,7 +13,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.cli.filtering import filter_options
 from clr_search.cli.results import Query, answer, results_output, written
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.errors import ClrSearchError, QueryError, UsageError
 
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index, Matches
@@ -36,8 +36,10 @@ class Request:
 
 @dataclass(slots=True)
 class Answers:
-    """The queries that could be answered, as they are found, and the reasons for the others."""
+    """How many queries could be answered, their matches if `keep`, and why others could not be."""
 
+    keep: bool
+    count: int = 0
     found: list[tuple[Query, Matches]] = field(default_factory=list)
     failures: list[ClrSearchError] = field(default_factory=list)
 
@@ -117,7 +119,7 @@ def search(
     Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
     is left out of its own results. The score is the cosine similarity, 1 for the same picture;
     beside it stands the share of random pairs of the collection that are less alike. A query that
-    cannot be read is reported, and the others are answered.
+    cannot be searched for is reported, and the others are answered.
 
     \b
     Example:
@@ -140,27 +142,33 @@ def search(
             refuse_existing(file, force=force)
     where = Filter(**conditions)
     request = Request(k, like, unlike, include_self, diverse, crop, where)
-    answers = Answers()
-    asked: list[Query] = [*_listed(queries), *items]
+    answers = Answers(keep=sheet is not None or show)
+    asked: list[Query] = [*_listed(queries, answers), *items]
     # Some pictures are embedded before a GPU has started.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if out is not None:
-            _write(index, asked, request, answers, out)
+            _write(index, asked, request, answers, out, as_json=as_json)
         else:
             _echo(index, asked, request, answers, as_json=as_json)
-        if answers.found and (sheet is not None or show):
+        if answers.found:
             _draw(index, answers, sheet, show=show)
     if answers.failures:
         click.get_current_context().exit(1)
 
 
-def _listed(queries: tuple[Path, ...]) -> list[Path]:
+def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
     """The pictures that are given, and those in the folders that are."""
     from clr_search.files import find_images
+    from clr_search.overlooked import Overlooked
 
     found: list[Path] = []
+    overlooked = Overlooked()
     for query in queries:
-        found += [image.path for image in find_images([query])] if query.is_dir() else [query]
+        if query.is_dir():
+            found += [image.path for image in find_images([query], overlooked)]
+        else:
+            found.append(query)
+    answers.failures += output.complain_of(overlooked)
     return found
 
 
@@ -172,25 +180,33 @@ def _echo(
             output.echo_json(answer(query, matches))
             continue
         if len(queries) > 1:
-            output.echo_heading(_named(query), apart=len(answers.found) > 1)
+            output.echo_heading(_named(query), apart=answers.count > 1)
         _print(matches)
 
 
 def _write(
-    index: Index, queries: list[Query], request: Request, answers: Answers, out: Path
+    index: Index,
+    queries: list[Query],
+    request: Request,
+    answers: Answers,
+    out: Path,
+    *,
+    as_json: bool,
 ) -> None:
-    from clr_search.progress import for_terminal
+    from clr_search.progress import Silent, for_terminal
 
-    reporter = for_terminal()
+    reporter = Silent() if as_json else for_terminal()  # a bar would take stdout for its own
     reporter.begin("Searching", len(queries), "queries")
     try:
         with written(out) as results:
             for query, matches in _answer(index, queries, request, answers):
                 results.add(query, matches)
+                if as_json:
+                    output.echo_json(answer(query, matches))
                 reporter.advance()
     finally:
         reporter.end()
-    answered = output.count(len(answers.found), "answer")
+    answered = output.count(answers.count, "answer")
     click.echo(f"{output.shown(out)}: {answered}", err=True)
 
 
@@ -214,16 +230,17 @@ def _answer(
                 diverse=_DIVERSE if request.diverse else 0.0,
                 crop=request.crop,
             )
-        except UsageError:
-            raise
         except ClrSearchError as error:
-            if len(queries) == 1:
+            of_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
+            if of_all or len(queries) == 1:
                 raise
             if str(error) not in map(str, answers.failures):  # a broken --like fails every query
                 output.complain(error)
             answers.failures.append(error)
             continue
-        answers.found.append((query, matches))
+        answers.count += 1
+        if answers.keep:
+            answers.found.append((query, matches))
         yield query, matches
 
 

@@ -85,7 +85,7 @@ def export_run(
     ------
     UsageError
         If `run` is not a run, or an output exists and `force` is False, or there are too few
-        pictures to whiten or to calibrate on.
+        pictures to whiten or to calibrate on, or some to calibrate on and nothing is reduced.
     ClrSearchError
         If torch and ONNX Runtime disagree by more than `contract.TOLERANCE`, or too few neighbours
         stay the same with reduced weights.
@@ -93,7 +93,7 @@ def export_run(
     out = Path(out)
     refuse_outputs(out, force=force)
     reporter = reporter or Silent()
-    files = pictures_for(precision, calibrate_on or whiten_on)
+    files = pictures_for(precision, calibrate_on, whiten_on)
     trained = load_run(Path(run))
     size = image_size or trained.config.image_size
     encoder, descriptor = _embedding_of(trained, whiten_on, size, reporter)

@@ -51,20 +51,30 @@ class Reduced:
     speed: float
 
 
-def pictures_for(precision: Precision, folders: Sequence[Path]) -> list[ImageFile]:
-    """Pictures to measure reduced weights on; none where none are needed or given.
+def pictures_for(
+    precision: Precision | None, calibrate_on: Sequence[Path], otherwise: Sequence[Path] = ()
+) -> list[ImageFile]:
+    """Pictures to measure reduced weights on, `otherwise` where none are given for that.
 
     Raises
     ------
     UsageError
-        If there are no pictures, and int8 needs them.
+        If there are no pictures, and int8 needs them; or there are some, and no weights are reduced
+        (`precision` is None or "fp32").
     """
+    reduces = precision in ("fp16", "int8")
+    if calibrate_on and not reduces:
+        raise UsageError(
+            "--calibrate is of weights that are reduced, and these stay as they are.",
+            "Add --precision int8 (or fp16), or leave --calibrate out.",
+        )
+    folders = calibrate_on or otherwise
     if precision == "int8" and not folders:
         raise UsageError(
             "--precision int8 measures the ranges of numbers on pictures, and none are given.",
             "Name some hundred that are like those to be searched: --calibrate IMAGES",
         )
-    return find_images(folders) if folders and precision != "fp32" else []
+    return find_images(folders) if folders and reduces else []
 
 
 def export_encoder(
@@ -101,7 +111,7 @@ def export_encoder(
     ------
     UsageError
         If `source` is no encoder, or is already what is asked for, or an output exists, or there
-        are too few pictures.
+        are too few pictures, or some and no weights are reduced.
     ClrSearchError
         If too few neighbours stay the same, or a portable graph gives other vectors.
     """
@@ -109,7 +119,7 @@ def export_encoder(
     reporter = reporter or Silent()
     model = read_model(source)
     wanted = _narrower(model, precision, portable=portable)
-    files = pictures_for(wanted, calibrate_on) if wanted else []
+    files = pictures_for(wanted, calibrate_on)
     import onnx
 
     graph, card = onnx.load_model_from_string(model.data), model.card

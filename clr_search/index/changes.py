@@ -11,6 +11,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from clr_search.errors import UsageError
 from clr_search.files import ImageFile, is_image_name, walk_images
 from clr_search.index.places import absolute, below
+from clr_search.overlooked import Overlooked
 
 
 class UnsureError(Exception):
@@ -91,10 +92,10 @@ def _at(path: str, root: str, way: str) -> Iterator[ImageFile]:
 
 
 def _walk(folder: str, root: str) -> Iterator[ImageFile]:
-    untold: list[str] = []
-    for image in walk_images(Path(root), Path(folder), untold=untold):
+    overlooked = Overlooked()
+    for image in walk_images(Path(root), overlooked, Path(folder)):
         if os.stat(image.path).st_nlink > 1:  # noqa: PTH116
             raise UnsureError(image.path)
         yield image
-    if untold:
-        raise UnsureError(untold[0])
+    if overlooked.untold:
+        raise UnsureError(overlooked.untold[0])

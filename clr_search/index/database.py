@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
@@ -65,7 +65,7 @@ class Database:
         self._alone = None if self._writable else _alone(self._path)
         mode = "mode=rwc" if self._writable else "immutable=1" if self._alone else "mode=ro"
         self._connection = sqlite3.connect(
-            f"{self._path.as_uri()}?{mode}",
+            f"{uri_of(self._path)}?{mode}",
             uri=True,
             timeout=30.0,
             isolation_level=None,  # transactions are begun and ended here, by name
@@ -212,6 +212,16 @@ class Database:
             raise ClrSearchError(
                 f"The catalogue of {self.folder} is damaged: {error}.", _RESTORE
             ) from error
+
+
+def uri_of(path: PurePath) -> str:
+    r"""URI of an absolute path, as SQLite takes it, also on a share: ``\\server\share\x.clr``.
+
+    SQLite refuses ``file://server/…`` for its authority, and takes ``file:////server/…``.
+    """
+    uri = path.as_uri()
+    share = uri.startswith("file://") and not uri.startswith("file:///")
+    return uri.replace("file://", "file:////", 1) if share else uri
 
 
 def _alone(path: Path) -> tuple[int, int, int] | None:

@@ -40,7 +40,8 @@ class Filter:
     min_bytes, max_bytes : int, optional
         Size of the file.
     ids : sequence of int, optional
-        These items only; ids that are none are ignored.
+        These items only; ids that are none are ignored. Kept as a tuple, so that filters can be
+        compared, and what becomes of a list later does not matter.
     """
 
     under: str | None = None
@@ -53,6 +54,10 @@ class Filter:
     min_bytes: int | None = None
     max_bytes: int | None = None
     ids: Sequence[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ids is not None:
+            object.__setattr__(self, "ids", tuple(int(number) for number in self.ids))
 
     def __bool__(self) -> bool:
         return any(getattr(self, item.name) is not None for item in fields(self))
@@ -157,7 +162,7 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
 
 
 def _listed(ids: Sequence[int] | None) -> str | None:
-    return None if ids is None else json.dumps([int(number) for number in ids])
+    return None if ids is None else json.dumps(ids)
 
 
 def _nanoseconds(moment: datetime | None) -> int | None:
@@ -180,12 +185,12 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
 
 def _under(catalog: Catalog, under: str) -> NDArray[np.int64]:
     if Path(under).is_absolute():
-        places = [os.path.normpath(under), str(Path(under).resolve())]
+        places = [os.path.normpath(under), os.path.realpath(under)]
     else:
         places = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
     found = [ids for place in dict.fromkeys(places) if len(ids := below_folder(catalog, place))]
     if not found:
-        return below_folder(catalog, str(Path(under).resolve()))
+        return below_folder(catalog, os.path.realpath(under))
     return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
 

@@ -7,6 +7,7 @@ seconds to make and hundreds of megabytes to keep.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -26,6 +27,27 @@ def below(path: str, folder: str) -> str | None:
         return None
     local = path[len(prefix) :]
     return local if os.sep == "/" else local.replace(os.sep, "/")
+
+
+class Places:
+    """Some absolute paths: tells for any other which of them it is, or lies below.
+
+    Remembered by folder, as files are many: the time does not grow with the number of places.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = frozenset(paths)
+        self._folders: dict[str, frozenset[str]] = {}
+
+    def around(self, path: str) -> frozenset[str]:
+        """Those that are this path, or folders that it lies in."""
+        folder = os.path.dirname(path)  # noqa: PTH120 -- a million of them
+        if folder == path:  # the root
+            return self._paths & {path}
+        if folder not in self._folders:
+            self._folders[folder] = self.around(folder)
+        found = self._folders[folder]
+        return found | {path} if path in self._paths else found
 
 
 def gone(path: str) -> bool:
@@ -51,8 +73,11 @@ def identity(folder: str) -> tuple[int, int] | None:
 
 
 def place(path: Path | str) -> str:
-    """Absolute path as items have it: the folder resolved, a link at the end left as it is."""
+    """Absolute path as items have it: the folder resolved, a link at the end left as it is.
+
+    By `realpath`, since `Path.resolve` raises where links lead round in a circle.
+    """
     path = Path(path)
     if path.name in ("", "..") or path.is_dir():
-        return str(path.resolve())
-    return str(path.parent.resolve() / path.name)
+        return os.path.realpath(path)
+    return str(Path(os.path.realpath(path.parent)) / path.name)

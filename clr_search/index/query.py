@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
-from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.errors import ClrSearchError, ImageError, QueryError
 from clr_search.files import sha256_bytes
 from clr_search.images import Crop, cut
 from clr_search.index import embeddings
 from clr_search.index.catalog import Catalog
 from clr_search.index.places import place
+from clr_search.index.vectors import has_direction
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +37,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except ImageError as error:
         if not path.exists():
-            raise UsageError(
+            raise QueryError(
                 f"There is no file {path}.", "Check the spelling, or give an absolute path."
             ) from None
         raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
@@ -79,6 +81,11 @@ class Asker:
 
         The pictures it should be like count as part of the query: its own items are theirs too.
         With `crop`, q is of that part of the query.
+
+        Raises
+        ------
+        QueryError
+            If that has no direction, as of a query that should be unlike itself.
         """
         asked = self.one(query) if crop is None else self.part(query, crop)
         liked = [self.one(path) for path in like]
@@ -88,6 +95,12 @@ class Asker:
             vector = vector + np.mean([other.vector for other in liked], axis=0)
         if unliked:
             vector = vector - np.mean([other.vector for other in unliked], axis=0)
+        if not has_direction(float(np.linalg.norm(vector))):
+            why = "what it should be unlike leaves" if unliked else "its vector has"
+            raise QueryError(
+                f"{_named(query)} cannot be searched for: {why} no direction.",
+                "Search by another picture, or leave one out that it should be unlike.",
+            )
         own = {number for part in (asked, *liked) for number in part.own}
         return Asked(vector.astype(np.float32), tuple(sorted(own)))
 
@@ -117,7 +130,7 @@ class Asker:
 
     def _of_item(self, number: int) -> Asked:
         if number not in self._catalog.items([number]):
-            raise UsageError(
+            raise QueryError(
                 f"{self._catalog.folder} has no item with the id {number}.",
                 "The ids of results are in the answers of --json.",
             )
@@ -139,13 +152,14 @@ class Asker:
             own = own or ((number,) if number is not None else ())
             own = own or tuple(self._catalog.with_content(sha256_bytes(data)))
         else:
-            pixels = np.asarray(query if isinstance(query, np.ndarray) else query.convert("RGB"))
+            pixels = query if isinstance(query, np.ndarray) else _pixels(query)
         return Asked(self._encoder().encode(cut(pixels, crop))[0], own)
 
     def _item(self, path: Path) -> int | None:
         """The item at this path, or at what it is a link to."""
         number = self._catalog.at(place(path))
-        return self._catalog.at(str(path.resolve())) if number is None else number
+        # `Path.resolve` raises where links lead round in a circle.
+        return self._catalog.at(os.path.realpath(path)) if number is None else number
 
     def _unchanged(self, number: int, path: Path) -> bool:
         item = self._catalog.items([number])[number]
@@ -159,3 +173,17 @@ class Asker:
         _, rows = embeddings.of(self._catalog, [number], self._dimension)
         vector: NDArray[np.float32] = rows[0]
         return vector
+
+
+def _named(query: Query) -> str:
+    if isinstance(query, int | np.integer):
+        return f"Item {query}"
+    named = query if isinstance(query, (str, Path)) else getattr(query, "filename", "")
+    return str(named or "The picture")
+
+
+def _pixels(image: Image) -> NDArray[np.uint8]:
+    try:
+        return images.from_image(image).pixels
+    except ImageError as error:
+        raise ClrSearchError(f"{_named(image)} cannot be searched for: {error.what}.") from error

@@ -51,7 +51,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class SkippedItem:
-    """A file that is no usable picture, and why."""
+    """A file that is no usable picture, or a folder that cannot be listed, and why."""
 
     path: Path
     reason: str
@@ -67,10 +67,15 @@ class UpdateReport:
         Pictures that came in, were embedded again since their content changed, are the same items
         under another path, left, or stayed. A file that was only touched is unchanged.
     skipped : tuple of SkippedItem
-        Every file in the given folders that is left out, those known from earlier runs included.
+        Every file in the given folders that is left out, those known from earlier runs included,
+        and every folder that cannot be listed.
     untold : bool
         Whether pictures may change with nothing happening at their own paths: symbolic links lie
         in the given folders, or folders that cannot be listed.
+    passed_over : tuple of (str, int)
+        Kinds of pictures that are not read, such as ``"HEIC"``, and how many files of the given
+        folders are of them by their names; empty where only the places were looked at that had
+        changed.
     """
 
     added: int = 0
@@ -80,6 +85,7 @@ class UpdateReport:
     unchanged: int = 0
     skipped: tuple[SkippedItem, ...] = ()
     untold: bool = False
+    passed_over: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

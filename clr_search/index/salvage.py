@@ -32,7 +32,7 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import sha256_file, sync_folder
 from clr_search.index import encoders
 from clr_search.index.catalog import Catalog
-from clr_search.index.database import FILE_NAME, plain
+from clr_search.index.database import FILE_NAME, plain, uri_of
 from clr_search.index.lock import WriterLock
 from clr_search.index.schema import VERSION
 
@@ -111,7 +111,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _opened(path: Path) -> closing[sqlite3.Connection]:
-    return closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True))
+    return closing(sqlite3.connect(f"{uri_of(path.absolute())}?mode=ro", uri=True))
 
 
 def _count(path: Path) -> int:

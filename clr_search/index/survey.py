@@ -18,6 +18,7 @@ from clr_search.files import find_images, is_image_name, sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
 from clr_search.index.changes import Changes, UnsureError
 from clr_search.index.places import absolute, below, gone, identity, place
+from clr_search.overlooked import Overlooked
 from clr_search.progress import Reporter
 
 
@@ -43,8 +44,8 @@ class Plan:
         Items whose content is as it was.
     still_broken : list of Broken
         Skipped files that are as they were.
-    untold : bool
-        As of `UpdateReport`.
+    overlooked : Overlooked
+        What was not found; of all the paths, where all were looked at.
     """
 
     embed: list[str] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Plan:
     forgotten: list[str] = field(default_factory=list)
     unchanged: int = 0
     still_broken: list[Broken] = field(default_factory=list)
-    untold: bool = False
+    overlooked: Overlooked = field(default_factory=Overlooked)
 
 
 class Survey:
@@ -104,15 +105,15 @@ class Survey:
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
         before = {folder: identity(folder) for folder in self._folders}
-        untold: list[str] = []
+        overlooked = Overlooked()
         found = self._find_changed(known, broken)
         if found is None:
             self._changed = None
-            found = self._find(known, untold)
+            found = self._find(known, overlooked)
         with self._catalog.writing():
             self._settle_roots()
         plan = self._compare(found, known, broken)
-        plan.untold = bool(untold)
+        plan.overlooked = overlooked
         if plan.vanished:
             _refuse_replaced(before)
         return plan, known
@@ -142,10 +143,10 @@ class Survey:
             return None
         return list(dict.fromkeys(found))
 
-    def _find(self, known: Collection[str], untold: list[str]) -> list[str]:
+    def _find(self, known: Collection[str], overlooked: Overlooked) -> list[str]:
         """Absolute paths of the images; never fewer because a disk is not there."""
         try:
-            images = find_images(self._paths, untold)
+            images = find_images(self._paths, overlooked)
             found = [absolute(str(image.root), image.relative) for image in images]
         except UsageError:
             self._refuse_emptied([], known)
@@ -230,21 +231,23 @@ class Survey:
             return
         contents = {item.sha256 for item in known.values()}
         self._reporter.begin("Comparing", len(suspects), "files")
-        for path, status in suspects:
-            try:
-                sha256 = sha256_file(Path(path))
-            except OSError:
-                sha256 = ""
-            item = known.get(path)
-            if item and item.sha256 == sha256:
-                plan.touched.append((item.id, status.st_mtime_ns))
-                plan.unchanged += 1
-            elif item is None and sha256 in contents:
-                plan.copies.append((path, status, sha256))
-            else:
-                plan.embed.append(path)
-            self._reporter.advance()
-        self._reporter.end()
+        try:
+            for path, status in suspects:
+                try:
+                    sha256 = sha256_file(Path(path))
+                except OSError:
+                    sha256 = ""
+                item = known.get(path)
+                if item and item.sha256 == sha256:
+                    plan.touched.append((item.id, status.st_mtime_ns))
+                    plan.unchanged += 1
+                elif item is None and sha256 in contents:
+                    plan.copies.append((path, status, sha256))
+                else:
+                    plan.embed.append(path)
+                self._reporter.advance()
+        finally:
+            self._reporter.end()
 
 
 def _has_image(folder: str, found: Sequence[str], kept: Sequence[str]) -> bool:

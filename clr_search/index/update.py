@@ -17,7 +17,7 @@ import numpy as np
 
 from clr_search.errors import UsageError
 from clr_search.index.catalog import Broken, Catalog, Content, Known
-from clr_search.index.places import below, place
+from clr_search.index.places import Places, below, place
 from clr_search.index.records import SkippedItem, UpdateReport
 from clr_search.index.survey import Plan, Survey
 from clr_search.index.vectors import to_blob
@@ -56,6 +56,7 @@ class Update:
         self._apply(plan)
         added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
         left_out = [*((broken.path, broken.reason) for broken in plan.still_broken), *skipped]
+        left_out += plan.overlooked.folders.items()
         return UpdateReport(
             added=added + len(plan.copies),
             changed=changed,
@@ -63,7 +64,8 @@ class Update:
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(left_out)),
-            untold=plan.untold,
+            untold=bool(plan.overlooked.untold),
+            passed_over=plan.overlooked.kinds(),
         )
 
     def _apply(self, plan: Plan) -> None:
@@ -193,26 +195,23 @@ def remove(catalog: Catalog, paths: Sequence[Path | str]) -> int:
     UsageError
         If one of the paths has nothing in the collection; then nothing is removed.
     """
-    places = [place(path) for path in paths]
+    given = [place(path) for path in paths]
+    places = Places(given)
     with catalog.writing():
-        known = catalog.known()
-        broken = [entry.path for entry in catalog.skipped()]
-        doomed: set[int] = set()
-        forgotten: set[str] = set()
-        for path, given in zip(places, paths, strict=True):
-            ids = {item.id for name, item in known.items() if below(name, path) is not None}
-            out = {name for name in broken if below(name, path) is not None}
-            if not ids and not out:
+        doomed = {name: item.id for name, item in catalog.known().items() if places.around(name)}
+        forgotten = [entry.path for entry in catalog.skipped() if places.around(entry.path)]
+        met: set[str] = set()
+        for name in (*doomed, *forgotten):
+            met |= places.around(name)
+        for path, spelt in zip(given, paths, strict=True):
+            if path not in met:
                 raise UsageError(
-                    f"{given} is not in {catalog.folder}.",
+                    f"{spelt} is not in {catalog.folder}.",
                     "Give a file or folder that was indexed, as an absolute path or relative to "
                     "the working folder.",
                 )
-            doomed |= ids
-            forgotten |= out
-        catalog.delete(doomed)
+        catalog.delete(doomed.values())
         catalog.unskip(forgotten)
-        roots = catalog.roots()
-        emptied = [r.id for r in roots if any(below(r.path, path) is not None for path in places)]
+        emptied = [root.id for root in catalog.roots() if places.around(root.path)]
         catalog.drop_empty_roots(also_given=emptied)
     return len(doomed)

@@ -98,6 +98,11 @@ def as_queries(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float
     return queries.astype(np.float32)
 
 
+def has_direction(norm: float) -> bool:
+    """Whether a vector of this length can be searched for."""
+    return 1e-12 <= norm < np.inf
+
+
 def as_query(vector: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
     """A query of length 1, shape (D,), float32.
 
@@ -112,7 +117,7 @@ def as_query(vector: NDArray[np.float32], dimension: int) -> NDArray[np.float32]
             f"The query vector has the shape {query.shape}; this collection needs ({dimension},)."
         )
     norm = float(np.linalg.norm(query))
-    if not np.isfinite(norm) or norm < 1e-12:
+    if not has_direction(norm):
         raise UsageError("The query vector has no direction: it is zero, or not finite.")
     return (query / norm).astype(np.float32)
 

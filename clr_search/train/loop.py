@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files import ImageFile, find_images, refuse_existing, write_atomically
+from clr_search.overlooked import Overlooked
 from clr_search.progress import Reporter, Silent
 from clr_search.train.advice import summary, warnings
 from clr_search.train.budget import epochs_for
@@ -46,7 +47,7 @@ class TrainResult(Totals):
     interrupted : bool
         Whether a signal stopped it before the end.
     skipped : list of (Path, str)
-        Files that could not be decoded, and why.
+        Files that could not be decoded, and folders that could not be listed, and why.
     """
 
     run: Path
@@ -93,7 +94,12 @@ def train(
     """
     with joined(choose_device(config.device)) as processes:
         reporter = reporter if reporter and processes.first else Silent()
-        return _train(find_images(images), Path(out), config, resume, force, reporter)
+        overlooked = Overlooked()
+        files = find_images(images, overlooked)
+        for line in overlooked.told():
+            reporter.message(line)
+        result = _train(files, Path(out), config, resume, force, reporter)
+        return replace(result, skipped=[*overlooked.skipped(), *result.skipped])
 
 
 def _train(

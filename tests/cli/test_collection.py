@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_building_reports_what_was_done(run: Run, own: Path, tmp_path: Path) -> 
     assert lines[2].startswith("  search  exact")
     assert lines[3].startswith("  time    ")
     assert lines[3].endswith(" images/s")
-    assert lines[4] == "Skipped 1 file:"
+    assert lines[4] == "Skipped 1 path:"
     assert lines[5].startswith(f"  mine{os.sep}broken.jpg  not a picture: ")
 
 
@@ -45,6 +46,7 @@ def test_building_again_changes_nothing_and_claims_no_rate(run: Run, own: Path) 
         "removed": 0,
         "unchanged": 36,
         "skipped": [],
+        "passed_over": {},
         "structure": "exact",
         "recall": None,
         "images_per_second": None,
@@ -72,6 +74,22 @@ def test_skipped_files_are_listed_in_full_where_asked(run: Run, own: Path, tmp_p
         "path": str(tmp_path / "mine" / "broken00.jpg"),
         "reason": "the file is empty",
     }
+
+
+def test_what_is_not_looked_at_is_told(
+    run: Run, own: Path, tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    (tmp_path / "mine" / "shut").mkdir()
+    lock(tmp_path / "mine" / "shut")
+    (tmp_path / "mine" / "phone.heic").touch()
+    (tmp_path / "mine" / "camera.cr2").touch()
+    lines = run("build-index", "mine", "--index", own).stdout.splitlines()
+    folder = ("mine/shut", "the folder cannot be listed: permission denied")
+    told = "2 files passed over: HEIC and camera raw are not read; convert them to JPEG first."
+    assert lines[-3:] == ["Skipped 1 path:", f"  {folder[0]}  {folder[1]}", told]
+    result = json.loads(run("build-index", "mine", "--index", own, "--json").stdout)
+    assert result["skipped"] == [{"path": str(tmp_path / folder[0]), "reason": folder[1]}]
+    assert result["passed_over"] == {"HEIC": 1, "camera raw": 1}
 
 
 def test_a_new_collection_gets_the_encoder_that_ships(

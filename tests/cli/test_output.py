@@ -120,7 +120,7 @@ def test_skipped_files_are_cut_short_unless_all_are_asked_for(
     skipped = [(Path(f"{number}.jpg"), "broken") for number in range(13)]
     output.echo_skipped(skipped, verbose=False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Skipped 13 files:"
+    assert lines[0] == "Skipped 13 paths:"
     assert lines[-1] == "  … and 3 more; --verbose lists all."
     assert len(lines) == 12
     output.echo_skipped(skipped, verbose=True)

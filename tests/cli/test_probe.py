@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ def test_a_broken_picture_does_not_stop_the_others(
     result = run("classify", probe, broken, pictures / "red" / "red00.jpg", "-k", "1", exit_code=1)
     assert result.stdout.split()[1] == "red"
     assert result.stderr.startswith("Error: broken.jpg cannot be classified: not a picture: ")
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of(
+    run: Run, probe: Path, pictures: Path, tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    shutil.copytree(pictures, tmp_path / "mine")
+    lock(tmp_path / "mine" / "red")
+    told = "is left out: the folder cannot be listed: permission denied."
+    result = run("classify", probe, "mine", "--json", exit_code=1)
+    assert len(result.stdout.splitlines()) == 24
+    assert result.stderr == f"Error: mine/red {told}\n"
+    result = run("probe", "mine", "--out", "probe.onnx", "--json")
+    assert json.loads(result.stdout)["skipped"] == [str(tmp_path / "mine" / "red")]
+    assert f"Error: mine/red {told}\n" in result.stderr
 
 
 def test_an_encoder_does_not_classify(run: Run, tiny_encoder: Path, pictures: Path) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +15,8 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from clr_search.cli import search as search_module
+from clr_search.index import Match, Matches
 from tests.cli.conftest import Run, build
 
 
@@ -87,6 +92,33 @@ def test_an_unreadable_query_does_not_stop_the_others(
         "Error: broken.jpg cannot be searched for: not a picture: it starts like no JPEG, PNG, "
         "WebP, GIF, BMP, TIFF, AVIF, HEIC file.\n"
     )
+
+
+def test_a_query_unlike_itself_does_not_stop_the_others(
+    run: Run, collection: Path, pictures: Path
+) -> None:
+    """Nor does one that is gone when its turn comes, nor an item that is none."""
+    first, second, third = sorted((pictures / "red").iterdir())[:3]
+    Path("gone.png").write_bytes(second.read_bytes())
+    found = search_module._listed
+
+    def listed(queries: tuple[Path, ...], answers: search_module.Answers) -> list[Path]:
+        listing = found(queries, answers)
+        Path("gone.png").unlink()
+        return listing
+
+    asked = ("search", collection, first, second, "gone.png", third, "--item", 9999, "--json")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(search_module, "_listed", listed)
+        result = run(*asked, "--unlike", second, exit_code=1)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["query"] for answer in answers] == [str(first), str(third)]
+    unlike, gone, item = [line for line in result.stderr.splitlines() if line.startswith("Error:")]
+    assert f"{second} cannot be searched for: what it should be unlike leaves no dir" in unlike
+    assert "There is no file gone.png." in gone
+    assert "has no item with the id 9999." in item
+    alone = run("search", collection, second, "--unlike", second, exit_code=2)
+    assert alone.stderr.startswith(unlike.partition(" Search by")[0])
 
 
 def test_a_broken_like_is_reported_once(
@@ -255,9 +287,43 @@ def test_a_folder_of_queries_into_a_file(
     again = ("search", collection, pictures / "red", "--out", name)
     assert f"{name} exists already." in run(*again, exit_code=2).stderr
     run(*again, "--force")
+    both = run(*again, "-k", "2", "--force", "--json")
+    assert both.stdout == printed, "into the file, and to stdout"
+    assert both.stderr == f"{name}: 12 answers\n"
     assert list(tmp_path.glob(".results*")) == []
+
+
+def test_matches_are_kept_for_a_sheet_only(
+    run: Run, collection: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million answers into a file need no memory."""
+    made_so_far: list[weakref.ref[Matches]] = []
+    most: list[int] = []
+    make = Matches.__init__
+
+    def noting(self: Matches, matches: Sequence[Match]) -> None:
+        make(self, matches)
+        made_so_far.append(weakref.ref(self))
+        most.append(sum(one() is not None for one in made_so_far))
+
+    monkeypatch.setattr(Matches, "__init__", noting)
+    run("search", collection, pictures, "--out", "results.csv")
+    assert len(most) >= 36
+    assert max(most) < 5
 
 
 def test_a_file_of_no_known_kind_is_refused(run: Run, collection: Path, pictures: Path) -> None:
     words = ("search", collection, pictures / "red", "--out", "results.xls")
     assert "does not end in .csv, .jsonl, .parquet." in run(*words, exit_code=2).stderr
+
+
+def test_a_folder_of_queries_that_cannot_be_listed(
+    run: Run, collection: Path, pictures: Path, tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    shutil.copytree(pictures, tmp_path / "mine")
+    lock(tmp_path / "mine" / "red")
+    result = run("search", collection, "mine", "--json", exit_code=1)
+    assert len(result.stdout.splitlines()) == 24
+    assert result.stderr == (
+        "Error: mine/red is left out: the folder cannot be listed: permission denied.\n"
+    )

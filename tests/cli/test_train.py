@@ -236,7 +236,7 @@ def test_an_interruption_says_how_to_go_on(run: Run, pictures: Path, asked: list
 
 def test_skipped_files(run: Run, pictures: Path, asked: list[Any]) -> None:
     arguments = ("train", pictures, "--out", "run", "--seed", "98")
-    assert run(*arguments).stdout.endswith("Skipped 1 file:\n  x.jpg  broken JPEG\n")
+    assert run(*arguments).stdout.endswith("Skipped 1 path:\n  x.jpg  broken JPEG\n")
     assert json.loads(run(*arguments, "--json").stdout)["skipped"] == [
         {"path": "x.jpg", "reason": "broken JPEG"}
     ]

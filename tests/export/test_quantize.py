@@ -29,7 +29,7 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.onnx import export_run
 from clr_search.export.quantize import Scheme, quantized
-from clr_search.export.reduce import export_encoder
+from clr_search.export.reduce import export_encoder, pictures_for
 from clr_search.export.sample import LEAST, draw
 from clr_search.files import find_images
 from clr_search.golden import check_golden, golden_picture
@@ -274,6 +274,26 @@ def test_pictures_are_needed(tiny_encoder: Path, photos: Path, tmp_path: Path) -
     with pytest.raises(UsageError, match="64 pictures or more, and 63 can be read"):
         export_encoder(tiny_encoder, tmp_path / "e.onnx", precision="int8", calibrate_on=[few])
     assert not (tmp_path / "e.onnx").exists()
+
+
+def test_pictures_that_nothing_is_calibrated_on_are_refused(
+    tiny_encoder: Path, photos: Path, tmp_path: Path
+) -> None:
+    """Those of --whiten are the default of --calibrate, and no wish to calibrate."""
+    run = write_initial_run(TrainConfig(image_size=SIDE, width=0.25), tmp_path / "run")
+    out = tmp_path / "e.onnx"
+    words = "--calibrate is of weights that are reduced, and these stay as they are"
+    with pytest.raises(UsageError, match=words):
+        export_encoder(tiny_encoder, out, portable=True, calibrate_on=[photos])
+    for options in ({}, {"portable": True}, {"whiten_on": [photos]}):
+        with pytest.raises(UsageError, match=words):
+            export_run(run, out, calibrate_on=[photos], **options)
+    arguments = [str(run), "--out", str(out), "--calibrate", str(photos)]
+    result = CliRunner().invoke(main, ["export", *arguments])
+    assert (result.exit_code, words in result.output) == (2, True), result.output
+    assert not out.exists()
+    assert pictures_for("fp32", [], [photos]) == []
+    assert len(pictures_for("fp16", [photos])) == 160
 
 
 def test_pictures_to_compare_on_are_not_calibrated_on(photos: Path, tmp_path: Path) -> None:

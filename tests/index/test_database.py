@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 import threading
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import given
@@ -40,6 +40,26 @@ def test_any_file_name_survives_sqlite(name: str) -> None:
     (back,) = connection.execute("SELECT ?", (stored,)).fetchone()
     assert plain(back) == name
     assert isinstance(stored, bytes) == any("\ud800" <= c <= "\udfff" for c in name)
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        (PurePosixPath("/a b/x#?.sqlite"), "file:///a%20b/x%23%3F.sqlite"),
+        (PureWindowsPath("C:/a b/x.sqlite"), "file:///C:/a%20b/x.sqlite"),
+        (PureWindowsPath("//server/share/x.sqlite"), "file:////server/share/x.sqlite"),
+    ],
+)
+def test_the_name_of_a_catalogue_has_no_authority(path: PurePath, uri: str) -> None:
+    """With one, as that of a share would have, SQLite refuses it."""
+    assert database.uri_of(path) == uri
+
+
+def test_sqlite_takes_the_name_of_a_share_so(folder: Path) -> None:
+    connection = sqlite3.connect(f"file:///{folder / FILE_NAME}?mode=ro", uri=True)
+    assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    with pytest.raises(sqlite3.OperationalError, match="authority"):
+        sqlite3.connect("file://server/share/x.sqlite?mode=ro", uri=True)
 
 
 def test_the_file_says_whose_it_is(folder: Path) -> None:

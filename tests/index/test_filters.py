@@ -154,6 +154,24 @@ def test_the_separator_is_that_of_the_system() -> None:
     assert os.sep == "/", "these tests spell paths as on POSIX"
 
 
+def test_ids_may_be_an_array_or_a_list_that_changes(catalog: Catalog) -> None:
+    def ids(found: np.ndarray | None) -> list[int]:
+        assert found is not None
+        return found.tolist()
+
+    passing = filters.Passing()
+    array = np.array([3, 1])
+    for _ in range(2):  # the second time it is compared with the first
+        assert ids(passing.ids(catalog, Filter(ids=array), 1)) == [1, 3]
+    listed = [2]
+    where = Filter(ids=listed)
+    assert ids(passing.ids(catalog, where, 1)) == [2]
+    listed.append(4)
+    assert ids(passing.ids(catalog, where, 1)) == [2], "as it was made"
+    assert ids(passing.ids(catalog, Filter(ids=listed), 1)) == [2, 4]
+    assert hash(Filter(ids=array)) == hash(Filter(ids=(3, 1)))
+
+
 class TestWhatIsKnownOfFiles:
     """Against what Python says of a model of the files."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,44 @@ def test_a_part_of_a_picture(index: Index, photos: Path, tmp_path: Path) -> None
     assert len(own) == 29
     copied = shutil.copy(parts[0], tmp_path / "elsewhere.png")
     assert parts[0] not in index.search(copied, 30, crop=(0.1, 0.1, 0.5, 0.5)).paths
+
+
+def test_a_link_to_itself_is_no_file_to_search_for_nor_folder_to_search_in(
+    index: Index, tmp_path: Path
+) -> None:
+    loop = tmp_path / "loop.png"
+    loop.symlink_to(loop)
+    for path in (loop, loop / "a.png"):
+        assert path not in index
+        for crop in (None, (0, 0, 1, 1)):
+            with pytest.raises(UsageError, match="There is no file"):
+                index.search(path, crop=crop)
+    with pytest.raises(UsageError, match="lie under"):
+        index.search(path_of(index, 1), under=str(loop))
+    with pytest.raises(UsageError, match="lie under"):
+        index.search(path_of(index, 1), under=os.path.relpath(loop))
+
+
+@pytest.mark.parametrize("mode", ["turned", "RGBA", "I;16"])
+def test_a_part_of_an_image_in_memory_is_that_of_its_file(
+    index: Index, tmp_path: Path, mode: str
+) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (40, 60, 4), np.uint8)
+    noise[:, 30:, 3] = 0  # transparent, and so white
+    image = Image.fromarray(noise)
+    if mode == "turned":
+        image = image.convert("RGB")
+        image.getexif()[274] = 6
+    elif mode == "I;16":
+        image = Image.fromarray(noise[..., 0].astype(np.uint16) * 200)
+    image.save(tmp_path / "q.png", exif=image.getexif())
+    crop = (0.1, 0.2, 0.7, 0.3)
+    whole, part = index.search(tmp_path / "q.png", 5), index.search(image, 5, crop=crop)
+    assert part == index.search(tmp_path / "q.png", 5, crop=crop)
+    assert part != whole
+    data = (tmp_path / "q.png").read_bytes()
+    with pytest.raises(ClrSearchError, match="The picture cannot be searched for: truncated PNG"):
+        index.search(Image.open(BytesIO(data[: len(data) // 2])), crop=crop)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from clr_search import files
 from clr_search.errors import UsageError
 from clr_search.index import Index, UpdateReport, survey
 from clr_search.index import update as update_module
+from clr_search.index.catalog import Catalog
+from clr_search.index.places import Places
+from clr_search.overlooked import Overlooked
 from clr_search.serve.pipeline import embed_files
 from tests.index.made import Heard, rows_of, write_noise
 
@@ -266,11 +269,15 @@ class TestOutOfReach:
     def test_its_items_stay(self, index: Index, photos: Path, locked: Path) -> None:
         index.update([photos])
         self.lock()
+        folder = (locked, "the folder cannot be listed: permission denied")
         for _ in range(2):
             report = index.update([photos])
             assert counts(report) == (0, 0, 0, 15)
-            assert {entry.reason for entry in report.skipped} == {"permission denied"}
-            assert len(report.skipped) == 10
+            skipped = [(entry.path, entry.reason) for entry in report.skipped]
+            assert skipped[0] == folder
+            assert {reason for _, reason in skipped[1:]} == {"permission denied"}
+            assert len(skipped) == 11
+            assert report.untold
         self.unlock()
         assert counts(index.update([photos])) == (0, 0, 0, 25)
         assert index.skipped() == []
@@ -294,6 +301,16 @@ class TestOutOfReach:
         # The permission has changed, which the file's time does not tell.
         assert counts(index.update([photos])) == (1, 0, 0, 24)
         assert index.skipped() == []
+
+
+def test_kinds_that_are_not_read_are_counted(index: Index, photos: Path) -> None:
+    assert index.update([photos]).passed_over == ()
+    for name in ("a.heic", "b.HEIC", "c.dng"):
+        (photos / "001" / name).touch()
+    report = index.update([photos])
+    assert report.passed_over == (("HEIC", 2), ("camera raw", 1))
+    assert (counts(report), report.skipped) == ((0, 0, 0, 25), ())
+    assert index.update([photos], changed=frozenset()).passed_over == ()
 
 
 class TestUnmounted:
@@ -322,8 +339,8 @@ class TestUnmounted:
         index.update([photos])
         find = files.find_images
 
-        def interrupted(paths: list[Path], untold: list[str]) -> list[files.ImageFile]:
-            found = find(paths, untold)
+        def interrupted(paths: list[Path], overlooked: Overlooked) -> list[files.ImageFile]:
+            found = find(paths, overlooked)
             photos.rename(tmp_path / "elsewhere")
             photos.mkdir()
             return found[:7]
@@ -445,6 +462,46 @@ def test_removing_what_is_not_there_removes_nothing(index: Index, photos: Path) 
     assert index.remove([photos / "000", some(photos)]) == 10
 
 
+def test_removing_many_paths_takes_no_look_at_every_item_for_each(
+    index: Index, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted by the strings that are compared, not by the clock."""
+
+    class Counting(str):
+        looks = 0
+
+        def startswith(self, *args: object) -> bool:
+            Counting.looks += 1
+            return str.startswith(self, *args)
+
+    index.update([photos])
+    known = Catalog.known
+    monkeypatch.setattr(
+        Catalog,
+        "known",
+        lambda self: {Counting(path): item for path, item in known(self).items()},
+    )
+    paths = sorted(photos.rglob("*.png"))
+    assert index.remove([*paths[:20], photos / "002", paths[-1]]) == 25
+    assert Counting.looks <= 25
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a/b/c.png", {"/a", "/a/b/c.png"}),
+        ("/a", {"/a"}),
+        ("/ab/c.png", set()),
+        ("/", set()),
+        ("/d/e/f/g.png", {"/d/e", "/d/e/f"}),
+    ],
+)
+def test_places_around_a_path(path: str, expected: set[str]) -> None:
+    places = Places(["/a", "/a/b/c.png", "/d/e", "/d/e/f"])
+    assert places.around(path) == expected
+    assert Places(["/"]).around(path) == {"/"}
+
+
 def test_a_removed_file_comes_back_with_an_update(index: Index, photos: Path) -> None:
     index.update([photos])
     index.remove([photos / "001"])
@@ -495,3 +552,27 @@ def test_what_is_interrupted_is_kept_and_said(
     ]
     assert len(index) == 10
     assert counts(index.update([photos])) == (15, 0, 0, 10)
+
+
+def test_every_bar_is_closed_when_comparing_is_interrupted(
+    index: Index, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Bars(Heard):
+        open = 0
+
+        def begin(self, what: str, total: int | None, unit: str) -> None:
+            self.open += 1
+
+        def end(self) -> None:
+            self.open -= 1
+
+    def interrupted(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    index.update([photos])
+    os.utime(some(photos), (1, 1))
+    monkeypatch.setattr(survey, "sha256_file", interrupted)
+    bars = Bars()
+    with pytest.raises(KeyboardInterrupt):
+        index.update([photos], reporter=bars)
+    assert bars.open == 0

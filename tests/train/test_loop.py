@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from clr_search.errors import UsageError
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, checkpoint, load_run, train, trainer, write_initial_run
+from tests.index.made import Heard
 
 WEIGHTS = "weights.safetensors"
 
@@ -313,6 +314,23 @@ def test_small_collection_with_broken_files_trains(
     assert load_run(result.run).config.batch_size == 9
     assert [path.name for path, _ in result.skipped] == ["broken.jpg"]
     assert result.knn_accuracy is None  # no folders, no labels
+
+
+def test_what_is_not_looked_at_is_told(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path, lock: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(pictures, folder)
+    (folder / "phone.heic").touch()
+    lock(folder / "red")
+    heard = Heard()
+    result = train([folder], tmp_path / "run", replace(tiny, epochs=1), reporter=heard)
+    reason = "the folder cannot be listed: permission denied"
+    assert result.skipped == [(folder / "red", reason)]
+    assert heard.messages[:2] == [
+        f"{folder / 'red'}: {reason}.",
+        "1 file passed over: HEIC is not read; convert it to JPEG first.",
+    ]
 
 
 def test_file_cache_gives_the_same_run_and_is_removed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import datetime
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from PIL import Image
 
 import clr_search
 from clr_search.client import Client, ServiceError
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder, Probe
+from clr_search.serve.http.routes import Service
+from clr_search.serve.http.settings import Limits
+from tests.serve.http.conftest import serving
 
 
 @pytest.fixture
@@ -35,12 +39,57 @@ def test_every_kind_of_picture(client: Client, pictures: Path, tiny_encoder: Pat
         np.testing.assert_allclose(rows, expected[None], atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["turned", "RGBA", "LA", "I;16", "F", "CMYK", "YCbCr", "LAB", "P"])
+def test_an_image_in_memory_gives_the_vector_of_the_encoder(
+    client: Client, tiny_encoder: Path, mode: str
+) -> None:
+    noise = np.random.default_rng(7).integers(0, 256, (30, 44, 4), np.uint8)
+    noise[:, 22:, 3] = 0  # a half that is transparent, and lies over white
+    image = Image.fromarray(noise)
+    if mode == "turned":
+        image = image.convert("RGB")
+        image.getexif()[274] = 6
+    elif mode == "I;16":
+        image = Image.fromarray(noise[..., 0].astype(np.uint16) * 200)
+    elif mode == "F":
+        image = Image.fromarray(noise[..., 0].astype(np.float32) / 255)
+    elif mode == "LAB":
+        image = Image.frombytes("LAB", (44, 30), noise[..., :3].tobytes())
+    else:
+        image = (image if mode in ("RGBA", "LA") else image.convert("RGB")).convert(mode)
+    expected = Encoder(tiny_encoder).encode(image)
+    np.testing.assert_allclose(client.embed(image), expected, atol=1e-5)
+
+
+def test_an_image_that_cannot_be_loaded_says_so(client: Client, pictures: Path) -> None:
+    data = next(pictures.rglob("*.png")).read_bytes()
+    with pytest.raises(ClrSearchError, match="The picture cannot be sent: "):
+        client.embed(Image.open(io.BytesIO(data[: len(data) // 2])))
+
+
 def test_many_pictures_go_in_several_requests(client: Client, tiny_encoder: Path) -> None:
     many = np.random.default_rng(3).integers(0, 256, (150, 20, 20, 3), np.uint8)
     np.testing.assert_allclose(
         client.embed(iter(many)), Encoder(tiny_encoder).encode(many), atol=1e-5
     )
     assert client.embed([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize(("side", "body"), [(50, 20_000), (1, 2_000)])
+def test_a_request_is_not_larger_than_the_service_takes(
+    collection: Path, tiny_encoder: Path, side: int, body: int
+) -> None:
+    """Twelve pictures of 7.5 kB, or of a pixel, where what is around them counts."""
+    many = np.random.default_rng(4).integers(0, 256, (12, side, side, 3), np.uint8)
+    large = np.random.default_rng(5).integers(0, 256, (90, 90, 3), np.uint8)
+    with Index.open(collection) as index:
+        service = Service(index, Filter, limits=Limits(body_bytes=body))
+        with serving(service) as url, Client(url) as client:
+            expected = Encoder(tiny_encoder).encode(many)
+            np.testing.assert_allclose(client.embed(many), expected, atol=1e-5)
+            with pytest.raises(ServiceError, match="The body is larger than") as refusal:
+                client.embed([*many, large])
+    assert refusal.value.status == 413
 
 
 def test_a_search_gives_the_matches_of_the_index(
@@ -56,6 +105,15 @@ def test_a_search_gives_the_matches_of_the_index(
     assert client.search(ids=[plain[0].id], k=1) == client.search(ids=np.array([plain[0].id]), k=1)
     found = client.search(path, k=5, where=where, unlike=[other], diverse=0.3)
     assert found.ids.tolist() == filtered.ids.tolist()
+
+
+def test_ids_may_be_numbers_of_numpy(client: Client) -> None:
+    ids = np.array([3, 4, 5, 6])
+    where = {"ids": list(ids), "min_side": ids[0]}
+    found = client.search(ids=ids[:1], like=[ids[1]], unlike=[ids[2]], where=where)
+    plain = {"ids": [3, 4, 5, 6], "min_side": 3}
+    assert found == client.search(ids=[3], like=[4], unlike=[5], where=plain)
+    assert client.item(ids[0])["id"] == 3
 
 
 def test_classes_items_thumbnails(client: Client, probe: Path, pictures: Path) -> None:
