@@ -7,9 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-UNREAD_SUFFIXES = dict.fromkeys(".heic .heif".split(), "HEIC") | dict.fromkeys(
-    ".arw .cr2 .cr3 .dng .nef .orf .raf .rw2".split(), "camera raw"
-)
+UNREAD_SUFFIXES = {
+    ".jp2": "JPEG 2000",
+    ".jxl": "JPEG XL",
+    ".psd": "Photoshop",
+} | dict.fromkeys(".arw .cr2 .cr3 .dng .nef .orf .raf .rw2".split(), "camera raw")
 """Kinds of pictures that are not read, by the ends of their files' names (in lower case)."""
 
 

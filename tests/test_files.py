@@ -158,17 +158,17 @@ def test_a_folder_that_is_gone_meanwhile_is_not_left_out(
 
 
 def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
-    touch(*(tmp_path / name for name in ("a.HEIC", "b/c.heif", "b/d.png", "b/.e.heic", "f.txt")))
+    touch(*(tmp_path / name for name in ("a.JXL", "b/c.jxl", "b/d.png", "b/.e.jxl", "f.txt")))
     overlooked = Overlooked()
     assert names(find_images([tmp_path, tmp_path / "b"], overlooked)) == ["b/d.png"]
-    assert overlooked.kinds() == (("HEIC", 2),), "each once, hidden ones not at all"
-    told = "2 files passed over: HEIC is not read; convert them to JPEG first."
+    assert overlooked.kinds() == (("JPEG XL", 2),), "each once, hidden ones not at all"
+    told = "2 files passed over: JPEG XL is not read; convert them to JPEG first."
     assert passed_over(overlooked.kinds()) == overlooked.told() == [told]
     (tmp_path / "b" / "d.png").unlink()
     touch(tmp_path / "g.NEF")
     with pytest.raises(UsageError) as caught:
         find_images([tmp_path])
-    both = "3 files passed over: HEIC and camera raw are not read; convert them to JPEG first. "
+    both = "3 files passed over: JPEG XL and camera raw are not read; convert them to JPEG first. "
     assert caught.value.remedy.startswith(both + "Files ending in")
     assert passed_over((("camera raw", 1),)) == [
         "1 file passed over: camera raw is not read; convert it to JPEG first."

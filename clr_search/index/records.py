@@ -73,7 +73,7 @@ class UpdateReport:
         Whether pictures may change with nothing happening at their own paths: symbolic links lie
         in the given folders, or folders that cannot be listed.
     passed_over : tuple of (str, int)
-        Kinds of pictures that are not read, such as ``"HEIC"``, and how many files of the given
+        Kinds of pictures that are not read, such as ``"JPEG XL"``, and how many files of the given
         folders are of them by their names; empty where only the places were looked at that had
         changed.
     """

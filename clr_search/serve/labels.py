@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 from clr_search.errors import UsageError
@@ -65,7 +66,9 @@ def _parse(text: str, table: Path) -> dict[Path, str]:
         if not label:
             continue
         path = table.parent / name
-        path = path.parent.resolve() / path.name
+        path = (
+            Path(os.path.realpath(path.parent)) / path.name
+        )  # `resolve` raises on loops up to 3.12
         if labels.setdefault(path, label) != label:
             raise UsageError(
                 f"{line}, gives {name} the label {label!r}, but above it has {labels[path]!r}.",

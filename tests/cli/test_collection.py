@@ -81,15 +81,15 @@ def test_what_is_not_looked_at_is_told(
 ) -> None:
     (tmp_path / "mine" / "shut").mkdir()
     lock(tmp_path / "mine" / "shut")
-    (tmp_path / "mine" / "phone.heic").touch()
+    (tmp_path / "mine" / "phone.jxl").touch()
     (tmp_path / "mine" / "camera.cr2").touch()
     lines = run("build-index", "mine", "--index", own).stdout.splitlines()
     folder = ("mine/shut", "the folder cannot be listed: permission denied")
-    told = "2 files passed over: HEIC and camera raw are not read; convert them to JPEG first."
+    told = "2 files passed over: JPEG XL and camera raw are not read; convert them to JPEG first."
     assert lines[-3:] == ["Skipped 1 path:", f"  {folder[0]}  {folder[1]}", told]
     result = json.loads(run("build-index", "mine", "--index", own, "--json").stdout)
     assert result["skipped"] == [{"path": str(tmp_path / folder[0]), "reason": folder[1]}]
-    assert result["passed_over"] == {"HEIC": 1, "camera raw": 1}
+    assert result["passed_over"] == {"JPEG XL": 1, "camera raw": 1}
 
 
 def test_a_new_collection_gets_the_encoder_that_ships(
@@ -113,8 +113,8 @@ def test_no_images_leave_no_collection_behind(run: Run, tiny_encoder: Path, tmp_
     )
     assert result.stderr == (
         "Error: No images found in empty.\n"
-        "Files ending in .avif .bmp .gif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp are taken for "
-        "images.\n"
+        "Files ending in .avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp are "
+        "taken for images.\n"
     )
     assert not (tmp_path / "new.clr").exists()
 

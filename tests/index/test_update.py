@@ -305,10 +305,10 @@ class TestOutOfReach:
 
 def test_kinds_that_are_not_read_are_counted(index: Index, photos: Path) -> None:
     assert index.update([photos]).passed_over == ()
-    for name in ("a.heic", "b.HEIC", "c.dng"):
+    for name in ("a.jxl", "b.JXL", "c.dng"):
         (photos / "001" / name).touch()
     report = index.update([photos])
-    assert report.passed_over == (("HEIC", 2), ("camera raw", 1))
+    assert report.passed_over == (("JPEG XL", 2), ("camera raw", 1))
     assert (counts(report), report.skipped) == ((0, 0, 0, 25), ())
     assert index.update([photos], changed=frozenset()).passed_over == ()
 

@@ -321,7 +321,7 @@ def test_what_is_not_looked_at_is_told(
 ) -> None:
     folder = tmp_path / "mine"
     shutil.copytree(pictures, folder)
-    (folder / "phone.heic").touch()
+    (folder / "phone.jxl").touch()
     lock(folder / "red")
     heard = Heard()
     result = train([folder], tmp_path / "run", replace(tiny, epochs=1), reporter=heard)
@@ -329,7 +329,7 @@ def test_what_is_not_looked_at_is_told(
     assert result.skipped == [(folder / "red", reason)]
     assert heard.messages[:2] == [
         f"{folder / 'red'}: {reason}.",
-        "1 file passed over: HEIC is not read; convert it to JPEG first.",
+        "1 file passed over: JPEG XL is not read; convert it to JPEG first.",
     ]
 
 
