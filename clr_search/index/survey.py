@@ -17,7 +17,7 @@ from clr_search.errors import UsageError
 from clr_search.files import find_images, is_image_name, sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
 from clr_search.index.changes import Changes, UnsureError
-from clr_search.index.places import absolute, below, gone, identity, place
+from clr_search.index.places import Spellings, absolute, below, gone, identity, place
 from clr_search.progress import Reporter
 
 
@@ -85,11 +85,28 @@ class Survey:
         changed: Changes | None = None,
     ) -> None:
         self._catalog = catalog
-        self._paths = [Path(path) for path in paths]
-        self._folders = [place(path) for path in self._paths if path.is_dir()]
+        self._paths: list[Path] = []
+        self._folders: list[str] = []
         self._drop = drop
         self._reporter = reporter
         self._changed = changed
+        self._take(paths)
+
+    def _take(self, paths: Sequence[Path | str]) -> None:
+        """What was given; another spelling of a root is that root, see `Spellings`."""
+        with self._catalog.reading():
+            spellings = Spellings(root.path for root in self._catalog.roots())
+        for path in map(Path, paths):
+            whole, here = path.is_dir(), place(path)
+            folder = here if whole else os.path.dirname(here)  # noqa: PTH120
+            there = spellings.of(folder)
+            if there != folder:
+                here = there if whole else absolute(there, path.name)
+                path = Path(here)
+                self._changed = None  # what has changed is told under the other spelling
+            self._paths.append(path)
+            if whole:
+                self._folders.append(here)
 
     def plan(self) -> tuple[Plan, dict[str, Known]]:
         """What there is to do, and the items there are, by absolute path.
