@@ -246,7 +246,9 @@ class Index(Reader):
         Raises
         ------
         UsageError
-            If the encoder is none, or a folder of the collection is not there.
+            If the encoder is none, or a folder of the collection is not there, or goes away.
+        ClrSearchError
+            If a picture could not be read that is not gone.
         """
         from clr_search.index.rebuild import Rebuild
 

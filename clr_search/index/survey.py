@@ -131,7 +131,7 @@ class Survey:
         plan = self._compare(found, known, broken)
         plan.untold = bool(untold)
         if plan.vanished:
-            _refuse_replaced(before)
+            refuse_replaced(before)
         return plan, known
 
     def _find_changed(self, known: Collection[str], broken: Collection[str]) -> list[str] | None:
@@ -282,8 +282,16 @@ def _keep(path: str, known: dict[str, Known], broken: dict[str, Broken], plan: P
         plan.still_broken.append(broken[path])
 
 
-def _refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
-    """A disk that goes away half way seems to have the pictures of its first half only."""
+def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
+    """Refuse folders whose `identity` is no longer what it was before.
+
+    A disk that goes away half way seems to have the pictures of its first half only.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
     for folder, was in before.items():
         if identity(folder) != was:
             raise UsageError(
