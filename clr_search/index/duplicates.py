@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ImageError, UsageError
-from clr_search.index.aligned import Sketch, correlation
+from clr_search.index.aligned import Alike, Sketch
 from clr_search.index.calibration import Calibration, Pixels, calibrate
-from clr_search.index.grouping import complete_groups, near_pairs
+from clr_search.index.grouping import all_reach, complete_groups, near_pairs
 from clr_search.index.reader import Reader
 from clr_search.index.records import Item
 from clr_search.index.survey import status_of
@@ -157,9 +156,7 @@ def find_duplicates(
                 threshold = calibration.cosine
                 linked = _linked(pictures, unique, calibration)
             else:
-                pairs, _ = near_pairs(unique, threshold)
-                paired = set(map(tuple, pairs.tolist()))
-                linked = complete_groups(pairs, lambda one, other: (one, other) in paired)
+                linked = _reaching(unique, threshold)
         near = {content for group in linked for content in group}
         linked += [[c] for c, p in enumerate(contents) if len(p) > 1 and c not in near]
         made = [_group(index, ids, unique, contents, group) for group in linked]
@@ -220,6 +217,12 @@ class _Pictures:
         return found
 
 
+def _reaching(rows: NDArray[np.float32], threshold: float) -> list[list[int]]:
+    """Groups of which every two have at least this cosine."""
+    pairs, _ = near_pairs(rows, threshold)
+    return complete_groups(pairs, lambda first, second: all_reach(rows, first, second, threshold))
+
+
 def _linked(
     pictures: _Pictures, rows: NDArray[np.float32], thresholds: Calibration
 ) -> list[list[int]]:
@@ -227,22 +230,14 @@ def _linked(
 
     Where a file cannot be read, vectors alone decide.
     """
-    pairs, scores = near_pairs(rows, thresholds.cosine_between)
-    near = set(map(tuple, pairs.tolist()))
-    candidates = pairs[scores >= thresholds.cosine]
-    sketches = pictures.sketches(np.unique(candidates).tolist())
-
-    @lru_cache(maxsize=1_000_000)
-    def alike(one: int, other: int) -> float:
-        if one not in sketches or other not in sketches:
-            return 1.0
-        return correlation(sketches[one], sketches[other])
-
-    passed = [alike(one, other) >= thresholds.correlation for one, other in candidates.tolist()]
+    pairs, _ = near_pairs(rows, thresholds.cosine)
+    alike = Alike(pictures.sketches(np.unique(pairs).tolist()))
+    passed = [alike.pair(one, other) >= thresholds.correlation for one, other in pairs.tolist()]
     return complete_groups(
-        candidates[np.asarray(passed, dtype=bool)],
-        lambda one, other: (
-            (one, other) in near and alike(one, other) >= thresholds.correlation_between
+        pairs[np.asarray(passed, dtype=bool)],
+        lambda first, second: (
+            all_reach(rows, first, second, thresholds.cosine_between)
+            and alike.all_reach(first, second, thresholds.correlation_between)
         ),
     )
 

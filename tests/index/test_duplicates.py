@@ -127,6 +127,27 @@ def test_one_picture_and_none(tiny_encoder: Path, tmp_path: Path) -> None:
         assert find_duplicates(index) == Duplicates((), None, None, 1)
 
 
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_a_crowd_of_copies_is_one_group(
+    tiny_encoder: Path, tmp_path: Path, threshold: float | None
+) -> None:
+    """More of them than pairs are kept of a picture."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(20):
+        Image.fromarray(scene(400 + number)).save(folder / f"{number:03d}.png")
+    frame = scene(400).copy()
+    for number in range(90):
+        frame[0, number % 60, number % 3] ^= 1
+        Image.fromarray(frame).save(folder / f"frame {number:03d}.png")
+    with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
+        index.update([folder])
+        found = names(find_duplicates(index, threshold=threshold))
+    frames = {f"frame {number:03d}.png" for number in range(90)}
+    (crowd,) = [group for group in found if frames & set(group)]
+    assert frames | {"000.png"} <= set(crowd)
+
+
 class TestFilesUnderSeveralNames:
     """Links: one file is no copy of itself, and removing a name of it frees nothing."""
 
