@@ -11,6 +11,7 @@ Layout of ``collection.clr/``::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -259,22 +260,24 @@ class Index(Reader):
         self._settle(reporter, changed=True)
         return report
 
-    def aim(self, *, recall: float | None = None, memory: int | None = None) -> None:
+    def aim(self, *, recall: float | None = None, memory: float | None = None) -> None:
         """Set what the search structure has to reach; the next change of the index builds it so.
 
-        It is kept in the collection. What is not given stays as it was.
+        It is kept in the collection. What is not given stays as it was. A collection may outgrow
+        its memory: then its structure stays as it was, and every change tells of it.
 
         Parameters
         ----------
         recall : float, optional
             Least recall@10, in (0, 1); 0.97 at first.
-        memory : int, optional
-            Most bytes that the structure may take; not bounded at first.
+        memory : float, optional
+            Most bytes that the structure may take; `math.inf`, as at first, does not bound it.
 
         Raises
         ------
         UsageError
-            If one of them is out of range.
+            If one of them is out of range, or nothing over the items there are now fits into the
+            memory.
         """
         self._require_writable()
         with self._catalog.reading():
@@ -282,7 +285,9 @@ class Index(Reader):
         if recall is not None:
             goal = replace(goal, recall=recall)
         if memory is not None:
-            goal = replace(goal, memory=memory)
+            if math.isnan(memory):
+                raise UsageError("The memory is no number.", "Give bytes, or math.inf.")
+            goal = replace(goal, memory=None if memory == math.inf else int(memory))
         upkeep.set_goal(self._catalog, goal)
 
     def settle(self, *, reporter: Reporter | None = None) -> None:
