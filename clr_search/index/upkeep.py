@@ -35,6 +35,15 @@ def goal_of(catalog: Catalog) -> Goal:
     return Goal() if kept is None else Goal(**json.loads(kept))
 
 
+def is_goal(kept: object) -> bool:
+    """Whether this, out of a damaged catalogue, is a goal that `set_goal` has kept."""
+    try:
+        goal = Goal(**json.loads(kept)) if isinstance(kept, str) else None
+        return goal is not None and 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
+    except (TypeError, ValueError):
+        return False
+
+
 def set_goal(catalog: Catalog, goal: Goal) -> None:
     """Keep what the search structure has to reach, for all that come.
 
