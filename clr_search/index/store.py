@@ -293,11 +293,11 @@ class Index(Reader):
     def settle(self, *, reporter: Reporter | None = None) -> None:
         """Build the search structure that the collection needs now; all changes do that already."""
         self._require_writable()
-        upkeep.settle(self._catalog, reporter or Silent())
+        self._settle(reporter or Silent(), changed=False)
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
-        self.settle(reporter=reporter)
-        if changed:
+        renewed = upkeep.settle(self._catalog, reporter)
+        if changed or renewed:
             upkeep.measure_latency(self._catalog, self._time_with)
 
     def _require_writable(self) -> None:

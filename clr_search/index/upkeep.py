@@ -61,10 +61,15 @@ def set_goal(catalog: Catalog, goal: Goal) -> None:
         catalog.set_meta("goal", json.dumps(asdict(goal)))
 
 
-def settle(catalog: Catalog, reporter: Reporter) -> None:
+def settle(catalog: Catalog, reporter: Reporter) -> bool:
     """Publish the next generation where the last has fallen behind, or retire it.
 
     Where nothing fits into the memory any more, the last stays; it is said.
+
+    Returns
+    -------
+    bool
+        Whether search goes another way now, so that its latency has to be measured.
     """
     with catalog.reading():
         count, dimension = catalog.count(), int(catalog.meta("dimension"))
@@ -73,8 +78,10 @@ def settle(catalog: Catalog, reporter: Reporter) -> None:
     if generation is not None and generation.goal == goal:
         behind = (count - alive) + (generation.count - alive)
         if behind <= min(max(MOST_BESIDE, count // 10), ann.EXACT_ITEMS):
-            return
+            return False
     _renew(catalog, generation, count, dimension, reporter)
+    with catalog.reading():
+        return generations.named(catalog) != generation
 
 
 def repair(catalog: Catalog, reporter: Reporter) -> None:

@@ -355,6 +355,34 @@ def test_memory_bounds_the_structure(published: Path) -> None:
         assert {one.kind for one in index.info().tried} == set(ann.KINDS)
 
 
+def test_the_latency_is_that_of_the_structure_there_is(published: Path) -> None:
+    def stale() -> None:
+        catalog = Catalog(published, writable=True)
+        with catalog.writing():
+            catalog.set_meta("latency_ms", 1e6)
+            catalog.set_meta("latency_p99_ms", 1e6)
+        catalog.database.close()
+
+    stale()
+    with Index.open(published, writable=True) as index:
+        index.settle()
+        assert index.info().latency_ms == 1e6  # nothing has changed
+        index.aim(recall=0.9)
+        index.settle()
+        assert index.info().generation == 2
+        assert 0 < (index.info().latency_ms or 0) < 1e5
+        assert 0 < (index.info().latency_p99_ms or 0) < 1e5
+    stale()
+    catalog = Catalog(published, writable=True)
+    with catalog.writing():
+        catalog.delete(range(100, 3001))
+    catalog.database.close()
+    with Index.open(published, writable=True) as index:
+        index.settle()
+        assert index.info().structure == "exact"
+        assert 0 < (index.info().latency_ms or 0) < 1e5
+
+
 @pytest.fixture
 def outgrown(published: Path) -> Path:
     """A limit that was met once, with a generation that has fallen behind."""
