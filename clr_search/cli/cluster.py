@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,23 +13,33 @@ import click
 from clr_search.cli import options, output
 
 if TYPE_CHECKING:
-    from clr_search.index import Item
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clr_search.index import Index, Item
+    from clr_search.index.clusters import Cluster
 
 _REPRESENTATIVES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A cluster, or the outliers: their pictures, with cosines to the centre."""
+    """A cluster, or the outliers.
 
+    Attributes
+    ----------
+    size : int
+        Pictures in it.
+    folders : list of (str, int)
+        Labels with their numbers, the most frequent first.
+    items, scores : list
+        The pictures that are shown, with their cosines to the centre.
+    """
+
+    size: int
+    folders: list[tuple[str, int]]
     items: list[Item]
     scores: list[float]
-
-    @property
-    def folders(self) -> list[tuple[str, int]]:
-        """Labels with their numbers, the most frequent first."""
-        counted = Counter(item.label for item in self.items if item.label is not None)
-        return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 @options.command("cluster")
@@ -83,9 +94,9 @@ def cluster(
         refuse_existing(html, force=force)
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
         found = find_clusters(index, count, under=under, seed=seed)
-        groups = [Group(index.items(one.ids.tolist()), one.scores.tolist()) for one in found]
-        ids, scores = outliers(found, outlying)
-        odd = Group(index.items(ids.tolist()), scores.tolist())
+        groups = _groups(index, found)
+        odd = _shown_of(index, *outliers(found, outlying))
+        members = [_members(index, one) for one in found] if as_json else []
     if html is not None:
         write_atomically(html, _page(collection, groups, odd))
         click.echo(f"Page: {output.shown(html)}", err=True)
@@ -94,27 +105,53 @@ def cluster(
             {
                 "collection": collection,
                 "clusters": [
-                    {"size": len(group.items), "folders": dict(group.folders)} | _members(group)
-                    for group in groups
+                    {"size": group.size, "folders": dict(group.folders), "pictures": pictures}
+                    for group, pictures in zip(groups, members, strict=True)
                 ],
-                "outliers": _members(odd)["pictures"],
+                "outliers": _listed(odd.items, odd.scores),
             }
         )
     else:
         _print(collection, groups, odd)
 
 
-def _members(group: Group) -> dict[str, Any]:
-    return {
-        "pictures": [
-            {"id": item.id, "path": item.path, "score": round(score, 6)}
-            for item, score in zip(group.items, group.scores, strict=True)
-        ]
-    }
+def _groups(index: Index, clusters: list[Cluster]) -> list[Group]:
+    """Clusters, with the items of those pictures only that are shown."""
+    labels = dict(zip(index.ids(), index.labels(), strict=True))
+    groups = []
+    for cluster in clusters:
+        found = (labels[number] for number in cluster.ids.tolist())
+        counted = Counter(label for label in found if label is not None)
+        folders = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+        shown = cluster.ids[:_REPRESENTATIVES], cluster.scores[:_REPRESENTATIVES]
+        groups.append(_shown_of(index, *shown, size=len(cluster), folders=folders))
+    return groups
+
+
+def _shown_of(
+    index: Index,
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    *,
+    size: int = 0,
+    folders: Sequence[tuple[str, int]] = (),
+) -> Group:
+    return Group(size or len(ids), list(folders), index.items(ids.tolist()), scores.tolist())
+
+
+def _members(index: Index, cluster: Cluster) -> list[dict[str, Any]]:
+    return _listed(index.items(cluster.ids.tolist()), cluster.scores.tolist())
+
+
+def _listed(items: list[Item], scores: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"id": item.id, "path": item.path, "score": round(score, 6)}
+        for item, score in zip(items, scores, strict=True)
+    ]
 
 
 def _print(collection: Path, groups: list[Group], odd: Group) -> None:
-    total = sum(len(group.items) for group in groups)
+    total = sum(group.size for group in groups)
     output.echo_heading(
         f"{output.shown(collection)}: {output.count(total, 'picture')} in "
         f"{output.count(len(groups), 'cluster')}"
@@ -126,7 +163,7 @@ def _print(collection: Path, groups: list[Group], odd: Group) -> None:
         output.Column(heading="most typical"),
     ]
     rows = [
-        [str(number), f"{len(group.items):,}", _folders(group), output.shown(group.items[0].path)]
+        [str(number), f"{group.size:,}", _folders(group), output.shown(group.items[0].path)]
         for number, group in enumerate(groups, start=1)
     ]
     output.echo_table(columns, rows, indent=2)
@@ -141,18 +178,16 @@ def _print(collection: Path, groups: list[Group], odd: Group) -> None:
 def _folders(group: Group) -> str:
     """The most frequent folders: ``rose 61 %, tulip 30 %``."""
     return ", ".join(
-        f"{name} {100 * number / len(group.items):.0f} %" for name, number in group.folders[:2]
+        f"{name} {100 * number / group.size:.0f} %" for name, number in group.folders[:2]
     )
 
 
 def _page(collection: Path, groups: list[Group], odd: Group) -> str:
     from clr_search.pictures.gallery import Section, gallery
 
-    total = sum(len(group.items) for group in groups)
+    total = sum(group.size for group in groups)
     sections = [
-        Section(
-            f"{number}", f"{len(group.items):,} · {_folders(group)}".rstrip(" ·"), _shown(group)
-        )
+        Section(f"{number}", f"{group.size:,} · {_folders(group)}".rstrip(" ·"), _shown(group))
         for number, group in enumerate(groups, start=1)
     ]
     sections.append(Section("Least typical", "", _shown(odd)))
@@ -166,5 +201,5 @@ def _page(collection: Path, groups: list[Group], odd: Group) -> str:
 def _shown(group: Group) -> list[Any]:
     from clr_search.pictures.gallery import Shown
 
-    pairs = zip(group.items[:_REPRESENTATIVES], group.scores, strict=False)
+    pairs = list(zip(group.items, group.scores, strict=True))[:_REPRESENTATIVES]
     return [Shown(item.path, item.relative, f"{score:.4f}") for item, score in pairs]

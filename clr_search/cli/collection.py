@@ -43,14 +43,14 @@ _MOST_LISTED = 3  # skipped files below a line of --watch
 )
 @click.option(
     "--recall",
-    type=options.PositiveNumber(),
+    type=options.Share(),
     help="Least recall@10 of a large collection's search structure; kept.  [default: 0.97]",
 )
 @click.option(
     "--memory",
     metavar="SIZE",
-    type=options.Size(),
-    help="Most memory that the search structure may take, such as 2GB; kept.",
+    type=options.Limit(),
+    help="Most memory that the search structure may take, such as 2GB; kept, until --memory none.",
 )
 @click.option(
     "--graph/--no-graph",
@@ -76,7 +76,7 @@ def build_index(
     encoder: Path | None,
     rebuild: bool,
     recall: float | None,
-    memory: int | None,
+    memory: float | None,
     graph: bool | None,
     watch: bool,
     poll: float | None,

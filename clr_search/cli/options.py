@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable
@@ -66,15 +67,33 @@ class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A number between 0 and 1, neither of them."""
+
+    name = "share"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse, or refuse."""
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = 0.0
+        if not 0 < number < 1:
+            self.fail(f"{value} is no number between 0 and 1, such as 0.97.", param, ctx)
+        return number
+
+
 class Size(click.ParamType):  # type: ignore[type-arg]
     """Bytes: ``500MB``, ``2GB``, ``1.5GiB``."""
 
     name = "size"
-    _UNITS: ClassVar = {"": 1, "K": 3, "M": 6, "G": 9, "T": 12}
+    _UNITS: ClassVar = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    ) -> float:
         """Parse, or refuse."""
         if isinstance(value, int):
             return value
@@ -87,6 +106,18 @@ class Size(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value} is no size, such as 500MB or 2GB.", param, ctx)
         power = self._UNITS[found[2]]
         return int(number * (2 ** (power // 3 * 10) if found[3] else 10**power))
+
+
+class Limit(Size):
+    """As `Size`, or ``none``: infinity."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse, or refuse."""
+        if str(value).strip().lower() in {"none", "inf"}:
+            return math.inf
+        return super().convert(value, param, ctx)
 
 
 class EncoderPath(click.Path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,12 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ImageError, UsageError
-from clr_search.index.aligned import Sketch, correlation
+from clr_search.index.aligned import Alike, Sketch
 from clr_search.index.calibration import Calibration, Pixels, calibrate
-from clr_search.index.grouping import complete_groups, near_pairs
+from clr_search.index.grouping import all_reach, complete_groups, near_pairs
 from clr_search.index.reader import Reader
 from clr_search.index.records import Item
+from clr_search.index.survey import status_of
 from clr_search.progress import Reporter, Silent
 
 SAMPLE = 200
@@ -41,12 +41,16 @@ class Copy:
         Whether its file has the very bytes of the one to be kept.
     score : float
         Cosine to the one to be kept.
+    frees : int
+        Bytes that go with it: 0 of the one to be kept, of a symbolic link, and of a further name of
+        a file that is in the group already.
     """
 
     item: Item
     keep: bool
     exact: bool
     score: float
+    frees: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class Group:
 
     @property
     def bytes_beside(self) -> int:
-        """Size of all files but the one to be kept."""
-        return sum(copy.item.size for copy in self.copies if not copy.keep)
+        """Size of all files but the one to be kept, each once, whatever names it has."""
+        return sum(copy.frees for copy in self.copies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def find_duplicates(
 
     Files of the same content are one picture to begin with. Those whose vectors reach the threshold
     with all others of their group are near-duplicates, if they also lie alike (see `aligned`).
+    One file under several names, by links or mounts, is no copy of itself.
 
     Parameters
     ----------
@@ -151,12 +156,11 @@ def find_duplicates(
                 threshold = calibration.cosine
                 linked = _linked(pictures, unique, calibration)
             else:
-                pairs, _ = near_pairs(unique, threshold)
-                paired = set(map(tuple, pairs.tolist()))
-                linked = complete_groups(pairs, lambda one, other: (one, other) in paired)
+                linked = _reaching(unique, threshold)
         near = {content for group in linked for content in group}
         linked += [[c] for c, p in enumerate(contents) if len(p) > 1 and c not in near]
-        groups = [_group(index, ids, unique, contents, group) for group in linked]
+        made = [_group(index, ids, unique, contents, group) for group in linked]
+        groups = [group for group in made if group is not None]
     groups.sort(key=lambda group: (-len(group.copies), group.copies[0].item.path))
     return Duplicates(tuple(groups), None if exact else threshold, calibration, len(ids))
 
@@ -213,6 +217,12 @@ class _Pictures:
         return found
 
 
+def _reaching(rows: NDArray[np.float32], threshold: float) -> list[list[int]]:
+    """Groups of which every two have at least this cosine."""
+    pairs, _ = near_pairs(rows, threshold)
+    return complete_groups(pairs, lambda first, second: all_reach(rows, first, second, threshold))
+
+
 def _linked(
     pictures: _Pictures, rows: NDArray[np.float32], thresholds: Calibration
 ) -> list[list[int]]:
@@ -220,22 +230,14 @@ def _linked(
 
     Where a file cannot be read, vectors alone decide.
     """
-    pairs, scores = near_pairs(rows, thresholds.cosine_between)
-    near = set(map(tuple, pairs.tolist()))
-    candidates = pairs[scores >= thresholds.cosine]
-    sketches = pictures.sketches(np.unique(candidates).tolist())
-
-    @lru_cache(maxsize=1_000_000)
-    def alike(one: int, other: int) -> float:
-        if one not in sketches or other not in sketches:
-            return 1.0
-        return correlation(sketches[one], sketches[other])
-
-    passed = [alike(one, other) >= thresholds.correlation for one, other in candidates.tolist()]
+    pairs, _ = near_pairs(rows, thresholds.cosine)
+    alike = Alike(pictures.sketches(np.unique(pairs).tolist()))
+    passed = [alike.pair(one, other) >= thresholds.correlation for one, other in pairs.tolist()]
     return complete_groups(
-        candidates[np.asarray(passed, dtype=bool)],
-        lambda one, other: (
-            (one, other) in near and alike(one, other) >= thresholds.correlation_between
+        pairs[np.asarray(passed, dtype=bool)],
+        lambda first, second: (
+            all_reach(rows, first, second, thresholds.cosine_between)
+            and alike.all_reach(first, second, thresholds.correlation_between)
         ),
     )
 
@@ -271,26 +273,53 @@ def _group(
     unique: NDArray[np.float32],
     contents: list[list[int]],
     members: list[int],
-) -> Group:
+) -> Group | None:
+    """None where all of it is one file."""
     numbers = {int(ids[p]): content for content in members for p in contents[content]}
-    items = index.items(list(numbers))
-    best = min(items, key=_worth)
-    kept = numbers[best.id]
+    files = [_File.of(item) for item in index.items(list(numbers))]
+    best = min(files, key=_File.worth)
+    files = [best] + [file for file in files if file.identity != best.identity]
+    if len(files) == 1:
+        return None
+    kept = numbers[best.item.id]
     scores = {content: float(unique[content] @ unique[kept]) for content in members}
-    copies = [
-        Copy(
-            item,
-            keep=item is best,
-            exact=numbers[item.id] == kept,
-            score=1.0 if numbers[item.id] == kept else min(1.0, scores[numbers[item.id]]),
+    copies, counted = [], {best.identity}
+    for file in sorted(files, key=_File.worth):  # before a link to it comes the file
+        content = numbers[file.item.id]
+        again = file.link or file.identity in counted
+        copies.append(
+            Copy(
+                file.item,
+                keep=file is best,
+                exact=content == kept,
+                score=1.0 if content == kept else min(1.0, scores[content]),
+                frees=0 if again else file.item.size,
+            )
         )
-        for item in items
-    ]
+        counted.add(file.identity)
     copies.sort(key=lambda copy: (not copy.keep, -copy.score, copy.item.path))
-    lowest = float((unique[members] @ unique[members].T).min()) if len(members) > 1 else 1.0
+    left = sorted({numbers[file.item.id] for file in files})
+    lowest = float((unique[left] @ unique[left].T).min()) if len(left) > 1 else 1.0
     return Group(tuple(copies), min(1.0, lowest))
 
 
-def _worth(item: Item) -> tuple[int, int, int, str]:
-    """Order in which copies are worth keeping: by pixels, bytes, age and path."""
-    return (-item.width * item.height, -item.size, item.mtime_ns, str(item.path))
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What lies at the path of an item now; a file that is gone is one of its own."""
+
+    item: Item
+    identity: tuple[int, int] | str
+    link: bool
+
+    @classmethod
+    def of(cls, item: Item) -> _File:
+        path = str(item.path)
+        status = status_of(path)
+        identity = path if status is None else (status.st_dev, status.st_ino)
+        return cls(item, identity, item.path.is_symlink())
+
+    def worth(self) -> tuple[int, int, bool, int, str]:
+        """Order in which copies are worth keeping: by pixels, bytes, age and path; links last."""
+        item = self.item
+        pixels = item.width * item.height
+        return (-pixels, -item.size, self.link, item.mtime_ns, str(item.path))

@@ -59,11 +59,13 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
     UsageError
         If there is nothing to place.
     """
-    ids, rows = index.vectors(under=under)
-    if not len(ids):
-        raise UsageError(f"{index.path} has no pictures.")
-    chosen = np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64))
-    return Layout(ids[chosen], _unit_square(_placed(rows[chosen], seed)), len(ids))
+    with index.snapshot():
+        ids = np.asarray(index.ids(under=under), np.int64)
+        if not len(ids):
+            raise UsageError(f"{index.path} has no pictures.")
+        even = np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64))
+        rows = index.vectors_of(ids[even].tolist())
+    return Layout(ids[even], _unit_square(_placed(rows, seed)), len(ids))
 
 
 def _placed(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -53,6 +53,7 @@ def open_collection(
 
 def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalog, WriterLock]:
     """See `Index.create`."""
+    salvage.refuse_unfinished(path)
     if path.exists() and not (path / FILE_NAME).is_file():
         _refuse_foreign(path)
     model = None if encoder is None else read_model(encoder)  # before anything is made
@@ -103,10 +104,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
 def _require_collection(path: Path) -> None:
     if not path.exists():
         raise UsageError(f"There is no collection {path}.", _MAKE)
-    if (path / salvage.REPAIRED).is_file():
-        raise UsageError(
-            f"A repair of {path} was cut short.", f"Finish it with: clr-search repair {path}"
-        )
+    salvage.refuse_unfinished(path)
     if not (path / FILE_NAME).is_file():
         raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
 

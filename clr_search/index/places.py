@@ -7,7 +7,7 @@ seconds to make and hundreds of megabytes to keep.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
@@ -81,3 +81,58 @@ def place(path: Path | str) -> str:
     if path.name in ("", "..") or path.is_dir():
         return os.path.realpath(path)
     return str(Path(os.path.realpath(path.parent)) / path.name)
+
+
+class Spellings:
+    """Folders under the spelling by which they are known.
+
+    Where case does not count, or a folder is mounted twice, one folder has several paths that do
+    not resolve to each other, and its pictures would come in under each.
+
+    Parameters
+    ----------
+    folders : iterable of str
+        Those that are known; they and the folders around them keep their spelling.
+    """
+
+    def __init__(self, folders: Iterable[str]) -> None:
+        self._known: set[str] = set()
+        self._unseen: list[str] = []  # known, but not looked at: mostly nobody has to
+        self._by_identity: dict[tuple[int, int], str] = {}
+        for folder in folders:
+            self._learn(folder)
+
+    def of(self, folder: str) -> str:
+        """A folder, an absolute path, by the known spelling; from now on it is known itself."""
+        spelt = folder
+        for path in _upwards(folder):
+            if path in self._known:
+                break
+            if same := self._same(path):
+                way = below(folder, path)
+                spelt = absolute(same, way) if way else same
+                break
+        self._learn(spelt)
+        return spelt
+
+    def _learn(self, folder: str) -> None:
+        new = [path for path in _upwards(folder) if path not in self._known]
+        self._known.update(new)
+        self._unseen += new
+
+    def _same(self, path: str) -> str | None:
+        """The known folder that is this one."""
+        for known in self._unseen:
+            if found := identity(known):
+                self._by_identity.setdefault(found, known)
+        self._unseen.clear()
+        which = identity(path)
+        return self._by_identity.get(which) if which else None
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    """A folder, and all those around it."""
+    yield folder
+    while (parent := os.path.dirname(folder)) != folder:  # noqa: PTH120
+        folder = parent
+        yield folder

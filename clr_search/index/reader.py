@@ -295,11 +295,10 @@ class Reader:
         With `under`, only of pictures below this folder; raises as `ids` if it has none.
         """
         with self._catalog.reading():
-            found = embeddings.newer(self._catalog, -1, int(self._catalog.meta("dimension")))
+            dimension = int(self._catalog.meta("dimension"))
             if under is None:
-                return found
-            kept = np.isin(found[0], self.ids(under=under))
-            return found[0][kept], found[1][kept]
+                return embeddings.newer(self._catalog, -1, dimension)
+            return embeddings.of(self._catalog, self.ids(under=under), dimension)
 
     def vectors_of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
         """Unit vectors of some items, float32 (n, D), in this order.

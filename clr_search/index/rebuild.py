@@ -4,7 +4,8 @@
 2. New embeddings are staged in the catalogue, beside the old ones, a batch a transaction; readers
    go on with the old ones. Killed and run again, what is staged is not embedded again.
 3. One transaction moves the staged embeddings over the old ones, pins the new encoder and lets go
-   of the FAISS generation.
+   of the FAISS generation. It comes to nothing where a picture merely failed to be read, or a disk
+   has gone away meanwhile; the same command then goes on.
 4. ``encoder.next.onnx`` is renamed; killed before that, the next writer does it, and until then
    readers find it by its SHA-256.
 """
@@ -19,10 +20,10 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import write_atomically
 from clr_search.index import encoders, generations
 from clr_search.index.catalog import Broken, Catalog, Known
-from clr_search.index.places import below, gone
+from clr_search.index.places import below, gone, identity
 from clr_search.index.records import SkippedItem, UpdateReport
-from clr_search.index.survey import status_of
-from clr_search.index.update import checked
+from clr_search.index.survey import refuse_replaced, status_of
+from clr_search.index.update import checked, was_read
 from clr_search.index.vectors import to_blob
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
@@ -52,12 +53,12 @@ class Rebuild:
 
     def run(self, *, batch_size: int, workers: int | None) -> UpdateReport:
         """Do it, or go on with it."""
-        self._require_roots()
+        before = self._require_roots()
         encoder = self._bring_encoder()
         known, waiting = self._waiting()
         if waiting:
             self._stage(encoder, known, waiting, batch_size, workers)
-        report = self._swap(encoder, known)
+        report = self._swap(encoder, known, before)
         encoders.finish_change(self._catalog.folder, encoder.sha256)
         generations.clean(self._catalog.folder, None)
         try:
@@ -66,11 +67,12 @@ class Rebuild:
             self._reporter.message(f"Unused space stays in the catalogue: {error}")
         return report
 
-    def _require_roots(self) -> None:
-        """Refuse a root without any of its pictures: its disk is not mounted."""
+    def _require_roots(self) -> dict[str, tuple[int, int] | None]:
+        """Refuse a root without any of its pictures: its disk is not mounted; else what it is."""
         with self._catalog.reading():
             known = self._catalog.known()
             roots = [root.path for root in self._catalog.roots()]
+        before = {root: identity(root) for root in roots}
         for root in roots:
             pictures = [path for path in known if below(path, root)]
             if pictures and all(map(gone, pictures)):
@@ -79,6 +81,7 @@ class Rebuild:
                     "again: is its disk mounted?",
                     f"If they are gone for good: clr-search remove {self._catalog.folder} {root}",
                 )
+        return before
 
     def _bring_encoder(self) -> Encoder:
         model = read_model(self._source)
@@ -152,20 +155,19 @@ class Rebuild:
             embedding,
         )
 
-    def _swap(self, encoder: Encoder, known: dict[str, Known]) -> UpdateReport:
-        paths = {item.id: path for path, item in known.items()}
+    def _swap(
+        self,
+        encoder: Encoder,
+        known: dict[str, Known],
+        before: dict[str, tuple[int, int] | None],
+    ) -> UpdateReport:
         catalog, run = self._catalog, self._catalog.database.rows
         with catalog.writing() as revision:
-            broken = [
-                (number, Broken(paths[number], size, mtime_ns, reason))
-                for number, size, mtime_ns, reason in run(
-                    "SELECT id, size, mtime_ns, reason FROM staged WHERE embedding IS NULL "
-                    "AND id IN (SELECT id FROM items)"
-                )
-            ]
+            broken = self._broken({item.id: path for path, item in known.items()})
             for _, entry in broken:
                 if not gone(entry.path):
                     catalog.skip(entry)
+            refuse_replaced(before)  # after the last look at a file
             catalog.delete(number for number, _ in broken)
             run(
                 "UPDATE items SET revision = ?, (size, mtime_ns, sha256, width, height, embedding) "
@@ -181,3 +183,27 @@ class Rebuild:
             catalog.set_meta("ann", None)
         skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
         return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
+
+    def _broken(self, paths: dict[int, str]) -> list[tuple[int, Broken]]:
+        """Items that are to leave: their bytes are bad, or their files are gone for certain.
+
+        Raises
+        ------
+        ClrSearchError
+            If others could not be read: a vector of the old encoder cannot stay among new ones.
+        """
+        rows = self._catalog.database.rows(
+            "SELECT id, size, mtime_ns, reason FROM staged WHERE embedding IS NULL "
+            "AND id IN (SELECT id FROM items)"
+        )
+        broken = [(number, Broken(paths[number], *rest)) for number, *rest in rows]
+        failed = [e for _, e in broken if not was_read(e) and not gone(e.path)]
+        if failed:
+            pictures = "1 picture" if len(failed) == 1 else f"{len(failed):,} pictures"
+            raise ClrSearchError(
+                f"{pictures} could not be read, such as {failed[0].path}: {failed[0].reason}. The "
+                "collection stays as it was.",
+                "Run the same command again, which tries only these; or take out what cannot be "
+                f"read any more: clr-search remove {self._catalog.folder} {failed[0].path}",
+            )
+        return broken

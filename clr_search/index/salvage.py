@@ -18,6 +18,7 @@ Run again, a repair that was cut short after step 1 goes on with step 2.
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ import numpy as np
 from clr_search.contract import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import sha256_file, sync_folder
-from clr_search.index import encoders
+from clr_search.index import encoders, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import FILE_NAME, plain, uri_of
 from clr_search.index.lock import WriterLock
@@ -38,12 +39,17 @@ from clr_search.index.schema import VERSION
 
 REPAIRED, DAMAGED = "catalog.repaired.sqlite", "catalog.damaged.sqlite"
 
+_PLACE = ".repair."  # and letters drawn at random: the folder in which a catalogue is written
+
+_ANEW = "Restore it from a backup, or delete the collection and build it anew."
+
 _STRETCH = 256
 _FURTHER = 100_000  # ids tried beyond the last readable one, where nothing tells how many there are
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _ITEM = "id, root_id, path, size, mtime_ns, sha256, width, height, label, added_at, embedding"
+_LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
 _INSERT = f"INSERT INTO items ({_ITEM}, revision) VALUES ({'?, ' * 11}?)"  # noqa: S608  # names of ours
 
 
@@ -80,14 +86,17 @@ def repair(folder: Path) -> Salvage:
     Raises
     ------
     UsageError
-        If somebody else writes to it, or a newer release has written it.
+        If somebody else writes to it, a newer release has written it, or it is no catalogue.
     ClrSearchError
         If nothing can be read, or the encoder inside is not there.
     """
     lock = WriterLock(folder / "lock")
     try:
+        for left in folder.glob(f"{_PLACE}*"):  # of a repair that was killed in step 1
+            shutil.rmtree(left, ignore_errors=True)
         if not (folder / REPAIRED).exists():
             source = folder / FILE_NAME
+            _refuse_foreign(source)
             if is_whole(source):
                 return Salvage(_count(source), 0, whole=True, damaged=None)
             _refuse_newer(source)
@@ -98,6 +107,20 @@ def repair(folder: Path) -> Salvage:
         return Salvage(_count(folder / FILE_NAME), lost, whole=False, damaged=folder / DAMAGED)
     finally:
         lock.release()
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Refuse a collection whose repair has to be finished first.
+
+    Raises
+    ------
+    UsageError
+        If there is one that was cut short.
+    """
+    if (folder / REPAIRED).is_file():
+        raise UsageError(
+            f"A repair of {folder} was cut short.", f"Finish it with: clr-search repair {folder}"
+        )
 
 
 def is_whole(path: Path) -> bool:
@@ -119,6 +142,19 @@ def _count(path: Path) -> int:
         return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
+def _refuse_foreign(source: Path) -> None:
+    """There is nothing to repair in an empty file, or one of another program."""
+    try:
+        with _opened(source) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.DatabaseError:
+        return  # it is damaged
+    if not {"meta", "roots", "items"} <= tables:
+        raise UsageError(
+            f"{source} is no catalogue of a collection: it is empty, or another program's.", _ANEW
+        )
+
+
 def _refuse_newer(source: Path) -> None:
     """What a newer release keeps in other tables would be lost, and nobody told."""
     with _opened(source) as connection:
@@ -133,7 +169,7 @@ def _refuse_newer(source: Path) -> None:
 def _write(folder: Path, source: Path) -> int | None:
     """Step 1; how many items were lost."""
     _keep_earlier(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".repair.") as name:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_PLACE) as name:
         place = Path(name)
         catalog = Catalog(place, writable=True)
         try:
@@ -142,10 +178,7 @@ def _write(folder: Path, source: Path) -> int | None:
                 model = _encoder(folder, _meta(damaged, "encoder_sha256"))
                 lost = _copy(damaged, catalog, model)
         except sqlite3.DatabaseError as error:
-            raise ClrSearchError(
-                f"Nothing can be read of {source}: {error}.",
-                "Restore it from a backup, or delete the collection and build it anew.",
-            ) from error
+            raise ClrSearchError(f"Nothing can be read of {source}: {error}.", _ANEW) from error
         finally:
             catalog.database.close()  # folds the WAL into the file, which is synced then
         (place / FILE_NAME).replace(folder / REPAIRED)
@@ -176,6 +209,7 @@ def _copy(damaged: sqlite3.Connection, catalog: Catalog, model: ModelFile) -> in
         if isinstance(before, int):  # so that it never goes back
             revision = max(revision, before + 1)
             catalog.set_meta("revision", revision)
+        _carry_over(damaged, catalog)
         catalog.set_meta("encoder_sha256", model.sha256)
         catalog.set_meta("encoder_name", model.card.name)
         catalog.set_meta("dimension", dimension)
@@ -192,8 +226,30 @@ def _copy(damaged: sqlite3.Connection, catalog: Catalog, model: ModelFile) -> in
             catalog.database.rows(
                 "INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", path, size, mtime_ns, reason
             )
+        _continue_ids(damaged, catalog)
     there = _first(damaged, "SELECT count(*) FROM items INDEXED BY items_by_revision")
     return max(0, there - kept) if isinstance(there, int) else None
+
+
+def _carry_over(damaged: sqlite3.Connection, catalog: Catalog) -> None:
+    """What the search structure has to reach, and the number of the last one."""
+    goal, last = _meta(damaged, "goal"), _meta(damaged, "last_generation")
+    if upkeep.is_goal(goal):
+        catalog.set_meta("goal", str(goal))
+    if isinstance(last, int):
+        catalog.set_meta("last_generation", last)
+
+
+def _continue_ids(damaged: sqlite3.Connection, catalog: Catalog) -> None:
+    """Go on counting ids where the damaged catalogue stood: none is used twice."""
+    found = [
+        _first(damaged, _LAST_ID),
+        _first(damaged, "SELECT max(id) FROM items INDEXED BY items_by_revision"),
+        catalog.database.scalar("SELECT max(id) FROM items"),
+    ]
+    last = max((number for number in found if isinstance(number, int)), default=0)
+    catalog.database.rows("DELETE FROM sqlite_sequence WHERE name = 'items'")
+    catalog.database.rows("INSERT INTO sqlite_sequence VALUES ('items', ?)", last)
 
 
 def _sound(row: tuple[object, ...], dimension: int) -> bool:
@@ -237,7 +293,7 @@ def _items(damaged: sqlite3.Connection) -> Iterator[tuple[object, ...]]:
     """Items that can be read, by id."""
     query = f"SELECT {_ITEM} FROM items WHERE id > ? ORDER BY id LIMIT {_STRETCH}"  # noqa: S608
     one = f"SELECT {_ITEM} FROM items WHERE id = ?"  # noqa: S608
-    most = _first(damaged, "SELECT seq FROM sqlite_sequence WHERE name = 'items'")
+    most = _first(damaged, _LAST_ID)
     last = 0
     while True:
         try:

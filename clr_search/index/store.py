@@ -11,6 +11,7 @@ Layout of ``collection.clr/``::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -246,7 +247,9 @@ class Index(Reader):
         Raises
         ------
         UsageError
-            If the encoder is none, or a folder of the collection is not there.
+            If the encoder is none, or a folder of the collection is not there, or goes away.
+        ClrSearchError
+            If a picture could not be read that is not gone.
         """
         from clr_search.index.rebuild import Rebuild
 
@@ -258,18 +261,23 @@ class Index(Reader):
         return report
 
     def aim(
-        self, *, recall: float | None = None, memory: int | None = None, graph: bool | None = None
+        self,
+        *,
+        recall: float | None = None,
+        memory: float | None = None,
+        graph: bool | None = None,
     ) -> None:
         """Set what the search structure has to reach; the next change of the index builds it so.
 
-        It is kept in the collection. What is not given stays as it was.
+        It is kept in the collection. What is not given stays as it was. A collection may outgrow
+        its memory: then its structure stays as it was, and every change tells of it.
 
         Parameters
         ----------
         recall : float, optional
             Least recall@10, in (0, 1); 0.97 at first.
-        memory : int, optional
-            Most bytes that the structure may take; not bounded at first.
+        memory : float, optional
+            Most bytes that the structure may take; `math.inf`, as at first, does not bound it.
         graph : bool, optional
             Whether a large collection is searched through a graph (HNSW), which takes longer to
             build, and answers sooner among a million items; not at first.
@@ -277,7 +285,8 @@ class Index(Reader):
         Raises
         ------
         UsageError
-            If one of them is out of range.
+            If one of them is out of range, or nothing over the items there are now fits into the
+            memory.
         """
         self._require_writable()
         with self._catalog.reading():
@@ -285,7 +294,9 @@ class Index(Reader):
         if recall is not None:
             goal = replace(goal, recall=recall)
         if memory is not None:
-            goal = replace(goal, memory=memory)
+            if math.isnan(memory):
+                raise UsageError("The memory is no number.", "Give bytes, or math.inf.")
+            goal = replace(goal, memory=None if memory == math.inf else int(memory))
         if graph is not None:
             goal = replace(goal, graph=graph)
         upkeep.set_goal(self._catalog, goal)
@@ -293,11 +304,11 @@ class Index(Reader):
     def settle(self, *, reporter: Reporter | None = None) -> None:
         """Build the search structure that the collection needs now; all changes do that already."""
         self._require_writable()
-        upkeep.settle(self._catalog, reporter or Silent())
+        self._settle(reporter or Silent(), changed=False)
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
-        self.settle(reporter=reporter)
-        if changed:
+        renewed = upkeep.settle(self._catalog, reporter)
+        if changed or renewed:
             upkeep.measure_latency(self._catalog, self._time_with)
 
     def _require_writable(self) -> None:

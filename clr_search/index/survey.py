@@ -17,7 +17,7 @@ from clr_search.errors import UsageError
 from clr_search.files import find_images, is_image_name, sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
 from clr_search.index.changes import Changes, UnsureError
-from clr_search.index.places import absolute, below, gone, identity, place
+from clr_search.index.places import Spellings, absolute, below, gone, identity, place
 from clr_search.overlooked import Overlooked
 from clr_search.progress import Reporter
 
@@ -86,11 +86,28 @@ class Survey:
         changed: Changes | None = None,
     ) -> None:
         self._catalog = catalog
-        self._paths = [Path(path) for path in paths]
-        self._folders = [place(path) for path in self._paths if path.is_dir()]
+        self._paths: list[Path] = []
+        self._folders: list[str] = []
         self._drop = drop
         self._reporter = reporter
         self._changed = changed
+        self._take(paths)
+
+    def _take(self, paths: Sequence[Path | str]) -> None:
+        """What was given; another spelling of a root is that root, see `Spellings`."""
+        with self._catalog.reading():
+            spellings = Spellings(root.path for root in self._catalog.roots())
+        for path in map(Path, paths):
+            whole, here = path.is_dir(), place(path)
+            folder = here if whole else os.path.dirname(here)  # noqa: PTH120
+            there = spellings.of(folder)
+            if there != folder:
+                here = there if whole else absolute(there, path.name)
+                path = Path(here)
+                self._changed = None  # what has changed is told under the other spelling
+            self._paths.append(path)
+            if whole:
+                self._folders.append(here)
 
     def plan(self) -> tuple[Plan, dict[str, Known]]:
         """What there is to do, and the items there are, by absolute path.
@@ -115,7 +132,7 @@ class Survey:
         plan = self._compare(found, known, broken)
         plan.overlooked = overlooked
         if plan.vanished:
-            _refuse_replaced(before)
+            refuse_replaced(before)
         return plan, known
 
     def _find_changed(self, known: Collection[str], broken: Collection[str]) -> list[str] | None:
@@ -268,8 +285,16 @@ def _keep(path: str, known: dict[str, Known], broken: dict[str, Broken], plan: P
         plan.still_broken.append(broken[path])
 
 
-def _refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
-    """A disk that goes away half way seems to have the pictures of its first half only."""
+def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
+    """Refuse folders whose `identity` is no longer what it was before.
+
+    A disk that goes away half way seems to have the pictures of its first half only.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
     for folder, was in before.items():
         if identity(folder) != was:
             raise UsageError(

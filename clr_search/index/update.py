@@ -114,7 +114,7 @@ class Update:
                     item = known.get(str(result.path))
                     if isinstance(result, Skipped):
                         skipped.append((str(result.path), result.reason))
-                        removed += item is not None and _was_read(result)
+                        removed += item is not None and was_read(result)
                     elif item:
                         changed += 1
                     else:
@@ -138,7 +138,7 @@ class Update:
                 path = str(result.path)
                 item = known.get(path)
                 if isinstance(result, Skipped):
-                    if item is None or _was_read(result):
+                    if item is None or was_read(result):
                         catalog.skip(Broken(path, result.size, result.mtime_ns, result.reason))
                         catalog.delete([item.id] if item else [])
                     continue
@@ -165,7 +165,7 @@ class Update:
         return self._catalog.add_root(folder, given=False), name
 
 
-def _was_read(result: Skipped) -> bool:
+def was_read(result: Skipped | Broken) -> bool:
     """Whether its bytes are bad, and not only out of reach, as of a disk that fails for now.
 
     A file that could not be read is tried again at every run, having a time that never matches; if

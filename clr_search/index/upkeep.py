@@ -19,7 +19,7 @@ from clr_search.index.catalog import Catalog
 from clr_search.index.generations import DamagedError, Generation
 from clr_search.index.memory import Memory
 from clr_search.index.records import IndexInfo
-from clr_search.index.tuning import Goal, Tried
+from clr_search.index.tuning import Goal, Tried, that_fit
 from clr_search.progress import Reporter
 
 MOST_BESIDE = 5_000
@@ -35,24 +35,42 @@ def goal_of(catalog: Catalog) -> Goal:
     return Goal() if kept is None else Goal(**json.loads(kept))
 
 
+def is_goal(kept: object) -> bool:
+    """Whether this, out of a damaged catalogue, is a goal that `set_goal` has kept."""
+    try:
+        goal = Goal(**json.loads(kept)) if isinstance(kept, str) else None
+        return goal is not None and 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
+    except (TypeError, ValueError):
+        return False
+
+
 def set_goal(catalog: Catalog, goal: Goal) -> None:
     """Keep what the search structure has to reach, for all that come.
 
     Raises
     ------
     UsageError
-        If the recall is no share, or there is no memory.
+        If the recall is no share, or nothing over the items there are now fits into the memory.
     """
     if not 0 < goal.recall < 1:
         raise UsageError(f"The recall is {goal.recall:g}; it must be between 0 and 1.")
     if goal.memory is not None and goal.memory < 1:
         raise UsageError(f"The memory is {goal.memory:,} bytes; it must be 1 or more.")
     with catalog.writing():
+        that_fit(catalog.count(), int(catalog.meta("dimension")), goal)
         catalog.set_meta("goal", json.dumps(asdict(goal)))
 
 
-def settle(catalog: Catalog, reporter: Reporter) -> None:
-    """Publish the next generation where the last has fallen behind, or retire it."""
+def settle(catalog: Catalog, reporter: Reporter) -> bool:
+    """Publish the next generation where the last has fallen behind, or retire it.
+
+    Where nothing fits into the memory any more, the last stays; it is said.
+
+    Returns
+    -------
+    bool
+        Whether search goes another way now, so that its latency has to be measured.
+    """
     with catalog.reading():
         count, dimension = catalog.count(), int(catalog.meta("dimension"))
         generation, goal = generations.named(catalog), goal_of(catalog)
@@ -60,8 +78,10 @@ def settle(catalog: Catalog, reporter: Reporter) -> None:
     if generation is not None and generation.goal == goal:
         behind = (count - alive) + (generation.count - alive)
         if behind <= min(max(MOST_BESIDE, count // 10), ann.EXACT_ITEMS):
-            return
+            return False
     _renew(catalog, generation, count, dimension, reporter)
+    with catalog.reading():
+        return generations.named(catalog) != generation
 
 
 def repair(catalog: Catalog, reporter: Reporter) -> None:
@@ -77,24 +97,36 @@ def repair(catalog: Catalog, reporter: Reporter) -> None:
         generations.check(catalog.folder, generation, dimension)
     except DamagedError as error:
         reporter.message(f"{error.what} Making it anew from the catalogue.")
-        _renew(catalog, generation, count, dimension, reporter)
+        if not _renew(catalog, generation, count, dimension, reporter):
+            generations.retire(catalog)
 
 
 def _renew(
     catalog: Catalog, last: Generation | None, count: int, dimension: int, reporter: Reporter
-) -> None:
-    """Publish the next generation, or go back to exact search where the collection is small."""
+) -> bool:
+    """Publish the next generation, or go back to exact search where the collection is small.
+
+    False where nothing fits into the memory; then nothing is done.
+    """
     with catalog.reading():
         goal = goal_of(catalog)
-    if goal.structures(count, dimension) == [ann.Structure(0)]:
+    try:
+        structures = that_fit(count, dimension, goal)
+    except UsageError as error:  # no wrong use now: the collection has grown since it was given
+        reporter.message(
+            f"{error.what} {error.remedy} All is found nevertheless, but takes more memory or "
+            "time. Give a higher limit, or none: clr-search build-index --memory none"
+        )
+        return False
+    if structures == [ann.Structure(0)]:
         if last is not None:
             generations.retire(catalog)
-        return
+        return True
     reporter.message(f"Choosing and building a search structure over {count:,} items …")
     began = time.monotonic()
     made = generations.publish(catalog, goal)
     if made is None:
-        return
+        return True
     reporter.message(
         f"Built in {time.monotonic() - began:.1f} s: {made.described}, "
         f"measured recall@10 {made.recall:.3f}."
@@ -103,6 +135,7 @@ def _renew(
         reporter.message(
             f"That is less than the {goal.recall:g} asked for; nothing that fits reaches it."
         )
+    return True
 
 
 def time_searches(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from clr_search.index import Index, Item
 from tests.cli.conftest import Run
 
 
@@ -30,6 +34,24 @@ def test_for_programs(run: Run, collection: Path) -> None:
     ]
     assert len(found["outliers"]) == 8
     assert found["outliers"][0]["score"] <= found["outliers"][-1]["score"]
+
+
+@pytest.mark.parametrize("output", [[], ["--html", "overview.html"], ["--json"]])
+def test_items_are_made_of_what_is_shown(
+    run: Run, collection: Path, output: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not of all pictures; with --json, of those of one cluster at a time."""
+    asked: list[int] = []
+    true = Index.items
+
+    def items(self: Index, numbers: Sequence[int]) -> list[Item]:
+        asked.append(len(numbers))
+        return true(self, numbers)
+
+    monkeypatch.setattr(Index, "items", items)
+    run("cluster", collection, "--clusters", "2", "--outliers", "3", *output)
+    assert asked
+    assert max(asked) <= (24 if "--json" in output else 8)
 
 
 def test_the_page(run: Run, collection: Path, tmp_path: Path) -> None:

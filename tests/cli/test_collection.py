@@ -113,8 +113,8 @@ def test_no_images_leave_no_collection_behind(run: Run, tiny_encoder: Path, tmp_
     )
     assert result.stderr == (
         "Error: No images found in empty.\n"
-        "Files ending in .avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp are "
-        "taken for images.\n"
+        "Files ending in .avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff "
+        ".webp are taken for images.\n"
     )
     assert not (tmp_path / "new.clr").exists()
 
@@ -206,3 +206,34 @@ def test_adding_asks_for_a_device(run: Run, own: Path, tmp_path: Path) -> None:
     Image.new("RGB", (50, 40), "orange").save(more)
     assert "has no CUDA" in run("add", own, more, "--device", "cuda", exit_code=2).stderr
     run("add", own, more, "--device", "cpu")
+
+
+@pytest.mark.parametrize("value", ["97", "1", "0", "-0.5", "nan", "much"])
+def test_a_recall_that_is_no_share_leaves_no_collection_behind(
+    run: Run, pictures: Path, tmp_path: Path, value: str
+) -> None:
+    result = run("build-index", pictures, "--index", "new.clr", "--recall", value, exit_code=2)
+    assert f"Invalid value for '--recall': {value} is no number between 0 and 1" in result.stderr
+    assert not (tmp_path / "new.clr").exists()
+
+
+def test_a_memory_that_cannot_be_met_is_refused_and_not_kept(
+    run: Run, own: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mine" / "blue" / "blue00.jpg").unlink()
+    result = run("build-index", "mine", "--index", own, "--memory", "10", exit_code=2)
+    assert "No search structure over 36 items fits into 10 bytes." in result.stderr
+    assert json.loads(run("build-index", "mine", "--index", own, "--json").stdout)["removed"] == 1
+
+
+def test_a_collection_may_outgrow_its_memory(
+    run: Run, own: Path, pictures: Path, tmp_path: Path
+) -> None:
+    run("build-index", "mine", "--index", own, "--memory", "2500")
+    shutil.copytree(pictures / "red", tmp_path / "mine" / "more")
+    grown = run("build-index", "mine", "--index", own)
+    assert "12 added" in grown.stdout
+    assert "No search structure over 48 items fits into 2,500 bytes." in grown.stderr
+    assert "--memory none" in grown.stderr
+    assert "fits into" not in run("build-index", "mine", "--index", own, "--memory", "none").stderr
+    assert "fits into" not in run("build-index", "mine", "--index", own).stderr

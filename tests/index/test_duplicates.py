@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -124,3 +125,92 @@ def test_one_picture_and_none(tiny_encoder: Path, tmp_path: Path) -> None:
         assert find_duplicates(index) == Duplicates((), None, None, 0)
         index.update([tmp_path / "one"])
         assert find_duplicates(index) == Duplicates((), None, None, 1)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_a_crowd_of_copies_is_one_group(
+    tiny_encoder: Path, tmp_path: Path, threshold: float | None
+) -> None:
+    """More of them than pairs are kept of a picture."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(20):
+        Image.fromarray(scene(400 + number)).save(folder / f"{number:03d}.png")
+    frame = scene(400).copy()
+    for number in range(90):
+        frame[0, number % 60, number % 3] ^= 1
+        Image.fromarray(frame).save(folder / f"frame {number:03d}.png")
+    with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
+        index.update([folder])
+        found = names(find_duplicates(index, threshold=threshold))
+    frames = {f"frame {number:03d}.png" for number in range(90)}
+    (crowd,) = [group for group in found if frames & set(group)]
+    assert frames | {"000.png"} <= set(crowd)
+
+
+class TestFilesUnderSeveralNames:
+    """Links: one file is no copy of itself, and removing a name of it frees nothing."""
+
+    @pytest.fixture
+    def linked(self, tmp_path: Path) -> Path:
+        """A picture with a symbolic and a hard link, one with a true copy, and a larger one of it.
+
+        Names that sort before those of the files, and links that are older: were it for age and
+        path, the links would be kept.
+        """
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for name in ("one.png", "two.png"):
+            Image.fromarray(scene(300 + len(name) + ord(name[0]))).save(folder / name)
+        shutil.copy(folder / "two.png", folder / "two again.png")
+        (folder / "a link.png").symlink_to("one.png")
+        (folder / "a hard link.png").hardlink_to(folder / "one.png")
+        return folder
+
+    def found(self, folder: Path, encoder: Path, **options: object) -> Duplicates:
+        with Index.create(folder.parent / "c.clr", encoder) as index:
+            index.update([folder])
+            return find_duplicates(index, **options)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("options", [{"exact": True}, {"threshold": 0.9999}])
+    def test_are_no_copies(
+        self, linked: Path, tiny_encoder: Path, options: dict[str, object]
+    ) -> None:
+        found = self.found(linked, tiny_encoder, **options)
+        (group,) = found.groups
+        assert {copy.item.path.name for copy in group.copies} == {"two.png", "two again.png"}
+        assert found.pictures == 5
+
+    def test_the_file_is_kept_and_not_the_link(self, linked: Path, tiny_encoder: Path) -> None:
+        shutil.copy2(linked / "one.png", linked / "later.png")
+        os.utime(linked / "later.png", (2e9, 2e9))
+        found = self.found(linked, tiny_encoder, exact=True)
+        group = next(g for g in found.groups if "later.png" in {c.item.path.name for c in g.copies})
+        assert not group.copies[0].item.path.is_symlink()
+        assert group.copies[0].item.path.samefile(linked / "one.png")
+        assert [copy.item.path.name for copy in group.copies[1:]] == ["later.png"]
+        assert group.bytes_beside == (linked / "one.png").stat().st_size
+
+    def test_all_names_of_a_file_go_with_it_and_count_once(
+        self, linked: Path, tiny_encoder: Path
+    ) -> None:
+        shutil.copy2(linked / "one.png", linked / "kept.png")
+        os.utime(linked / "kept.png", (1, 1))
+        found = self.found(linked, tiny_encoder, exact=True)
+        group = next(g for g in found.groups if g.copies[0].item.path.name == "kept.png")
+        names = {"one.png", "a link.png", "a hard link.png"}
+        assert {copy.item.path.name for copy in group.copies[1:]} == names
+        assert group.bytes_beside == (linked / "one.png").stat().st_size
+        for copy in group.copies[1:]:
+            copy.item.path.unlink()
+        assert not any(path.is_symlink() for path in linked.iterdir())
+
+    def test_a_link_to_a_file_elsewhere_frees_nothing(
+        self, linked: Path, tiny_encoder: Path
+    ) -> None:
+        (linked / "chosen").mkdir()
+        (linked / "chosen" / "link.png").symlink_to(linked / "one.png")
+        shutil.copy2(linked / "one.png", linked / "chosen" / "true.png")
+        (group,) = self.found(linked, tiny_encoder, exact=True, under="chosen").groups
+        assert [copy.item.path.name for copy in group.copies] == ["true.png", "link.png"]
+        assert group.bytes_beside == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -366,13 +367,84 @@ def test_memory_bounds_the_structure(published: Path) -> None:
         assert found.bytes_per_vector is not None
         assert found.bytes_per_vector * found.count < 300_000
         assert {one.kind for one in found.tried} < set(ann.KINDS)
-        index.aim(memory=1000)
         with pytest.raises(UsageError, match="fits into 1,000 bytes"):
-            index.settle()
+            index.aim(memory=1000)
+        index.settle()
         assert index.info().generation == found.generation
+        index.aim(memory=math.inf)
+        index.settle()
+        assert {one.kind for one in index.info().tried} == set(ann.KINDS)
 
 
-@pytest.mark.parametrize("goal", [{"recall": 0.0}, {"recall": 1.5}, {"memory": 0}])
+def test_the_latency_is_that_of_the_structure_there_is(published: Path) -> None:
+    def stale() -> None:
+        catalog = Catalog(published, writable=True)
+        with catalog.writing():
+            catalog.set_meta("latency_ms", 1e6)
+            catalog.set_meta("latency_p99_ms", 1e6)
+        catalog.database.close()
+
+    stale()
+    with Index.open(published, writable=True) as index:
+        index.settle()
+        assert index.info().latency_ms == 1e6  # nothing has changed
+        index.aim(recall=0.9)
+        index.settle()
+        assert index.info().generation == 2
+        assert 0 < (index.info().latency_ms or 0) < 1e5
+        assert 0 < (index.info().latency_p99_ms or 0) < 1e5
+    stale()
+    catalog = Catalog(published, writable=True)
+    with catalog.writing():
+        catalog.delete(range(100, 3001))
+    catalog.database.close()
+    with Index.open(published, writable=True) as index:
+        index.settle()
+        assert index.info().structure == "exact"
+        assert 0 < (index.info().latency_ms or 0) < 1e5
+
+
+@pytest.fixture
+def outgrown(published: Path) -> Path:
+    """A limit that was met once, with a generation that has fallen behind."""
+    with Index.open(published, writable=True) as index:
+        index.aim(memory=300_000)
+        index.settle()
+    catalog = Catalog(published, writable=True)
+    insert(catalog, clustered(30_000, 24, seed=4), paths_of(30_000, first=3000))
+    catalog.database.close()
+    return published
+
+
+def test_a_collection_that_has_outgrown_its_memory_says_so_and_goes_on(
+    outgrown: Path, rows: Vectors
+) -> None:
+    with Index.open(outgrown, writable=True) as index:
+        before = index.info()
+        index.settle(reporter=(heard := Heard()))
+        (message,) = heard.messages
+        assert "33,000 items fits into 300,000 bytes" in message
+        assert "--memory" in message
+        assert index.info().generation == before.generation == 2
+        assert index.search_vector(rows[0], 1).ids.tolist() == [1]
+        assert index.search_vector(clustered(30_000, 24, seed=4)[9], 1).ids.tolist() == [3010]
+        assert index.remove(["/pictures/odd/01/000001.png"], reporter=heard) == 1
+        assert len(heard.messages) == 2
+
+
+def test_an_outgrown_generation_that_is_damaged_is_given_up(outgrown: Path, rows: Vectors) -> None:
+    flip(file_of(outgrown))
+    with Index.open(outgrown, writable=True, reporter=(heard := Heard())) as index:
+        assert any("fits into 300,000 bytes" in message for message in heard.messages)
+        assert index.info().structure == "exact"
+        assert index.search_vector(rows[0], 1).ids.tolist() == [1]
+    with Index.open(outgrown, writable=True, reporter=(heard := Heard())):
+        assert heard.messages == []
+
+
+@pytest.mark.parametrize(
+    "goal", [{"recall": 0.0}, {"recall": 1.5}, {"memory": 0}, {"memory": math.nan}]
+)
 def test_goals_out_of_range_are_refused(published: Path, goal: dict[str, float]) -> None:
     with Index.open(published, writable=True) as index, pytest.raises(UsageError):
         index.aim(**goal)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clr_search.index import grouping
-from clr_search.index.grouping import complete_groups, near_pairs
+from clr_search.index.grouping import Together, all_reach, complete_groups, near_pairs
 from tests.index.made import Vectors, clustered
 
 
@@ -51,7 +51,7 @@ def test_nothing_is_like_nothing() -> None:
         pairs, scores = near_pairs(np.asarray(rows, np.float32), 0.5)
         assert pairs.shape == (0, 2)
         assert len(scores) == 0
-        assert complete_groups(pairs, lambda one, other: True) == []
+        assert complete_groups(pairs, lambda first, second: True) == []
 
 
 def test_a_chain_is_not_one_group() -> None:
@@ -64,13 +64,21 @@ def test_less_alike_may_be_together_but_does_not_join() -> None:
     """A picture with two copies: these are not paired, and may be together; 3 and 4 may, too."""
     allowed = {(0, 1), (0, 2), (1, 2), (3, 4)}
     pairs = np.asarray([[0, 1], [0, 2]])
-    assert complete_groups(pairs, lambda one, other: (one, other) in allowed) == [[0, 1, 2]]
+    assert complete_groups(pairs, all_listed(allowed)) == [[0, 1, 2]]
+
+
+def all_listed(pairs: set[tuple[int, int]]) -> Together:
+    """Whether all pairs across two groups are among these."""
+
+    def together(first: list[int], second: list[int]) -> bool:
+        return {(min(a, b), max(a, b)) for a in first for b in second} <= pairs
+
+    return together
 
 
 def grouped(pairs: list[tuple[int, int]]) -> list[list[int]]:
-    listed = set(pairs)
     array = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    return complete_groups(array, lambda one, other: (one, other) in listed)
+    return complete_groups(array, all_listed(set(pairs)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -87,3 +95,47 @@ def test_groups_are_cliques_that_cannot_be_joined(drawn: list[tuple[int, int]]) 
     for one, other in combinations([*groups, *alone], 2):
         across = {(min(a, b), max(a, b)) for a in one for b in other}
         assert not across <= set(pairs), f"{one} and {other} belong together"
+
+
+@pytest.mark.parametrize("count", [200, 1200])
+def test_a_crowd_is_one_group(count: int) -> None:
+    """Far more than the pairs that are kept of a row: these join, and cosines decide."""
+    crowd = around(np.eye(32)[0], count, seed=1)
+    rows = np.concatenate([crowd, around(np.eye(32)[1], 3, seed=2)])
+    pairs, _ = near_pairs(rows, 0.9)
+    assert len(pairs) < count * 51
+    found = complete_groups(pairs, lambda first, second: all_reach(rows, first, second, 0.9))
+    assert found == [list(range(count)), [count, count + 1, count + 2]]
+
+
+def around(centre: np.ndarray, count: int, seed: int) -> Vectors:
+    rows = centre + 0.02 * np.random.default_rng(seed).normal(size=(count, len(centre)))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("tile", [1, 7, 1024])
+def test_all_across_are_compared_however_they_are_tiled(
+    tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "_TILE", tile)
+    rows = clustered(40, 12, seed=2, clusters=2)
+    first, second = list(range(15)), list(range(15, 40))
+    least = float((rows[first] @ rows[second].T).min())
+    assert all_reach(rows, first, second, least)
+    assert not all_reach(rows, first, second, least + 1e-4)
+
+
+def test_two_crowds_that_may_not_be_one_are_not_asked_again_and_again() -> None:
+    """Two that grow, with candidates between them all the while."""
+    asked = []
+
+    def together(first: list[int], second: list[int]) -> bool:
+        asked.append((len(first), len(second)))
+        return len({n % 2 for n in first + second}) == 1
+
+    pairs = [(a, b) for a, b in combinations(range(60), 2)]
+    found = complete_groups(np.asarray(pairs), together)
+    assert found == [list(range(0, 60, 2)), list(range(1, 60, 2))]
+    refused = [sizes for sizes in asked if min(sizes) > 4]
+    assert len(refused) <= 1
+    assert len(asked) < len(pairs) / 3

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.index import Index
+from clr_search.index import Index, embeddings
+from clr_search.index.catalog import Catalog
 from clr_search.index.layout import lay_out
 from tests.index.made import clustered, write_vectors
 
@@ -42,6 +44,25 @@ def test_of_many_an_even_sample_and_only_one_folder(tmp_path: Path) -> None:
         assert lay_out(index, under="a").total == 120
         with pytest.raises(UsageError, match="lie under c"):
             lay_out(index, under="c")
+
+
+def test_only_the_sample_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    true = embeddings.of
+
+    def of(catalog: Catalog, ids: Sequence[int], dimension: int) -> embeddings.Rows:
+        read.extend(ids)
+        return true(catalog, ids, dimension)
+
+    def everything(*_: object) -> None:
+        raise AssertionError("all embeddings are read")
+
+    monkeypatch.setattr(embeddings, "of", of)
+    monkeypatch.setattr(embeddings, "newer", everything)
+    with Index.open(write_vectors(tmp_path / "c.clr", clustered(200, 8))) as index:
+        layout = lay_out(index, most=50)
+    assert read == layout.ids.tolist()
+    assert len(read) == 50
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9])

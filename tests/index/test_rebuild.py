@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search import images
+from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.index import Index, encoders
 from clr_search.index import rebuild as rebuild_module
 from clr_search.index.database import Database
@@ -122,6 +123,64 @@ def test_changed_missing_and_broken_files(index: Index, other: Path, photos: Pat
     report = index.rebuild(other)
     assert (report.changed, report.removed) == (18, 2)
     assert [entry.path for entry in index.skipped()] == [paths[1]]
+    check(index, other)
+
+
+@pytest.mark.parametrize("there", ["another folder", "nothing"])
+def test_a_disk_that_goes_away_half_way_takes_nothing_along(
+    index: Index, other: Path, photos: Path, there: str, embedded: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    before = rows_of(index.path)
+    aside = photos.with_name("aside")
+
+    def leaves(encoder, paths, **options):
+        for number, batch in enumerate(embed_files(encoder, paths, **options)):
+            yield batch
+            if number == 1:
+                photos.rename(aside)
+                if there == "another folder":
+                    photos.mkdir()
+
+    with monkeypatch.context() as context:
+        context.setattr(rebuild_module, "embed_files", leaves)
+        with pytest.raises(UsageError, match="went away while it was looked at"):
+            index.rebuild(other, batch_size=2)
+    assert rows_of(index.path) == before
+    assert index.info().dimension == 16
+    if there == "another folder":
+        photos.rmdir()
+    aside.rename(photos)
+    report = index.rebuild(other, batch_size=2)
+    assert (report.changed, report.removed) == (20, 0)
+    assert 0 < len(embedded) < 20  # what was staged is not embedded again
+    check(index, other)
+
+
+def test_a_file_that_fails_for_a_moment_is_not_taken_for_lost(
+    index: Index, other: Path, photos: Path, embedded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows_of(index.path)
+    failing = sorted(photos.rglob("*.png"))[3]
+    read = images.read
+
+    def fails(path: Path) -> object:
+        if path == failing:
+            raise ImageError("cannot be read: Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as context:
+        context.setattr(images, "read", fails)
+        with pytest.raises(ClrSearchError, match="1 picture could not be read") as caught:
+            index.rebuild(other)
+    assert caught.value.exit_code == 1
+    assert str(failing) in caught.value.what
+    assert "Input/output error" in caught.value.what
+    assert f"clr-search remove {index.path}" in caught.value.remedy
+    assert rows_of(index.path) == before
+    embedded.clear()
+    assert index.rebuild(other).changed == 20
+    assert embedded == [failing.name]
     check(index, other)
 
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from clr_search.errors import UsageError
 from clr_search.files import sha256_bytes
-from clr_search.index import Index, ann, memory, upkeep
+from clr_search.index import Index, ann, inverted, memory, upkeep
 from clr_search.index.filters import Filter
 from clr_search.index.vectors import from_blobs
 from tests.index.made import Vectors, rows_of, write_noise
@@ -252,7 +252,7 @@ def test_any_run_of_changes_and_searches(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(memory, "EXACT_FILTERED", 3)
     monkeypatch.setattr(memory, "_FEW", 1)
     monkeypatch.setattr(upkeep, "MOST_BESIDE", 3)
-    monkeypatch.setattr(ann, "candidates", lambda k: 1000)
+    monkeypatch.setattr(inverted, "candidates", lambda k: 1000)
     world = World(tmp_path)
     run_state_machine_as_test(
         lambda: Runbook(world),

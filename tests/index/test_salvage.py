@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -51,6 +52,11 @@ def pages_of(collection: Path, table: str) -> list[int]:
     finally:
         connection.close()
     return [number for (number,) in rows]
+
+
+def page_of_last(collection: Path) -> int:
+    """Number of the page that holds the items of the greatest ids."""
+    return pages_of(collection, "items")[-1]
 
 
 def overwrite(collection: Path, page: int, seed: int = 0) -> None:
@@ -205,3 +211,95 @@ def test_a_writer_is_not_disturbed(collection: Path) -> None:
         pytest.raises(UsageError, match="being written to"),
     ):
         repair(collection)
+
+
+def test_goal_and_numbers_that_were_given_go_over(collection: Path) -> None:
+    """So that no id is used twice, and the next structure is what was asked for."""
+    with Index.open(collection, writable=True) as index:
+        index.aim(recall=0.91, memory=123_456_789)
+        last = max(index.ids())
+        index.remove([index.item(last).path])
+    connection = sqlite_of(collection)
+    connection.execute("INSERT INTO meta VALUES ('last_generation', 7)")
+    connection.close()
+    overwrite(collection, pages_of(collection, "items_by_sha256")[0])
+    repair(collection)
+    connection = sqlite_of(collection)
+    kept = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    connection.close()
+    assert json.loads(kept["goal"]) == {"recall": 0.91, "memory": 123_456_789, "graph": False}
+    assert kept["last_generation"] == 7
+    with Index.open(collection, writable=True) as index:
+        report = index.update([next(iter(index.info().roots))])
+        assert report.added == 1
+        assert max(index.ids()) == last + 1
+
+
+@pytest.mark.parametrize("goal", ["no JSON", '{"recall": 7}', "[]", 3])
+def test_a_goal_that_makes_no_sense_does_not(collection: Path, goal: object) -> None:
+    connection = sqlite_of(collection)
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('goal', ?)", (goal,))
+    connection.close()
+    overwrite(collection, pages_of(collection, "items_by_sha256")[0])
+    repair(collection)
+    with Index.open(collection, writable=True) as index:
+        index.settle()
+        assert len(index) == COUNT
+
+
+def test_no_id_is_used_twice_where_nothing_tells_the_last(collection: Path) -> None:
+    """Those that are lost are counted, too: here the last ones."""
+    (root,), last = (Index.open(collection).info().roots, COUNT)
+    overwrite(collection, pages_of(collection, "sqlite_sequence")[0])
+    overwrite(collection, page_of_last(collection))
+    lost = repair(collection).lost
+    assert lost
+    with Index.open(collection, writable=True) as index:
+        assert max(index.ids()) == last - lost
+        index.update([root])
+        assert len(index) == COUNT
+        assert max(index.ids()) == last + lost
+
+
+def test_building_does_not_go_on_over_a_repair_that_was_cut_short(
+    collection: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overwrite(collection, pages_of(collection, "items_by_sha256")[0])
+    with monkeypatch.context() as context:
+        context.setattr(salvage, "_exchange", lambda folder: None)
+        context.setattr(salvage, "_count", lambda path: 0)
+        repair(collection)
+    for renamed in (False, True):
+        if renamed:
+            (collection / "catalog.sqlite").rename(collection / DAMAGED)
+        with pytest.raises(UsageError, match="was cut short") as caught:
+            Index.create(collection)
+        assert "clr-search repair" in caught.value.remedy
+    repair(collection)
+    with Index.create(collection) as index:
+        assert len(index) == COUNT
+
+
+@pytest.mark.parametrize("content", ["empty", "another program's"])
+def test_what_is_no_catalogue_is_refused_and_left(collection: Path, content: str) -> None:
+    path = collection / "catalog.sqlite"
+    path.unlink()
+    if content == "empty":
+        path.touch()
+    else:
+        connection = sqlite_of(collection)
+        connection.execute("CREATE TABLE songs (title)")
+        connection.close()
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="is no catalogue of a collection") as caught:
+        repair(collection)
+    assert "backup" in caught.value.remedy
+    assert path.read_bytes() == before
+
+
+def test_what_a_killed_repair_has_left_goes_with_the_next(collection: Path) -> None:
+    left = collection / ".repair.abcd"
+    left.mkdir()
+    (left / "catalog.sqlite").write_bytes(b"half")
+    assert repair(collection).whole
+    assert not left.exists()

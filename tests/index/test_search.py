@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index import Index, ann, memory, upkeep
+from clr_search.index import Index, ann, embeddings, memory, upkeep
 from clr_search.index.catalog import Catalog
 from tests.index.conftest import paths_of
 from tests.index.made import Heard, Vectors, brute, clustered, insert, write_vectors
@@ -135,6 +135,18 @@ def test_all_vectors_and_labels_in_one_order(index: Index, few: Vectors) -> None
         index.ids(label="none")
     with pytest.raises(UsageError, match=r"lie under ode\. There are: even/00"):
         index.vectors(under="ode")
+
+
+def test_vectors_below_a_folder_are_read_alone(
+    index: Index, few: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everything(*_: object) -> None:
+        raise AssertionError("all embeddings are read")
+
+    monkeypatch.setattr(embeddings, "newer", everything)
+    ids, vectors = index.vectors(under="odd/01")
+    assert ids.tolist() == [i + 1 for i in positions("odd/01", None)]
+    np.testing.assert_array_equal(vectors, few[ids - 1])
 
 
 def test_an_item_by_its_id(index: Index) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from clr_search import files
 from clr_search.errors import UsageError
-from clr_search.index import Index, UpdateReport, survey
+from clr_search.index import Index, UpdateReport, places, survey
 from clr_search.index import update as update_module
 from clr_search.index.catalog import Catalog
 from clr_search.index.places import Places
@@ -394,6 +394,40 @@ class TestRoots:
         assert index.info().roots == (photos,)
         assert counts(index.update([photos])) == (0, 0, 0, 25)
         assert tmp_path / "link" / some(photos).relative_to(photos) in index
+
+    def test_another_spelling_of_a_root_is_that_root(
+        self, index: Index, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where case does not count, or a folder is mounted twice."""
+        other = tmp_path / "Photos"
+        shutil.copytree(photos, other, copy_function=os.link)
+        stat = os.stat
+
+        def one_folder(path: object, *arguments: object, **options: object) -> os.stat_result:
+            text = str(path).replace(str(other), str(photos))
+            return stat(text, *arguments, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(os, "stat", one_folder)
+        index.update([photos])
+        single = some(other)
+        for paths in ([other], [other / "001"], [single], [other, photos], [photos, other]):
+            report = index.update(paths)
+            assert (report.added, report.moved, report.removed) == (0, 0, 0), paths
+            assert index.info().roots == (photos,)
+        paint(photos / "new.png", 3)
+        report = index.update([other], changed=[other / "new.png"])
+        assert report.added == 1
+        assert photos / "new.png" in index
+
+    def test_two_spellings_of_a_new_root_are_one(
+        self, index: Index, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = tmp_path / "Photos"
+        shutil.copytree(photos, other, copy_function=os.link)
+        same = {str(photos): (1, 1), str(other): (1, 1)}
+        monkeypatch.setattr(places, "identity", lambda path: same.get(path, (2, hash(path))))
+        assert index.update([other, photos]).added == 25
+        assert index.info().roots == (other,)
 
     def test_a_folder_around_a_root_takes_its_items_over(
         self, index: Index, photos: Path, embedded: list[str]
