@@ -202,6 +202,20 @@ def test_useless_keys_are_refused(tmp_path: Path) -> None:
         read_keys(tmp_path / "missing.txt", {})
 
 
+def test_a_mark_at_the_beginning_of_the_file_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys.txt"
+    file.write_text(f"{KEY}\n{OTHER}\n", encoding="utf-8-sig")
+    assert read_keys(file, {}).accept(KEY)
+
+
+@pytest.mark.parametrize(
+    "key", ["schlüssel-zum-laden", "0123456789\x00abcdef", "0123456789\udcffabcdef"]
+)
+def test_keys_that_no_header_carries_are_refused(key: str) -> None:
+    with pytest.raises(UsageError, match="printable ASCII"):
+        read_keys(None, {KEYS_VARIABLE: key})
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "photos.example"])
 def test_beyond_this_machine_a_key_is_needed_unless_it_is_said_twice(host: str) -> None:
     with pytest.raises(UsageError, match="everybody"):
