@@ -18,9 +18,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
-from clr_search.serve.hosts import is_trusted_host
+from clr_search.serve.hosts import is_own_origin, is_trusted_host
 from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.problems import MEDIA_TYPE, Problem, busy
 from clr_search.serve.http.settings import Keys, Limits
@@ -143,8 +142,7 @@ class Guard:
                 "Without a key the service answers to an address or localhost only.",
                 "Use the address, or start the service with a key.",
             )
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if not is_own_origin(headers.get("origin"), host):
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "Without a key no page of another origin is answered.",

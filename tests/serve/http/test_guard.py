@@ -93,9 +93,10 @@ def test_without_keys_only_known_hosts_are_answered(small: str, host: str, statu
 
 
 def test_without_keys_no_page_of_another_origin_is_answered(small: str) -> None:
-    for origin, status in ((small, 200), ("https://evil.example", 403), ("null", 403)):
+    assert httpx.get(f"{small}/v1/model", headers={"origin": small}).status_code == 200
+    for origin in ("https://evil.example", "null", "http://["):
         answer = httpx.get(f"{small}/v1/model", headers={"origin": origin})
-        assert answer.status_code == status
+        assert answer.status_code == 403
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read(small: str) -> None:

@@ -189,6 +189,15 @@ def test_filters_are_those_of_the_index(http: httpx.Client, collection: Path) ->
     assert http.post("/v1/search", files=parts).json()["results"] == results
 
 
+def test_extreme_bounds_of_a_filter_are_answered(http: httpx.Client) -> None:
+    widest = {"after": "0001-01-01T00:00:00", "max_side": 2**63, "max_bytes": 10**25}
+    answer = http.post("/v1/search", json={"ids": [1], "filter": widest, "k": 3})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["results"]) == 3
+    for none in ({"before": "0001-01-01T00:00:00"}, {"min_bytes": 2**63}, {"under": "a\0b"}):
+        refused(http.post("/v1/search", json={"ids": [1], "filter": none}), 422)
+
+
 def test_by_a_part_of_a_picture(http: httpx.Client, files: list[Path], collection: Path) -> None:
     crop = (0.25, 0.0, 0.5, 0.5)
     with Index.open(collection) as index:
