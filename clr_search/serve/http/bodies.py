@@ -35,6 +35,22 @@ class _InMemory(MultiPartParser):
 
     spool_max_size = 2**62
 
+    def __init__(self, request: Request, limits: Limits) -> None:
+        super().__init__(
+            request.headers,
+            request.stream(),
+            max_files=limits.images + 1,
+            max_fields=_FIELDS,
+            max_part_size=_TEXT_BYTES,
+        )
+        self._limits, self._files = limits, 0
+
+    def on_part_end(self) -> None:
+        """Note a part, unless it is a file too many."""
+        super().on_part_end()
+        self._files += isinstance(self.items[-1][1], UploadFile)
+        require_few(self._files, self._limits)
+
 
 async def read_images(request: Request, limits: Limits) -> list[bytes]:
     """The pictures of a request to embed or to classify, at least one.
@@ -183,15 +199,8 @@ async def _field(name: str, item: UploadFile | str) -> Any:
 
 
 async def _form(request: Request, limits: Limits) -> FormData:
-    parser = _InMemory(
-        request.headers,
-        request.stream(),
-        max_files=limits.images,
-        max_fields=_FIELDS,
-        max_part_size=_TEXT_BYTES,
-    )
     try:
-        return await parser.parse()
+        return await _InMemory(request, limits).parse()
     except (MultiPartException, KeyError) as error:  # KeyError: no boundary
         reason = getattr(error, "message", "it has no boundary")
         raise Problem(

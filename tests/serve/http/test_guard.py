@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -80,8 +81,19 @@ def test_with_a_key_any_host_and_origin_is_answered(guarded: str) -> None:
 
 def test_the_description_asks_for_the_key_where_there_is_one(guarded: str, small: str) -> None:
     document = httpx.get(f"{guarded}/openapi.json", headers={"x-api-key": KEY}).json()
-    assert document["security"] == [{"key": []}]
-    assert "security" not in httpx.get(f"{small}/openapi.json").json()
+    schemes = document["components"]["securitySchemes"]
+    either = [next(iter(one)) for one in document["security"]]
+    assert [schemes[name] for name in either] == [
+        {"type": "http", "scheme": "bearer"},
+        {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    ]
+    open_to_all = {
+        path
+        for path, operations in document["paths"].items()
+        if all(operation.get("security") == [] for operation in operations.values())
+    }
+    assert open_to_all == {"/healthz", "/readyz"}
+    assert "security" not in httpx.get(f"{small}/openapi.json").text
 
 
 @pytest.mark.parametrize(
@@ -130,6 +142,38 @@ def test_who_sends_too_slowly_is_told_so(small: str) -> None:
         assert b" 408 " in connection.recv(4096)
     assert 0.9 < time.monotonic() - began < 5
     assert httpx.get(f"{small}/healthz").status_code == 200
+
+
+def test_who_waits_too_long_for_the_service_may_come_again(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request without a body is complete from its beginning."""
+    release = threading.Event()
+    monkeypatch.setattr(Index, "item", lambda *_: release.wait(20))
+    limits = replace(Limits(), seconds=0.2)
+    with Index.open(collection) as index, serving(Service(index, Filter, limits=limits)) as url:
+        answer = httpx.get(f"{url}/v1/items/1")
+        release.set()
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_who_leaves_before_the_end_of_the_body_is_no_failure(
+    small: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = 'clr_search_requests_total{route="/v1/embed",status="499"} 1.0'
+    assert counted not in httpx.get(f"{small}/metrics").text
+    with _connected(small) as connection:
+        connection.sendall(
+            b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+            b"content-length: 100\r\n\r\nabc"
+        )
+    deadline = time.monotonic() + 10
+    while counted not in (text := httpx.get(f"{small}/metrics").text):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.02)
+    assert 'route="/v1/embed",status="500"' not in text
+    assert "failed" not in caplog.text
 
 
 def test_the_bodies_of_all_requests_together_are_bounded(small: str) -> None:

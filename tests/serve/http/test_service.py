@@ -109,6 +109,14 @@ def test_wrong_requests_to_embed_say_what_is_wrong(
     assert part in refused(http.post("/v1/embed", **request_), status)
 
 
+@pytest.mark.parametrize("count", [65, 100])
+def test_too_many_files_in_a_form_are_too_much(http: httpx.Client, count: int) -> None:
+    files = [("images", b"x")] * count
+    assert "more than the 64" in refused(http.post("/v1/embed", files=files), 413)
+    files = [("image", b"x"), *[("like", b"x")] * (count - 1)]
+    assert "more than the 64" in refused(http.post("/v1/search", files=files), 413)
+
+
 def test_one_bad_picture_among_good_ones_is_named(http: httpx.Client, files: list[Path]) -> None:
     body = {"images": [b64(files[0]), base64.b64encode(b"GIF89a nothing").decode()]}
     assert refused(http.post("/v1/embed", json=body), 422).startswith("Picture 2 cannot be used")
