@@ -29,7 +29,7 @@ class Limits:
     pixels : int
         Of one picture, by its header, before it is decoded.
     images : int
-        Pictures of one request.
+        Pictures of one request; at most `pending_images`, since more could never be taken in.
     neighbours : int
         Largest k.
     seconds : float
@@ -51,6 +51,9 @@ class Limits:
     pending_images: int = 512
     batch: int = BATCH
     batch_wait: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", min(self.images, self.pending_images))
 
 
 @dataclass(frozen=True, slots=True)
