@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 _FRESH = 1.0  # seconds for which the collection is taken to keep its encoder
+_QUERY = ""  # no base64, and so no picture to be like or unlike
 _THUMBNAILS = 512  # kept in memory, at about 20 kB each
 
 
@@ -210,18 +211,18 @@ class Engine:
         raise AssertionError
 
     async def _pictures(self, asked: SearchIn) -> dict[str, _Shown]:
-        """The pictures in a search, by their base64; of the first, the part that is asked for."""
-        texts = {} if asked.image is None else {asked.image: "image"}
+        """The query under `_QUERY`, of it the part that is asked for; others by their base64."""
+        named = {} if asked.image is None else {_QUERY: (asked.image, "image")}
         for name, parts in (("like", asked.like), ("unlike", asked.unlike)):
             for i, part in enumerate(parts):
                 if isinstance(part, str):
-                    texts.setdefault(part, f"{name}[{i}]")
-        if not texts:
+                    named.setdefault(part, (part, f"{name}[{i}]"))
+        if not named:
             return {}
-        files = [from_base64(text, where) for text, where in texts.items()]
+        files = [from_base64(text, where) for text, where in named.values()]
         vectors = await self.embed(files, asked.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
-        return dict(zip(texts, map(_Shown, vectors, contents), strict=True))
+        return dict(zip(named, map(_Shown, vectors, contents), strict=True))
 
     def _filter(self, given: FilterIn | None) -> Filter | None:
         return None if given is None else self._make_filter(**given.model_dump())
@@ -252,7 +253,7 @@ class Engine:
             if asked.vector is not None:
                 query = _scaled(asked.vector)
             else:
-                query = mean(asked.ids or [asked.image or ""], exclude=True)
+                query = mean(asked.ids or [_QUERY], exclude=True)
             if asked.like:
                 query = query + mean(asked.like, exclude=True)
             if asked.unlike:

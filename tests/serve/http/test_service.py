@@ -215,6 +215,21 @@ def test_by_a_part_of_a_picture(http: httpx.Client, files: list[Path], collectio
     assert [r["id"] for r in results] == expected.ids.tolist()
 
 
+@pytest.mark.parametrize("name", ["like", "unlike"])
+def test_the_part_is_of_the_query_only_even_where_the_same_picture_comes_again(
+    http: httpx.Client, files: list[Path], collection: Path, name: str
+) -> None:
+    crop = (0.25, 0.0, 0.5, 0.5)
+    again = {name: [files[4]]}
+    with Index.open(collection) as index:
+        expected = index.search(files[4], 8, crop=crop, **again)
+    asked = {"image": b64(files[4]), name: [b64(files[4])], "k": 8, "crop": list(crop)}
+    results = http.post("/v1/search", json=asked).json()["results"]
+    assert [r["id"] for r in results] == expected.ids.tolist()
+    scores = [r["score"] for r in results]
+    assert scores == pytest.approx(expected.scores.tolist(), abs=2e-3)
+
+
 @pytest.mark.parametrize(
     ("asked", "part"),
     [
