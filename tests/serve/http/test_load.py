@@ -25,7 +25,7 @@ from clr_search.client import Client, ServiceError
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder
 from clr_search.serve.http.routes import Service
-from clr_search.serve.http.server import _listen
+from clr_search.serve.http.server import listen
 from clr_search.serve.http.settings import Limits
 from tests.serve.http.conftest import serving
 
@@ -153,7 +153,7 @@ def test_what_is_added_meanwhile_is_found(
 
 def test_answers_are_not_held_back_by_nagle() -> None:
     """Of a socket without a named protocol, asyncio leaves it on: 40 ms an answer."""
-    with _listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 
