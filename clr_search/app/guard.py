@@ -19,9 +19,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
-from clr_search.serve.hosts import is_trusted_host
+from clr_search.serve.hosts import is_own_origin, is_trusted_host
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -102,8 +101,7 @@ class Guard:
         host = headers.get("host", "")
         if not is_trusted_host(host, self._host):
             return HTTPStatus.MISDIRECTED_REQUEST
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if not is_own_origin(headers.get("origin"), host):
             return HTTPStatus.FORBIDDEN
         return check_route(scope["method"], scope["path"])
 

@@ -39,7 +39,11 @@ from clr_search.errors import require
     help="Largest body of a request.",
 )
 @click.option(
-    "--max-images", type=options.COUNT, default=64, show_default=True, help="Pictures a request."
+    "--max-images",
+    type=options.COUNT,
+    default=64,
+    show_default=True,
+    help="Pictures a request, as far as --max-pending allows.",
 )
 @click.option(
     "--max-pending",

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -145,10 +145,10 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
     found: list[tuple[str, object]] = [
         (sql, value)
         for sql, value in (
-            (f"{sides} >= ?", where.min_side),
-            (f"{sides} <= ?", where.max_side),
-            ("size >= ?", where.min_bytes),
-            ("size <= ?", where.max_bytes),
+            (f"{sides} >= ?", _countable(where.min_side)),
+            (f"{sides} <= ?", _countable(where.max_side)),
+            ("size >= ?", _countable(where.min_bytes)),
+            ("size <= ?", _countable(where.max_bytes)),
             ("mtime_ns >= ?", _nanoseconds(where.after)),
             ("mtime_ns < ?", _nanoseconds(where.before)),
             ("id IN (SELECT value FROM json_each(?))", _listed(where.ids)),
@@ -169,7 +169,17 @@ def _nanoseconds(moment: datetime | None) -> int | None:
     """Nanoseconds since 1970, as far as SQLite can count them: to the year 2262."""
     if moment is None:
         return None
-    return max(-(2**63), min(2**63 - 1, round(moment.timestamp() * 1e6) * 1000))
+    try:
+        seconds = moment.timestamp()
+    except (ValueError, OverflowError, OSError):
+        # The system knows no local time so far back; the zone is nothing against the distance.
+        seconds = moment.replace(tzinfo=UTC).timestamp()
+    return _countable(round(seconds * 1e6) * 1000)
+
+
+def _countable(number: int | None) -> int | None:
+    """The nearest number that SQLite has: nothing that is counted lies beyond."""
+    return None if number is None else max(-(2**63), min(2**63 - 1, number))
 
 
 def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
@@ -184,13 +194,17 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
 
 
 def _under(catalog: Catalog, under: str) -> NDArray[np.int64]:
+    try:
+        here = os.path.realpath(under)
+    except ValueError as error:  # a null character, or half of a surrogate pair
+        raise UsageError(f"{under!r} cannot be a path: {error}.") from error
     if Path(under).is_absolute():
-        places = [os.path.normpath(under), os.path.realpath(under)]
+        places = [os.path.normpath(under), here]
     else:
         places = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
     found = [ids for place in dict.fromkeys(places) if len(ids := below_folder(catalog, place))]
     if not found:
-        return below_folder(catalog, os.path.realpath(under))
+        return below_folder(catalog, here)
     return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
 

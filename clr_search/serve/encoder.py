@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,18 @@ class Encoder:
     def __repr__(self) -> str:
         size = self.image_size
         return f"Encoder({str(self.path)!r}: {self.card.name}, {size}×{size} → {self.dimension})"
+
+    def with_threads(self, threads: int) -> Encoder:
+        """The same encoder on the same device, with other threads a run; no file is read again.
+
+        Raises
+        ------
+        UsageError
+            If `threads` is below 1.
+        """
+        other = copy.copy(self)
+        other._session = Session(self._model, threads, self.device)
+        return other
 
     def encode(self, pictures: Pictures) -> NDArray[np.float32]:
         """Embed pictures of any sizes.

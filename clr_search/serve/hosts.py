@@ -22,3 +22,11 @@ def is_trusted_host(header: str, configured: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_own_origin(origin: str | None, host: str) -> bool:
+    """Whether a request is of no page, or of one from this `host`, by its `Origin` header."""
+    try:
+        return origin is None or urlsplit(origin).netloc == host
+    except ValueError:
+        return False

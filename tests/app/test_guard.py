@@ -159,7 +159,7 @@ def test_a_name_that_could_be_rebound_is_not_trusted(header: str, trusted: bool)
 
 def test_requests_for_other_hosts_or_from_other_pages_are_refused() -> None:
     assert ask("GET", "/", host="evil.example")[::2] == (421, None)
-    for origin in ("https://evil.example", "null", "http://127.0.0.1:9999"):
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:9999", "http://["):
         assert ask("POST", EVENTS, body=b"{}", origin=origin)[::2] == (403, None)
     assert ask("POST", EVENTS, body=b"{}", origin="http://127.0.0.1:7860")[0] == 200
 

@@ -249,8 +249,10 @@ def test_filters(run: Run, collection: Path, pictures: Path) -> None:
     assert len(found("--ids", "1, 2,3,9999")) in (2, 3)
     (Path.cwd() / "ids.txt").write_text("1\n2\n")
     assert found("--ids", "@ids.txt") <= found("--ids", "1,2,3")
-    result = run("search", collection, query, "--after", "2999-01-01", exit_code=2)
-    assert "pass the filter." in result.stderr
+    assert found("--after", "0001-01-01", "--max-side", 2**63) == found("--max-side", 10**6)
+    for words in (("--after", "2999-01-01"), ("--min-side", 2**63)):
+        result = run("search", collection, query, *words, exit_code=2)
+        assert "pass the filter." in result.stderr
     for words, complaint in (
         (("--ids", "one"), "ids are whole numbers"),
         (("--ids", "@nowhere"), "nowhere cannot be read"),

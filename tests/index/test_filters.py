@@ -257,10 +257,38 @@ class TestWhatIsKnownOfFiles:
             assert found is not None
             assert found.tolist() == expected
 
+    @pytest.mark.parametrize("number", [2**63, 10**30])
+    @pytest.mark.parametrize("moment", [datetime.min, datetime.min.replace(tzinfo=UTC)])
+    def test_bounds_beyond_what_sqlite_counts_exclude_all_or_nothing(
+        self, catalog: Catalog, number: int, moment: datetime
+    ) -> None:
+        everything = Filter(
+            min_side=-number, max_side=number, min_bytes=-number, max_bytes=number,
+            after=moment, before=datetime.max,
+        )  # fmt: skip
+        found = filters.allowed(catalog, everything)
+        assert found is not None
+        assert found.tolist() == [1, 2, 3, 4, 5]
+        ids = filters.allowed(catalog, Filter(ids=[-number, 1, number]))
+        assert ids is not None
+        assert ids.tolist() == [1]
+        for nothing in (
+            Filter(min_side=number), Filter(max_side=-number), Filter(min_bytes=number),
+            Filter(max_bytes=-number), Filter(after=datetime.max), Filter(before=moment),
+        ):  # fmt: skip
+            with pytest.raises(UsageError, match="pass the filter"):
+                filters.allowed(catalog, nothing)
+
     def test_all_conditions_together(self, catalog: Catalog) -> None:
         found = filters.allowed(catalog, Filter(under="a", glob="*.png", min_side=10, ids=[3, 1]))
         assert found is not None
         assert found.tolist() == [3]
+
+
+@pytest.mark.parametrize("under", ["a\0b", "/pictures/a\0b", "\ud83c"])
+def test_what_cannot_be_a_path_is_no_folder(catalog: Catalog, under: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a path"):
+        filters.allowed(catalog, Filter(under=under))
 
 
 def test_a_filter_asked_again_sees_what_has_come_and_gone(many: Path, rows: Vectors) -> None:

@@ -205,6 +205,23 @@ def test_many_threads_at_once(encoder: Encoder) -> None:
                 assert np.array_equal(found, vector)
 
 
+def test_with_other_threads_it_is_the_same_encoder_and_needs_no_file(
+    encoder: Encoder, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "encoder.onnx"
+    copied.write_bytes(tiny_encoder.read_bytes())
+    first = Encoder(copied, threads=2)
+    copied.unlink()
+    other = first.with_threads(1)
+    assert (other.sha256, other.card, other.device) == (first.sha256, first.card, first.device)
+    squares = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    np.testing.assert_allclose(
+        other.encode_squares(squares), encoder.encode_squares(squares), atol=TOLERANCE
+    )
+    with pytest.raises(UsageError, match="threads is 0"):
+        first.with_threads(0)
+
+
 def test_quiet_and_without_telemetry(tiny_encoder: Path) -> None:
     code = (
         "import os, sys\n"

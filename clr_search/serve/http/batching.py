@@ -17,7 +17,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -39,9 +39,11 @@ class _Waiting(NamedTuple):
     """A picture that somebody waits for."""
 
     decode: Decode
+    infer: Infer
     future: asyncio.Future[NDArray[np.float32]]
 
 
+_Decoded = tuple[asyncio.Future[NDArray[np.float32]], NDArray[np.uint8]]
 _Outcome = tuple[asyncio.Future[NDArray[np.float32]], NDArray[np.float32] | BaseException]
 
 
@@ -50,27 +52,24 @@ class Batcher:
 
     Parameters
     ----------
-    infer : callable
-        Called in threads of its own, in so many at a time as there are workers.
     most : int
         Pictures in one call.
     wait : float
         Seconds to wait for more, where there are fewer.
     workers : int
-        Threads.
+        Threads, and so inferences at a time.
     observe : callable
         Is told the size of every batch, in the thread.
     """
 
     def __init__(
         self,
-        infer: Infer,
         most: int,
         wait: float,
         workers: int = 1,
         observe: Callable[[int], None] = lambda size: None,
     ) -> None:
-        self._infer, self._most, self._wait, self._observe = infer, most, wait, observe
+        self._most, self._wait, self._observe = most, wait, observe
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._workers = workers
         self._threads: list[threading.Thread] = []
@@ -102,13 +101,15 @@ class Batcher:
             if one is not None:
                 one.future.cancel()
 
-    async def submit(self, decode: Decode) -> NDArray[np.float32]:
+    async def submit(self, decode: Decode, infer: Infer) -> NDArray[np.float32]:
         """The row of one picture.
 
         Parameters
         ----------
         decode : callable
             Gives its square, uint8 [S, S, 3]; called in a worker's thread.
+        infer : callable
+            Called in the same thread, for this picture and those taken with it that have the same.
 
         Raises
         ------
@@ -116,7 +117,7 @@ class Batcher:
             What `decode` raises, or `infer` for the batch it was in.
         """
         future: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(decode, future))
+        self._queue.put(_Waiting(decode, infer, future))
         return await future
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -128,29 +129,34 @@ class Batcher:
     def _answers(self, first: _Waiting) -> list[_Outcome]:
         """Of a picture and of those that are taken with it."""
         outcomes: list[_Outcome] = []
-        futures, squares = [], []
+        decoded: dict[Infer, list[_Decoded]] = {}  # one, unless an encoder has just been changed
+        taken = 0
         began, waiting = time.monotonic(), first
         while True:
             if not waiting.future.done():  # its client may have gone
                 try:
-                    squares.append(waiting.decode())
-                    futures.append(waiting.future)
+                    square = waiting.decode()
                 except Exception as error:  # noqa: BLE001  # who waits is told
                     outcomes.append((waiting.future, error))
-            following = self._following(began, len(squares))
+                else:
+                    decoded.setdefault(waiting.infer, []).append((waiting.future, square))
+                    taken += 1
+            following = self._following(began, taken)
             if following is None:
                 break
             waiting = following
-        if not squares:
-            return outcomes
+        for infer, pictures in decoded.items():
+            outcomes += self._inferred(infer, pictures)
+        return outcomes
+
+    def _inferred(self, infer: Infer, pictures: Sequence[_Decoded]) -> Iterator[_Outcome]:
+        futures, squares = zip(*pictures, strict=True)
         self._observe(len(squares))
         try:
-            rows: Sequence[NDArray[np.float32] | BaseException] = list(
-                self._infer(np.stack(squares))
-            )
+            rows: Sequence[NDArray[np.float32] | BaseException] = list(infer(np.stack(squares)))
         except Exception as error:  # noqa: BLE001
             rows = [error] * len(squares)
-        return [*outcomes, *zip(futures, rows, strict=True)]
+        return zip(futures, rows, strict=True)
 
     def _following(self, began: float, taken: int) -> _Waiting | None:
         """The next picture of the same batch, if there is one in time.

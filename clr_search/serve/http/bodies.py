@@ -22,6 +22,11 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 BINARY = "application/octet-stream"
 
+MOST_VALUES = 2**18
+"""In JSON: more than the longest vector and the longest filter together. A value of two bytes takes
+up to some hundred in memory before anything can be checked."""
+
+_MOST_ERRORS = 1000  # that are looked through, to tell the first
 _FIELDS = 64
 _TEXT_BYTES = 2**20
 _FILES = frozenset({"image", "like", "unlike"})
@@ -34,6 +39,22 @@ class _InMemory(MultiPartParser):
     """Keeps files in memory, whatever their size: the guard bounds it, and nothing is written."""
 
     spool_max_size = 2**62
+
+    def __init__(self, request: Request, limits: Limits) -> None:
+        super().__init__(
+            request.headers,
+            request.stream(),
+            max_files=limits.images + 1,
+            max_fields=_FIELDS,
+            max_part_size=_TEXT_BYTES,
+        )
+        self._limits, self._files = limits, 0
+
+    def on_part_end(self) -> None:
+        """Note a part, unless it is a file too many."""
+        super().on_part_end()
+        self._files += isinstance(self.items[-1][1], UploadFile)
+        require_few(self._files, self._limits)
 
 
 async def read_images(request: Request, limits: Limits) -> list[bytes]:
@@ -131,12 +152,28 @@ def parsed(model: type[_Model], body: bytes) -> _Model:
     Raises
     ------
     Problem
-        With the first things that are wrong, and where.
+        With the first things that are wrong, and where; or if it has too many values.
     """
+    # Each has one of these before it, but the first of all; strings may have more, base64 has none.
+    if sum(map(body.count, (b",", b"[", b"{"))) >= MOST_VALUES:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The JSON has more than {MOST_VALUES:,} values."
+        )
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors())) from None
+        raise _wrong(error) from None
+
+
+def _wrong(error: ValidationError) -> Problem:
+    count = error.error_count()
+    if count > _MOST_ERRORS:  # each would be made a dict to tell the first
+        return Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{count:,} parts of the request are wrong.",
+            "What it may hold is said in /openapi.json.",
+        )
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors(include_input=False)))
 
 
 def told(errors: Sequence[Any], most: int = 3) -> str:
@@ -164,7 +201,7 @@ async def _search_form(request: Request, limits: Limits) -> SearchIn:
     try:
         return SearchIn.model_validate(values)
     except ValidationError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors())) from None
+        raise _wrong(error) from None
 
 
 async def _field(name: str, item: UploadFile | str) -> Any:
@@ -183,15 +220,8 @@ async def _field(name: str, item: UploadFile | str) -> Any:
 
 
 async def _form(request: Request, limits: Limits) -> FormData:
-    parser = _InMemory(
-        request.headers,
-        request.stream(),
-        max_files=limits.images,
-        max_fields=_FIELDS,
-        max_part_size=_TEXT_BYTES,
-    )
     try:
-        return await parser.parse()
+        return await _InMemory(request, limits).parse()
     except (MultiPartException, KeyError) as error:  # KeyError: no boundary
         reason = getattr(error, "message", "it has no boundary")
         raise Problem(

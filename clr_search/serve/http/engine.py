@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -20,8 +21,7 @@ from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files import sha256_bytes
 from clr_search.pictures.inline import jpeg, shrunk
-from clr_search.serve.encoder import Encoder
-from clr_search.serve.http.batching import Batcher
+from clr_search.serve.http.batching import Batcher, Infer
 from clr_search.serve.http.bodies import from_base64
 from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.problems import Problem, busy
@@ -32,11 +32,15 @@ from clr_search.serve.pipeline import usable_cores
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index, Matches
     from clr_search.index.records import Item
+    from clr_search.serve.encoder import Encoder
     from clr_search.serve.probe import Probe
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
 _FRESH = 1.0  # seconds for which the collection is taken to keep its encoder
+_QUERY = ""  # no base64, and so no picture to be like or unlike
 _THUMBNAILS = 512  # kept in memory, at about 20 kB each
 
 
@@ -67,15 +71,15 @@ class Engine:
     ) -> None:
         self.index, self.probe, self.limits, self.metrics = index, probe, limits, metrics
         self._make_filter = make_filter
-        self._encoder = _alone(index.encoder)
+        self._encoder = index.encoder.with_threads(1)
         self._asked = time.monotonic()
         self._pending = 0
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time; its own threads use the cores.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
         batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
-        self._embedding = Batcher(self._infer, batch, wait, usable_cores(), observe)
-        self._classifying = Batcher(self._predict, batch, wait, 1, observe)
+        self._embedding = Batcher(batch, wait, usable_cores(), observe)
+        self._classifying = Batcher(batch, wait, 1, observe)
         self._drawing = threading.Lock()
         self._thumbnails: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
 
@@ -93,35 +97,52 @@ class Engine:
 
     # -- embedding
 
-    def _infer(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self._encoder.encode_squares(squares)
-
     def _predict(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
         assert self.probe is not None
         rows, novelty = self.probe.examine(squares)
         return rows if novelty is None else np.column_stack([rows, novelty])
 
     async def encoder(self) -> Encoder:
-        """That of the collection, which a rebuild may have changed."""
+        """That of the collection, which a rebuild may have changed; runs are on one core each.
+
+        Raises
+        ------
+        Problem
+            If it cannot be read now.
+        """
         if time.monotonic() - self._asked > _FRESH:
-            current = await self.in_index(lambda: self.index.encoder)
-            if current.sha256 != self._encoder.sha256:
-                self._encoder = _alone(current)
+            await self.in_index(self._renew)
             self._asked = time.monotonic()
         return self._encoder
 
+    def _renew(self) -> None:
+        """In the thread of the index: load the encoder, if it is another one."""
+        current = self._current()
+        if current.sha256 != self._encoder.sha256:
+            self._encoder = current.with_threads(1)
+
+    def _current(self) -> Encoder:
+        try:
+            return self.index.encoder
+        except (ClrSearchError, OSError) as error:  # at the end of a rebuild its file is renamed
+            logger.warning("The encoder of %s cannot be read: %s", self.index.path, error)
+            raise busy("The encoder of the collection cannot be read now.") from error
+
     async def embed(
         self, files: Sequence[bytes], crop: images.Crop | None = None
-    ) -> NDArray[np.float32]:
-        """Unit vectors of picture files, float32 [N, D]; of the first, only of the part `crop`.
+    ) -> tuple[NDArray[np.float32], Encoder]:
+        """Unit vectors of picture files, float32 [N, D], and the encoder they are of.
+
+        Of the first picture, only the part `crop` is embedded.
 
         Raises
         ------
         Problem
             If one is no picture, or too many are waiting.
         """
-        size = (await self.encoder()).image_size
-        return await self._through(self._embedding, files, size, crop)
+        encoder = await self.encoder()
+        size, infer = encoder.image_size, encoder.encode_squares
+        return await self._through(self._embedding, infer, files, size, crop), encoder
 
     async def classify(
         self, files: Sequence[bytes]
@@ -139,11 +160,18 @@ class Engine:
                 "The service has no classifier.",
                 "Start it with: clr-search serve COLLECTION --probe probe.onnx",
             )
-        rows = await self._through(self._classifying, files, self.probe.card.image_size)
+        rows = await self._through(
+            self._classifying, self._predict, files, self.probe.card.image_size
+        )
         return (rows[:, :-1], rows[:, -1]) if self.probe.tells_unknown else (rows, None)
 
     async def _through(
-        self, batcher: Batcher, files: Sequence[bytes], size: int, crop: images.Crop | None = None
+        self,
+        batcher: Batcher,
+        infer: Infer,
+        files: Sequence[bytes],
+        size: int,
+        crop: images.Crop | None = None,
     ) -> NDArray[np.float32]:
         work = [
             partial(self._square, number, data, size, None if number else crop)
@@ -151,8 +179,8 @@ class Engine:
         ]
         with self._admitted(len(files)):
             if len(work) == 1:
-                return (await batcher.submit(work[0]))[None]
-            return np.stack(await all_of([batcher.submit(one) for one in work]))
+                return (await batcher.submit(work[0], infer))[None]
+            return np.stack(await all_of([batcher.submit(one, infer) for one in work]))
 
     def _square(
         self, number: int, data: bytes, size: int, crop: images.Crop | None
@@ -198,44 +226,40 @@ class Engine:
         """
         where = self._filter(asked.filter)
         for attempt in range(2):
-            encoder = await self.encoder()
             shown = await self._pictures(asked)
-            work = partial(self._found, asked, where, shown, encoder)
+            work = partial(self._found, asked, where, shown)
             try:
                 return await self.in_index(work)
             except _OtherEncoderError:
                 self._asked = -_FRESH  # ask anew
                 if attempt:
-                    raise busy() from None
+                    raise busy("The collection has just got another encoder.") from None
         raise AssertionError
 
     async def _pictures(self, asked: SearchIn) -> dict[str, _Shown]:
-        """The pictures in a search, by their base64; of the first, the part that is asked for."""
-        texts = {} if asked.image is None else {asked.image: "image"}
+        """The query under `_QUERY`, of it the part that is asked for; others by their base64."""
+        named = {} if asked.image is None else {_QUERY: (asked.image, "image")}
         for name, parts in (("like", asked.like), ("unlike", asked.unlike)):
             for i, part in enumerate(parts):
                 if isinstance(part, str):
-                    texts.setdefault(part, f"{name}[{i}]")
-        if not texts:
+                    named.setdefault(part, (part, f"{name}[{i}]"))
+        if not named:
             return {}
-        files = [from_base64(text, where) for text, where in texts.items()]
-        vectors = await self.embed(files, asked.crop)
+        files = [from_base64(text, where) for text, where in named.values()]
+        vectors, encoder = await self.embed(files, asked.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
-        return dict(zip(texts, map(_Shown, vectors, contents), strict=True))
+        shown = (_Shown(*of_one, encoder.sha256) for of_one in zip(vectors, contents, strict=True))
+        return dict(zip(named, shown, strict=True))
 
     def _filter(self, given: FilterIn | None) -> Filter | None:
         return None if given is None else self._make_filter(**given.model_dump())
 
-    def _found(
-        self,
-        asked: SearchIn,
-        where: Filter | None,
-        shown: dict[str, _Shown],
-        encoder: Encoder,
-    ) -> Matches:
+    def _found(self, asked: SearchIn, where: Filter | None, shown: dict[str, _Shown]) -> Matches:
         """In one snapshot: the query put together, and its neighbours."""
         with self.index.snapshot():
-            if shown and self.index.encoder.sha256 != encoder.sha256:
+            if shown and {picture.encoder for picture in shown.values()} != {
+                self._current().sha256
+            }:
                 raise _OtherEncoderError
             own: set[int] = set()
 
@@ -252,7 +276,7 @@ class Engine:
             if asked.vector is not None:
                 query = _scaled(asked.vector)
             else:
-                query = mean(asked.ids or [asked.image or ""], exclude=True)
+                query = mean(asked.ids or [_QUERY], exclude=True)
             if asked.like:
                 query = query + mean(asked.like, exclude=True)
             if asked.unlike:
@@ -351,15 +375,11 @@ def _scaled(vector: Sequence[float]) -> NDArray[np.float32]:
 
 
 class _Shown(NamedTuple):
-    """A picture in a request: its vector, and its content."""
+    """A picture in a request: its vector, its content, and the encoder of the vector."""
 
     vector: NDArray[np.float32]
     sha256: str
-
-
-def _alone(encoder: Encoder) -> Encoder:
-    """The same encoder on the same device; on the processor, with runs on one core each."""
-    return Encoder(encoder.path, threads=1, device=encoder.device)
+    encoder: str
 
 
 class _OtherEncoderError(Exception):

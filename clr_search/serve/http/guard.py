@@ -18,9 +18,10 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
-from clr_search.serve.hosts import is_trusted_host
+from starlette.requests import ClientDisconnect
+
+from clr_search.serve.hosts import is_own_origin, is_trusted_host
 from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.problems import MEDIA_TYPE, Problem, busy
 from clr_search.serve.http.settings import Keys, Limits
@@ -98,13 +99,14 @@ class Guard:
         except Problem as problem:
             await exchange.refuse(problem)
         except TimeoutError:
-            if exchange.complete:
-                await exchange.refuse(busy())
-                return
             seconds = f"{self._limits.seconds:g} s"
             await exchange.refuse(
                 Problem(HTTPStatus.REQUEST_TIMEOUT, f"The request took longer than {seconds}.")
+                if exchange.reading
+                else busy(f"The service has not come to an answer within {seconds}.")
             )
+        except ClientDisconnect:
+            pass  # nobody is left to be answered
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
             if exchange.status:
@@ -143,8 +145,7 @@ class Guard:
                 "Without a key the service answers to an address or localhost only.",
                 "Use the address, or start the service with a key.",
             )
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if not is_own_origin(headers.get("origin"), host):
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "Without a key no page of another origin is answered.",
@@ -176,8 +177,8 @@ class _Exchange:
     ----------
     received : int
         Bytes of the body so far.
-    complete : bool
-        Whether the whole body has come.
+    reading : bool
+        Whether a body is being read, and has not come to its end.
     status : int
         Of the answer; 0 before it.
     """
@@ -185,16 +186,17 @@ class _Exchange:
     def __init__(self, guard: Guard, receive: Receive, send: Send) -> None:
         self._guard, self._receive, self._send = guard, receive, send
         self.received = 0
-        self.complete = False
+        self.reading = False
         self.status = 0
 
     async def receive(self) -> Message:
+        self.reading = True
         message = await self._receive()
         if message["type"] == "http.request":
             count = len(message.get("body", b""))
             self.received += count
             self._guard.take(count, self.received)
-            self.complete = not message.get("more_body", False)
+            self.reading = message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:

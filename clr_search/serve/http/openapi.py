@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from clr_search.serve.http.guard import OPEN
 from clr_search.serve.http.problems import MEDIA_TYPE
 from clr_search.serve.http.schemas import ImagesIn, ProblemOut, SearchIn
 
@@ -76,6 +77,11 @@ THUMBNAIL: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/jpeg": {"schema": _FILE}}, "description": "A JPEG"}
 }
 
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
 _REFUSALS = {
     401: "No key, or a wrong one",
     403: "From a page of another origin",
@@ -86,7 +92,7 @@ _REFUSALS = {
     421: "Addressed to an unknown name",
     422: "Malformed, or no usable picture",
     500: "A failure of the service",
-    503: "Too much is waiting; see Retry-After",
+    503: "Not now; see Retry-After",
 }
 
 
@@ -110,7 +116,10 @@ def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
             for status, text in _REFUSALS.items():
                 operation["responses"][str(status)] = {"description": text, "content": refusal}
     if keys:
-        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"key": []}]
+        document["components"]["securitySchemes"] = _KEYS
+        document["security"] = [{name: []} for name in _KEYS]  # one of them is enough
+        for path in OPEN:
+            for operation in document["paths"][path].values():
+                operation["security"] = []
     app.openapi_schema = document
     return document

@@ -48,11 +48,8 @@ class Problem(Exception):  # noqa: N818  # the word of the standard
         return json.dumps(content).encode()
 
 
-def busy(seconds: int = 1) -> Problem:
-    """The service has taken in as much as it can."""
+def busy(detail: str = "Too many pictures are waiting already.") -> Problem:
+    """The service cannot answer now, and can soon."""
     return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "Too many pictures are waiting already.",
-        f"Send it again after {seconds} s.",
-        {"retry-after": str(seconds)},
+        HTTPStatus.SERVICE_UNAVAILABLE, detail, "Send it again after 1 s.", {"retry-after": "1"}
     )

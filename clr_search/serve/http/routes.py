@@ -122,8 +122,7 @@ async def embed(request: Request) -> Response:
     Raw vectors are little-endian, row after row; the header `x-shape` says how many of what length.
     """
     engine = _engine(request)
-    vectors = await engine.embed(await read_images(request, engine.limits))
-    encoder = await engine.encoder()
+    vectors, encoder = await engine.embed(await read_images(request, engine.limits))
     if BINARY in request.headers.get("accept", ""):
         headers = {"x-shape": ",".join(map(str, vectors.shape)), "x-model": encoder.sha256}
         return Response(vectors.astype("<f4").tobytes(), media_type=BINARY, headers=headers)

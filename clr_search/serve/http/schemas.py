@@ -11,6 +11,10 @@ Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
+# Of every list the length is bounded: at its end the validation stops, also of wrong items, of each
+# of which an error would be kept. How many pictures a request may hold is checked then.
+_MOST = 65_536  # as many as a vector has numbers at most, `contract.MOST_NUMBERS`
+
 _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
     "ALO/QQEtYGh9AAAAAElFTkSuQmCC"
@@ -27,7 +31,7 @@ class ImagesIn(Input):
     """Pictures to embed or to classify."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_EXAMPLE_PICTURE]}]})
-    images: Annotated[list[Base64], Field(min_length=1)]
+    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST)]
 
 
 class FilterIn(Input):
@@ -54,15 +58,19 @@ class SearchIn(Input):
         },
     )
     image: Base64 | None = None
-    vector: Annotated[list[float] | None, Field(description="Of any length but 0.")] = None
+    vector: Annotated[
+        list[float] | None, Field(max_length=_MOST, description="Of any length but 0.")
+    ] = None
     ids: Annotated[
         list[Id] | None, Field(min_length=1, max_length=1000, description="Their mean is sought.")
     ] = None
     like: Annotated[
         list[Id | Base64],
-        Field(description="Items, or pictures, that results should be more like."),
+        Field(
+            max_length=_MOST, description="Items, or pictures, that results should be more like."
+        ),
     ] = []
-    unlike: list[Id | Base64] = []
+    unlike: Annotated[list[Id | Base64], Field(max_length=_MOST)] = []
     filter: FilterIn | None = None
     k: Annotated[int, Field(ge=1, description="How many results.")] = 10
     diverse: Annotated[

@@ -14,6 +14,8 @@ from clr_search.progress import Reporter
 from clr_search.serve.hosts import LOOPBACK
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from clr_search.serve.http.routes import Service
 
 _MMAP_THRESHOLD = -3  # parameter of glibc's mallopt(3)
@@ -57,32 +59,40 @@ def run(service: Service, port: int, reporter: Reporter, collection: Path) -> No
     UsageError
         If an extra is missing, or the port is taken.
     """
-    for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
+    for module in ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart"):
         require(module, "serve")
     import uvicorn
 
-    from clr_search.serve.http.routes import create_app
-
     _give_back_memory()
-    listening = _listen(service.host, port)
-    config = uvicorn.Config(
-        create_app(service),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,  # a client could claim any address; nothing here depends on it
-        ws="none",
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
+    listening = listen(service.host, port)
+    config = configured(service)
     name = f"[{service.host}]" if ":" in service.host else service.host
     url = f"http://{name}:{listening.getsockname()[1]}"
     reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
     reporter.message("Stopped.")
+
+
+def configured(service: Service) -> uvicorn.Config:
+    """What the server is run with."""
+    import uvicorn
+
+    from clr_search.serve.http.connections import KEEP_ALIVE, Connection
+    from clr_search.serve.http.routes import create_app
+
+    return uvicorn.Config(
+        create_app(service),
+        http=Connection,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,  # a client could claim any address; nothing here depends on it
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
 
 
 def _give_back_memory() -> None:
@@ -96,7 +106,14 @@ def _give_back_memory() -> None:
         libc.mallopt(_MMAP_THRESHOLD, 2**22)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that connections come to.
+
+    Raises
+    ------
+    UsageError
+        If the port is taken, or the host is not this machine.
+    """
     listening = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -29,7 +29,7 @@ class Limits:
     pixels : int
         Of one picture, by its header, before it is decoded.
     images : int
-        Pictures of one request.
+        Pictures of one request; at most `pending_images`, since more could never be taken in.
     neighbours : int
         Largest k.
     seconds : float
@@ -52,6 +52,9 @@ class Limits:
     batch: int = BATCH
     batch_wait: float = 0.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", min(self.images, self.pending_images))
+
 
 @dataclass(frozen=True, slots=True)
 class Keys:
@@ -66,12 +69,17 @@ class Keys:
         Raises
         ------
         UsageError
-            If one is too short.
+            If one is too short, or has characters that no header carries.
         """
         texts = [key.strip() for key in keys if key.strip()]
         if any(len(text) < SHORTEST_KEY for text in texts):
             raise UsageError(
                 f"An API key has fewer than {SHORTEST_KEY} characters, which can be guessed.",
+                "Make one with: openssl rand -hex 24",
+            )
+        if not all(text.isascii() and text.isprintable() for text in texts):
+            raise UsageError(
+                "An API key has characters that are not printable ASCII; no header carries them.",
                 "Make one with: openssl rand -hex 24",
             )
         return cls(tuple(_hash(text) for text in texts))
@@ -98,12 +106,12 @@ def read_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
     Raises
     ------
     UsageError
-        If the file cannot be read or has no key, or a key is too short.
+        If the file cannot be read or has no key, or a key cannot be used.
     """
     texts = environment.get(KEYS_VARIABLE, "").split(",")
     if file is not None:
         try:
-            lines = file.read_text("utf-8").splitlines()
+            lines = file.read_text("utf-8-sig").splitlines()  # some editors begin with a mark
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"The keys in {file} cannot be read: {error}.", "Write one key a line, as text."

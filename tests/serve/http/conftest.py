@@ -14,18 +14,17 @@ import uvicorn
 
 from clr_search.index import Filter, Index
 from clr_search.serve import Probe
-from clr_search.serve.http.routes import Service, create_app
+from clr_search.serve.http.routes import Service
+from clr_search.serve.http.server import configured, listen
 from clr_search.serve.probe import fit_probe, save_probe
 
 
 @contextmanager
 def serving(service: Service) -> Iterator[str]:
     """Its address, while the context lasts."""
-    config = uvicorn.Config(
-        create_app(service), port=0, log_level="error", timeout_graceful_shutdown=10
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    listening = listen("127.0.0.1", 0)
+    server = uvicorn.Server(configured(service))
+    thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
         deadline = time.monotonic() + 20
@@ -33,7 +32,7 @@ def serving(service: Service) -> Iterator[str]:
             assert thread.is_alive()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

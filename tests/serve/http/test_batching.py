@@ -48,10 +48,10 @@ def test_each_gets_its_own_row_in_batches_of_at_most_so_many(
     values: list[int], most: int, wait: float, workers: int
 ) -> None:
     sizes: list[int] = []
-    batcher = Batcher(doubled, most, wait, workers, sizes.append)
+    batcher = Batcher(most, wait, workers, sizes.append)
 
     async def work() -> None:
-        rows = await asyncio.gather(*(batcher.submit(square(value)) for value in values))
+        rows = await asyncio.gather(*(batcher.submit(square(value), doubled) for value in values))
         assert [float(row[0]) for row in rows] == [2 * value for value in values]
 
     run(batcher, work)
@@ -68,12 +68,12 @@ def test_what_comes_during_an_inference_goes_into_the_next_together() -> None:
         assert release.wait(10)
         return doubled(squares)
 
-    batcher = Batcher(slow, 64, 0.0, 1, sizes.append)
+    batcher = Batcher(64, 0.0, 1, sizes.append)
 
     async def work() -> None:
-        first = asyncio.create_task(batcher.submit(square(1)))
+        first = asyncio.create_task(batcher.submit(square(1), slow))
         await asyncio.to_thread(begun.wait, 10)
-        others = [asyncio.create_task(batcher.submit(square(n))) for n in range(2, 9)]
+        others = [asyncio.create_task(batcher.submit(square(n), slow)) for n in range(2, 9)]
         await asyncio.sleep(0.01)
         release.set()
         await asyncio.gather(first, *others)
@@ -82,17 +82,42 @@ def test_what_comes_during_an_inference_goes_into_the_next_together() -> None:
     assert sizes == [1, 4, 2, 1]  # half of what waits, so that the other half is at hand next
 
 
+def test_what_is_taken_together_is_inferred_apart_where_it_is_for_different_networks() -> None:
+    """As while a collection is rebuilt with another encoder, of another size."""
+    sizes: list[int] = []
+    batcher = Batcher(64, 0.2, 1, sizes.append)
+
+    def large(value: int) -> Decode:
+        return lambda: np.full((3, 3, 3), value, np.uint8)
+
+    def tripled(squares: Squares) -> NDArray[np.float32]:
+        assert squares.shape[1:] == (3, 3, 3)
+        return 3 * squares[:, 0, 0, :1].astype(np.float32)
+
+    async def work() -> None:
+        rows = await asyncio.gather(
+            batcher.submit(square(1), doubled),
+            batcher.submit(large(2), tripled),
+            batcher.submit(square(3), doubled),
+        )
+        assert [float(row[0]) for row in rows] == [2, 6, 6]
+
+    run(batcher, work)
+    assert sizes == [2, 1]
+
+
 def test_a_failure_reaches_all_of_its_batch_and_the_next_goes_on() -> None:
     def fails_on_nine(squares: Squares) -> NDArray[np.float32]:
         if (squares == 9).any():
             raise RuntimeError("nine")
         return doubled(squares)
 
-    batcher = Batcher(fails_on_nine, 2, 0.5)
+    batcher = Batcher(2, 0.5)
 
     async def work() -> None:
         outcomes = await asyncio.gather(
-            *(batcher.submit(square(n)) for n in (9, 1, 2, 3)), return_exceptions=True
+            *(batcher.submit(square(n), fails_on_nine) for n in (9, 1, 2, 3)),
+            return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes[:2]] == [RuntimeError, RuntimeError]
         assert [float(row[0]) for row in outcomes[2:] if isinstance(row, np.ndarray)] == [4, 6]
@@ -109,12 +134,12 @@ def test_who_has_gone_is_not_computed_for() -> None:
         assert release.wait(10)
         return doubled(squares)
 
-    batcher = Batcher(slow, 64, 0.0, 1, sizes.append)
+    batcher = Batcher(64, 0.0, 1, sizes.append)
 
     async def work() -> None:
-        first = asyncio.create_task(batcher.submit(square(1)))
+        first = asyncio.create_task(batcher.submit(square(1), slow))
         await asyncio.to_thread(begun.wait, 10)
-        gone, stays = (asyncio.create_task(batcher.submit(square(n))) for n in (2, 3))
+        gone, stays = (asyncio.create_task(batcher.submit(square(n), slow)) for n in (2, 3))
         await asyncio.sleep(0.01)
         gone.cancel()
         await asyncio.sleep(0.01)
@@ -135,9 +160,9 @@ def test_stopped_it_leaves_nobody_waiting() -> None:
         return doubled(squares)
 
     async def whole() -> None:
-        batcher = Batcher(slow, 1, 0.0)
+        batcher = Batcher(1, 0.0)
         batcher.start()
-        tasks = [asyncio.create_task(batcher.submit(square(n))) for n in range(3)]
+        tasks = [asyncio.create_task(batcher.submit(square(n), slow)) for n in range(3)]
         await asyncio.to_thread(begun.wait, 10)
         release.set()
         await batcher.stop()
@@ -151,12 +176,12 @@ def test_stopped_it_leaves_nobody_waiting() -> None:
 
 def test_it_waits_for_more_but_not_long() -> None:
     sizes: list[int] = []
-    batcher = Batcher(doubled, 64, 0.2, 1, sizes.append)
+    batcher = Batcher(64, 0.2, 1, sizes.append)
 
     async def work() -> None:
-        first = asyncio.create_task(batcher.submit(square(1)))
+        first = asyncio.create_task(batcher.submit(square(1), doubled))
         await asyncio.sleep(0.02)
-        await asyncio.gather(first, batcher.submit(square(2)))
+        await asyncio.gather(first, batcher.submit(square(2), doubled))
 
     run(batcher, work)
     assert sizes == [2]
@@ -164,11 +189,11 @@ def test_it_waits_for_more_but_not_long() -> None:
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_full_it_does_not_wait(most: int) -> None:
-    batcher = Batcher(doubled, most, 1000.0)
+    batcher = Batcher(most, 1000.0)
 
     async def work() -> None:
         await asyncio.wait_for(
-            asyncio.gather(*(batcher.submit(square(n)) for n in range(2 * most))), 5
+            asyncio.gather(*(batcher.submit(square(n), doubled) for n in range(2 * most))), 5
         )
 
     run(batcher, work)
@@ -176,14 +201,14 @@ def test_full_it_does_not_wait(most: int) -> None:
 
 def test_a_picture_that_cannot_be_decoded_fails_alone() -> None:
     sizes: list[int] = []
-    batcher = Batcher(doubled, 64, 0.2, 1, sizes.append)
+    batcher = Batcher(64, 0.2, 1, sizes.append)
 
     def broken() -> Squares:
         raise ValueError("no picture")
 
     async def work() -> None:
         outcomes = await asyncio.gather(
-            *(batcher.submit(one) for one in (square(1), broken, square(2))),
+            *(batcher.submit(one, doubled) for one in (square(1), broken, square(2))),
             return_exceptions=True,
         )
         assert isinstance(outcomes[1], ValueError)
@@ -197,10 +222,10 @@ def test_a_batch_begins_when_decoding_has_taken_long(monkeypatch: pytest.MonkeyP
     """Else the first of many large photos would wait until the last one is decoded."""
     monkeypatch.setattr(batching, "PATIENCE", 0.0)
     sizes: list[int] = []
-    batcher = Batcher(doubled, 64, 0.0, 1, sizes.append)
+    batcher = Batcher(64, 0.0, 1, sizes.append)
 
     async def work() -> None:
-        await asyncio.gather(*(batcher.submit(square(n)) for n in range(12)))
+        await asyncio.gather(*(batcher.submit(square(n), doubled) for n in range(12)))
 
     run(batcher, work)
     assert sizes == [1] * 12

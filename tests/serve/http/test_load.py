@@ -25,7 +25,7 @@ from clr_search.client import Client, ServiceError
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder
 from clr_search.serve.http.routes import Service
-from clr_search.serve.http.server import _listen
+from clr_search.serve.http.server import listen
 from clr_search.serve.http.settings import Limits
 from tests.serve.http.conftest import serving
 
@@ -88,6 +88,19 @@ def test_beyond_what_may_wait_requests_are_refused_and_the_client_waits(
         assert "clr_search_refused_total 2.0" in httpx.get(f"{url}/metrics").text
 
 
+def test_a_request_never_holds_more_than_may_wait(collection: Path) -> None:
+    """It would be refused with 503 for ever, and the client would send it again and again."""
+    picture = np.zeros((8, 8, 3), np.uint8)
+    limits = replace(Limits(), images=8, pending_images=2)
+    with Index.open(collection) as index, serving(Service(index, Filter, limits=limits)) as url:
+        with Client(url) as client:
+            assert client.model()["limits"]["images"] == 2
+            assert len(client.embed([picture] * 5)) == 5
+            with pytest.raises(ServiceError, match="3 pictures are more than the 2") as refusal:
+                client.search(picture, like=[picture, picture])
+        assert refusal.value.status == 413
+
+
 def test_told_to_stop_it_finishes_what_it_took(collection: Path, pictures: Path) -> None:
     photo = next(pictures.rglob("*.png")).read_bytes()
     with process(collection, "--batch-wait", "1000") as (running, url):
@@ -140,7 +153,7 @@ def test_what_is_added_meanwhile_is_found(
 
 def test_answers_are_not_held_back_by_nagle() -> None:
     """Of a socket without a named protocol, asyncio leaves it on: 40 ms an answer."""
-    with _listen("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
 
 

@@ -109,6 +109,14 @@ def test_wrong_requests_to_embed_say_what_is_wrong(
     assert part in refused(http.post("/v1/embed", **request_), status)
 
 
+@pytest.mark.parametrize("count", [65, 100])
+def test_too_many_files_in_a_form_are_too_much(http: httpx.Client, count: int) -> None:
+    files = [("images", b"x")] * count
+    assert "more than the 64" in refused(http.post("/v1/embed", files=files), 413)
+    files = [("image", b"x"), *[("like", b"x")] * (count - 1)]
+    assert "more than the 64" in refused(http.post("/v1/search", files=files), 413)
+
+
 def test_one_bad_picture_among_good_ones_is_named(http: httpx.Client, files: list[Path]) -> None:
     body = {"images": [b64(files[0]), base64.b64encode(b"GIF89a nothing").decode()]}
     assert refused(http.post("/v1/embed", json=body), 422).startswith("Picture 2 cannot be used")
@@ -189,6 +197,15 @@ def test_filters_are_those_of_the_index(http: httpx.Client, collection: Path) ->
     assert http.post("/v1/search", files=parts).json()["results"] == results
 
 
+def test_extreme_bounds_of_a_filter_are_answered(http: httpx.Client) -> None:
+    widest = {"after": "0001-01-01T00:00:00", "max_side": 2**63, "max_bytes": 10**25}
+    answer = http.post("/v1/search", json={"ids": [1], "filter": widest, "k": 3})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["results"]) == 3
+    for none in ({"before": "0001-01-01T00:00:00"}, {"min_bytes": 2**63}, {"under": "a\0b"}):
+        refused(http.post("/v1/search", json={"ids": [1], "filter": none}), 422)
+
+
 def test_by_a_part_of_a_picture(http: httpx.Client, files: list[Path], collection: Path) -> None:
     crop = (0.25, 0.0, 0.5, 0.5)
     with Index.open(collection) as index:
@@ -196,6 +213,21 @@ def test_by_a_part_of_a_picture(http: httpx.Client, files: list[Path], collectio
     asked = {"image": b64(files[4]), "k": 5, "crop": list(crop)}
     results = http.post("/v1/search", json=asked).json()["results"]
     assert [r["id"] for r in results] == expected.ids.tolist()
+
+
+@pytest.mark.parametrize("name", ["like", "unlike"])
+def test_the_part_is_of_the_query_only_even_where_the_same_picture_comes_again(
+    http: httpx.Client, files: list[Path], collection: Path, name: str
+) -> None:
+    crop = (0.25, 0.0, 0.5, 0.5)
+    again = {name: [files[4]]}
+    with Index.open(collection) as index:
+        expected = index.search(files[4], 8, crop=crop, **again)
+    asked = {"image": b64(files[4]), name: [b64(files[4])], "k": 8, "crop": list(crop)}
+    results = http.post("/v1/search", json=asked).json()["results"]
+    assert [r["id"] for r in results] == expected.ids.tolist()
+    scores = [r["score"] for r in results]
+    assert scores == pytest.approx(expected.scores.tolist(), abs=2e-3)
 
 
 @pytest.mark.parametrize(
