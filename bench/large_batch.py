@@ -1,9 +1,10 @@
-"""What a large batch costs: peak memory and time of a step, and of NT-Xent alone.
+"""What a large batch costs: peak memory and time of a step, and of the losses alone.
 
     python -m bench.large_batch
 
 Each figure comes from a process of its own. Steps are of ResNet-18 at 32 px on random pictures, in
-parts of 128; the loss is on 2N random unit vectors of 128 dimensions, forward and backward.
+parts of 128; NT-Xent is on 2N random unit vectors of 128 dimensions, the loss of local views on 4N
+more, forward and backward.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.machine import machine
+from clr_search.train import multicrop
 from clr_search.train.choices import resolve
 from clr_search.train.config import TrainConfig
 from clr_search.train.data import Batch
@@ -72,6 +74,19 @@ def loss(count: int, tile: int) -> dict[str, float]:
     return {"megabytes": peak() - before, "seconds": min(seconds)}
 
 
+def local(count: int, blocks: int) -> dict[str, float]:
+    """As `loss`, of 4 local views of `count` pictures, in blocks or whole: memory alone."""
+    torch.manual_seed(0)
+    views = torch.randn(4, count, DIMENSION, requires_grad=True)
+    z1, z2 = (torch.randn(count, DIMENSION, requires_grad=True) for _ in range(2))
+    multicrop.BLOCK = multicrop.BLOCK if blocks else 2**62
+    warm = multicrop.local_to_global(views[:, :64], z1[:64], z2[:64], 0.1)
+    warm.backward()  # type: ignore[no-untyped-call]
+    before = peak()
+    multicrop.local_to_global(views, z1, z2, 0.1).backward()  # type: ignore[no-untyped-call]
+    return {"megabytes": peak() - before}
+
+
 def alone(name: str, *arguments: int) -> dict[str, float]:
     """One of the above, in a process of its own."""
     command = [sys.executable, "-m", "bench.large_batch", name, *map(str, arguments)]
@@ -84,7 +99,7 @@ def main() -> None:
     """Measure and print."""
     if len(sys.argv) > 1:
         name, *numbers = sys.argv[1:]
-        function = {"step": step, "loss": loss}[name]
+        function = {"step": step, "loss": loss, "local": local}[name]
         print(json.dumps(function(*map(int, numbers))))
         return
     print(machine(), "\n")
@@ -103,6 +118,12 @@ def main() -> None:
             print(
                 f"| N = {count:,}, {name} | {found['megabytes']:,.0f} MB | {found['seconds']:.2f} |"
             )
+    print("\n| 4 local views, d = 128 | memory beyond the inputs |\n|---|---|")
+    for count in (2048, 4096, 8192):
+        for blocks in (0, 1):
+            found = alone("local", count, blocks)
+            name = "in blocks" if blocks else "whole"
+            print(f"| N = {count:,}, {name} | {found['megabytes']:,.0f} MB |")
 
 
 if __name__ == "__main__":

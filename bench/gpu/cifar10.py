@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from clr_search.files import find_images
 from clr_search.progress import Silent, for_terminal
 from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.data import decode_collection
 from clr_search.train.evaluate import features, knn_accuracy_on, linear_accuracy_on
+from clr_search.train.metrics import METRICS, read_metrics
 from clr_search.train.run import load_config
+
+TIMED_EPOCHS = 4
+"""So many are trained to time one; the first, in which kernels are chosen, is not counted."""
+
+_BLOCK = 256  # test pictures asked at once
+
+_MARGIN = 0.98  # of a budget is planned with: epochs differ a little
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,36 @@ class Trained:
     seconds: float
     images_per_second: float
     peak_gigabytes: float
+
+
+def require_original_pixels(folder: Path) -> None:
+    """Refuse JPEG, whose pixels are not those of CIFAR-10, and whose accuracy is not comparable."""
+    for file in find_images([folder]):
+        if file.path.suffix.lower() in (".jpg", ".jpeg"):
+            raise SystemExit(
+                f"{file.path} is a JPEG, and the figures are for the original pixels of CIFAR-10. "
+                "Write them as PNG, as bench/gpu/README.md says, or --rehearse."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many epochs fit into a time, by the seconds that one was seen to take."""
+
+    epochs: int
+    epoch_seconds: float
+
+
+def epochs_within(seconds: float, folder: Path, run: Path, config: TrainConfig) -> Fit:
+    """Time a few epochs in a run of their own, and tell how many fit into `seconds`.
+
+    What was seen stays in that run: the same again gives the same number, so that a training whose
+    length it is can go on.
+    """
+    train_on(folder, run, replace(config, epochs=TIMED_EPOCHS))
+    rows = read_metrics(run / METRICS)
+    each = statistics.median(float(row["seconds"]) for row in rows[1:])
+    return Fit(max(1, int(_MARGIN * seconds / each)), each)
 
 
 def trained_and_embedded(
@@ -86,6 +126,22 @@ def embed(run: Path, folder: Path, device: str) -> Features:
 def knn_accuracy(train_set: Features, test_set: Features) -> float:
     """Weighted kNN of InstDisc: k = 200, weights exp(cosine / 0.1), over the training set."""
     return knn_accuracy_on(train_set.vectors, train_set.labels, test_set.vectors, test_set.labels)
+
+
+def nearest_accuracy(train_set: Features, test_set: Features, k: int = 10) -> float:
+    """The plain vote of the k most similar training pictures by cosine; of equals, the first class.
+
+    That of scikit-learn's `KNeighborsClassifier(n_neighbors=10, metric="cosine")`.
+    """
+    classes = int(train_set.labels.max()) + 1
+    order = torch.arange(classes, device=train_set.labels.device)
+    right = 0
+    for start in range(0, len(test_set.vectors), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        nearest = (test_set.vectors[part] @ train_set.vectors.T).topk(k, dim=1).indices
+        votes = F.one_hot(train_set.labels[nearest], classes).sum(dim=1)
+        right += int(((votes * classes - order).argmax(dim=1) == test_set.labels[part]).sum())
+    return right / len(test_set.vectors)
 
 
 def linear_accuracy(train_set: Features, test_set: Features) -> float:

@@ -88,6 +88,11 @@ if TYPE_CHECKING:
     help="The projection head.  [default: nonlinear]",
 )
 @click.option(
+    "--head-hidden",
+    type=options.COUNT,
+    help="Width of its hidden layer.  [default: that of the network's output]",
+)
+@click.option(
     "--norm",
     type=click.Choice(["batch", "group"]),
     help="Normalisation; by group, no image depends on its batch.  [default: batch]",
@@ -155,6 +160,7 @@ def train(
     architecture: str | None,
     width: float | None,
     head: str | None,
+    head_hidden: int | None,
     norm: str | None,
     batch_size: int | None,
     micro_batch: int | None,
@@ -217,6 +223,7 @@ def train(
         "architecture": architecture,
         "width": width,
         "head": head,
+        "head_hidden": head_hidden,
         "norm": norm,
         "batch_size": batch_size,
         "micro_batch": micro_batch,
@@ -234,6 +241,8 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     if margin is not None and not resume and not str(loss).startswith("margin"):
         raise click.UsageError("--margin is of the margin losses: give --loss margin, too.")
+    if head_hidden is not None and (head in ("linear", "none") or method == "supervised"):
+        raise click.UsageError("--head-hidden is of the nonlinear head, and this is to have none.")
     config = _config(out, preset, given, colour_strength, resume=resume)
     require("torch", "train")
     from clr_search.train import train as run

@@ -5,8 +5,10 @@ pure function of pixels and dice. Pictures come as the cache keeps them: row-pla
 `resample`) and squashed to a square. Boxes are fractions of that square, so that the true aspect
 ratio enters only where they are drawn.
 
-Views to which the same is done are worked on together, a few at a time, so that what lies between
-two operations stays in the processor's cache.
+On a processor, views to which the same is done are worked on together, a few at a time, so that
+what lies between two operations stays in its cache. A GPU is kept waiting by many small kernels,
+and by sizes that change: there, everything is done to all views at once, and what a view was not to
+have changes nothing. Both make the same views, to rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 """The four operations of colour jitter, as `Draws.order` numbers them."""
 
 _TRIES = 10  # crops that stick out are drawn again, as often as torchvision does
-_CHUNK = 32  # views worked on at once on a processor; elsewhere, as many as there are
+_CHUNK = 32  # views worked on at once on a processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,6 @@ class Draws:
     factors: Tensor
     grey: Tensor
     sigma: Tensor
-
-    def to(self, device: torch.device) -> Draws:
-        """The same on another device."""
-        return Draws(**{f.name: sent(getattr(self, f.name), device) for f in fields(self)})
 
     def of(self, members: Tensor) -> Draws:
         """Those of some views, int64 [M]."""
@@ -143,7 +141,7 @@ def apply(pixels: Tensor, draws: Draws, settings: Augmentation, size: int) -> Te
     draws : Draws
         The dice, for M views; view i is of picture i mod N, so that M = 2·N makes pairs.
     settings : Augmentation
-        Of which only `blur_kernel` is used here.
+        Those that the dice were rolled by.
     size : int
         S, side of the views.
 
@@ -152,24 +150,32 @@ def apply(pixels: Tensor, draws: Draws, settings: Augmentation, size: int) -> Te
     Tensor
         float32 [M, 3, S, S] in [0, 1], on the device of `pixels`; a view of row-planar memory.
     """
-    device, kernel = pixels.device, kernel_size(size, settings.blur_kernel)
-    views = torch.empty(len(draws.flip), size, 3, size, device=device)
-    groups = list(_groups(draws, _CHUNK if device.type == "cpu" else None))
-    dice, start = draws.to(device), 0
+    if pixels.device.type == "cpu":
+        views = _by_groups(pixels, draws, settings, size)
+    else:
+        views = _at_once(pixels, sent(_packed(draws), pixels.device), settings, size)
+    return views.permute(0, 2, 1, 3)
+
+
+def _by_groups(pixels: Tensor, draws: Draws, settings: Augmentation, size: int) -> Tensor:
+    """As `apply`, row-planar: nothing is done to a view that it is not to have."""
+    kernel = kernel_size(size, settings.blur_kernel)
+    views = torch.empty(len(draws.flip), size, 3, size)
+    groups, start = list(_groups(draws)), 0
     for group in groups:
-        chosen = sent(group.members, device)
-        part = dice.of(chosen)
-        x = resample(pixels.index_select(0, chosen % len(pixels)), part.boxes, size, part.flip)
+        part = draws.of(group.members)
+        chosen = pixels.index_select(0, group.members % len(pixels))
+        x = resample(chosen, part.boxes, size, part.flip)
         if group.hue_at is not None:
             _jitter_(x, part, group.hue_at)
         if group.grey:
             x[-group.grey :] = luma(x[-group.grey :])
         if group.blurred:
             x = blur(x, part.sigma, kernel)
-        views[start : start + len(chosen)] = x
-        start += len(chosen)
+        views[start : start + len(x)] = x
+        start += len(x)
     places = torch.cat([group.members for group in groups]).argsort()
-    return views.index_select(0, sent(places, device)).permute(0, 2, 1, 3)
+    return views.index_select(0, places)
 
 
 def _jitter_(pixels: Tensor, draws: Draws, hue_at: int) -> None:
@@ -197,15 +203,69 @@ class _Group(NamedTuple):
     grey: int
 
 
-def _groups(draws: Draws, most: int | None) -> Iterator[_Group]:
-    """Sort the views into groups of at most `most`."""
+def _groups(draws: Draws) -> Iterator[_Group]:
+    """Sort the views into groups of at most `_CHUNK`."""
     hue_at = (draws.order == HUE).int().argmax(dim=1)
     kind = torch.where(draws.jitter, hue_at, 4) * 2 + (draws.sigma > 0)
     for number in range(10):
         same = (kind == number).nonzero()[:, 0]
         same = same[draws.grey[same].int().argsort(stable=True)]
-        size = most or max(1, len(same))
-        for start in range(0, len(same), size):
-            members = same[start : start + size]
+        for start in range(0, len(same), _CHUNK):
+            members = same[start : start + _CHUNK]
             jittered = None if number // 2 == 4 else number // 2
             yield _Group(members, jittered, bool(number % 2), int(draws.grey[members].sum()))
+
+
+_COLUMNS = [4, 1, 3, 3, 3, 3, 1, 1, 1, 1]
+"""Widths of what `_packed` puts side by side."""
+
+
+def _packed(draws: Draws) -> Tensor:
+    """The dice as `_at_once` takes them, float32 [M, 21]: one tensor, so that one is sent.
+
+    A view has three blends, and its hue is turned before, between or after them. Its blends stand
+    in two rows of three, those before the hue and those after it. Where one stands in the other
+    row, or the view has no jitter, its factor is 1.
+    """
+    hue = draws.order == HUE
+    blends = draws.order[~hue].view(-1, 3)
+    factors = draws.factors.gather(1, blends)
+    first = torch.arange(3) < hue.int().argmax(dim=1, keepdim=True)  # [M, 3]
+    happens = draws.jitter[:, None]
+    columns = (
+        draws.boxes,
+        draws.flip[:, None],
+        factors.where(happens & first, 1),
+        factors.where(happens & ~first, 1),
+        blends == SATURATION,
+        blends == CONTRAST,
+        draws.factors[:, HUE:],
+        happens,
+        draws.grey[:, None],
+        draws.sigma[:, None],
+    )
+    return torch.cat([column.float() for column in columns], dim=1)
+
+
+def _at_once(pixels: Tensor, dice: Tensor, settings: Augmentation, size: int) -> Tensor:
+    """As `_by_groups`, in tensors whose shapes no dice decide: a step is as every other.
+
+    What `settings` never do is left out.
+    """
+    columns = torch.split(dice, _COLUMNS, dim=1)
+    boxes, flip, before, after, grey, mean_grey, turn, turned, greyed, sigma = columns
+    repeated = pixels.repeat(-(-len(dice) // len(pixels)), 1, 1, 1)[: len(dice)]
+    x = resample(repeated, boxes, size, flip[:, 0] > 0)
+    if settings.jitter:
+        for place in range(3):
+            blend_(x, before[:, place], grey[:, place], mean_grey[:, place])
+        other = x.clone()
+        hue_(other, turn[:, 0])
+        x = torch.where(turned[:, :, None, None] > 0, other, x)
+        for place in range(3):
+            blend_(x, after[:, place], grey[:, place], mean_grey[:, place])
+    if settings.grey:
+        x = torch.where(greyed[:, :, None, None] > 0, luma(x), x)
+    if settings.blur:
+        x = blur(x, sigma[:, 0], kernel_size(size, settings.blur_kernel))
+    return x

@@ -129,6 +129,8 @@ class TrainConfig:
     head, head_dim : str, int
         Projection head g and the length of z = g(h), 128 (§2.1). Auto: two layers, the best of
         Fig. 8; none for supervised training.
+    head_hidden : int or None
+        Width of the hidden layer of a nonlinear head. None for that of h.
     temperature : float
         τ of NT-Xent; 0.1 is best in Table 5, 0.5 on CIFAR-10 (B.9).
     batch_size : int or None
@@ -195,6 +197,7 @@ class TrainConfig:
     local_size: int | None = None
     head: Head | Literal["auto"] = "auto"
     head_dim: int = 128
+    head_hidden: int | None = None
     temperature: float = 0.1
     batch_size: int | None = None
     micro_batch: int | None = None
@@ -307,6 +310,7 @@ def _check(config: TrainConfig) -> None:
         ("local_views", 0, 64),
         ("local_size", 8, config.image_size),
         ("head_dim", 1, 65536),
+        ("head_hidden", 1, 65536),
         ("temperature", 1e-3, 1e3),
         ("margin", 0.0, 1e3),
         ("negatives", 0, 2**30),

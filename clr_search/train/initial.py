@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -31,8 +32,8 @@ class Shape:
     ----------
     architecture, width, stem, norm
         Of the encoder f.
-    head, head_dim
-        Of the projection head g.
+    head, head_dim, head_hidden
+        Of the projection head g. Files from before there was a `head_hidden` have none.
     image_size : int
         S that it was trained at.
     """
@@ -44,6 +45,7 @@ class Shape:
     head: Head
     head_dim: int
     image_size: int
+    head_hidden: int | None = None
 
     @classmethod
     def of(cls, config: ResolvedConfig) -> Shape:
@@ -150,13 +152,19 @@ def load_initial(networks: nn.ModuleDict, config: ResolvedConfig) -> None:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     try:
         networks["encoder"].load_state_dict(_of("encoder.", tensors))
-        if (shape.head, shape.head_dim) == (wanted.head, wanted.head_dim):
+        if _same_head(shape, wanted, cast(int, networks["encoder"].dimension)):
             networks["head"].load_state_dict(_of("head.", tensors))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"{file} does not hold the network it says: {reason}", "Copy it again, or train again."
         ) from error
+
+
+def _same_head(one: Shape, other: Shape, dimension: int) -> bool:
+    """Whether two heads on an h of `dimension` numbers are of the same shape."""
+    sizes = [(s.head, s.head_dim, s.head_hidden or dimension) for s in (one, other)]
+    return sizes[0] == sizes[1]
 
 
 def _of(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -148,10 +148,13 @@ def build_head(config: TrainConfig, dimension: int) -> nn.Sequential:
             return nn.Sequential()
         batch = config.norm == "batch"
         layers: list[nn.Module] = []
+        last_but_one = dimension
         if head == "nonlinear":
-            hidden = nn.BatchNorm1d(dimension) if batch else nn.LayerNorm(dimension)
-            layers += [nn.Linear(dimension, dimension, bias=False), hidden, nn.ReLU(inplace=True)]
-        layers.append(nn.Linear(dimension, config.head_dim, bias=False))
+            last_but_one = config.head_hidden or dimension
+            hidden = nn.BatchNorm1d(last_but_one) if batch else nn.LayerNorm(last_but_one)
+            first = nn.Linear(dimension, last_but_one, bias=False)
+            layers += [first, hidden, nn.ReLU(inplace=True)]
+        layers.append(nn.Linear(last_but_one, config.head_dim, bias=False))
         if batch:
             last = nn.BatchNorm1d(config.head_dim)
             last.bias.requires_grad_(False)

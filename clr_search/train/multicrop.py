@@ -19,9 +19,16 @@ those of inference, are of the global views alone.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+BLOCK = 2**22
+"""Similarities held at once: 16 MB, a few times. Those of a larger batch are computed in blocks, so
+that memory does not grow with the square of the batch."""
 
 
 def local_to_global(
@@ -56,14 +63,62 @@ def local_to_global(
     found = torch.cat([z1, z2])  # [2N, d]
     if normalise:
         local, found = F.normalize(local, dim=2), F.normalize(found, dim=1)
-    logits = local @ found.T / temperature  # [V, N, 2N]
-    at = torch.arange(len(z1), device=logits.device)
-    positives = torch.stack([logits[:, at, at], logits[:, at, at + len(z1)]], dim=2)
-    own = torch.eye(len(z1), dtype=torch.bool, device=logits.device).repeat(1, 2)  # [N, 2N]
-    negatives = logits.masked_fill(own, -torch.inf).logsumexp(dim=2, keepdim=True)
+    anchors = local.flatten(0, 1)  # [V·N, d]; anchor i is of picture i mod N
+    pictures = torch.arange(len(anchors), device=anchors.device) % len(z1)
+    if len(anchors) * len(found) <= BLOCK:
+        loss = _sum_of_pairs(anchors, found, pictures, temperature, decoupled)
+    else:
+        loss = _InBlocks.apply(anchors, found, pictures, temperature, decoupled)
+    return loss / (2 * len(anchors))
+
+
+class _InBlocks(torch.autograd.Function):
+    """`_sum_of_pairs`, some anchors at a time: each block leaves its part of the gradient at once.
+
+    So no block is computed twice, and nothing of its size is kept.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        anchors: Tensor,
+        found: Tensor,
+        pictures: Tensor,
+        temperature: float,
+        decoupled: bool,
+    ) -> Tensor:
+        rows = max(1, BLOCK // len(found))
+        loss = anchors.new_zeros(())
+        of_anchors, of_found = torch.empty_like(anchors), torch.zeros_like(found)
+        for start in range(0, len(anchors), rows):
+            part = slice(start, start + rows)
+            with torch.enable_grad():
+                given = (anchors[part].detach().requires_grad_(), found.detach().requires_grad_())
+                term = _sum_of_pairs(*given, pictures[part], temperature, decoupled)
+            of_anchors[part], by_some = torch.autograd.grad(term, given)
+            loss += term.detach()
+            of_found += by_some
+        ctx.save_for_backward(of_anchors, of_found)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        of_anchors, of_found = ctx.saved_tensors
+        return of_anchors * upstream, of_found * upstream, None, None, None
+
+
+def _sum_of_pairs(
+    anchors: Tensor, found: Tensor, pictures: Tensor, temperature: float, decoupled: bool
+) -> Tensor:
+    """The loss of some anchors [n, d] of `pictures`, int64 [n], summed over their 2n pairs."""
+    logits = anchors @ found.T / temperature  # [n, 2N]
+    own = torch.stack([pictures, pictures + len(found) // 2], dim=1)  # [n, 2]
+    positives = logits.gather(1, own)
+    negatives = logits.scatter(1, own, -torch.inf).logsumexp(dim=1, keepdim=True)
     if not decoupled:
         negatives = torch.logaddexp(negatives, positives)
-    return (negatives - positives).mean()
+    return (negatives - positives).sum()
 
 
 def mean_of_pairs(of_global: Tensor, of_local: Tensor, local_views: int) -> Tensor:

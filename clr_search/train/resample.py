@@ -70,7 +70,7 @@ def blur(pixels: Tensor, sigma: Tensor, kernel: int) -> Tensor:
     pixels : Tensor
         float32 [N, S, 3, S], row-planar.
     sigma : Tensor
-        float32 [N]: standard deviations in pixels, > 0.
+        float32 [N]: standard deviations in pixels; 0 leaves a picture as it is.
     kernel : int
         Odd length of the kernel; at most 2·S − 1.
 
@@ -81,7 +81,8 @@ def blur(pixels: Tensor, sigma: Tensor, kernel: int) -> Tensor:
     """
     count, size = pixels.shape[:2]
     offsets = torch.arange(kernel, device=sigma.device) - kernel // 2
-    taps = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
+    # From 0.06 down, all taps but the middle one are 0 in float32 anyway.
+    taps = torch.exp(-0.5 * (offsets / sigma[:, None].clamp(min=0.01)) ** 2)
     taps = taps / taps.sum(dim=1, keepdim=True)
     matrix = (taps @ _mirrored(size, kernel, pixels.device)).view(count, size, size)
     rows = torch.bmm(matrix, pixels.reshape(count, size, 3 * size))

@@ -150,6 +150,9 @@ def test_what_would_be_ignored_is_refused(run: Run, pictures: Path, asked: list[
         (("--method", "supervised", "--no-l2"), "normalise is False, which supervised has no use"),
         (("--negatives", "64"), "negatives is 64, which simclr has no use for."),
         (("--margin", "0.5"), "--margin is of the margin losses: give --loss margin, too."),
+        (("--head-hidden", "64", "--head", "linear"), "--head-hidden is of the nonlinear head"),
+        (("--head-hidden", "64", "--method", "supervised"), "and this is to have none."),
+        (("--head-hidden", "70000"), "head_hidden is 70000.\nChoose a number from 1 to 65536."),
     ):
         result = run("train", pictures, "--out", "run", *words, exit_code=2)
         assert complaint in result.stderr

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as reference
 
 from clr_search.train import augment
@@ -64,6 +65,75 @@ def test_equals_one_picture_at_a_time(chunk: int, monkeypatch: pytest.MonkeyPatc
     for number, view in enumerate(views):
         expected = slow_view(pictures[number % count], draws, number, size, kernel)
         torch.testing.assert_close(view, expected, atol=2e-3, rtol=0)
+
+
+SETTINGS = [
+    Augmentation(),
+    Augmentation(strength=2.5, blur_sigma=(0.001, 0.01)),
+    Augmentation(strength=0.5, blur=0.0),
+    Augmentation(jitter=0.0),
+    Augmentation(jitter=1.0, grey=1.0, blur=1.0),
+    Augmentation(grey=0.0, flip=0.0),
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("views", [1, 2, 5])
+def test_all_at_once_makes_the_views_of_groups(settings: Augmentation, views: int) -> None:
+    """What is done off the processor, done on it."""
+    count, size = 48, 20
+    pixels = smooth_pictures(count, 28).permute(0, 2, 1, 3).contiguous()
+    aspects = torch.linspace(0.4, 2.5, count).repeat(views)
+    draws = draw(aspects, settings, torch.Generator().manual_seed(views))
+    expected = apply(pixels, draws, settings, size).permute(0, 2, 1, 3)
+    found = augment._at_once(pixels, augment._packed(draws), settings, size)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+
+
+class Launches(TorchDispatchMode):
+    """Notes what would be a kernel on a device: each operation but views, with its shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, torch.Size]] = []
+
+    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+        self, operation, types, args=(), kwargs=None
+    ):
+        made = operation(*args, **(kwargs or {}))
+        there = isinstance(made, Tensor) and made.device.type == "meta"
+        if there and not operation.is_view:
+            self.seen.append((str(operation), made.shape))
+        return made
+
+
+def launches(settings: Augmentation, seed: int) -> list[tuple[str, torch.Size]]:
+    """Those of two views of 64 pictures."""
+    pixels = torch.empty(64, 32, 3, 32, dtype=torch.uint8, device="meta")
+    draws = draw(torch.ones(128), settings, torch.Generator().manual_seed(seed))
+    with Launches() as noted:
+        views = apply(pixels, draws, settings, 32)
+    assert views.shape == (128, 3, 32, 32)
+    return noted.seen
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_off_the_processor_every_step_is_the_same_few_kernels(settings: Augmentation) -> None:
+    """So that a GPU is not kept waiting, and could replay them."""
+    seen = launches(settings, 0)
+    assert launches(settings, 1) == seen
+    assert 30 < len(seen) < 240
+
+
+def test_all_at_once_is_one_graph() -> None:
+    """No operation depends on values: torch.compile would refuse the graph otherwise."""
+    settings = Augmentation()
+    pixels = torch.randint(0, 256, (4, 12, 3, 12), dtype=torch.uint8)
+    draws = draw(torch.ones(8), settings, torch.Generator().manual_seed(0))
+    dice = augment._packed(draws)
+    captured = torch.compile(augment._at_once, backend="eager", fullgraph=True)
+    found = captured(pixels, dice, settings, 10)
+    torch.testing.assert_close(found, augment._at_once(pixels, dice, settings, 10))
 
 
 def test_same_dice_same_views() -> None:

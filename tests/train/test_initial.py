@@ -88,6 +88,30 @@ def test_a_head_of_another_shape_begins_anew(
     torch.testing.assert_close(before[name], tensors[name], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize(("hidden", "kept"), [(None, True), (128, True), (64, False)])
+def test_a_head_of_the_same_width_is_taken_over(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path, hidden: int, kept: bool
+) -> None:
+    """That of the first run is as wide as h, 128."""
+    config = replace(barely(tiny, first), head_hidden=hidden)
+    run = train([pictures], tmp_path / "second", config).run
+    before, after = (load_file(path / "weights.safetensors") for path in (first, run))
+    name = next(n for n in before if n.startswith("head.") and n.endswith(".weight"))
+    same = before[name].shape == after[name].shape and torch.allclose(
+        before[name], after[name], atol=1e-6
+    )
+    assert same == kept
+
+
+def test_weights_from_before_heads_had_a_width_can_be_read(first: Path, tmp_path: Path) -> None:
+    facts = json.loads(shape_of(str(first)).to_json())
+    del facts["head_hidden"]
+    old = tmp_path / "old.safetensors"
+    tensors = load_file(first / "weights.safetensors")
+    save_file(tensors, old, metadata={"clr_search.network": json.dumps(facts)})
+    assert shape_of(str(old)) == shape_of(str(first))
+
+
 def test_a_run_that_goes_on_needs_what_it_began_with_no_more(
     pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
 ) -> None:

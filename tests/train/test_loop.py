@@ -133,6 +133,20 @@ def test_stopped_and_resumed_is_the_same_run(
     assert learned(out) == learned(whole)
 
 
+def test_a_run_from_before_heads_had_a_width_goes_on(
+    pictures: Path, tiny: TrainConfig, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    train([pictures], out, tiny, reporter=Interrupting(6))
+    settings = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    del settings["head_hidden"]
+    (out / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert not train([pictures], out, tiny, resume=True).interrupted
+    assert same_weights(out, whole)
+    with pytest.raises(UsageError, match="head_hidden is 64, was None"):
+        train([pictures], out, replace(tiny, head_hidden=64), resume=True)
+
+
 def test_stopped_again_and_again_is_the_same_run(
     pictures: Path, tiny: TrainConfig, whole: Path, tmp_path: Path
 ) -> None:

@@ -73,6 +73,20 @@ def test_heads(head: Head, layers: int) -> None:
     assert found(torch.rand(4, 32)).shape == (4, 32 if head == "none" else 16)
 
 
+def test_width_of_the_hidden_layer() -> None:
+    wide = build_head(TrainConfig(head_hidden=48, head_dim=16), 32)
+    assert [tuple(w.shape) for w in wide.parameters() if w.ndim == 2] == [(48, 32), (16, 48)]
+    assert wide(torch.rand(4, 32)).shape == (4, 16)
+    grouped = build_head(TrainConfig(head_hidden=48, head_dim=16, norm="group"), 32)
+    assert grouped(torch.rand(4, 32)).shape == (4, 16)
+    # As wide as h it is the head that there is without saying so, to the bit.
+    said, unsaid = (
+        build_head(TrainConfig(head_hidden=width, head_dim=16), 32).state_dict()
+        for width in (32, None)
+    )
+    assert all(torch.equal(said[name], tensor) for name, tensor in unsaid.items())
+
+
 def test_seed_decides_the_weights_and_nothing_else_is_touched() -> None:
     state = torch.random.get_rng_state()
     first, again, other = (build_encoder(TrainConfig(width=0.25, seed=s)) for s in (1, 1, 2))

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from clr_search.errors import UsageError
-from clr_search.train import TrainConfig
+from clr_search.train import TrainConfig, multicrop
 from clr_search.train.advice import summary
 from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig
@@ -53,6 +54,55 @@ def test_equals_its_loop(views: int, count: int, normalise: bool, decoupled: boo
     found = local_to_global(local, z1, z2, 0.4, normalise=normalise, decoupled=decoupled)
     expected = slow(local, z1, z2, 0.4, normalise, decoupled)
     assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def gradients(decoupled: bool) -> tuple[Tensor, ...]:
+    """The loss of 3 × 7 local views in double precision, and its gradients."""
+    generator = torch.Generator().manual_seed(1)
+    local = torch.randn(3, 7, 5, dtype=torch.float64, generator=generator).requires_grad_()
+    z1, z2 = torch.randn(2, 7, 5, dtype=torch.float64, generator=generator)
+    z1.requires_grad_()
+    z2.requires_grad_()
+    loss = local_to_global(local, z1, z2, 0.3, decoupled=decoupled)
+    return (loss.detach(), *torch.autograd.grad(2 * loss, (local, z1, z2)))
+
+
+@pytest.mark.parametrize("decoupled", [True, False])
+@pytest.mark.parametrize("anchors", [1, 4, 7, 20, 21])
+def test_blocks_have_the_loss_and_the_gradient_of_the_whole(
+    anchors: int, decoupled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """21 anchors and 14 global views, so many anchors at a time."""
+    expected = gradients(decoupled)
+    monkeypatch.setattr(multicrop, "BLOCK", anchors * 14 + 13)
+    for found, whole in zip(gradients(decoupled), expected, strict=True):
+        torch.testing.assert_close(found, whole, rtol=1e-12, atol=1e-14)
+
+
+class Largest(TorchDispatchMode):
+    """Notes the numbers in the largest tensor that is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+        self, operation, types, args=(), kwargs=None
+    ):
+        made = operation(*args, **(kwargs or {}))
+        if isinstance(made, Tensor):
+            self.numbers = max(self.numbers, made.numel())
+        return made
+
+
+def test_no_tensor_of_a_large_batch_is_larger_than_a_block() -> None:
+    """On the device "meta", where there are shapes only: 8,192 pictures with 4 local views."""
+    local = torch.empty(4, 8192, 128, device="meta", requires_grad=True)
+    z1, z2 = (torch.empty(8192, 128, device="meta", requires_grad=True) for _ in range(2))
+    with Largest() as made:
+        local_to_global(local, z1, z2, 0.1).backward()  # type: ignore[no-untyped-call]
+    assert local.grad is not None
+    assert made.numbers == max(multicrop.BLOCK, local.numel())
 
 
 def test_orthogonal_pictures_have_a_closed_form() -> None:

@@ -100,6 +100,13 @@ def test_blur_equals_torchvision(sigma: float, kernel: int) -> None:
         torch.testing.assert_close(found[number].permute(1, 0, 2), expected)
 
 
+def test_no_blur_changes_no_bit() -> None:
+    picture = torch.rand(3, 10, 3, 10)
+    found = blur(picture, torch.tensor([0.0, 1e-3, 1.0]), 5)
+    assert torch.equal(found[:2], picture[:2])
+    assert not torch.equal(found[2], picture[2])
+
+
 @pytest.mark.parametrize(("size", "length"), [(32, 3), (64, 7), (224, 23), (8, 1)])
 def test_kernel_is_odd_and_a_tenth(size: int, length: int) -> None:
     assert kernel_size(size, 0.1) == length
