@@ -32,7 +32,7 @@ from clr_search.images import load
 from clr_search.progress import Reporter
 from clr_search.train.config import Cache
 from clr_search.train.distributed import share_of
-from clr_search.train.hardware import sent
+from clr_search.train.hardware import make_current, sent
 
 CACHE = "cache"
 
@@ -291,7 +291,7 @@ def batches(
         return Batch(pixels, aspects, labels, indices, share, view_side)
 
     starts = range(skip * batch_size, len(order) - batch_size + 1, batch_size)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1, initializer=make_current, initargs=(device,)) as pool:
         coming: Future[Batch] | None = None
         for start in starts:
             ready, coming = coming, pool.submit(fetch, order[start : start + batch_size])

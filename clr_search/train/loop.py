@@ -25,7 +25,7 @@ from clr_search.train.data import (
     typical_side,
 )
 from clr_search.train.distributed import joined, wait_for_all, world
-from clr_search.train.hardware import choose_device, well_set
+from clr_search.train.hardware import choose_device, numbered, well_set
 from clr_search.train.heldout import count_held_out
 from clr_search.train.initial import WEIGHTS, lasting, require_same_encoder
 from clr_search.train.interruption import Interruption
@@ -119,6 +119,7 @@ def _train(
         wait_for_all()
         stored = load_config(out)
         collection = _decode(files, stored, out, reporter)
+    stored = _here(stored)
     with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if not (resume and (out / CHECKPOINT).is_file()):
@@ -172,7 +173,7 @@ def _begin(
         require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
     if config.epochs is None and config.seconds is not None:
-        trial = resolve(replace(settled, epochs=1), len(collection))
+        trial = _here(resolve(replace(settled, epochs=1), len(collection)))
         with well_set(trial.device):
             epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
@@ -184,6 +185,11 @@ def _begin(
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
     return resolved, collection
+
+
+def _here(config: ResolvedConfig) -> ResolvedConfig:
+    """The same on the device that is this process' own; `config.json` does not number it."""
+    return replace(config, device=numbered(config.device))
 
 
 def _decode_once(

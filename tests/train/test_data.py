@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from clr_search.files import find_images
 from clr_search.progress import Silent
+from clr_search.train import data
 from clr_search.train.config import Cache
 from clr_search.train.data import (
     Collection,
@@ -99,6 +101,28 @@ def test_half_written_file_is_written_again(folder: Path, tmp_path: Path) -> Non
     (cache / "pixels.json").unlink()
     data.write_bytes(bytes(data.stat().st_size))
     assert torch.equal(decode(folder, "mmap", cache).take(torch.arange(36)), expected)
+
+
+def test_the_thread_that_fetches_works_on_the_device_of_the_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU is current in the thread that has set it, and in no other."""
+    current: dict[str, torch.device] = {}
+    fetched: list[torch.device | None] = []
+
+    def set_device(device: torch.device) -> None:
+        current[threading.current_thread().name] = device
+
+    def fetch(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+        fetched.append(current.get(threading.current_thread().name))
+        return tensor
+
+    monkeypatch.setattr(torch.cuda, "set_device", set_device)
+    monkeypatch.setattr(data, "sent", fetch)
+    collection = decode(folder, "memory", tmp_path / "cache")
+    device = torch.device("cuda:3")
+    assert len(list(batches(collection, torch.arange(36), 8, 32, device))) == 4
+    assert fetched == [device] * 4
 
 
 def test_typical_side_is_a_median_and_survives_broken_files(tmp_path: Path) -> None:
