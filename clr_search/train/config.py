@@ -170,7 +170,8 @@ class TrainConfig:
     seed : int
         All randomness follows from it.
     device : str
-        "auto" takes CUDA where there is one; or any device name of torch, such as "cuda:1".
+        "auto" takes CUDA where there is one; or any device name of torch, such as "cuda:1". Chosen
+        anew when a run goes on.
     cache, cache_gigabytes : str, float
         Where decoded images lie: "memory", or "mmap", a file in the run's folder. Auto: in memory
         up to so many GB.
@@ -271,9 +272,14 @@ class ResolvedConfig(TrainConfig):
 
 
 def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
-    """What was asked for and is not what a run has, one line a setting; open settings agree."""
+    """What was asked for and is not what a run has, one line a setting; open settings agree.
+
+    So do all devices: a run may go on on another one.
+    """
     lines = []
     for item in fields(TrainConfig):
+        if item.name == "device":
+            continue
         wanted, has = getattr(asked, item.name), getattr(stored, item.name)
         if wanted not in (None, "auto", has):
             lines.append(f"{item.name} is {wanted}, was {has}")

@@ -79,7 +79,8 @@ def train(
     config : TrainConfig
         Settings.
     resume : bool
-        Go on with the run in `out`; its settings and its images must be the same.
+        Go on with the run in `out`; its settings, the device apart, and its images must be the
+        same.
     force : bool
         Replace the run in `out`.
     reporter : Reporter, optional
@@ -105,7 +106,7 @@ def _train(
     reporter: Reporter,
 ) -> TrainResult:
     if resume:
-        stored = _stored(out, config)
+        stored = _stored(out, config, len(files))
         if _is_finished(out, stored):
             epochs = f"{stored.epochs} epochs" if stored.epochs > 1 else "one epoch"
             reporter.message(f"{out} has had all its {epochs} already.")
@@ -119,7 +120,7 @@ def _train(
         wait_for_all()
         stored = load_config(out)
         collection = _decode(files, stored, out, reporter)
-    stored = _here(stored)
+    stored = _on(config.device, stored)
     with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if not (resume and (out / CHECKPOINT).is_file()):
@@ -173,7 +174,8 @@ def _begin(
         require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
     if config.epochs is None and config.seconds is not None:
-        trial = _here(resolve(replace(settled, epochs=1), len(collection)))
+        trial = resolve(replace(settled, epochs=1), len(collection))
+        trial = _on(trial.device, trial)
         with well_set(trial.device):
             epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
@@ -187,9 +189,12 @@ def _begin(
     return resolved, collection
 
 
-def _here(config: ResolvedConfig) -> ResolvedConfig:
-    """The same on the device that is this process' own; `config.json` does not number it."""
-    return replace(config, device=numbered(config.device))
+def _on(device: str, config: ResolvedConfig) -> ResolvedConfig:
+    """The same on the device asked for now, numbered as this process' own.
+
+    `config.json` names what the run was begun on; each start may be on another.
+    """
+    return replace(config, device=numbered(choose_device(device)))
 
 
 def _decode_once(
@@ -221,9 +226,15 @@ def _decode(
     return collection
 
 
-def _stored(out: Path, config: TrainConfig) -> ResolvedConfig:
-    stored = load_config(out)
-    changed = difference(config, stored)
+def _stored(out: Path, config: TrainConfig, files_count: int) -> ResolvedConfig:
+    """The settings of the run in `out`, which those asked for must agree with."""
+    stored, rows = load_config(out), read_metrics(out / METRICS)
+    usable = rows[-1]["images"] if rows else files_count
+    asked = replace(config, init=lasting(config.init))
+    trained_on = usable - count_held_out(usable, stored)
+    if (asked.batch_size or 0) > stored.batch_size == trained_on:  # `resolve` has made it smaller
+        asked = replace(asked, batch_size=None)
+    changed = difference(asked, stored)
     if changed:
         raise UsageError(
             f"{out} cannot be resumed with other settings: {'; '.join(changed)}.",
