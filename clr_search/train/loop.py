@@ -111,15 +111,11 @@ def _train(
             epochs = f"{stored.epochs} epochs" if stored.epochs > 1 else "one epoch"
             reporter.message(f"{out} has had all its {epochs} already.")
             return _result(out, [], interrupted=False)
+        _require_fit_for_many(stored, resume=True)
         collection = _decode_once(files, stored, out, reporter)
-    elif world().first:
-        _make_room(out, force=force)
-        stored, collection = _begin(files, out, config, reporter)
-        wait_for_all()
     else:
-        wait_for_all()
-        stored = load_config(out)
-        collection = _decode(files, stored, out, reporter)
+        _require_fit_for_many(config, resume=False)
+        stored, collection = _begin_once(files, out, config, force, reporter)
     stored = _on(config.device, stored)
     with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
@@ -149,20 +145,43 @@ def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: boo
         remove_cache(out / CACHE)
 
 
+def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:
+    """Refuse what several processes cannot do; in all of them, so that none waits for another."""
+    if world().size == 1:
+        return
+    if config.epochs is None and config.seconds is not None:
+        raise UsageError(
+            "Several processes cannot agree on how many epochs fit into a time.",
+            "Give the number of epochs.",
+        )
+    if config.patience is not None:
+        raise UsageError(
+            "Several processes cannot stop early.",
+            "Go on with it in one process."
+            if resume
+            else "Leave out --patience, or take one process.",
+        )
+
+
+def _begin_once(
+    files: list[ImageFile], out: Path, config: TrainConfig, force: bool, reporter: Reporter
+) -> tuple[ResolvedConfig, Collection]:
+    """As `_begin`; of several processes the first begins, and the others read what it has left."""
+    if world().first:
+        _make_room(out, force=force)
+        begun = _begin(files, out, config, reporter)
+        wait_for_all()
+        return begun
+    wait_for_all()
+    stored = load_config(out)
+    return stored, _decode(files, stored, out, reporter)
+
+
 def _begin(
     files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
 ) -> tuple[ResolvedConfig, Collection]:
     """Decode, choose what was left open, and write `config.json`: from then on it is a run."""
     if world().size > 1:
-        if config.epochs is None and config.seconds is not None:
-            raise UsageError(
-                "Several processes cannot agree on how many epochs fit into a time.",
-                "Give the number of epochs.",
-            )
-        if config.patience is not None:
-            raise UsageError(
-                "Several processes cannot stop early.", "Leave out --patience, or take one process."
-            )
         config = replace(config, cache="mmap")  # which all of them map
     config = replace(config, init=lasting(config.init))
     epochs = config.epochs or 1
