@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +22,10 @@ from torch import Tensor, distributed
 from torch.nn import Parameter
 
 from clr_search.errors import UsageError
+
+_TIMEOUT = timedelta(days=7)
+"""How long the processes wait for the first, which decodes and measures alone. torch's own 10 or 30
+minutes are too short for a large collection; when a process dies, ``torchrun`` ends the others."""
 
 
 class World(NamedTuple):
@@ -62,7 +67,7 @@ def joined(device: str) -> Iterator[World]:
     cuda = torch.device(device).type == "cuda"
     if cuda:
         _take_own_gpu(device)
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    distributed.init_process_group("nccl" if cuda else "gloo", timeout=_TIMEOUT)
     try:
         yield world()
     finally:

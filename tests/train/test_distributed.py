@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,15 @@ def test_each_process_works_on_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch)
         assert gpus.group["backend"] == "nccl"
         assert numbered("cuda") == "cuda:3"
     assert (numbered("cuda:1"), numbered("cpu")) == ("cuda:1", "cpu")
+
+
+def test_decoding_a_large_collection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process decodes while the others are in a barrier: torch's 10 or 30 minutes end."""
+    gpus = Gpus(monkeypatch, count=2, processes=2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    for device in ("cuda", "cpu"):
+        with joined(device):
+            assert gpus.group["timeout"] >= timedelta(days=1)
 
 
 @pytest.mark.parametrize("rank", ["0", "3"])  # all of them say so, and none waits for another
