@@ -27,6 +27,14 @@ Scaling = Literal["sqrt", "linear"]
 Precision = Literal["fp32", "bf16"]
 Cache = Literal["memory", "mmap"]
 
+OWNERS: dict[str, MethodName] = {
+    "loss": "simclr",
+    "normalise": "simclr",
+    "local_views": "simclr",
+    "negatives": "instdisc",
+}
+"""Settings that one method only looks at."""
+
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Width multipliers of the networks: 1, 2 and 4 as in §5; less for processors without a GPU."""
 
@@ -342,12 +350,7 @@ def _refuse_ignored(config: TrainConfig) -> None:
         raise UsageError(
             "patience is for training without labels.", "Leave it out, or take another --method."
         )
-    for name, owner in (
-        ("loss", "simclr"),
-        ("normalise", "simclr"),
-        ("local_views", "simclr"),
-        ("negatives", "instdisc"),
-    ):
+    for name, owner in OWNERS.items():
         default = TrainConfig.__dataclass_fields__[name].default
         if config.method != owner and getattr(config, name) != default:
             raise UsageError(

@@ -1,15 +1,16 @@
 """Settings that belong together, under a name, each with its source and what to expect of it.
 
-A setting that is given beside a preset goes before it; what a preset leaves open is chosen as ever.
+A setting that is given beside a preset goes before it; what a preset leaves open is chosen as ever;
+what of it a method has no use for is left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from clr_search.errors import UsageError
-from clr_search.train.config import Augmentation, TrainConfig
+from clr_search.train.config import OWNERS, Augmentation, MethodName, TrainConfig
 
 PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
 
@@ -96,6 +97,28 @@ PRESETS: dict[PresetName, Preset] = {
         "88.9 % kNN in lightly's benchmark (ResNet-18); not measured here yet",
     ),
 }
+
+
+def without_unused(config: TrainConfig, method: MethodName, processes: int) -> TrainConfig:
+    """Settings of a preset, or of the network to begin with, less those that would be refused.
+
+    Whoever did not give a setting cannot leave it out.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The settings, for SimCLR in one process.
+    method : str
+        Which method is to train with them, next.
+    processes : int
+        How many processes are.
+    """
+    unused = {name for name, owner in OWNERS.items() if owner != method}
+    if method == "supervised":
+        unused |= {"head", "patience"}
+    if processes > 1:
+        unused.add("patience")
+    return replace(config, **{name: getattr(TrainConfig(), name) for name in unused})
 
 
 def preset(name: str) -> Preset:
