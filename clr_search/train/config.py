@@ -161,7 +161,8 @@ class TrainConfig:
     scaling : str
         How LARS' rate grows with the batch size B (B.1): "sqrt" 0.075·√B, "linear" 0.3·B/256.
     weight_decay : float or None
-        Auto: LARS and SGD 1e-6, on CIFAR-sized pictures 1e-4 (B.9); AdamW 1e-2.
+        Auto: LARS and SGD 1e-6 (§2.2), on CIFAR-sized pictures 1e-4, as the README of the authors'
+        code has it (B.9 keeps 1e-6); AdamW 1e-2.
     warmup_epochs : float or None
         Linear warm-up before the cosine. Auto: 10 (§2.2), and at most a tenth of all epochs.
     augmentation : Augmentation or None
