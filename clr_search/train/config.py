@@ -142,7 +142,7 @@ class TrainConfig:
     batch_size : int or None
         Images a step, each seen in two views. Auto: 256, or all images where there are fewer.
     micro_batch : int or None
-        Images that pass through the network at once, in memory that does not grow with
+        Images that pass through the network at once, at most, in memory that does not grow with
         `batch_size`; see `methods.cached`. None for all.
     epochs : int or None
         Passes over the images. Auto: from `seconds`, else 100 (Table B.1).
