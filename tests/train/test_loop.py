@@ -145,6 +145,17 @@ def test_stopped_again_and_again_is_the_same_run(
     assert learned(out) == learned(whole)
 
 
+def test_stopped_and_resumed_with_the_default_optimizer_is_the_same_run(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(tiny, optimizer="adamw", epochs=2)
+    undisturbed, parts = tmp_path / "undisturbed", tmp_path / "parts"
+    train([pictures], undisturbed, config)
+    assert train([pictures], parts, config, reporter=Interrupting(3)).interrupted
+    train([pictures], parts, config, resume=True)
+    assert same_weights(undisturbed, parts)
+
+
 def test_resuming_a_finished_run_does_nothing(
     pictures: Path, tiny: TrainConfig, whole: Path
 ) -> None:
