@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -197,6 +198,30 @@ def write_atomically(target: Path, data: bytes | str) -> None:
     """Write `data` (text as UTF-8) to `target`, whole or not at all."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def reserve(target: Path, size: int) -> None:
+    """Make a file of `size` bytes that has its room on the disk already, to be mapped.
+
+    A page of a mapped file that finds no room when it is written kills the process (SIGBUS). Where
+    the system or the file system cannot reserve room, what is free is looked at.
+
+    Raises
+    ------
+    OSError
+        If there is too little.
+    """
+    with target.open("wb") as handle:
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(handle.fileno(), 0, size)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                    raise
+        if shutil.disk_usage(target.parent).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        handle.truncate(size)
 
 
 @contextmanager

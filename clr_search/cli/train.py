@@ -268,6 +268,7 @@ def _config(
     resume: bool,
 ) -> TrainConfig:
     """Settings given here; what is not given is the preset's, or that of the run that goes on."""
+    import os
     from dataclasses import replace
 
     from clr_search.train import presets
@@ -285,6 +286,8 @@ def _config(
         base = continued(replace(base, init=given["init"]))
     if "seconds" in given:
         base = replace(base, epochs=None)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # that torchrun starts
+    base = presets.without_unused(base, given.get("method", base.method), processes)
     if resume and stored.is_file():
         base = ResolvedConfig.from_json(stored.read_text(encoding="utf-8"), str(stored))
     config = replace(base, **given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clr_search.train.choices import scaled_learning_rate
 from clr_search.train.config import ResolvedConfig, TrainConfig
+from clr_search.train.methods.network import cut
 
 FEW_IMAGES = 500
 """Below so many pictures, contrastive learning has little to learn from."""
@@ -73,7 +74,8 @@ def warnings(asked: TrainConfig, config: ResolvedConfig, images_count: int) -> l
             f"The learning rate {config.learning_rate:.3g} is far from the usual {usual:.3g} of "
             f"{config.optimizer} at batch {config.batch_size:,}: was it meant for another batch?"
         )
-    if config.norm == "batch" and (config.micro_batch or config.batch_size) < 16:
+    smallest = min(part.stop - part.start for part in cut(config.batch_size, config.micro_batch))
+    if config.norm == "batch" and smallest < 16:
         found.append(
             "Batch normalisation over fewer than 16 images is noisy: take larger parts, or "
             "--norm group."

@@ -27,6 +27,14 @@ Scaling = Literal["sqrt", "linear"]
 Precision = Literal["fp32", "bf16"]
 Cache = Literal["memory", "mmap"]
 
+OWNERS: dict[str, MethodName] = {
+    "loss": "simclr",
+    "normalise": "simclr",
+    "local_views": "simclr",
+    "negatives": "instdisc",
+}
+"""Settings that one method only looks at."""
+
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Width multipliers of the networks: 1, 2 and 4 as in §5; less for processors without a GPU."""
 
@@ -136,7 +144,7 @@ class TrainConfig:
     batch_size : int or None
         Images a step, each seen in two views. Auto: 256, or all images where there are fewer.
     micro_batch : int or None
-        Images that pass through the network at once, in memory that does not grow with
+        Images that pass through the network at once, at most, in memory that does not grow with
         `batch_size`; see `methods.cached`. None for all.
     epochs : int or None
         Passes over the images. Auto: from `seconds`, else 100 (Table B.1).
@@ -155,7 +163,8 @@ class TrainConfig:
     scaling : str
         How LARS' rate grows with the batch size B (B.1): "sqrt" 0.075·√B, "linear" 0.3·B/256.
     weight_decay : float or None
-        Auto: LARS and SGD 1e-6, on CIFAR-sized pictures 1e-4 (B.9); AdamW 1e-2.
+        Auto: LARS and SGD 1e-6 (§2.2), on CIFAR-sized pictures 1e-4, as the README of the authors'
+        code has it (B.9 keeps 1e-6); AdamW 1e-2.
     warmup_epochs : float or None
         Linear warm-up before the cosine. Auto: 10 (§2.2), and at most a tenth of all epochs.
     augmentation : Augmentation or None
@@ -172,7 +181,8 @@ class TrainConfig:
     seed : int
         All randomness follows from it.
     device : str
-        "auto" takes CUDA where there is one; or any device name of torch, such as "cuda:1".
+        "auto" takes CUDA where there is one; or any device name of torch, such as "cuda:1". Chosen
+        anew when a run goes on.
     cache, cache_gigabytes : str, float
         Where decoded images lie: "memory", or "mmap", a file in the run's folder. Auto: in memory
         up to so many GB.
@@ -274,9 +284,14 @@ class ResolvedConfig(TrainConfig):
 
 
 def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
-    """What was asked for and is not what a run has, one line a setting; open settings agree."""
+    """What was asked for and is not what a run has, one line a setting; open settings agree.
+
+    So do all devices: a run may go on on another one.
+    """
     lines = []
     for item in fields(TrainConfig):
+        if item.name == "device":
+            continue
         wanted, has = getattr(asked, item.name), getattr(stored, item.name)
         if wanted not in (None, "auto", has):
             lines.append(f"{item.name} is {wanted}, was {has}")
@@ -340,12 +355,7 @@ def _refuse_ignored(config: TrainConfig) -> None:
         raise UsageError(
             "patience is for training without labels.", "Leave it out, or take another --method."
         )
-    for name, owner in (
-        ("loss", "simclr"),
-        ("normalise", "simclr"),
-        ("local_views", "simclr"),
-        ("negatives", "instdisc"),
-    ):
+    for name, owner in OWNERS.items():
         default = TrainConfig.__dataclass_fields__[name].default
         if config.method != owner and getattr(config, name) != default:
             raise UsageError(

@@ -11,6 +11,7 @@ training::
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -26,13 +27,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from clr_search.errors import ImageError
-from clr_search.files import ImageFile, sha256_bytes, write_atomically
+from clr_search.errors import ClrSearchError, ImageError
+from clr_search.files import ImageFile, reserve, sha256_bytes, write_atomically
 from clr_search.images import load
 from clr_search.progress import Reporter
 from clr_search.train.config import Cache
 from clr_search.train.distributed import share_of
-from clr_search.train.hardware import sent
+from clr_search.train.hardware import make_current, sent
 
 CACHE = "cache"
 
@@ -113,6 +114,11 @@ def decode_collection(
         Folder for the memory-mapped file.
     reporter : Reporter
         Is told the progress.
+
+    Raises
+    ------
+    ClrSearchError
+        If the disk has no room for the memory-mapped file.
     """
     listing = _listing(files, side)
     shape = (len(files), side, 3, side)
@@ -169,12 +175,26 @@ def _mapped(
             return pixels, np.asarray(known["aspects"], dtype=np.float32), reasons
     folder.mkdir(parents=True, exist_ok=True)
     facts.unlink(missing_ok=True)
-    pixels = np.memmap(data, dtype=np.uint8, mode="w+", shape=shape)
+    _make_file(data, int(np.prod(shape)))
+    pixels = np.memmap(data, dtype=np.uint8, mode="r+", shape=shape)
     aspects, reasons = _decode_all(files, pixels, reporter)
     pixels.flush()
     known = {"listing": listing, "aspects": aspects.tolist(), "skipped": reasons}
     write_atomically(facts, json.dumps(known))
     return pixels, aspects, reasons
+
+
+def _make_file(path: Path, size: int) -> None:
+    try:
+        reserve(path, size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise ClrSearchError(
+            f"The decoded pictures need {size / 1e9:,.3f} GB in {path.parent}: {error.strerror}.",
+            "Make room, or choose an --out on another disk.",
+        ) from error
 
 
 def _decode_all(
@@ -291,7 +311,7 @@ def batches(
         return Batch(pixels, aspects, labels, indices, share, view_side)
 
     starts = range(skip * batch_size, len(order) - batch_size + 1, batch_size)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1, initializer=make_current, initargs=(device,)) as pool:
         coming: Future[Batch] | None = None
         for start in starts:
             ready, coming = coming, pool.submit(fetch, order[start : start + batch_size])

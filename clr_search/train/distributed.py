@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +22,10 @@ from torch import Tensor, distributed
 from torch.nn import Parameter
 
 from clr_search.errors import UsageError
+
+_TIMEOUT = timedelta(days=7)
+"""How long the processes wait for the first, which decodes and measures alone. torch's own 10 or 30
+minutes are too short for a large collection; when a process dies, ``torchrun`` ends the others."""
 
 
 class World(NamedTuple):
@@ -50,18 +55,39 @@ def joined(device: str) -> Iterator[World]:
     ----------
     device : str
         What is trained on: CUDA processes talk by NCCL, others by gloo.
+
+    Raises
+    ------
+    UsageError
+        If there are more processes than GPUs, or all are to take the same one.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield world()
         return
     cuda = torch.device(device).type == "cuda"
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if cuda else "gloo")
+        _take_own_gpu(device)
+    distributed.init_process_group("nccl" if cuda else "gloo", timeout=_TIMEOUT)
     try:
         yield world()
     finally:
         distributed.destroy_process_group()
+
+
+def _take_own_gpu(device: str) -> None:
+    """Make the GPU with this process' number the current one of this thread."""
+    processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
+    if device != "cuda":
+        raise UsageError(
+            f"{processes} processes cannot share {device}: each takes a GPU of its own.",
+            "Give --device cuda, or leave it out.",
+        )
+    if processes > gpus:
+        raise UsageError(
+            f"{processes} processes need {processes} GPUs, and there are {gpus}.",
+            f"Start torchrun with --nproc-per-node {gpus}, or train on --device cpu.",
+        )
+    torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
 
 
 def share_of(batch_size: int) -> slice:

@@ -34,6 +34,20 @@ def choose_device(asked: str) -> str:
     return asked
 
 
+def numbered(device: str) -> str:
+    """The device with its number, where it is CUDA: "cuda" is each thread's own current one.
+
+    To be called in the thread that has set it: every other one begins with the first.
+    """
+    return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
+
+
+def make_current(device: torch.device) -> None:
+    """Let this thread work on a device: memory is pinned for that which is current."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+
+
 def choose_precision(asked: Precision | Literal["auto"], device: str) -> Precision:
     """bf16 where the device computes in it natively, else fp32; or what was asked for.
 

@@ -45,11 +45,12 @@ def spread(vectors: Tensor) -> Spread:
     vectors : Tensor
         float32 [M, D], rows of unit length; M ≥ 2.
     """
-    values = torch.linalg.svdvals(vectors.double())
+    vectors = vectors.cpu().double()  # Apple's MPS has no doubles
+    values = torch.linalg.svdvals(vectors)
     shares = values / values.sum()
     entropy = float(-torch.special.xlogy(shares, shares).sum())
     count = len(vectors)
-    total = float(vectors.double().sum(dim=0).square().sum())
+    total = float(vectors.sum(dim=0).square().sum())
     return Spread(math.exp(entropy), (total - count) / (count * (count - 1)))
 
 

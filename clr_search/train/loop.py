@@ -26,7 +26,7 @@ from clr_search.train.data import (
     typical_side,
 )
 from clr_search.train.distributed import joined, wait_for_all, world
-from clr_search.train.hardware import choose_device, well_set
+from clr_search.train.hardware import choose_device, numbered, well_set
 from clr_search.train.heldout import count_held_out
 from clr_search.train.initial import WEIGHTS, lasting, require_same_encoder
 from clr_search.train.interruption import Interruption
@@ -80,7 +80,8 @@ def train(
     config : TrainConfig
         Settings.
     resume : bool
-        Go on with the run in `out`; its settings and its images must be the same.
+        Go on with the run in `out`; its settings, the device apart, and its images must be the
+        same.
     force : bool
         Replace the run in `out`.
     reporter : Reporter, optional
@@ -111,20 +112,17 @@ def _train(
     reporter: Reporter,
 ) -> TrainResult:
     if resume:
-        stored = _stored(out, config)
+        stored = _stored(out, config, len(files))
         if _is_finished(out, stored):
             epochs = f"{stored.epochs} epochs" if stored.epochs > 1 else "one epoch"
             reporter.message(f"{out} has had all its {epochs} already.")
             return _result(out, [], interrupted=False)
+        _require_fit_for_many(stored, resume=True)
         collection = _decode_once(files, stored, out, reporter)
-    elif world().first:
-        _make_room(out, force=force)
-        stored, collection = _begin(files, out, config, reporter)
-        wait_for_all()
     else:
-        wait_for_all()
-        stored = load_config(out)
-        collection = _decode(files, stored, out, reporter)
+        _require_fit_for_many(config, resume=False)
+        stored, collection = _begin_once(files, out, config, force, reporter)
+    stored = _on(config.device, stored)
     with well_set(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if not (resume and (out / CHECKPOINT).is_file()):
@@ -153,20 +151,43 @@ def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: boo
         remove_cache(out / CACHE)
 
 
+def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:
+    """Refuse what several processes cannot do; in all of them, so that none waits for another."""
+    if world().size == 1:
+        return
+    if config.epochs is None and config.seconds is not None:
+        raise UsageError(
+            "Several processes cannot agree on how many epochs fit into a time.",
+            "Give the number of epochs.",
+        )
+    if config.patience is not None:
+        raise UsageError(
+            "Several processes cannot stop early.",
+            "Go on with it in one process."
+            if resume
+            else "Leave out --patience, or take one process.",
+        )
+
+
+def _begin_once(
+    files: list[ImageFile], out: Path, config: TrainConfig, force: bool, reporter: Reporter
+) -> tuple[ResolvedConfig, Collection]:
+    """As `_begin`; of several processes the first begins, and the others read what it has left."""
+    if world().first:
+        _make_room(out, force=force)
+        begun = _begin(files, out, config, reporter)
+        wait_for_all()
+        return begun
+    wait_for_all()
+    stored = load_config(out)
+    return stored, _decode(files, stored, out, reporter)
+
+
 def _begin(
     files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
 ) -> tuple[ResolvedConfig, Collection]:
     """Decode, choose what was left open, and write `config.json`: from then on it is a run."""
     if world().size > 1:
-        if config.epochs is None and config.seconds is not None:
-            raise UsageError(
-                "Several processes cannot agree on how many epochs fit into a time.",
-                "Give the number of epochs.",
-            )
-        if config.patience is not None:
-            raise UsageError(
-                "Several processes cannot stop early.", "Leave out --patience, or take one process."
-            )
         config = replace(config, cache="mmap")  # which all of them map
     config = replace(config, init=lasting(config.init))
     epochs = config.epochs or 1
@@ -179,6 +200,7 @@ def _begin(
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
     if config.epochs is None and config.seconds is not None:
         trial = resolve(replace(settled, epochs=1), len(collection))
+        trial = _on(trial.device, trial)
         with well_set(trial.device):
             epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
@@ -190,6 +212,14 @@ def _begin(
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
     return resolved, collection
+
+
+def _on(device: str, config: ResolvedConfig) -> ResolvedConfig:
+    """The same on the device asked for now, numbered as this process' own.
+
+    `config.json` names what the run was begun on; each start may be on another.
+    """
+    return replace(config, device=numbered(choose_device(device)))
 
 
 def _decode_once(
@@ -221,9 +251,15 @@ def _decode(
     return collection
 
 
-def _stored(out: Path, config: TrainConfig) -> ResolvedConfig:
-    stored = load_config(out)
-    changed = difference(config, stored)
+def _stored(out: Path, config: TrainConfig, files_count: int) -> ResolvedConfig:
+    """The settings of the run in `out`, which those asked for must agree with."""
+    stored, rows = load_config(out), read_metrics(out / METRICS)
+    usable = rows[-1]["images"] if rows else files_count
+    asked = replace(config, init=lasting(config.init))
+    trained_on = usable - count_held_out(usable, stored)
+    if (asked.batch_size or 0) > stored.batch_size == trained_on:  # `resolve` has made it smaller
+        asked = replace(asked, batch_size=None)
+    changed = difference(asked, stored)
     if changed:
         raise UsageError(
             f"{out} cannot be resumed with other settings: {'; '.join(changed)}.",

@@ -103,9 +103,8 @@ def nt_logistic(
     positive, negatives = _parted(similarity, partner)
     if semi_hard:
         negatives = semi_hard_negative(positive, negatives)[:, None]
-    finite = negatives.isfinite()
-    repelled = F.softplus(negatives.where(finite, 0) / temperature).where(finite, 0)
-    terms = F.softplus(-positive / temperature) + repelled.sum(dim=1) / finite.sum(dim=1)
+    repelled = F.softplus(negatives / temperature).sum(dim=1)  # of −inf, 0
+    terms = F.softplus(-positive / temperature) + repelled / negatives.isfinite().sum(dim=1)
     return Objective(terms.mean(), _accuracy(similarity, partner))
 
 

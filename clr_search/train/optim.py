@@ -86,10 +86,12 @@ def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Op
         {"params": [t for t in tensors if t.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [t for t in tensors if t.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = torch.device(config.device).type == "cuda"
+    where = torch.device(config.device).type
     if config.optimizer == "lars":
         groups[1]["adapt"] = False
         return LARS(groups, lr=config.learning_rate, momentum=0.9)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=fused)
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=where == "cuda")
+    # On a processor SGD would gain nothing.
+    fused = where in ("cuda", "cpu")
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)

@@ -84,7 +84,7 @@ def _gather_row(z: Tensor, rows: slice, temperature: float, tile: int) -> tuple[
         nearest = torch.where(most > greatest, place + columns.start, nearest)
         higher = torch.maximum(greatest, most)
         # A row of which nothing but itself has been seen still has −inf; its sum is 0.
-        finite = higher.where(higher.isfinite(), 0)
+        finite = higher.masked_fill(higher == -torch.inf, 0)
         total = total * (greatest - finite).exp()
         total += similarity.sub_(finite[:, None]).exp_().sum(dim=1)
         greatest = higher

@@ -199,6 +199,39 @@ def test_what_was_learned_before_brings_its_network_and_the_preset_for_it(
     assert "Error: A run goes on with its own settings: leave out --init.\n" in result.stderr
 
 
+def test_what_is_of_no_use_is_left_out_of_a_preset_and_refused_where_it_is_given(
+    run: Run,
+    pictures: Path,
+    tmp_path: Path,
+    asked: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody has given what a preset or an encoder brings along, so nobody can leave it out."""
+    network: dict[str, Any] = {"width": 0.25, "stem": "imagenet", "image_size": 24}
+    write_initial_run(TrainConfig(**network), tmp_path / "before")
+    begun: dict[str, Any] = {"init": "before", **network}
+    adapt = PRESETS["adapt"].config
+    by_labels = replace(adapt, loss="nt-xent", patience=None, method="supervised", **begun)
+    by_bank = replace(adapt, loss="nt-xent", method="instdisc", head="nonlinear", **begun)
+    small = replace(PRESETS["photos-small"].config, method="supervised")
+    before = ("--init", "before")
+    run("train", pictures, "--out", "run", *before, "--method", "supervised")
+    run("train", pictures, "--out", "run", *before, "--method", "instdisc")
+    run("train", pictures, "--out", "run", "--preset", "photos-small", "--method", "supervised")
+    small_begun = ("--preset", "photos-small", "--method", "supervised", "--width", "0.25")
+    run("train", pictures, "--out", "run", *before, *small_begun)
+    assert [config for config, _ in asked] == [by_labels, by_bank, small, replace(small, **begun)]
+    for config, _ in asked:
+        resolve(replace(config, device="cpu"), 100)
+    given = ("--method", "supervised", "--patience", "5")
+    result = run("train", pictures, "--out", "run", *before, *given, exit_code=2)
+    assert "patience is for training without labels." in result.stderr
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    run("train", pictures, "--out", "run", *before)
+    run("train", pictures, "--out", "run", *before, "--patience", "3")
+    assert [config.patience for config, _ in asked[-2:]] == [None, 3]  # which the stage refuses
+
+
 def test_minutes(run: Run, pictures: Path, asked: list[Any]) -> None:
     run("train", pictures, "--out", "run", "--minutes", "1.5")
     assert asked[0][0] == TrainConfig(seconds=90)

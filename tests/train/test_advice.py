@@ -36,6 +36,7 @@ def test_the_defaults_need_no_warning() -> None:
         ({"optimizer": "lars", "learning_rate": 0.01}, "meant for another batch"),
         ({"batch_size": 8}, "fewer than 16 images is noisy"),
         ({"batch_size": 4096, "micro_batch": 8}, "fewer than 16 images is noisy"),
+        ({"batch_size": 20, "micro_batch": 16, "learning_rate": 2e-4}, "fewer than 16 images"),
     ],
 )
 def test_where_people_go_wrong(given: dict[str, Any], words: str) -> None:
@@ -46,6 +47,7 @@ def test_what_is_meant_is_not_warned_of() -> None:
     assert warned(temperature=10.0, normalise=False) == ""  # as in Table 5
     assert warned(temperature=10.0, loss="margin") == ""  # which has none
     assert warned(batch_size=8, norm="group", learning_rate=2e-4) == ""
+    assert warned(batch_size=33, micro_batch=32, learning_rate=2e-4) == ""  # parts of 16 and 17
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,11 @@ def test_difference_names_what_changed() -> None:
     ]
 
 
+def test_a_device_is_no_difference() -> None:
+    stored = resolve(replace(CPU, epochs=3), 1000)
+    assert difference(replace(CPU, device="cuda", epochs=3), stored) == []
+
+
 def test_unknown_device_is_refused() -> None:
     with pytest.raises(UsageError, match="The device abacus is not available"):
         resolve(replace(CPU, device="abacus"), 100)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from clr_search.errors import ClrSearchError
 from clr_search.files import find_images
 from clr_search.progress import Silent
+from clr_search.train import data
 from clr_search.train.config import Cache
 from clr_search.train.data import (
     Collection,
@@ -101,6 +106,28 @@ def test_half_written_file_is_written_again(folder: Path, tmp_path: Path) -> Non
     assert torch.equal(decode(folder, "mmap", cache).take(torch.arange(36)), expected)
 
 
+def test_the_thread_that_fetches_works_on_the_device_of_the_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU is current in the thread that has set it, and in no other."""
+    current: dict[str, torch.device] = {}
+    fetched: list[torch.device | None] = []
+
+    def set_device(device: torch.device) -> None:
+        current[threading.current_thread().name] = device
+
+    def fetch(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+        fetched.append(current.get(threading.current_thread().name))
+        return tensor
+
+    monkeypatch.setattr(torch.cuda, "set_device", set_device)
+    monkeypatch.setattr(data, "sent", fetch)
+    collection = decode(folder, "memory", tmp_path / "cache")
+    device = torch.device("cuda:3")
+    assert len(list(batches(collection, torch.arange(36), 8, 32, device))) == 4
+    assert fetched == [device] * 4
+
+
 def test_typical_side_is_a_median_and_survives_broken_files(tmp_path: Path) -> None:
     for number, size in enumerate([(20, 90), (50, 40), (300, 100)]):
         Image.new("RGB", size).save(tmp_path / f"{number}.png")
@@ -108,6 +135,38 @@ def test_typical_side_is_a_median_and_survives_broken_files(tmp_path: Path) -> N
     files = find_images([tmp_path])
     assert typical_side(files) == 40
     assert typical_side([file for file in files if "broken" in file.relative]) is None
+
+
+@pytest.mark.parametrize("can_reserve", [True, False])
+def test_a_disk_too_small_is_refused_before_it_is_mapped(
+    can_reserve: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a mapped file that finds no room on the disk kills the process."""
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        number = errno.ENOSPC if can_reserve else errno.EOPNOTSUPP
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(ClrSearchError) as caught:
+        decode(folder, "mmap", tmp_path / "cache", side=200)
+    assert caught.value.exit_code == 1
+    assert caught.value.what == (
+        f"The decoded pictures need 0.004 GB in {tmp_path / 'cache'}: No space left on device."
+    )
+    assert caught.value.remedy == "Make room, or choose an --out on another disk."
+    assert not any((tmp_path / "cache").iterdir())
+
+
+def test_without_a_way_to_reserve_the_free_room_is_looked_at(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = decode(folder, "memory", tmp_path).take(torch.arange(36))
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    found = decode(folder, "mmap", tmp_path / "cache").take(torch.arange(36))
+    assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("skip", [0, 1, 3, 4])

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +17,15 @@ from safetensors.torch import load_file
 
 from clr_search.errors import UsageError
 from clr_search.train import TrainConfig, distributed, load_run, loop, train
-from clr_search.train.distributed import World, gather, share_of, sum_gradients, total
+from clr_search.train.distributed import (
+    World,
+    gather,
+    joined,
+    share_of,
+    sum_gradients,
+    total,
+)
+from clr_search.train.hardware import numbered
 from tests.train.conftest import TINY
 from tests.train.test_loop import Interrupting
 
@@ -121,6 +131,64 @@ def test_a_time_is_refused_before_anything_is_decoded(
     monkeypatch.setattr(loop, "world", lambda: World(0, 2))
     with pytest.raises(UsageError, match="cannot agree on how many epochs"):
         train([pictures], tmp_path / "run", replace(CONFIG, epochs=None, seconds=2.0))
+
+
+class Gpus:
+    """As many GPUs as are said to be here, and which one this thread works on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int, processes: int) -> None:
+        self.current = 0
+        self.group: dict[str, Any] = {}
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(
+            torch.cuda, "set_device", lambda number: vars(self).update(current=number)
+        )
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: self.current)
+        monkeypatch.setattr(
+            distributed.distributed,
+            "init_process_group",
+            lambda backend, **more: self.group.update(backend=backend, **more),
+        )
+        monkeypatch.setattr(distributed.distributed, "destroy_process_group", lambda: None)
+        for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+            monkeypatch.setenv(name, str(processes))
+
+
+def test_each_process_works_on_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Gpus(monkeypatch, count=4, processes=4)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    with joined("cuda"):
+        assert gpus.group["backend"] == "nccl"
+        assert numbered("cuda") == "cuda:3"
+    assert (numbered("cuda:1"), numbered("cpu")) == ("cuda:1", "cpu")
+
+
+def test_decoding_a_large_collection_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process decodes while the others are in a barrier: torch's 10 or 30 minutes end."""
+    gpus = Gpus(monkeypatch, count=2, processes=2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    for device in ("cuda", "cpu"):
+        with joined(device):
+            assert gpus.group["timeout"] >= timedelta(days=1)
+
+
+@pytest.mark.parametrize("rank", ["0", "3"])  # all of them say so, and none waits for another
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, rank: str) -> None:
+    Gpus(monkeypatch, count=2, processes=4)
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    with (
+        pytest.raises(UsageError, match="4 processes need 4 GPUs, and there are 2") as caught,
+        joined("cuda"),
+    ):
+        pass
+    assert "--nproc-per-node 2" in caught.value.remedy
+
+
+def test_one_gpu_for_all_processes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Gpus(monkeypatch, count=4, processes=4)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UsageError, match="4 processes cannot share cuda:1"), joined("cuda:1"):
+        pass
 
 
 def test_alone_nothing_is_shared() -> None:

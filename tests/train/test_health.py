@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional as F
 
 from clr_search.errors import ClrSearchError
@@ -101,3 +103,18 @@ def test_images_all_alike_are_remarked_on(tiny: TrainConfig, tmp_path: Path) -> 
     row = load_run(tmp_path / "run").metrics[-1]
     assert row["mean_cosine"] == pytest.approx(1, abs=1e-3)
     assert row["effective_rank"] == pytest.approx(1, abs=0.1)
+
+
+def test_the_spread_needs_no_doubles_on_the_device() -> None:
+    """Apple's MPS has none."""
+
+    class OnMps:
+        def double(self) -> Tensor:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+        def cpu(self) -> Tensor:
+            return torch.eye(4)
+
+    found = spread(cast(Tensor, OnMps()))
+    assert found.effective_rank == pytest.approx(4)
+    assert found.mean_cosine == pytest.approx(0)

@@ -14,11 +14,12 @@ from torch.nn import functional as F
 from clr_search.errors import UsageError
 from clr_search.files import find_images
 from clr_search.progress import Silent
-from clr_search.train import TrainConfig, load_run, train
+from clr_search.train import TrainConfig, load_run, loop, train
 from clr_search.train import trainer as trainer_module
 from clr_search.train.augment import apply, draw
 from clr_search.train.choices import resolve
 from clr_search.train.data import Batch, decode_collection
+from clr_search.train.distributed import World
 from clr_search.train.heldout import count_held_out, held_out, held_out_loss
 from clr_search.train.losses import nt_xent
 from clr_search.train.methods.network import build_networks
@@ -116,6 +117,34 @@ def test_training_stops_and_keeps_the_best(
     again = train([pictures], stopped.run, patient, resume=True)
     assert again.epochs == 4
     assert same_weights(again.run, tmp_path / "two")
+
+
+def test_killed_before_its_weights_were_written_it_trains_no_further(
+    pictures: Path, patient: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module, "held_out_loss", falling_until(2))
+    run = train([pictures], tmp_path / "run", patient).run
+    weights, rows = (run / "weights.safetensors").read_bytes(), read_metrics(run / "metrics.jsonl")
+    (run / "weights.safetensors").unlink()
+    heard = Heard()
+    assert not train([pictures], run, patient, resume=True, reporter=heard).interrupted
+    assert read_metrics(run / "metrics.jsonl") == rows
+    assert (run / "weights.safetensors").read_bytes() == weights
+    assert any(text.startswith("Stopping after epoch 4") for text in heard.messages)
+
+
+def test_several_processes_refuse_to_stop_early_before_they_wait_for_each_other(
+    pictures: Path, patient: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train([pictures], tmp_path / "run", patient, reporter=Interrupting(4))
+    for rank in (0, 1):
+        monkeypatch.setattr(loop, "world", lambda rank=rank: World(rank, 2))
+        with pytest.raises(UsageError, match="cannot stop early") as caught:
+            train([pictures], tmp_path / "run", patient, resume=True)
+        assert caught.value.remedy == "Go on with it in one process."
+        with pytest.raises(UsageError, match="cannot stop early") as caught:
+            train([pictures], tmp_path / "new", patient)
+        assert caught.value.remedy == "Leave out --patience, or take one process."
 
 
 def test_stopped_early_and_resumed_is_the_same_run(

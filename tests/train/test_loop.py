@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from clr_search.errors import UsageError
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, checkpoint, load_run, train, trainer, write_initial_run
+from clr_search.train.run import load_config, write_config
 from tests.index.made import Heard
 
 WEIGHTS = "weights.safetensors"
@@ -159,6 +160,17 @@ def test_stopped_again_and_again_is_the_same_run(
     assert learned(out) == learned(whole)
 
 
+def test_stopped_and_resumed_with_the_default_optimizer_is_the_same_run(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(tiny, optimizer="adamw", epochs=2)
+    undisturbed, parts = tmp_path / "undisturbed", tmp_path / "parts"
+    train([pictures], undisturbed, config)
+    assert train([pictures], parts, config, reporter=Interrupting(3)).interrupted
+    train([pictures], parts, config, resume=True)
+    assert same_weights(undisturbed, parts)
+
+
 def test_resuming_a_finished_run_does_nothing(
     pictures: Path, tiny: TrainConfig, whole: Path
 ) -> None:
@@ -280,6 +292,37 @@ def test_changed_settings_are_refused(pictures: Path, tiny: TrainConfig, whole: 
         caught.value
     )
     assert caught.value.exit_code == 2
+
+
+def test_a_run_goes_on_on_another_device(
+    pictures: Path, tiny: TrainConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun on CUDA, say, which this machine has not."""
+    out = tmp_path / "run"
+    train([pictures], out, tiny, reporter=Interrupting(6))
+    stored = load_config(out)
+    write_config(out, replace(stored, device="cuda"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert train([pictures], out, replace(tiny, device="auto"), resume=True).run == out
+    assert same_weights(out, whole)
+    assert load_config(out).device == "cuda"  # what it was begun on
+
+
+def test_the_call_that_began_a_run_resumes_it(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the batch was larger than the collection, and weights were named by a short path."""
+    monkeypatch.chdir(tmp_path)
+    write_initial_run(tiny, "first")
+    config = replace(tiny, init="first", batch_size=64, checkpoint_every=1)
+    folder = Path(shutil.copytree(pictures, "pictures"))
+    (folder / "broken.png").write_bytes(b"")  # the batch was of all that can be read
+    train([folder], Path("run"), config, reporter=Interrupting(2))
+    assert load_config("run").batch_size == 36
+    assert not train([folder], Path("run"), config, resume=True).interrupted
+    for batch_size in (16, 35):
+        with pytest.raises(UsageError, match=f"batch_size is {batch_size}, was 36"):
+            train([folder], Path("run"), replace(config, batch_size=batch_size), resume=True)
 
 
 def test_changed_images_are_refused(pictures: Path, tiny: TrainConfig, tmp_path: Path) -> None:

@@ -76,3 +76,24 @@ def test_normalisation_and_biases_are_left_out(name: str) -> None:
     trained = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     left_out = [n for n, w in networks.named_parameters() if id(w) not in trained]
     assert left_out == ["head.4.bias"]
+
+
+def test_the_fused_adamw_of_processors_takes_the_plain_ones_steps() -> None:
+    """It goes through memory as it lies: weights, gradients and state must lie alike."""
+    config = resolve(replace(TrainConfig(width=0.25), device="cpu", optimizer="adamw"), 100)
+    assert config.channels_last
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    found = []
+    for fused in (True, False):
+        encoder = build_encoder(config).to(memory_format=torch.channels_last)
+        optimizer = build_optimizer(encoder, config)
+        assert all(group["fused"] for group in optimizer.param_groups)
+        for group in optimizer.param_groups:
+            group["fused"] = fused
+        for _ in range(3):
+            optimizer.zero_grad()
+            encoder(images).square().mean().backward()
+            optimizer.step()
+        found.append(encoder.state_dict())
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], rtol=1e-4, atol=1e-6, msg=name)

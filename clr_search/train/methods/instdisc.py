@@ -7,6 +7,8 @@ refer to that paper. Its proximal regularisation is left out: it is there for ot
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -144,10 +146,9 @@ def noise_contrastive(
     constant : Tensor
         Scalar, Z > 0.
     """
-    noise = len(drawn) / len(bank)  # m · Pn
+    shift = math.log(len(drawn) / len(bank))  # of m · Pn
     own = (z * bank[indices]).sum(dim=1) / temperature - constant.log()  # log P, [B]
     others = z @ bank[drawn].T / temperature - constant.log()  # [B, m]
-    shift = torch.as_tensor(noise, device=z.device).log()
     # −log h = softplus(log(m·Pn) − log P), and −log(1 − h) = softplus(log P − log(m·Pn)).
     loss = F.softplus(shift - own) + F.softplus(others - shift).sum(dim=1)
     accuracy = (own.detach() > others.detach().amax(dim=1)).float().mean()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -65,6 +67,15 @@ def project(
 
 def parts_of(batch: Batch, config: ResolvedConfig) -> list[slice]:
     """The micro-batches of this process' share of a batch."""
-    count = len(batch.pixels)
-    step = config.micro_batch or count
-    return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    return cut(len(batch.pixels), config.micro_batch)
+
+
+def cut(count: int, most: int | None) -> list[slice]:
+    """Cut a number of pictures into parts of `most`, equal but for one picture more or less.
+
+    No part is of a single picture, of which batch normalisation would make nothing: three pictures
+    in parts of two are one part.
+    """
+    number = 1 if most is None else max(1, min(math.ceil(count / most), count // 2))
+    edges = [part * count // number for part in range(number + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]

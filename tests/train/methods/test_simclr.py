@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -109,3 +110,15 @@ def test_views_that_grow_are_never_smaller_than_local_ones(
     for side in (8, 16):
         method.accumulate(replace(batch, view_side=side), chance())
     assert sides == [8, 8, 16, 12]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "device", "tile"),
+    [(2047, "cpu", None), (2047, "cuda", None), (2048, "cpu", 1024), (2048, "cuda", 4096)],
+)
+def test_tiles_are_as_large_as_suits_the_device(
+    settings: ResolvedConfig, batch_size: int, device: str, tile: int | None
+) -> None:
+    loss = loss_for(replace(settings, batch_size=batch_size, device=device))
+    assert isinstance(loss, partial)
+    assert loss.keywords["tile"] == tile
