@@ -15,7 +15,6 @@ import pytest
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.serve import Encoder, devices
-from clr_search.serve.http.engine import _alone
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -139,7 +138,7 @@ def test_a_collection_embeds_where_it_is_told_to(
     with Index.create(path, tiny_encoder, device="cuda:1") as index:
         assert index.update([pictures]).added == 36
         assert index.encoder.device == "cuda:1"
-        assert _alone(index.encoder).device == "cuda:1"
+        assert index.encoder.with_threads(1).device == "cuda:1"
     with Index.open(path, writable=True, device="cpu") as index:
         assert index.encoder.device == "cpu"
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,13 +18,13 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files import sha256_bytes
-from clr_search.pictures.inline import jpeg, shrunk
 from clr_search.serve.http.batching import Batcher, Infer
 from clr_search.serve.http.bodies import from_base64
 from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.problems import Problem, busy
 from clr_search.serve.http.schemas import FilterIn, SearchIn
 from clr_search.serve.http.settings import Limits
+from clr_search.serve.http.thumbnails import Thumbnails
 from clr_search.serve.pipeline import usable_cores
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ _Result = TypeVar("_Result")
 
 _FRESH = 1.0  # seconds for which the collection is taken to keep its encoder
 _QUERY = ""  # no base64, and so no picture to be like or unlike
-_THUMBNAILS = 512  # kept in memory, at about 20 kB each
 
 
 class Engine:
@@ -80,8 +77,7 @@ class Engine:
         batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
-        self._drawing = threading.Lock()
-        self._thumbnails: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
+        self._thumbnails = Thumbnails()
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -339,23 +335,8 @@ class Engine:
             If there is no such item, or its file cannot be read now.
         """
         path = (await self.item(number)).path
-
-        def work() -> bytes:
-            status = path.stat()
-            # A file that was replaced is drawn anew.
-            key = (str(path), side, status.st_mtime_ns, status.st_size)
-            with self._drawing:
-                if key in self._thumbnails:
-                    return self._thumbnails[key]
-            made = jpeg(shrunk(images.load(path, at_least=side).pixels, side))
-            with self._drawing:
-                self._thumbnails[key] = made
-                while len(self._thumbnails) > _THUMBNAILS:
-                    self._thumbnails.popitem(last=False)
-            return made
-
         try:
-            return await self._in_thread(work)
+            return await self._in_thread(lambda: self._thumbnails.of(path, side))
         except (OSError, ImageError):
             raise Problem(
                 HTTPStatus.NOT_FOUND,
