@@ -86,11 +86,6 @@ class Structure(NamedTuple):
     cells: int
     kind: str = "SQ8"
 
-    @property
-    def exact(self) -> bool:
-        """Whether it is the exact scan."""
-        return not self.cells and self.kind != GRAPH
-
     def __str__(self) -> str:
         if self.kind == GRAPH:
             return f"{GRAPH}{LINKS}"
@@ -135,22 +130,23 @@ def cells_for(count: int) -> int:
     return int(2 ** round(math.log2(2 * math.sqrt(max(count, 1)))))
 
 
-def fill_graph(held: Stored) -> Graph:
-    """Link all vectors, a chunk at a time.
+def link(held: Stored, index: Any = None) -> Any:
+    """Link all vectors to a graph, a chunk at a time: a new one, or one that goes on.
 
     Meanwhile they lie in memory a second time, as float16. Several threads link them, so that no
     two graphs are quite alike.
     """
     import faiss
 
-    dimension = held.values.shape[1]
-    half: Any = faiss.ScalarQuantizer.QT_fp16
-    index: Any = faiss.IndexHNSWSQ(dimension, half, LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = _CONSTRUCTION
-    index.is_trained = True  # float16 has nothing to learn
+    if index is None:
+        half: Any = faiss.ScalarQuantizer.QT_fp16
+        dimension = held.values.shape[1]
+        index = faiss.IndexHNSWSQ(dimension, half, LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = _CONSTRUCTION
+        index.is_trained = True  # float16 has nothing to learn
     for _, rows in held.chunks():
         index.add(rows)
-    return Graph(index, held, 1, 1)
+    return index
 
 
 def fill(

@@ -29,7 +29,7 @@ from clr_search.index import ann, embeddings, stored
 from clr_search.index.ann import GRAPH, Structure
 from clr_search.index.catalog import Catalog
 from clr_search.index.faiss_index import Ann
-from clr_search.index.tuning import Goal, Tried, build, select, that_fit
+from clr_search.index.tuning import Goal, Tried, build, held_back, select, that_fit
 
 FOLDER = "ann"
 
@@ -159,7 +159,9 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         else:
             rows = catalog.folder / FOLDER / f"{number:d}.vectors"
             with _explained(rows):
-                sha256 = stored.write(rows, embeddings.chunks(catalog, dimension), count, dimension)
+                late = held_back(count) if goal.graph else None
+                chunks = embeddings.chunks(catalog, dimension)
+                sha256 = stored.write(rows, chunks, count, dimension, late)
     if rows is None:
         retire(catalog)
         return None

@@ -29,9 +29,8 @@ class Graph(Ann):
 
     def __init__(self, index: Any, held: Stored, probes: int, width: float) -> None:
         super().__init__(index, held, probes, width, max(int(index.ntotal) // _STEP, 1))
-        if index.own_fields and index.storage is not None:
-            index.storage.thisown = True  # the copy it was built on goes when it is replaced
-        index.own_fields, index.storage = False, self._exact
+        if index.storage is None:  # it was loaded: while it is built, it has a copy of its own
+            index.own_fields, index.storage = False, self._exact
         self._usual = lru_cache(64)(_walking)
 
     def serialized(self) -> NDArray[np.uint8]:

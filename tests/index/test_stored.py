@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clr_search.errors import ClrSearchError
 from clr_search.index import Index, embeddings, generations, stored, upkeep
@@ -152,3 +155,26 @@ def test_a_generation_of_a_former_release_is_made_anew(published: Path, rows: Ve
     with Index.open(published, writable=True, reporter=Heard()) as index:
         assert index.info().generation == 2
         assert index.search_vector(rows[5], 1).ids[0] == 6
+
+
+@given(st.integers(1, 60), st.data())
+def test_vectors_that_are_to_stand_last_do_and_are_found(count: int, data: st.DataObject) -> None:
+    numbers = st.integers(0, count - 1)
+    last = np.sort(data.draw(st.lists(numbers, unique=True).map(np.array))).astype(np.int64)
+    ids = np.arange(count, dtype=np.int64) * 3 + 5
+    values = np.arange(1, count + 1, dtype=np.float16)[:, None] * np.ones(2, np.float16)
+    step = data.draw(st.integers(1, 20))
+    chunks = [(ids[at : at + step], values[at : at + step]) for at in range(0, count, step)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "1.vectors"
+        held = stored.load(path, count, 2, stored.write(path, chunks, count, 2, last))
+        assert held.ids[count - len(last) :].tolist() == ids[last].tolist()
+        assert sorted(held.ids.tolist()) == ids.tolist()
+        asked = np.sort(
+            data.draw(st.lists(st.integers(0, 3 * count + 9), unique=True).map(np.array))
+        )
+        places = held.places(asked.astype(np.int64))
+        assert held.ids[places].tolist() == [one for one in asked.tolist() if one in ids]
+        assert held.values[places, 0].tolist() == [
+            values[(one - 5) // 3, 0] for one in held.ids[places]
+        ]
