@@ -52,6 +52,13 @@ if TYPE_CHECKING:
     help="Keep a moving average of the weights, with this decay (0.999, say), instead of the last.",
 )
 @click.option(
+    "--compile",
+    "compile_network",
+    is_flag=True,
+    default=None,
+    help="Let torch compile the network, which takes minutes at first; for a GPU.",
+)
+@click.option(
     "--image-size",
     type=options.COUNT,
     help="Side in pixels of the square that the network sees.  [default: 64]",
@@ -153,6 +160,7 @@ def train(
     minutes: float | None,
     patience: int | None,
     average: float | None,
+    compile_network: bool | None,
     image_size: int | None,
     grow_from: int | None,
     local_views: int | None,
@@ -216,6 +224,7 @@ def train(
         "seconds": None if minutes is None else 60 * minutes,
         "patience": patience,
         "average": average,
+        "compile": compile_network,
         "image_size": image_size,
         "grow_from": grow_from,
         "local_views": local_views,

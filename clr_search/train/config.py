@@ -173,6 +173,8 @@ class TrainConfig:
         "bf16" where device and processor compute in it, else "fp32".
     channels_last : bool
         Memory layout of the network's tensors; faster nearly everywhere.
+    compile : bool
+        Whether torch compiles the network; see `compiled`.
     knn_every : int or None
         Epochs between two measurements of kNN accuracy, and always after the last; 0 for never.
         Auto: five over the training.
@@ -223,6 +225,7 @@ class TrainConfig:
     augmentation: Augmentation | None = None
     precision: Precision | Literal["auto"] = "auto"
     channels_last: bool = True
+    compile: bool = False
     knn_every: int | None = None
     checkpoint_every: int = 10
     checkpoint_minutes: float = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from clr_search.progress import Reporter
 from clr_search.train.average import Average
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
+from clr_search.train.compiled import as_they_are, compile_networks, explained
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.curves import CURVES, draw_curves
 from clr_search.train.data import Batch, Collection, batches
@@ -118,6 +119,8 @@ class Trainer:
             self._average = Average(self.method.networks, config.average)
             self.networks = self._average.networks
             self._saved = nn.ModuleDict({**self.method.networks, "average": self.networks})
+        if config.compile:
+            compile_networks(self.method.networks)
         self._held_out = held_out(len(collection), config)
         self._epoch_steps = (len(collection) - len(self._held_out)) // config.batch_size
         self._measured = measurable(collection, config.seed) if config.knn_every else None
@@ -202,7 +205,8 @@ class Trainer:
     def _step(self, batch: Batch) -> Objective:
         step = self.progress.step
         generator = generator_for(self._config.seed, "step", step)
-        objective = take_step(self.method, self._optimizer, batch, self._rate(step), generator)
+        with explained() if self._config.compile else nullcontext():
+            objective = take_step(self.method, self._optimizer, batch, self._rate(step), generator)
         self._take_in(step)
         self.progress = replace(self.progress, step=step + 1)
         return objective
@@ -247,7 +251,8 @@ class Trainer:
         require_finite(loss, self._out, self.progress.step)
         seconds = tally.seconds
         if world().first:
-            self._write_row(done, loss, accuracy, seconds, tally.waited)
+            with as_they_are() if config.compile else nullcontext():
+                self._write_row(done, loss, accuracy, seconds, tally.waited)
         self.progress = Progress(
             epoch=done,
             step=self.progress.step,
