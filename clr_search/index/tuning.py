@@ -230,7 +230,8 @@ def _build_graph(held: Stored, structure: Structure, goal: Goal) -> Built:
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
     link(outside, index)
-    made = Graph(index, held, trial.ann.probes, 1)
+    least = trial.ann.asked_for(_NEIGHBOURS)  # which every search looks at
+    made = Graph(index, held, max(trial.ann.probes, least), 1)
     return Built(made.serialized(), structure, made.probes, made.width, recall, first)
 
 

@@ -212,6 +212,7 @@ def test_the_measured_recall_of_a_graph_is_the_true_one() -> None:
     built = linked()
     assert str(built.structure) == "HNSW16"
     assert built.recall >= RECALL
+    assert linked(goal=Goal(0.01)).probes == 16, "what is shown is what is done"
     index, hits = loaded(built), 0
     assert isinstance(index, Graph)
     for position in range(0, 4000, 80):
