@@ -56,7 +56,7 @@ _MOST_LISTED = 3  # skipped files below a line of --watch
     "--graph/--no-graph",
     default=None,
     help="Search a large collection through a graph (HNSW): among a million pictures it answers "
-    "two to three times as soon, and is built five times as slowly; kept.  [default: no-graph]",
+    "in less than half the time, and is built four times as slowly; kept.  [default: no-graph]",
 )
 @click.option(
     "--watch", is_flag=True, help="Go on, and follow changes in the folders until Ctrl-C."

@@ -5,9 +5,9 @@ Larger ones get an inverted file, whose vectors are kept in one of several ways 
 one, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
 yields are scored again on the stored vectors, so that coarse codes cost little recall.
 
-A graph (HNSW) is made only where it is asked for. It takes two to five times as long to build, and
-is no quicker among a hundred thousand vectors; among a million it answers two to three times as
-soon (`bench/results/search.md`, `search-million.md`).
+A graph (HNSW) is made only where it is asked for. It takes two to four times as long to build, and
+is slower among a hundred thousand vectors; among a million it answers single queries two and a half
+times as soon, and many at once hardly sooner (`bench/results/search.md`, `search-million.md`).
 """
 
 from __future__ import annotations
