@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
-from clr_search.errors import ClrSearchError, ImageError, UsageError, require
+from clr_search.errors import ClrSearchError, UsageError, require
 from clr_search.index.matches import Match, Matches
 
 if TYPE_CHECKING:
@@ -291,19 +291,11 @@ def _bytes(picture: Picture) -> bytes:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise UsageError(f"{picture} cannot be read: {reason}.") from error
-    pixels = picture if isinstance(picture, np.ndarray) else _pixels(picture)
+    # A PNG keeps neither EXIF nor every mode.
+    pixels = picture if isinstance(picture, np.ndarray) else images.pixels_of(picture, "sent")
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _pixels(image: Image) -> NDArray[np.uint8]:
-    """Upright and in RGB, as `Encoder.encode` sees it: a PNG keeps neither EXIF nor every mode."""
-    try:
-        return images.from_image(image).pixels
-    except ImageError as error:
-        name = getattr(image, "filename", "") or "The picture"
-        raise ClrSearchError(f"{name} cannot be sent: {error.what}.") from error
 
 
 def _text(picture: Picture) -> str:

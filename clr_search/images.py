@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ImageError, UsageError
+from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.modes import upright
 
 if TYPE_CHECKING:
@@ -247,6 +247,30 @@ def from_image(image: Image.Image) -> Picture:
         return Picture(np.array(whole), *whole.size)
     except Exception as error:  # as in `decode`
         raise ImageError(_reason(image.format or "image", error)) from error
+
+
+def pixels_of(image: Image.Image, done: str, otherwise: str = "The picture") -> NDArray[np.uint8]:
+    """As `from_image`, uint8 (h, w, 3), for who gave the image: an error names its file.
+
+    Parameters
+    ----------
+    image : PIL image
+        Of a file or made in memory.
+    done : str
+        What cannot be done with it otherwise, such as ``"embedded"``.
+    otherwise : str
+        Its name where it has no file.
+
+    Raises
+    ------
+    ClrSearchError
+        If it is too large, or broken.
+    """
+    try:
+        return from_image(image).pixels
+    except ImageError as error:
+        name = getattr(image, "filename", "") or otherwise
+        raise ClrSearchError(f"{name} cannot be {done}: {error.what}.") from error
 
 
 def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +203,6 @@ def train(
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
     """
-    import os
     import shlex
 
     from clr_search.files import refuse_existing
@@ -277,7 +277,6 @@ def _config(
     resume: bool,
 ) -> TrainConfig:
     """Settings given here; what is not given is the preset's, or that of the run that goes on."""
-    import os
     from dataclasses import replace
 
     from clr_search.train import presets

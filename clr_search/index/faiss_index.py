@@ -16,11 +16,10 @@ from clr_search.index.stored import Stored
 SLACK = 6
 """More than wanted, for products with lengths that differ a little from 1."""
 
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-
-
 AROUND = 2
 """Times the usual effort in a selection, beside what its share of the whole asks for."""
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Effort(NamedTuple):

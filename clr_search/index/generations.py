@@ -99,6 +99,11 @@ class Generation:
         return Goal(self.goal_recall, self.goal_memory, self.goal_graph)
 
     @property
+    def chosen_over(self) -> int:
+        """As `chosen_at`; of releases that did not keep it, its own count."""
+        return self.chosen_at or self.count
+
+    @property
     def described(self) -> str:
         """Its structure and effort, for a person."""
         unit = "efSearch {}" if self.structure.startswith(GRAPH) else "{} probes"
@@ -187,7 +192,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         sha256,
         form=_FORM,
         goal_graph=goal.graph,
-        chosen_at=(last.chosen_at or last.count) if again and last else count,
+        chosen_at=last.chosen_over if again and last else count,
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
@@ -215,7 +220,7 @@ def _still_good(
     """The kind of structure that is in use, unless the collection or the goal has changed much."""
     if last is None or last.goal != goal or not last.tried:
         return None
-    kind, then = last.structure.partition(",")[2], last.chosen_at or last.count
+    kind, then = last.structure.partition(",")[2], last.chosen_over
     for structure in goal.structures(count, dimension):
         if structure.cells and structure.kind == kind and count <= 2 * then <= 4 * count:
             return structure, [Tried(**one) for one in last.tried]

@@ -152,7 +152,9 @@ class Asker:
             own = own or ((number,) if number is not None else ())
             own = own or tuple(self._catalog.with_content(sha256_bytes(data)))
         else:
-            pixels = query if isinstance(query, np.ndarray) else _pixels(query)
+            pixels = (
+                query if isinstance(query, np.ndarray) else images.pixels_of(query, "searched for")
+            )
         return Asked(self._encoder().encode(cut(pixels, crop))[0], own)
 
     def _item(self, path: Path) -> int | None:
@@ -180,10 +182,3 @@ def _named(query: Query) -> str:
         return f"Item {query}"
     named = query if isinstance(query, (str, Path)) else getattr(query, "filename", "")
     return str(named or "The picture")
-
-
-def _pixels(image: Image) -> NDArray[np.uint8]:
-    try:
-        return images.from_image(image).pixels
-    except ImageError as error:
-        raise ClrSearchError(f"{_named(image)} cannot be searched for: {error.what}.") from error

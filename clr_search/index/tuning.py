@@ -217,12 +217,16 @@ def held_back(count: int, *, seed: int = 0) -> NDArray[np.int64]:
     items already find 98 % of their neighbours. So these are linked only when it has been tuned.
     """
     generator = np.random.default_rng(seed + 1)
-    return np.sort(generator.choice(count, min(_QUERIES, count // 10), replace=False))
+    return np.sort(generator.choice(count, _held_back_of(count), replace=False))
+
+
+def _held_back_of(count: int) -> int:
+    return min(_QUERIES, count // 10)
 
 
 def _build_graph(held: Stored, structure: Structure, goal: Goal) -> Built:
     """See `build`; the vectors that are `held_back` stand last."""
-    within = len(held.ids) - len(held_back(len(held.ids)))
+    within = len(held.ids) - _held_back_of(len(held.ids))
     inside, outside = held.of(slice(0, within)), held.of(slice(within, None))
     index = link(inside)
     mixed = np.random.default_rng(0).permutation(len(outside.ids))

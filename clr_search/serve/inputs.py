@@ -76,11 +76,7 @@ def _square(picture: object, number: int, size: int) -> NDArray[np.uint8]:
                 f"{picture} cannot be embedded: {error.what}.", error.remedy
             ) from error
     if isinstance(picture, Image.Image):
-        try:
-            return images.square(images.from_image(picture).pixels, size)
-        except ImageError as error:
-            name = getattr(picture, "filename", "") or f"Picture {number}"
-            raise ClrSearchError(f"{name} cannot be embedded: {error.what}.") from error
+        return images.square(images.pixels_of(picture, "embedded", f"Picture {number}"), size)
     if (
         isinstance(picture, np.ndarray)
         and picture.dtype == np.uint8

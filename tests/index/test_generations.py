@@ -309,17 +309,23 @@ def test_an_unreadable_file_is_searched_without(
     assert "cannot be read (Input/output error)" in heard.messages[0]
 
 
-def test_the_kind_is_chosen_anew_only_where_much_has_changed(
-    published: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    chosen = []
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has a 1 for every time that a structure was chosen by trial, from now on."""
+    times: list[int] = []
     true = generations.select
 
     def select(*arguments: object, **options: object) -> object:
-        chosen.append(1)
+        times.append(1)
         return true(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(generations, "select", select)
+    return times
+
+
+def test_the_kind_is_chosen_anew_only_where_much_has_changed(
+    published: Path, chosen: list[int]
+) -> None:
     with Index.open(published, writable=True) as index:
         before = index.info()
         assert before.tried
@@ -338,16 +344,8 @@ def test_the_kind_is_chosen_anew_only_where_much_has_changed(
         assert index.info().generation == 3
 
 
-def test_growth_in_small_steps_is_growth_too(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growth_in_small_steps_is_growth_too(many: Path, chosen: list[int]) -> None:
     """From 3,000 by a third each time: beyond 6,000 the kind is chosen anew, as in one step."""
-    chosen = []
-    true = generations.select
-
-    def select(*arguments: object, **options: object) -> object:
-        chosen.append(1)
-        return true(*arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(generations, "select", select)
     published, count = settled(many), 3000
     for expected in (1, 1, 2):
         more, catalog = count // 3, Catalog(published, writable=True)
