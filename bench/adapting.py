@@ -26,11 +26,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.machine import machine
+from clr_search.contract.shipped import encoder_named
 from clr_search.demo.compare import embeddings, score
 from clr_search.demo.swatches import write_collection
-from clr_search.files import find_images, write_atomically
+from clr_search.files.find import find_images
+from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
-from clr_search.shipped import encoder_named
 
 SHOWN = {
     "recall_at_1": "R@1",

@@ -35,12 +35,13 @@ from PIL import Image, ImageDraw
 
 from bench.machine import machine
 from clr_search import images
-from clr_search.files import find_images, sha256_bytes
+from clr_search.contract.shipped import encoder_named
+from clr_search.files.find import find_images
+from clr_search.files.write import sha256_bytes
 from clr_search.index import Index
 from clr_search.index.duplicates import find_duplicates
 from clr_search.index.grouping import near_pairs
 from clr_search.serve import Encoder
-from clr_search.shipped import encoder_named
 
 Pairs = set[tuple[str, str]]
 Threshold = TypeVar("Threshold", int, float)

@@ -44,7 +44,7 @@ from torchvision.transforms import v2
 from bench.machine import machine
 from clr_search import images
 from clr_search.errors import ImageError
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, embed_files, usable_cores
 from clr_search.train import load_run

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.few_shot import FEW, fit_shots
 from clr_search.serve.pipeline import Embedded, embed_files

@@ -28,7 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bench.machine import machine
 from clr_search.errors import ClrSearchError
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.index import Index
 from clr_search.site import Options, export_site, vectors
 

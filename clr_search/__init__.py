@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from clr_search.version import __version__
+
 if TYPE_CHECKING:
     from clr_search.client import Client as Client
     from clr_search.index import Index as Index
     from clr_search.serve import Encoder as Encoder
     from clr_search.serve import Probe as Probe
 
-__version__ = "0.1.0"
+
 __all__ = ["Client", "Encoder", "Index", "Probe", "__version__"]
 
 _HOMES = {

@@ -10,9 +10,9 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from clr_search.contract import EMBEDDING, IMAGES, Card
+from clr_search.contract.golden import golden_picture, golden_size_for
+from clr_search.contract.model_file import EMBEDDING, IMAGES, Card
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
-from clr_search.golden import golden_picture, golden_size_for
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
+from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.export.onnx import export_run
 from clr_search.progress import for_terminal
-from clr_search.shipped import DEFAULT, SHIPPED
 from clr_search.train import Augmentation, TrainConfig, load_run, train
 from clr_search.train.initial import NETWORK, WEIGHTS, Shape
 

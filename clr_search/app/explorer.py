@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from clr_search import images
 from clr_search.app import thumbnails
 from clr_search.app.visit import Answer, Filters, Hit, Query
-from clr_search.contract import Card
+from clr_search.contract.model_file import Card
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.pictures.inline import PREVIEW, preview
 

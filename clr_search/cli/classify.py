@@ -45,8 +45,8 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
       clr-search classify --knn photos.clr query.jpg
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
-    from clr_search.files import find_images
-    from clr_search.overlooked import Overlooked
+    from clr_search.files.find import find_images
+    from clr_search.files.overlooked import Overlooked
 
     size, predict = _by_vote(collection) if collection else _by_probe(paths[0])
     images = paths if collection else paths[1:]

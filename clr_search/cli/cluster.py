@@ -85,7 +85,7 @@ def cluster(
       clr-search cluster photos.clr --clusters 12 --under 2024
       clr-search cluster photos.clr --json | jq '.clusters[].size'
     """
-    from clr_search.files import refuse_existing, write_atomically
+    from clr_search.files.write import refuse_existing, write_atomically
     from clr_search.index import Index
     from clr_search.index.clusters import find_clusters, outliers
     from clr_search.progress import Lines

@@ -191,7 +191,7 @@ def _open(
     rebuild: bool,
     wait: bool,
 ) -> Index:
-    from clr_search.files import find_images
+    from clr_search.files.find import find_images
     from clr_search.index import Index
     from clr_search.serve import devices
 
@@ -273,7 +273,7 @@ def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 def _print(
     report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
 ) -> None:
-    from clr_search.overlooked import passed_over
+    from clr_search.files.overlooked import passed_over
 
     embedded = report.added + report.changed
     rate = embedded / seconds if embedded else None

@@ -150,7 +150,7 @@ def _examined(item: Dependency) -> Dependency:
 def _machine() -> dict[str, str]:
     import platform
 
-    from clr_search import __version__
+    from clr_search.version import __version__
 
     return {
         "clr-search": __version__,

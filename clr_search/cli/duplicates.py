@@ -51,7 +51,7 @@ def duplicates(
       clr-search duplicates photos.clr --exact
       clr-search duplicates photos.clr --json | jq -r '.groups[].copies[1:][].path'
     """
-    from clr_search.files import refuse_existing, write_atomically
+    from clr_search.files.write import refuse_existing, write_atomically
     from clr_search.index import Index
     from clr_search.index.duplicates import find_duplicates
     from clr_search.progress import Lines, for_terminal

@@ -51,7 +51,7 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
       clr-search evaluate photos.clr --curve curve.png
       clr-search evaluate photos.clr --json | jq .recall_at_1
     """
-    from clr_search.files import refuse_existing
+    from clr_search.files.write import refuse_existing
     from clr_search.index import Index
     from clr_search.progress import Lines
     from clr_search.serve.curve import learning_curve
@@ -109,7 +109,7 @@ def _print(collection: Path, found: Retrieval, probe: FittedProbe | None) -> Non
 
 
 def _draw(curve: Curve, target: Path, collection: Path) -> None:
-    from clr_search.files import atomic_path
+    from clr_search.files.write import atomic_path
     from clr_search.pictures import Line, learning_curve
 
     steps = curve.steps

@@ -90,7 +90,7 @@ def export(
       clr-search export default --out small.onnx --precision int8 --calibrate photos
       clr-search export default --out portable.onnx --portable
     """
-    from clr_search.files import refuse_existing
+    from clr_search.files.write import refuse_existing
     from clr_search.progress import for_terminal
 
     refuse_existing(out, force=force)

@@ -59,7 +59,7 @@ def info(path: Path, check: bool, as_json: bool) -> None:
 
 
 def _model(path: Path, *, check: bool, as_json: bool) -> None:
-    from clr_search.contract import read_model
+    from clr_search.contract.model_file import read_model
 
     model = read_model(path)
     kind = "probe" if model.card.classes else "encoder"

@@ -16,9 +16,9 @@ from typing import NoReturn
 
 import click
 
-from clr_search import __version__
 from clr_search.cli import options
 from clr_search.errors import ClrSearchError
+from clr_search.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

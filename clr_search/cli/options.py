@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 import click
 
-from clr_search.shipped import encoder_named
+from clr_search.contract.shipped import encoder_named
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 Decorator = Callable[[AnyCallable], AnyCallable]

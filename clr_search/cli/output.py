@@ -14,8 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from clr_search.errors import ClrSearchError
+    from clr_search.files.overlooked import Overlooked
     from clr_search.index import IndexInfo
-    from clr_search.overlooked import Overlooked
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def probe(
       clr-search probe photos.clr --out probe.onnx --labels labels.csv
       clr-search probe a-few-of-each/ --out probe.onnx
     """
-    from clr_search.files import refuse_existing
+    from clr_search.files.write import refuse_existing
     from clr_search.serve.few_shot import fit_shots
     from clr_search.serve.probe import fit_probe, save_probe
 
@@ -124,8 +124,8 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     """Embed what can be read; a class of which nothing can be is an error."""
     import numpy as np
 
-    from clr_search.files import find_images
-    from clr_search.overlooked import Overlooked
+    from clr_search.files.find import find_images
+    from clr_search.files.overlooked import Overlooked
     from clr_search.serve import Encoder
     from clr_search.serve.pipeline import Embedded, embed_files
 
@@ -166,7 +166,7 @@ def _given(paths: Sequence[Path], table: Path, where: str) -> list[str | None]:
 
 def _draw(fitted: FittedProbe, target: Path) -> None:
     from clr_search.cli.evaluate import spared
-    from clr_search.files import atomic_path
+    from clr_search.files.write import atomic_path
     from clr_search.pictures import confusion_matrix
 
     title = f"{output.share(fitted.accuracy)} of {spared(fitted)}".strip()

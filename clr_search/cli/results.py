@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from clr_search.errors import require
-from clr_search.files import atomic_path
+from clr_search.files.write import atomic_path
 
 if TYPE_CHECKING:
     from clr_search.index import Matches

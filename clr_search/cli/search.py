@@ -131,7 +131,7 @@ def search(
       clr-search search photos.clr --item 17 --glob 'IMG_*.jpg' --after 2024-05-01
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
-    from clr_search.files import refuse_existing
+    from clr_search.files.write import refuse_existing
     from clr_search.index import Filter, Index
     from clr_search.progress import Lines
 
@@ -158,8 +158,8 @@ def search(
 
 def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
     """The pictures that are given, and those in the folders that are."""
-    from clr_search.files import find_images
-    from clr_search.overlooked import Overlooked
+    from clr_search.files.find import find_images
+    from clr_search.files.overlooked import Overlooked
 
     found: list[Path] = []
     overlooked = Overlooked()
@@ -271,7 +271,7 @@ def _beyond(percentile: float | None) -> str:
 def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> None:
     import tempfile
 
-    from clr_search.files import atomic_path
+    from clr_search.files.write import atomic_path
     from clr_search.pictures import SheetRow, Tile, contact_sheet
 
     rows = []

@@ -205,7 +205,7 @@ def train(
     """
     import shlex
 
-    from clr_search.files import refuse_existing
+    from clr_search.files.write import refuse_existing
     from clr_search.progress import for_terminal
 
     if epochs is not None and minutes is not None:

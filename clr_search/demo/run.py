@@ -29,7 +29,8 @@ from clr_search import __version__
 from clr_search.demo.compare import Row, compare
 from clr_search.demo.report import DemoReport
 from clr_search.errors import UsageError, require
-from clr_search.files import ImageFile, atomic_path, find_images, write_atomically
+from clr_search.files.find import ImageFile, find_images
+from clr_search.files.write import atomic_path, write_atomically
 from clr_search.index import Index
 from clr_search.pictures import SheetRow, Tile, contact_sheet
 from clr_search.progress import Reporter, Silent

@@ -34,7 +34,7 @@ from clr_search.demo import patterns_woven as woven
 from clr_search.demo.palettes import choose_palette
 from clr_search.demo.plane import Pattern
 from clr_search.errors import UsageError
-from clr_search.files import atomic_path, write_atomically
+from clr_search.files.write import atomic_path, write_atomically
 from clr_search.progress import Reporter, Silent
 
 REVISION = 1

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clr_search.errors import ImageError, UsageError
-from clr_search.files import ImageFile
+from clr_search.files.find import ImageFile
 from clr_search.images import load, square
 from clr_search.progress import Reporter
 from clr_search.train.model import Encoder

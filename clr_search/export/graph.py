@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from clr_search.contract import EMBEDDING, IMAGES, IR_VERSION, OPSET, Card, Resize
+from clr_search.contract.model_file import EMBEDDING, IMAGES, IR_VERSION, OPSET, Card, Resize
 from clr_search.errors import ClrSearchError
 from clr_search.export.resize import resizing
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from clr_search import __version__
-from clr_search.contract import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
+from clr_search.contract.golden import golden_picture, golden_size_for
+from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
 from clr_search.errors import ClrSearchError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
@@ -25,11 +25,11 @@ from clr_search.export.reference import embed
 from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import parity_pictures
 from clr_search.export.session import open_session
-from clr_search.files import find_images
-from clr_search.golden import golden_picture, golden_size_for
+from clr_search.files.find import find_images
 from clr_search.progress import Reporter, Silent
 from clr_search.train.config import ResolvedConfig
 from clr_search.train.run import Run, load_run
+from clr_search.version import __version__
 
 if TYPE_CHECKING:
     import onnx

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from clr_search.contract import Resize
+from clr_search.contract.model_file import Resize
 
 
 class Part(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import EMBEDDING, IMAGES
+from clr_search.contract.model_file import EMBEDDING, IMAGES
 
 TURNS, TURN = 12, 4
 """Turns that two models take when their speed is compared, and pictures in each."""

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clr_search.files import label_of
+from clr_search.files.find import label_of
 from clr_search.index.database import Database, plain, text
 from clr_search.index.places import absolute, below
 from clr_search.index.records import Item

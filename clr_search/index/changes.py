@@ -9,9 +9,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
-from clr_search.files import ImageFile, is_image_name, walk_images
+from clr_search.files.find import ImageFile, is_image_name, walk_images
+from clr_search.files.overlooked import Overlooked
 from clr_search.index.places import absolute, below
-from clr_search.overlooked import Overlooked
 
 
 class UnsureError(Exception):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clr_search.errors import ClrSearchError
-from clr_search.files import sha256_file
+from clr_search.files.write import sha256_file
 
 if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder

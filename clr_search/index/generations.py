@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.errors import ClrSearchError
-from clr_search.files import sha256_bytes, write_atomically
+from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.index import ann, embeddings, stored
 from clr_search.index.ann import GRAPH, Structure
 from clr_search.index.catalog import Catalog

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from clr_search.contract import ModelFile, read_model
+from clr_search.contract.model_file import ModelFile, read_model
+from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import write_atomically
+from clr_search.files.write import write_atomically
 from clr_search.index import encoders, salvage, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import FILE_NAME
 from clr_search.index.lock import WriterLock
 from clr_search.index.schema import migrate
 from clr_search.progress import Reporter, Silent
-from clr_search.shipped import shipped_encoder
 
 _LOCK = "lock"
 _MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, QueryError
-from clr_search.files import sha256_bytes
+from clr_search.files.write import sha256_bytes
 from clr_search.images import Crop, cut
 from clr_search.index import embeddings
 from clr_search.index.catalog import Catalog

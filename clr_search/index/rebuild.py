@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from clr_search.contract import read_model
+from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import write_atomically
+from clr_search.files.write import write_atomically
 from clr_search.index import encoders, generations
 from clr_search.index.catalog import Broken, Catalog, Known
 from clr_search.index.places import below, gone, identity

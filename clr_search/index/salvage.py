@@ -28,9 +28,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clr_search.contract import ModelFile, read_model
+from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import sha256_file, sync_folder
+from clr_search.files.write import sha256_file, sync_folder
 from clr_search.index import encoders, upkeep
 from clr_search.index.catalog import Catalog
 from clr_search.index.database import FILE_NAME, plain, uri_of

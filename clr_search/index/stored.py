@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
-from clr_search.files import atomic_path, sha256_file
+from clr_search.files.write import atomic_path, sha256_file
 from clr_search.index.vectors import scale_of, unit_rows
 
 _CHUNK = 8192

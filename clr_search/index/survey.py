@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.files import find_images, is_image_name, sha256_file
+from clr_search.files.find import find_images, is_image_name
+from clr_search.files.overlooked import Overlooked
+from clr_search.files.write import sha256_file
 from clr_search.index.catalog import Broken, Catalog, Known
 from clr_search.index.changes import Changes, UnsureError
 from clr_search.index.places import Spellings, absolute, below, gone, identity, place
-from clr_search.overlooked import Overlooked
 from clr_search.progress import Reporter
 
 

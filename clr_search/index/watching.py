@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clr_search.errors import ClrSearchError, UsageError, require
-from clr_search.files import is_image_name
+from clr_search.files.find import is_image_name
 from clr_search.index.database import FILE_NAME
 from clr_search.index.places import below, identity, place
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import EMBEDDING, Card, read_model
-from clr_search.golden import check_golden, golden_picture
+from clr_search.contract.golden import check_golden, golden_picture
+from clr_search.contract.model_file import EMBEDDING, Card, read_model
+from clr_search.contract.shipped import shipped_encoder
 from clr_search.serve.devices import AUTO
 from clr_search.serve.inputs import Pictures, check_squares, in_batches
 from clr_search.serve.session import BATCH, Session
-from clr_search.shipped import shipped_encoder
 
 
 class Encoder:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ImageError, UsageError
-from clr_search.files import sha256_bytes
+from clr_search.files.write import sha256_bytes
 from clr_search.serve.encoder import Encoder
 
 _AHEAD = 2  # batches

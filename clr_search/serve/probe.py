@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import (
+from clr_search.contract.golden import check_golden, golden_picture
+from clr_search.contract.model_file import (
     EMBEDDING,
     NOVELTY,
     PROBABILITIES,
@@ -16,8 +17,7 @@ from clr_search.contract import (
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import atomic_path, refuse_existing
-from clr_search.golden import check_golden, golden_picture
+from clr_search.files.write import atomic_path, refuse_existing
 from clr_search.serve.devices import AUTO, CPU
 from clr_search.serve.inputs import Pictures, in_batches
 from clr_search.serve.labels import read_labels

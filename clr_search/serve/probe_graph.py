@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from clr_search.contract import EMBEDDING, NOVELTY, PROBABILITIES, ModelFile
+from clr_search.contract.model_file import EMBEDDING, NOVELTY, PROBABILITIES, ModelFile
 from clr_search.serve.novelty import REFUSED, Novelty
 
 

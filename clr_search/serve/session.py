@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import IMAGES, ModelFile
+from clr_search.contract.model_file import IMAGES, ModelFile
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import devices
 

@@ -29,10 +29,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract import ModelFile, read_model
+from clr_search.contract.golden import golden_json
+from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import atomic_folder
-from clr_search.golden import golden_json
+from clr_search.files.write import atomic_folder
 from clr_search.index import Filter, Item
 from clr_search.index.reader import Reader
 from clr_search.progress import Reporter, Silent

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clr_search.errors import UsageError
-from clr_search.files import atomic_path
+from clr_search.files.write import atomic_path
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 BEST = CHECKPOINT.with_name("best.safetensors")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from clr_search.files import atomic_path
+from clr_search.files.write import atomic_path
 
 CURVES = "curves.png"
 

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from clr_search.errors import ClrSearchError, ImageError
-from clr_search.files import ImageFile, reserve, sha256_bytes, write_atomically
+from clr_search.files.find import ImageFile
+from clr_search.files.write import reserve, sha256_bytes, write_atomically
 from clr_search.images import load
 from clr_search.progress import Reporter
 from clr_search.train.config import Cache

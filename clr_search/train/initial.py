@@ -14,8 +14,8 @@ from typing import cast
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.errors import UsageError
-from clr_search.shipped import DEFAULT, SHIPPED
 from clr_search.train.config import Architecture, Head, Norm, ResolvedConfig, Stem, TrainConfig
 
 NETWORK = "clr_search.network"

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.files import ImageFile, find_images, refuse_existing, write_atomically
-from clr_search.overlooked import Overlooked
+from clr_search.files.find import ImageFile, find_images
+from clr_search.files.overlooked import Overlooked
+from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.advice import summary, warnings
 from clr_search.train.budget import epochs_for

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.errors import UsageError
-from clr_search.files import write_atomically
+from clr_search.files.write import write_atomically
 
 METRICS = "metrics.jsonl"
 

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from clr_search.errors import UsageError
-from clr_search.files import atomic_path, refuse_existing, sha256_bytes, write_atomically
+from clr_search.files.write import atomic_path, refuse_existing, sha256_bytes, write_atomically
 from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig, TrainConfig
 from clr_search.train.initial import NETWORK, WEIGHTS, Shape

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clr_search.shipped import shipped_encoder
+from clr_search.contract.shipped import shipped_encoder
 from tests.cli.conftest import Run
 from tests.tiny import write_tiny_encoder
 

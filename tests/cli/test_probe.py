@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clr_search.contract import read_model
+from clr_search.contract.model_file import read_model
 from clr_search.serve import Encoder
 from clr_search.serve.few_shot import fit_shots
 from clr_search.serve.probe import save_probe

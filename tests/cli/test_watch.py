@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.files import sha256_file
+from clr_search.files.write import sha256_file
 from clr_search.index import Index
 from tests.cli.conftest import Run
 from tests.index.made import write_noise

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clr_search import files
+from clr_search.files import write as atomic
 from clr_search.index.database import Database
 
 
@@ -69,7 +69,7 @@ class Failpoints:
 
     def _around_files(self) -> None:
         write, rename, unlink = Path.write_bytes, Path.replace, Path.unlink
-        fsync, sync_folder = os.fsync, files.sync_folder
+        fsync, sync_folder = os.fsync, atomic.sync_folder
 
         def write_bytes(path: Path, data: Any) -> int:
             self.hit(f"before writing {_kind(path)}")
@@ -111,7 +111,7 @@ class Failpoints:
             self.hit("folder fsynced")
 
         Path.write_bytes, Path.replace, Path.unlink = write_bytes, replace, remove  # type: ignore[method-assign]
-        os.fsync, files.sync_folder = synced, folder_synced
+        os.fsync, atomic.sync_folder = synced, folder_synced
 
     def _around_transactions(self) -> None:
         writing, rows, compact = Database.writing, Database.rows, Database.compact

@@ -15,12 +15,12 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-from clr_search.contract import EMBEDDING, IMAGES, TOLERANCE, read_model
+from clr_search.contract.golden import golden_json
+from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, read_model
+from clr_search.contract.shipped import shipped_encoder
 from clr_search.export.reduce import export_encoder
-from clr_search.golden import golden_json
 from clr_search.images import square
 from clr_search.index import Index
-from clr_search.shipped import shipped_encoder
 from clr_search.site import Options, export_site
 from clr_search.site.vectors import unpack
 from tests.export.test_node import write_pictures

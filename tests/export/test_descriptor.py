@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from clr_search.cli.main import main
-from clr_search.contract import read_model
+from clr_search.contract.model_file import read_model
 from clr_search.errors import UsageError
 from clr_search.export import descriptor
 from clr_search.export.descriptor import Descriptor, principal_axes, stage_features, whiten
 from clr_search.export.onnx import export_run
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
 from clr_search.train.config import TrainConfig

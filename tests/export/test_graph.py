@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper
 from PIL import Image
 
-from clr_search.contract import IMAGES, IR_VERSION, OPSET
+from clr_search.contract.model_file import IMAGES, IR_VERSION, OPSET
 from clr_search.export.graph import normalisation, preprocessing
 
 SIZE = 24

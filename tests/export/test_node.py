@@ -13,8 +13,8 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-from clr_search.contract import EMBEDDING, IMAGES, TOLERANCE, read_model
-from clr_search.golden import golden_json
+from clr_search.contract.golden import golden_json
+from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, read_model
 
 pytestmark = pytest.mark.node
 

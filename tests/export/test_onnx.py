@@ -14,16 +14,11 @@ import pytest
 import torch
 
 from clr_search import __version__
-from clr_search.contract import (
-    EMBEDDING,
-    IMAGES,
-    TOLERANCE,
-    read_model,
-)
+from clr_search.contract.golden import check_golden, golden_picture, golden_size_for
+from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export import onnx as export
 from clr_search.export.reference import embed
-from clr_search.golden import check_golden, golden_picture, golden_size_for
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import load_run, write_initial_run, write_weights
 from tests.export.test_node import check_same, node

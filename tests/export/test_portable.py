@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from clr_search.cli.main import main
-from clr_search.contract import INT8_TOLERANCE, ModelFile, read_model
+from clr_search.contract.golden import check_golden, golden_picture, golden_size_for
+from clr_search.contract.model_file import INT8_TOLERANCE, ModelFile, read_model
+from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export import portable
 from clr_search.export.graph import PIXELS, with_resize
@@ -23,16 +25,14 @@ from clr_search.export.onnx import export_run
 from clr_search.export.reduce import export_encoder
 from clr_search.export.sample import parity_pictures
 from clr_search.export.session import open_session, vectors
-from clr_search.golden import check_golden, golden_picture, golden_size_for
 from clr_search.serve import Encoder
 from clr_search.serve.probe_graph import with_classifier
-from clr_search.shipped import shipped_encoder
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
+from tests.contract.test_golden import without_antialiasing
 from tests.export.test_node import check_same, node
 from tests.export.test_node import run as run_node
 from tests.export.test_quantize import photos
-from tests.test_golden import without_antialiasing
 
 __all__ = ["node", "photos"]  # fixtures
 

@@ -10,16 +10,11 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from clr_search.contract import (
-    EMBEDDING,
-    IMAGES,
-    TOLERANCE,
-    read_model,
-)
+from clr_search.contract.golden import check_golden, golden_picture
+from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, read_model
 from clr_search.errors import ClrSearchError
 from clr_search.export import onnx as export
 from clr_search.export.precision import Drift, drift, halved, require_agreement, widened
-from clr_search.golden import check_golden, golden_picture
 from clr_search.serve import Encoder
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run

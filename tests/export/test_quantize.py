@@ -18,21 +18,15 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from clr_search.cli.main import main
-from clr_search.contract import (
-    EMBEDDING,
-    IMAGES,
-    INT8_TOLERANCE,
-    Card,
-    read_model,
-)
+from clr_search.contract.golden import check_golden, golden_picture
+from clr_search.contract.model_file import EMBEDDING, IMAGES, INT8_TOLERANCE, Card, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.onnx import export_run
 from clr_search.export.quantize import Scheme, quantized
 from clr_search.export.reduce import export_encoder, pictures_for
 from clr_search.export.sample import LEAST, draw
-from clr_search.files import find_images
-from clr_search.golden import check_golden, golden_picture
+from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
 from clr_search.serve.probe_graph import with_classifier

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from clr_search.contract import IMAGES, IR_VERSION, MOST_PIXELS, OPSET, Resize
+from clr_search.contract.model_file import IMAGES, IR_VERSION, MOST_PIXELS, OPSET, Resize
 from clr_search.export.graph import preprocessing
 from clr_search.export.precision import halved
 from clr_search.export.resize import resizing

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clr_search.files import sha256_bytes
+from clr_search.files.write import sha256_bytes
 from clr_search.index.catalog import Catalog, Content
 from clr_search.index.vectors import from_blobs, to_blob
 from clr_search.progress import Silent

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 from clr_search.errors import UsageError
-from clr_search.files import sha256_bytes
+from clr_search.files.write import sha256_bytes
 from clr_search.index import Index, ann, inverted, memory, upkeep
 from clr_search.index.filters import Filter
 from clr_search.index.vectors import from_blobs

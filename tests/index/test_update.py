@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clr_search import files
 from clr_search.errors import UsageError
+from clr_search.files.find import ImageFile, find_images
+from clr_search.files.overlooked import Overlooked
+from clr_search.files.write import sha256_file
 from clr_search.index import Index, UpdateReport, places, survey
 from clr_search.index import update as update_module
 from clr_search.index.catalog import Catalog
 from clr_search.index.places import Places
-from clr_search.overlooked import Overlooked
 from clr_search.serve.pipeline import embed_files
 from tests.index.made import Heard, rows_of, write_noise
 
@@ -80,7 +81,7 @@ def test_an_item_is_what_is_on_disk(index: Index, photos: Path) -> None:
     assert item.path == photos / "wide" / "a.png"
     assert (item.width, item.height) == (30, 20)
     assert (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns)
-    assert item.sha256 == files.sha256_file(item.path)
+    assert item.sha256 == sha256_file(item.path)
     assert item.added_at.endswith("+00:00")
 
 
@@ -337,10 +338,9 @@ class TestUnmounted:
     ) -> None:
         """Some of its pictures have been seen already, so it is not without any."""
         index.update([photos])
-        find = files.find_images
 
-        def interrupted(paths: list[Path], overlooked: Overlooked) -> list[files.ImageFile]:
-            found = find(paths, overlooked)
+        def interrupted(paths: list[Path], overlooked: Overlooked) -> list[ImageFile]:
+            found = find_images(paths, overlooked)
             photos.rename(tmp_path / "elsewhere")
             photos.mkdir()
             return found[:7]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clr_search import images
-from clr_search.contract import EMBEDDING, IMAGES, TOLERANCE, Card
+from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, Card
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import Encoder
 from clr_search.serve.session import BATCH

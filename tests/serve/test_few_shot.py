@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.contract import TOLERANCE, read_model
+from clr_search.contract.model_file import TOLERANCE, read_model
 from clr_search.errors import UsageError
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.serve import Encoder, Probe
 from clr_search.serve.few_shot import FEW, PENALTY, fit_shots
 from clr_search.serve.novelty import LEFT_OUT

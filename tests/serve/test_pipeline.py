@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clr_search import images
-from clr_search.contract import EMBEDDING, IMAGES
+from clr_search.contract.model_file import EMBEDDING, IMAGES
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.serve import Encoder, pipeline
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
 
@@ -268,7 +268,7 @@ def test_interrupted_from_the_keyboard(tiny_encoder: Path, pictures: Path) -> No
     code = f"""
 import itertools
 from pathlib import Path
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.serve import Encoder
 from clr_search.serve.pipeline import embed_files
 files = [image.path for image in find_images([Path({str(pictures)!r})])]

@@ -14,7 +14,8 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from clr_search.contract import (
+from clr_search.contract.golden import check_golden, golden_picture
+from clr_search.contract.model_file import (
     EMBEDDING,
     GOLDEN_SIZE,
     IMAGES,
@@ -24,8 +25,7 @@ from clr_search.contract import (
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import find_images
-from clr_search.golden import check_golden, golden_picture
+from clr_search.files.find import find_images
 from clr_search.serve import Encoder, Probe, calibrate, probe_fit, probe_graph
 from clr_search.serve.metrics import wilson_interval
 from clr_search.serve.novelty import Novelty

@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files import sha256_file
+from clr_search.files.write import sha256_file
 from clr_search.index import Filter, Index
 from clr_search.site import Options, export_site, runtime, thumbnails
 from clr_search.site.vectors import unpack

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from clr_search.errors import ClrSearchError
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import data
 from clr_search.train.config import Cache

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import evaluate
 from clr_search.train.config import TrainConfig

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.files import sha256_bytes
+from clr_search.files.write import sha256_bytes
 from clr_search.serve.http.batching import Batcher, Infer
 from clr_search.serve.http.bodies import from_base64
 from clr_search.serve.http.metrics import Metrics

@@ -15,7 +15,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from clr_search import __version__
 from clr_search.errors import ClrSearchError
 from clr_search.serve.http import schemas
 from clr_search.serve.http.bodies import BINARY, read_images, read_search, told
@@ -27,6 +26,7 @@ from clr_search.serve.http.metrics import Metrics
 from clr_search.serve.http.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
 from clr_search.serve.http.problems import MEDIA_TYPE, Problem
 from clr_search.serve.http.settings import Keys, Limits
+from clr_search.version import __version__
 
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index

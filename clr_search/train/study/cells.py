@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clr_search.errors import UsageError
-from clr_search.files import ImageFile, find_images, sha256_bytes, write_atomically
+from clr_search.files.find import ImageFile, find_images
+from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.augment import apply, draw
 from clr_search.train.choices import resolve

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clr_search.files import atomic_path, write_atomically
+from clr_search.files.write import atomic_path, write_atomically
 from clr_search.train.config import TrainConfig
 from clr_search.train.study.cells import Pictures, Result
 from clr_search.train.study.design import SINGLE, Claim, Experiment, pair_name

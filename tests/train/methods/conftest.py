@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from clr_search.files import find_images
+from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train.choices import resolve
 from clr_search.train.config import ResolvedConfig

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from clr_search.contract import read_model
+from clr_search.contract.model_file import read_model
 from clr_search.export.onnx import export_run
 from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.config import LossName

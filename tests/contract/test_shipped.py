@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from clr_search.contract.shipped import SHIPPED
 from clr_search.serve import Encoder
-from clr_search.shipped import SHIPPED
 
 
 def test_it_needs_no_path_and_gives_its_golden_vector() -> None:

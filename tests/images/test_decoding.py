@@ -22,6 +22,7 @@ from PIL import Image, features
 
 from clr_search import images
 from clr_search.errors import ImageError, UsageError
+from clr_search.images import decoding
 
 # Pillow warns of damaged EXIF and TIFF tags.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -327,7 +328,7 @@ def test_bombs_are_refused_before_decoding(kind: str) -> None:
         header = data[12:29]
         data = data[:29] + struct.pack(">I", zlib.crc32(header)) + data[33:]
     with (
-        mock.patch.object(images, "upright", side_effect=AssertionError("decoded")),
+        mock.patch.object(decoding, "upright", side_effect=AssertionError("decoded")),
         pytest.raises(ImageError, match="more than the limit of 200,000,000"),
     ):
         images.decode(data)
@@ -350,7 +351,10 @@ def test_large_pictures_are_decoded_one_at_a_time() -> None:
         inside.pop()
         return image, False
 
-    with mock.patch.object(images, "upright", slow), mock.patch.object(images, "LARGE_PIXELS", 99):
+    with (
+        mock.patch.object(decoding, "upright", slow),
+        mock.patch.object(decoding, "LARGE_PIXELS", 99),
+    ):
         threads = [threading.Thread(target=images.decode, args=(data,)) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -406,7 +410,7 @@ def test_damaged_files_give_image_errors_only(data: bytes, damage: list[tuple[in
 
 def only_image_errors(data: bytes) -> None:
     reason, picture = None, None
-    with mock.patch.object(images, "MAX_PIXELS", 2**20):
+    with mock.patch.object(decoding, "MAX_PIXELS", 2**20):
         try:
             picture = images.decode(data, at_least=4)
         except ImageError as error:
@@ -458,8 +462,8 @@ def test_square_gives_a_new_array() -> None:
 def test_decode_square_keeps_a_margin_and_the_full_size() -> None:
     data = file_of(Image.fromarray(ramp(400, 640)), "JPEG")
     seen: list[Image.Image] = []
-    real = images._squared
-    with mock.patch.object(images, "_squared", lambda i, s: (seen.append(i), real(i, s))[1]):
+    real = decoding.squared
+    with mock.patch.object(decoding, "squared", lambda i, s: (seen.append(i), real(i, s))[1]):
         picture = images.decode_square(data, 25)
     assert seen[0].size == (160, 100)
     np.testing.assert_array_equal(picture.pixels, images.square(np.array(seen[0]), 25))
@@ -495,7 +499,7 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         images.read(Path("a\0b"))
     (tmp_path / "big").write_bytes(b"12345")
     with (
-        mock.patch.object(images, "MAX_BYTES", 4),
+        mock.patch.object(decoding, "MAX_BYTES", 4),
         pytest.raises(ImageError, match="5 bytes are more than the limit of 4"),
     ):
         images.read(tmp_path / "big")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from clr_search.contract import Card, read_model
+from clr_search.contract.model_file import Card, read_model
 from clr_search.errors import UsageError
 
 text = st.text(max_size=30)

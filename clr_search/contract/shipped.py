@@ -7,7 +7,7 @@ from pathlib import Path
 DEFAULT = "default"
 """Its name, wherever an encoder or weights are asked for."""
 
-SHIPPED = Path(__file__).parent / "default_encoder"
+SHIPPED = Path(__file__).parents[1] / "default_encoder"
 """A folder with `encoder.onnx`, `golden.json` and, for training on, `weights.safetensors`."""
 
 

@@ -13,13 +13,11 @@ silencing them is for the application, since filters belong to the whole process
 
 from __future__ import annotations
 
-import importlib
 import os
 import stat
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,10 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.modes import upright
+from clr_search.images.formats import kind_of, open_header, reason_of
+from clr_search.images.geometry import enough_for, squared
+from clr_search.images.modes import upright
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageFile
+    from PIL import Image
 
 MAX_PIXELS = 200_000_000
 """Most pixels of a picture, by its header: 600 MB as RGB; today's largest phone sensors fit."""
@@ -41,49 +41,8 @@ MAX_BYTES = 2**29
 LARGE_PIXELS = 2**25
 """Pictures decoding to more pixels than this are decoded one at a time, whatever the threads."""
 
-_READERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),  # of an MPO, the first picture
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "HEIC": ("pillow_heif.as_plugin", "HeifImageFile"),  # which turns the picture itself
-}
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    # Known, so that the reason can name them, but not read:
-    (b"%PDF", "PDF"),
-    (b"8BPS", "PSD"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"<svg", "SVG"),
-    (b"<?xml", "XML"),
-    (b"<!DOCTYPE", "HTML"),
-    (b"<html", "HTML"),
-)
-
-_ISO_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"
-)
-
 
 _LARGE = threading.Lock()
-
-
-Crop = tuple[float, float, float, float]
-"""Left, top, width and height of a part of a picture, as fractions of its width and height."""
 
 
 class Picture(NamedTuple):
@@ -135,9 +94,9 @@ def _decoded(
     finish: Callable[[Image.Image], NDArray[np.uint8]],
 ) -> Picture:
     """What `finish` makes of the upright RGB image; see `decode`."""
-    kind = _kind(data)
+    kind = kind_of(data)
     try:
-        image = _open(data, kind)
+        image = open_header(data, kind)
         width, height = image.size
         if width < 1 or height < 1:
             raise ImageError(f"the {kind} header says {width} × {height} pixels")
@@ -154,7 +113,7 @@ def _decoded(
     except ImageError:
         raise
     except Exception as error:  # decoders of damaged files raise anything at all
-        raise ImageError(_reason(kind, error)) from error
+        raise ImageError(reason_of(kind, error)) from error
     if kind != "JPEG":  # Pillow turns a TIFF while loading, so only the result knows its shape
         return Picture(pixels, *whole.size)
     return Picture(pixels, *((height, width) if turned else (width, height)))
@@ -206,16 +165,6 @@ def read(path: Path) -> tuple[bytes, os.stat_result]:
     return data, status
 
 
-def enough_for(size: int) -> int:
-    """Shorter side of a reduced decoding from which `square` makes one of side `size`: 4 times.
-
-    With a margin of 4 the vector of a photo is that of its full pixels to a cosine of 0.9999 in the
-    median and 0.9993 at least; with one of 2, which takes a tenth less time, 0.9994 and 0.992. (The
-    74 photos of camera_samples, by the encoder that ships; `bench/camera.py`.)
-    """
-    return 4 * size
-
-
 def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Decode a picture file to its central square of side `size`; see `decode` and `square`.
 
@@ -229,7 +178,7 @@ def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Pi
     ImageError
         As `decode`.
     """
-    return _decoded(data, enough_for(size), max_pixels, lambda image: _squared(image, size))
+    return _decoded(data, enough_for(size), max_pixels, lambda image: squared(image, size))
 
 
 def from_image(image: Image.Image) -> Picture:
@@ -246,7 +195,7 @@ def from_image(image: Image.Image) -> Picture:
         whole, _ = upright(image)
         return Picture(np.array(whole), *whole.size)
     except Exception as error:  # as in `decode`
-        raise ImageError(_reason(image.format or "image", error)) from error
+        raise ImageError(reason_of(image.format or "image", error)) from error
 
 
 def pixels_of(image: Image.Image, done: str, otherwise: str = "The picture") -> NDArray[np.uint8]:
@@ -271,123 +220,3 @@ def pixels_of(image: Image.Image, done: str, otherwise: str = "The picture") -> 
     except ImageError as error:
         name = getattr(image, "filename", "") or otherwise
         raise ClrSearchError(f"{name} cannot be {done}: {error.what}.") from error
-
-
-def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Central square of side min(h, w), resized with antialiased bilinear filtering.
-
-    The same geometry as the preprocessing in the ONNX graph, so that a vector does not depend on
-    where the picture was shrunk.
-
-    Parameters
-    ----------
-    pixels : uint8 array, shape (h, w, 3)
-    size : int
-        Side of the result.
-
-    Returns
-    -------
-    uint8 array, shape (size, size, 3)
-        A new, writable array.
-    """
-    from PIL import Image
-
-    left, top, side = _centre(pixels.shape[1], pixels.shape[0])
-    part = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    return part.copy() if side == size else _squared(Image.fromarray(part), size)
-
-
-def _centre(width: int, height: int) -> tuple[int, int, int]:
-    """Left, top and side of the largest central square."""
-    side = min(width, height)
-    return (width - side) // 2, (height - side) // 2, side
-
-
-def _squared(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    left, top, side = _centre(*image.size)
-    if image.size != (side, side):
-        # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
-        image = image.crop((left, top, left + side, top + side))
-    if side != size:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.array(image)
-
-
-def cut(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """A part of a picture, uint8 (h, w, 3), at least one pixel wide and high.
-
-    Raises
-    ------
-    UsageError
-        If the part is empty, or sticks out.
-    """
-    left, top, width, height = crop
-    inside = left >= 0 and top >= 0 and left + width <= 1 + 1e-9 and top + height <= 1 + 1e-9
-    if not (inside and width > 0 and height > 0):
-        raise UsageError(
-            f"The crop {','.join(f'{value:g}' for value in crop)} is no part of a picture.",
-            "Give left, top, width and height as fractions, such as 0.25,0,0.5,0.5.",
-        )
-    rows, columns = pixels.shape[:2]
-    x, y = min(round(left * columns), columns - 1), min(round(top * rows), rows - 1)
-    right = max(x + 1, round((left + width) * columns))
-    bottom = max(y + 1, round((top + height) * rows))
-    return pixels[y:bottom, x:right]
-
-
-def _kind(data: bytes) -> str:
-    if not data:
-        raise ImageError("the file is empty")
-    head = data[:64]
-    kind = next((name for magic, name in _SIGNATURES if head.startswith(magic)), "")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        kind = "WebP"
-    elif head[4:8] == b"ftyp":
-        kind = _iso_kind(head)
-    if kind in _READERS:
-        return kind
-    if kind:
-        raise ImageError(f"{kind} files are not supported")
-    if not any(data):
-        raise ImageError("the file holds nothing but zeros")
-    raise ImageError(f"not a picture: it starts like no {', '.join(_READERS)} file")
-
-
-def _iso_kind(head: bytes) -> str:
-    """AVIF, HEIC or a film: by the major brand, or where that is generic, by the others."""
-    end = min(max(int.from_bytes(head[:4], "big"), 12), len(head))
-    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
-    kinds = [_ISO_BRANDS[brand] for brand in brands if brand in _ISO_BRANDS]
-    if "AVIF" in kinds:
-        return "AVIF"
-    return "HEIC" if kinds else "MP4"
-
-
-def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
-    """Read the header only."""
-    from PIL import features
-
-    if kind in ("AVIF", "WebP") and not features.check(kind.lower()):
-        raise ImageError(f"{kind} is not supported by the Pillow that is installed")
-    module, name = _READERS[kind]
-    try:
-        reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError:
-        raise ImageError(f"{kind} needs the extra heif: pip install 'clr-search[heif]'") from None
-    return reader(BytesIO(data))
-
-
-def _reason(kind: str, error: Exception) -> str:
-    """One short line on why a decoder gave up."""
-    if isinstance(error, MemoryError):
-        return f"not enough memory to decode this {kind}"
-    text = " ".join(str(error).split()).rstrip(".")
-    if "truncated" in text.lower():
-        return f"truncated {kind}: the file ends before the picture does"
-    # What Pillow raises on purpose says something; the rest are accidents of reading nonsense.
-    told = isinstance(error, (OSError, SyntaxError, ValueError)) and not error.__cause__
-    if not told or not text or "this driver" in text:
-        return f"broken {kind}: its header is damaged"
-    return f"broken {kind}: {text[:160]}…" if len(text) > 160 else f"broken {kind}: {text}"

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clr_search.contract import (
+from clr_search.contract.golden import check_golden, golden_json, golden_picture, golden_size_for
+from clr_search.contract.model_file import (
     EMBEDDING,
     GOLDEN_SIZE,
     IMAGES,
@@ -23,13 +24,12 @@ from clr_search.contract import (
     MOST_PIXELS,
     read_model,
 )
+from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError
 from clr_search.export.reduce import export_encoder
-from clr_search.files import find_images
-from clr_search.golden import check_golden, golden_json, golden_picture, golden_size_for
+from clr_search.files.find import find_images
 from clr_search.serve import Encoder
 from clr_search.serve.probe import fit_probe, save_probe
-from clr_search.shipped import shipped_encoder
 from tests.tiny import write_tiny_encoder
 
 

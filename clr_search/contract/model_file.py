@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from clr_search.errors import UsageError
-from clr_search.files import sha256_bytes
+from clr_search.files.write import sha256_bytes
 
 if TYPE_CHECKING:
     import onnx

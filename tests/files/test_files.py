@@ -17,18 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clr_search.errors import UsageError
-from clr_search.files import (
-    ImageFile,
+from clr_search.files.find import ImageFile, find_images, label_of
+from clr_search.files.overlooked import Overlooked, passed_over
+from clr_search.files.write import (
     atomic_folder,
     atomic_path,
-    find_images,
-    label_of,
     refuse_existing,
     sha256_bytes,
     sha256_file,
     write_atomically,
 )
-from clr_search.overlooked import Overlooked, passed_over
 
 
 def touch(*paths: Path) -> None:
@@ -232,7 +230,7 @@ def test_killed_while_writing_leaves_old_or_new(tmp_path: Path) -> None:
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from clr_search.files import write_atomically
+from clr_search.files.write import write_atomically
 for digit in itertools.cycle(b"123456789"):
     write_atomically(Path({str(target)!r}), bytes([digit]) * {size})
     print("written", flush=True)
@@ -298,7 +296,7 @@ def test_killed_the_old_folder_is_there_and_the_next_call_tidies(
 import os, sys
 from collections.abc import Callable
 from pathlib import Path
-from clr_search.files import atomic_folder
+from clr_search.files.write import atomic_folder
 rename = Path.rename
 def killing(path, to):
     rename(path, to)

@@ -1,0 +1,1 @@
+"""What a model file is, how it proves itself, and the one door to ONNX Runtime."""

@@ -1,0 +1,37 @@
+"""Pictures: bytes of every common format to upright RGB pixels, within limits.
+
+The names below are what other packages use: ``images.load(path).pixels``, for example.
+"""
+
+from __future__ import annotations
+
+from clr_search.images.decoding import (
+    LARGE_PIXELS,
+    MAX_BYTES,
+    MAX_PIXELS,
+    Picture,
+    decode,
+    decode_square,
+    from_image,
+    load,
+    pixels_of,
+    read,
+)
+from clr_search.images.geometry import Crop, cut, enough_for, square
+
+__all__ = [
+    "LARGE_PIXELS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "Crop",
+    "Picture",
+    "cut",
+    "decode",
+    "decode_square",
+    "enough_for",
+    "from_image",
+    "load",
+    "pixels_of",
+    "read",
+    "square",
+]
