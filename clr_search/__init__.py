@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from clr_search.version import __version__
 
 if TYPE_CHECKING:
-    from clr_search.client import Client as Client
     from clr_search.index import Index as Index
     from clr_search.serve import Encoder as Encoder
     from clr_search.serve import Probe as Probe
+    from clr_search.server.client import Client as Client
 
 
 __all__ = ["Client", "Encoder", "Index", "Probe", "__version__"]
 
 _HOMES = {
-    "Client": "clr_search.client",
+    "Client": "clr_search.server.client",
     "Encoder": "clr_search.serve",
     "Index": "clr_search.index",
     "Probe": "clr_search.serve",

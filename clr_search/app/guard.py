@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from clr_search.serve.hosts import is_own_origin, is_trusted_host
+from clr_search.web.hosts import is_own_origin, is_trusted_host
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

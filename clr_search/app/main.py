@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 from clr_search import images
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
-from clr_search.serve.hosts import LOOPBACK
+from clr_search.web.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     import gradio as gr

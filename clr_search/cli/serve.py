@@ -89,12 +89,12 @@ def serve(
     """
     for module in ("fastapi", "uvicorn"):
         require(module, "serve")
-    from clr_search.index import Filter, Index
+    from clr_search.index import Index
     from clr_search.progress import Lines
     from clr_search.serve import Probe
-    from clr_search.serve.http.routes import Service
-    from clr_search.serve.http.server import require_key, run
-    from clr_search.serve.http.settings import Limits, read_keys
+    from clr_search.server.routes import Service
+    from clr_search.server.server import require_key, run
+    from clr_search.server.settings import Limits, read_keys
 
     keys = read_keys(keys_file, os.environ)
     require_key(host, keys=bool(keys), open_to_all=no_key)
@@ -107,5 +107,5 @@ def serve(
     )
     with Index.open(collection, device=device, reporter=Lines()) as index:
         classifier = Probe(probe, device=device) if probe else None
-        service = Service(index, Filter, classifier, keys, limits, host)
+        service = Service(index, classifier, keys, limits, host)
         run(service, port, Lines(), collection)

@@ -15,7 +15,7 @@ from clr_search.app.guard import (
     check_route,
     is_address,
 )
-from clr_search.serve.hosts import is_trusted_host
+from clr_search.web.hosts import is_trusted_host
 
 
 def ask(

@@ -18,9 +18,9 @@ from PIL import Image
 
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder, Probe
-from clr_search.serve.http.routes import Service
 from clr_search.serve.probe import fit_probe, save_probe
-from tests.serve.http.conftest import serving
+from clr_search.server.routes import Service
+from tests.server.conftest import serving
 
 PROBLEM = "application/problem+json"
 
@@ -329,7 +329,7 @@ def test_a_probe_of_before_cannot_tell(
         fitted = replace(fit_probe(index.vectors()[1], index.labels()), novelty=None)
         old = Probe(save_probe(fitted, tiny_encoder, tmp_path / "old.onnx"))
         data = next(pictures.rglob("*.png")).read_bytes()
-        with serving(Service(index, Filter, old)) as url:
+        with serving(Service(index, old)) as url:
             answer = httpx.post(f"{url}/v1/classify", files=[("images", data)]).json()
     result = answer["results"][0]
     assert result["known"] is result["novelty"] is None
@@ -414,7 +414,7 @@ def test_names_that_are_no_valid_text_keep_their_escapes(
     with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
         index.add([photo])
         number = index.ids()[0]
-        with serving(Service(index, Filter)) as url:
+        with serving(Service(index)) as url:
             assert httpx.get(f"{url}/v1/items/{number}").json()["path"] == str(photo)
             asked = {"ids": [number], "include_self": True}
             answer = httpx.post(f"{url}/v1/search", json=asked)

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from clr_search.serve.http.guard import OPEN
-from clr_search.serve.http.problems import MEDIA_TYPE
-from clr_search.serve.http.schemas import ImagesIn, ProblemOut, SearchIn
+from clr_search.server.guard import OPEN
+from clr_search.server.messages.problems import MEDIA_TYPE
+from clr_search.server.messages.schemas import ImagesIn, ProblemOut, SearchIn
 
 _REF = "#/components/schemas/{model}"
 _FILE = {"type": "string", "format": "binary"}

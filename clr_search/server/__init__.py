@@ -1,5 +1,5 @@
 """The HTTP service: embedding, search and classification for other programs.
 
 Needs the extra ``serve``. `server.run` serves, `routes.create_app` is the ASGI application for
-another server. The index is handed in, as serve knows nothing of the stages behind it.
+another server, `client.Client` asks from Python.
 """

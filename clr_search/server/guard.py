@@ -21,10 +21,10 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from clr_search.serve.hosts import is_own_origin, is_trusted_host
-from clr_search.serve.http.metrics import Metrics
-from clr_search.serve.http.problems import MEDIA_TYPE, Problem, busy
-from clr_search.serve.http.settings import Keys, Limits
+from clr_search.server.counters import Counters
+from clr_search.server.messages.problems import MEDIA_TYPE, Problem, busy
+from clr_search.server.settings import Keys, Limits
+from clr_search.web.hosts import is_own_origin, is_trusted_host
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +60,16 @@ class Guard:
         Of which a request needs one.
     limits : Limits
         Bytes and seconds of a request.
-    metrics : Metrics
+    counters : Counters
         Where requests are counted.
     host : str
         The configured host, a name that is answered to.
     """
 
     def __init__(
-        self, app: Application, keys: Keys, limits: Limits, metrics: Metrics, host: str
+        self, app: Application, keys: Keys, limits: Limits, counters: Counters, host: str
     ) -> None:
-        self._app, self._keys, self._limits, self._metrics = app, keys, limits, metrics
+        self._app, self._keys, self._limits, self._counters = app, keys, limits, counters
         self._host = host.strip("[]").lower()
         self._held = 0  # bytes of the bodies of all requests in work
 
@@ -88,8 +88,8 @@ class Guard:
         finally:
             self._held -= exchange.received
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(route, str(exchange.status or 499)).inc()
-            self._metrics.seconds.labels(route).observe(time.perf_counter() - began)
+            self._counters.requests.labels(route, str(exchange.status or 499)).inc()
+            self._counters.seconds.labels(route).observe(time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         try:
@@ -158,7 +158,7 @@ class Guard:
         if received > self._limits.body_bytes:
             raise self.too_large()
         if self._held > ALL_BODIES * self._limits.body_bytes:
-            self._metrics.refused.inc()
+            self._counters.refused.inc()
             raise busy()
 
     def too_large(self) -> Problem:

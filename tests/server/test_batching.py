@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from clr_search.serve.http import batching
-from clr_search.serve.http.batching import Batcher, Decode
+from clr_search.server import batching
+from clr_search.server.batching import Batcher, Decode
 
 Squares = NDArray[np.uint8]
 

@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index import Filter, Index
-from clr_search.serve.http.routes import Service
-from clr_search.serve.http.server import require_key
-from clr_search.serve.http.settings import KEYS_VARIABLE, Keys, Limits, read_keys
-from tests.serve.http.conftest import serving
+from clr_search.index import Index
+from clr_search.server.routes import Service
+from clr_search.server.server import require_key
+from clr_search.server.settings import KEYS_VARIABLE, Keys, Limits, read_keys
+from tests.server.conftest import serving
 
 KEY, OTHER = "0123456789abcdef", "fedcba9876543210"
 SMALL = replace(Limits(), body_bytes=50_000, seconds=1.0)
@@ -29,14 +29,14 @@ SMALL = replace(Limits(), body_bytes=50_000, seconds=1.0)
 @pytest.fixture(scope="module")
 def guarded(collection: Path) -> Iterator[str]:
     keys = Keys.of([KEY, OTHER])
-    with Index.open(collection) as index, serving(Service(index, Filter, None, keys, SMALL)) as url:
+    with Index.open(collection) as index, serving(Service(index, None, keys, SMALL)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def small(collection: Path) -> Iterator[str]:
     with Index.open(collection) as index:
-        service = Service(index, Filter, limits=SMALL, host="photos.example")
+        service = Service(index, limits=SMALL, host="photos.example")
         with serving(service) as url:
             yield url
 
@@ -151,7 +151,7 @@ def test_who_waits_too_long_for_the_service_may_come_again(
     release = threading.Event()
     monkeypatch.setattr(Index, "item", lambda *_: release.wait(20))
     limits = replace(Limits(), seconds=0.2)
-    with Index.open(collection) as index, serving(Service(index, Filter, limits=limits)) as url:
+    with Index.open(collection) as index, serving(Service(index, limits=limits)) as url:
         answer = httpx.get(f"{url}/v1/items/1")
         release.set()
     assert answer.status_code == 503
@@ -274,7 +274,7 @@ def test_beyond_this_machine_a_key_is_needed_unless_it_is_said_twice(host: str) 
 def test_refusals_are_json_whatever_is_in_them() -> None:
     from http import HTTPStatus
 
-    from clr_search.serve.http.problems import Problem
+    from clr_search.server.messages.problems import Problem
 
     body = Problem(HTTPStatus.NOT_FOUND, "no \udcff ä").body()
     assert json.loads(body)["detail"] == "no \udcff ä"
@@ -286,7 +286,7 @@ def test_a_failure_is_told_without_its_reason_and_counted(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    with Index.open(collection) as index, serving(Service(index, Filter)) as url:
+    with Index.open(collection) as index, serving(Service(index)) as url:
         with monkeypatch.context() as context:
             context.setattr(Index, "search_vector", fail)
             answer = httpx.post(f"{url}/v1/search", json={"ids": [1]})
@@ -304,7 +304,7 @@ def test_a_collection_that_cannot_be_read_is_not_ready(
     def fail(_: Index) -> int:
         raise ClrSearchError("damaged")
 
-    with Index.open(collection) as index, serving(Service(index, Filter)) as url:
+    with Index.open(collection) as index, serving(Service(index)) as url:
         with monkeypatch.context() as context:
             context.setattr(Index, "__len__", fail)
             assert httpx.get(f"{url}/readyz").status_code == 503

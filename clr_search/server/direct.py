@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
 
-from clr_search.serve.http.guard import Application, Receive, Scope, Send
+from clr_search.server.guard import Application, Receive, Scope, Send
 
 
 class Direct:

@@ -9,15 +9,15 @@ from http import HTTPStatus
 
 import pytest
 
-from clr_search.serve.http.bodies import MOST_VALUES, parsed
-from clr_search.serve.http.problems import Problem
-from clr_search.serve.http.schemas import ImagesIn, Input, SearchIn
+from clr_search.server.messages.bodies import MOST_VALUES, parsed
+from clr_search.server.messages.problems import Problem
+from clr_search.server.messages.schemas import ImagesIn, Input, SearchIn
 
 MEASURED = """
 import resource
-from clr_search.serve.http.bodies import parsed
-from clr_search.serve.http.problems import Problem
-from clr_search.serve.http.schemas import {model}
+from clr_search.server.messages.bodies import parsed
+from clr_search.server.messages.problems import Problem
+from clr_search.server.messages.schemas import {model}
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 import clr_search
-from clr_search.client import Client, ServiceError
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Filter, Index
 from clr_search.serve import Encoder, Probe
-from clr_search.serve.http.routes import Service
-from clr_search.serve.http.settings import Limits
-from tests.serve.http.conftest import serving
+from clr_search.server.client import Client, ServiceError
+from clr_search.server.routes import Service
+from clr_search.server.settings import Limits
+from tests.server.conftest import serving
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_request_is_not_larger_than_the_service_takes(
     many = np.random.default_rng(4).integers(0, 256, (12, side, side, 3), np.uint8)
     large = np.random.default_rng(5).integers(0, 256, (90, 90, 3), np.uint8)
     with Index.open(collection) as index:
-        service = Service(index, Filter, limits=Limits(body_bytes=body))
+        service = Service(index, limits=Limits(body_bytes=body))
         with serving(service) as url, Client(url) as client:
             expected = Encoder(tiny_encoder).encode(many)
             np.testing.assert_allclose(client.embed(many), expected, atol=1e-5)

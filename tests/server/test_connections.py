@@ -12,17 +12,17 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from clr_search.index import Filter, Index
-from clr_search.serve.http import connections
-from clr_search.serve.http.routes import Service
-from tests.serve.http.conftest import serving
+from clr_search.index import Index
+from clr_search.server import connections
+from clr_search.server.routes import Service
+from tests.server.conftest import serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.fixture
 def url(collection: Path) -> Iterator[str]:
-    with Index.open(collection) as index, serving(Service(index, Filter)) as address:
+    with Index.open(collection) as index, serving(Service(index)) as address:
         yield address
 
 

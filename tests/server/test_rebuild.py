@@ -15,11 +15,11 @@ import pytest
 
 from clr_search import images
 from clr_search.errors import UsageError
-from clr_search.index import Filter, Index, encoders
+from clr_search.index import Index, encoders
 from clr_search.index.encoders import WrongEncoderError
 from clr_search.serve import Encoder
-from clr_search.serve.http.routes import Service
-from tests.serve.http.conftest import serving
+from clr_search.server.routes import Service
+from tests.server.conftest import serving
 from tests.tiny import write_tiny_encoder
 
 
@@ -44,7 +44,7 @@ def path(tmp_path: Path, pictures: Path, tiny_encoder: Path) -> Path:
 
 @pytest.fixture
 def url(path: Path) -> Iterator[str]:
-    with Index.open(path) as index, serving(Service(index, Filter)) as address:
+    with Index.open(path) as index, serving(Service(index)) as address:
         yield address
 
 

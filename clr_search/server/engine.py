@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
-from clr_search.serve.http.batching import Batcher, Infer
-from clr_search.serve.http.bodies import from_base64
-from clr_search.serve.http.metrics import Metrics
-from clr_search.serve.http.problems import Problem, busy
-from clr_search.serve.http.schemas import FilterIn, SearchIn
-from clr_search.serve.http.settings import Limits
-from clr_search.serve.http.thumbnails import Thumbnails
+from clr_search.index.filters import Filter
 from clr_search.serve.pipeline import usable_cores
+from clr_search.server.batching import Batcher, Infer
+from clr_search.server.counters import Counters
+from clr_search.server.messages.bodies import from_base64
+from clr_search.server.messages.problems import Problem, busy
+from clr_search.server.messages.schemas import FilterIn, SearchIn
+from clr_search.server.settings import Limits
+from clr_search.server.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from clr_search.index import Filter, Index, Matches
+    from clr_search.index import Index, Matches
     from clr_search.index.records import Item
     from clr_search.serve.encoder import Encoder
     from clr_search.serve.probe import Probe
@@ -48,33 +49,29 @@ class Engine:
     ----------
     index : Index
         The collection.
-    make_filter : callable
-        The class of its filters, given the fields of `FilterIn`.
     probe : Probe or None
         A classifier.
     limits : Limits
         Of a request and of all.
-    metrics : Metrics
+    counters : Counters
         Where batches and refusals are counted.
     """
 
     def __init__(
         self,
         index: Index,
-        make_filter: Callable[..., Filter],
         probe: Probe | None,
         limits: Limits,
-        metrics: Metrics,
+        counters: Counters,
     ) -> None:
-        self.index, self.probe, self.limits, self.metrics = index, probe, limits, metrics
-        self._make_filter = make_filter
+        self.index, self.probe, self.limits, self.counters = index, probe, limits, counters
         self._encoder = index.encoder.with_threads(1)
         self._asked = time.monotonic()
         self._pending = 0
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time; its own threads use the cores.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
-        batch, wait, observe = limits.batch, limits.batch_wait, metrics.batches.observe
+        batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
         self._thumbnails = Thumbnails()
@@ -199,15 +196,15 @@ class Engine:
     @contextmanager
     def _admitted(self, count: int) -> Iterator[None]:
         if self._pending + count > self.limits.pending_images:
-            self.metrics.refused.inc()
+            self.counters.refused.inc()
             raise busy()
         self._pending += count
-        self.metrics.pending.set(self._pending)
+        self.counters.pending.set(self._pending)
         try:
             yield
         finally:
             self._pending -= count
-            self.metrics.pending.set(self._pending)
+            self.counters.pending.set(self._pending)
 
     # -- search
 
@@ -248,7 +245,7 @@ class Engine:
         return dict(zip(named, shown, strict=True))
 
     def _filter(self, given: FilterIn | None) -> Filter | None:
-        return None if given is None else self._make_filter(**given.model_dump())
+        return None if given is None else Filter(**given.model_dump())
 
     def _found(self, asked: SearchIn, where: Filter | None, shown: dict[str, _Shown]) -> Matches:
         """In one snapshot: the query put together, and its neighbours."""

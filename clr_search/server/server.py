@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from clr_search.errors import UsageError, require
 from clr_search.progress import Reporter
-from clr_search.serve.hosts import LOOPBACK
+from clr_search.web.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from clr_search.serve.http.routes import Service
+    from clr_search.server.routes import Service
 
 _MMAP_THRESHOLD = -3  # parameter of glibc's mallopt(3)
 
@@ -78,8 +78,8 @@ def configured(service: Service) -> uvicorn.Config:
     """What the server is run with."""
     import uvicorn
 
-    from clr_search.serve.http.connections import KEEP_ALIVE, Connection
-    from clr_search.serve.http.routes import create_app
+    from clr_search.server.connections import KEEP_ALIVE, Connection
+    from clr_search.server.routes import create_app
 
     return uvicorn.Config(
         create_app(service),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,20 +16,20 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from clr_search.errors import ClrSearchError
-from clr_search.serve.http import schemas
-from clr_search.serve.http.bodies import BINARY, read_images, read_search, told
-from clr_search.serve.http.direct import Direct
-from clr_search.serve.http.engine import Engine
-from clr_search.serve.http.guard import Guard
-from clr_search.serve.http.metrics import MEDIA_TYPE as METRICS_TYPE
-from clr_search.serve.http.metrics import Metrics
-from clr_search.serve.http.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
-from clr_search.serve.http.problems import MEDIA_TYPE, Problem
-from clr_search.serve.http.settings import Keys, Limits
+from clr_search.server.counters import MEDIA_TYPE as METRICS_TYPE
+from clr_search.server.counters import Counters
+from clr_search.server.direct import Direct
+from clr_search.server.engine import Engine
+from clr_search.server.guard import Guard
+from clr_search.server.messages import schemas
+from clr_search.server.messages.bodies import BINARY, read_images, read_search, told
+from clr_search.server.messages.problems import MEDIA_TYPE, Problem
+from clr_search.server.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
+from clr_search.server.settings import Keys, Limits
 from clr_search.version import __version__
 
 if TYPE_CHECKING:
-    from clr_search.index import Filter, Index
+    from clr_search.index import Index
     from clr_search.serve.probe import Probe
 
 Number = Annotated[int, Path(ge=0, lt=2**63, description="Id of an item.")]
@@ -43,8 +43,6 @@ class Service:
     ----------
     index : Index
         The collection.
-    make_filter : callable
-        The class of its filters: serve comes before index, so it is handed in.
     probe : Probe or None
         A classifier.
     keys : Keys
@@ -56,7 +54,6 @@ class Service:
     """
 
     index: Index
-    make_filter: Callable[..., Filter]
     probe: Probe | None = None
     keys: Keys = field(default_factory=Keys)
     limits: Limits = field(default_factory=Limits)
@@ -65,8 +62,8 @@ class Service:
 
 def create_app(service: Service) -> FastAPI:
     """The application; it starts its threads with the server, and ends them with it."""
-    metrics = Metrics()
-    engine = Engine(service.index, service.make_filter, service.probe, service.limits, metrics)
+    counters = Counters()
+    engine = Engine(service.index, service.probe, service.limits, counters)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +89,7 @@ def create_app(service: Service) -> FastAPI:
     def guarded() -> Guard:
         # Around FastAPI's own layers, which nothing here is for: the guard answers every failure.
         behind = Direct(build(), routes=plain, owner=app)
-        return Guard(behind, service.keys, service.limits, metrics, service.host)
+        return Guard(behind, service.keys, service.limits, counters, service.host)
 
     app.build_middleware_stack = guarded  # type: ignore[method-assign]
     _explain_failures(app)
@@ -235,8 +232,8 @@ async def readyz(request: Request) -> schemas.Health:
 async def metrics(request: Request) -> Response:
     """Counters for Prometheus."""
     engine = _engine(request)
-    engine.metrics.items.set(await engine.in_index(lambda: len(engine.index)))
-    return Response(engine.metrics.text(), headers={"content-type": METRICS_TYPE})
+    engine.counters.items.set(await engine.in_index(lambda: len(engine.index)))
+    return Response(engine.counters.text(), headers={"content-type": METRICS_TYPE})
 
 
 def _explain_failures(app: FastAPI) -> None:

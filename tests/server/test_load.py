@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clr_search.client import Client, ServiceError
-from clr_search.index import Filter, Index
+from clr_search.index import Index
 from clr_search.serve import Encoder
-from clr_search.serve.http.routes import Service
-from clr_search.serve.http.server import listen
-from clr_search.serve.http.settings import Limits
-from tests.serve.http.conftest import serving
+from clr_search.server.client import Client, ServiceError
+from clr_search.server.routes import Service
+from clr_search.server.server import listen
+from clr_search.server.settings import Limits
+from tests.server.conftest import serving
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def test_beyond_what_may_wait_requests_are_refused_and_the_client_waits(
 
     picture = np.zeros((8, 8, 3), np.uint8)
     limits = replace(Limits(), pending_images=2)
-    with Index.open(collection) as index, serving(Service(index, Filter, limits=limits)) as url:
+    with Index.open(collection) as index, serving(Service(index, limits=limits)) as url:
         monkeypatch.setattr(Encoder, "encode_squares", slow)
         with Client(url) as client, Client(url, patience=0) as hasty, ThreadPoolExecutor(4) as pool:
             client.model()
@@ -92,7 +92,7 @@ def test_a_request_never_holds_more_than_may_wait(collection: Path) -> None:
     """It would be refused with 503 for ever, and the client would send it again and again."""
     picture = np.zeros((8, 8, 3), np.uint8)
     limits = replace(Limits(), images=8, pending_images=2)
-    with Index.open(collection) as index, serving(Service(index, Filter, limits=limits)) as url:
+    with Index.open(collection) as index, serving(Service(index, limits=limits)) as url:
         with Client(url) as client:
             assert client.model()["limits"]["images"] == 2
             assert len(client.embed([picture] * 5)) == 5
@@ -135,7 +135,7 @@ def test_what_is_added_meanwhile_is_found(
     odd = np.random.default_rng(8).integers(0, 256, (60, 60, 3), np.uint8)
     with (
         Index.open(path) as reading,
-        serving(Service(reading, Filter)) as url,
+        serving(Service(reading)) as url,
         Client(url) as client,
     ):
         before = client.search(odd, k=1, include_self=True)

@@ -14,7 +14,7 @@ from prometheus_client import (
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 
-class Metrics:
+class Counters:
     """Counters of one service.
 
     Attributes

@@ -12,11 +12,11 @@ import httpx
 import pytest
 import uvicorn
 
-from clr_search.index import Filter, Index
+from clr_search.index import Index
 from clr_search.serve import Probe
-from clr_search.serve.http.routes import Service
-from clr_search.serve.http.server import configured, listen
 from clr_search.serve.probe import fit_probe, save_probe
+from clr_search.server.routes import Service
+from clr_search.server.server import configured, listen
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def probe(collection: Path) -> Path:
 
 @pytest.fixture(scope="package")
 def address(collection: Path, probe: Path) -> Iterator[str]:
-    with Index.open(collection) as index, serving(Service(index, Filter, Probe(probe))) as url:
+    with Index.open(collection) as index, serving(Service(index, Probe(probe))) as url:
         yield url
 
 

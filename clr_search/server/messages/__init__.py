@@ -1,0 +1,1 @@
+"""What goes over the wire: bodies of requests, their schemas, and problems as answers."""

@@ -1,0 +1,1 @@
+"""What every page and service of this package shares, whoever serves it."""
