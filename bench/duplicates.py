@@ -35,12 +35,12 @@ from PIL import Image, ImageDraw
 
 from bench.machine import machine
 from clr_search import images
+from clr_search.analysis.duplicates import find_duplicates
+from clr_search.analysis.grouping import near_pairs
 from clr_search.contract.shipped import encoder_named
 from clr_search.files.find import find_images
 from clr_search.files.write import sha256_bytes
 from clr_search.index import Index
-from clr_search.index.duplicates import find_duplicates
-from clr_search.index.grouping import near_pairs
 from clr_search.serve import Encoder
 
 Pairs = set[tuple[str, str]]

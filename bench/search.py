@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from bench.machine import machine, resident
 from clr_search.index import Index
-from clr_search.index.tuning import RECALL
+from clr_search.index.ann.tuning import RECALL
 from clr_search.serve.pipeline import usable_cores
 
 Vectors = NDArray[np.float32]

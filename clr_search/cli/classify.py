@@ -116,8 +116,8 @@ def _by_probe(model: Path) -> tuple[int, Predict]:
 
 def _by_vote(collection: Path) -> tuple[int, Predict]:
     """As `_by_probe`, by the nearest of a collection."""
+    from clr_search.analysis.knn_classifier import Voters
     from clr_search.index import Index
-    from clr_search.index.voting import Voters
     from clr_search.progress import Lines
 
     index = Index.open(collection, reporter=Lines())

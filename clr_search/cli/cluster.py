@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clr_search.analysis.clusters import Cluster
     from clr_search.index import Index, Item
-    from clr_search.index.clusters import Cluster
 
 _REPRESENTATIVES = 8
 
@@ -85,9 +85,9 @@ def cluster(
       clr-search cluster photos.clr --clusters 12 --under 2024
       clr-search cluster photos.clr --json | jq '.clusters[].size'
     """
+    from clr_search.analysis.clusters import find_clusters, outliers
     from clr_search.files.write import refuse_existing, write_atomically
     from clr_search.index import Index
-    from clr_search.index.clusters import find_clusters, outliers
     from clr_search.progress import Lines
 
     if html is not None:

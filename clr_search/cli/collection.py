@@ -12,8 +12,8 @@ from clr_search.cli import options, output
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
-    from clr_search.index.keeping import Keeper, Updated
-    from clr_search.index.watching import Watch
+    from clr_search.index.follow import Keeper, Updated
+    from clr_search.index.sync.watch import Watch
     from clr_search.progress import Reporter
 
 _MOST_LISTED = 3  # skipped files below a line of --watch
@@ -139,14 +139,14 @@ def build_index(
     for report in reports:
         _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     if watched is not None:
-        from clr_search.index.keeping import Keeper
+        from clr_search.index.follow import Keeper
 
         keeper = Keeper(collection, batch_size, workers, device)
         _follow(keeper, watched, verbose=verbose, as_json=as_json)
 
 
 def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
-    from clr_search.index.watching import Watch
+    from clr_search.index.sync.watch import Watch
 
     return Watch(folders, poll=poll)
 
@@ -201,7 +201,7 @@ def _open(
         return Index.create(collection, encoder, device=device, reporter=reporter)
 
     if wait:
-        from clr_search.index.keeping import when_free
+        from clr_search.index.follow import when_free
 
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():

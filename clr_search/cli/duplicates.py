@@ -10,8 +10,8 @@ import click
 from clr_search.cli import options, output
 
 if TYPE_CHECKING:
-    from clr_search.index.calibration import Calibration
-    from clr_search.index.duplicates import Copy, Duplicates, Group
+    from clr_search.analysis.copy_thresholds import Calibration
+    from clr_search.analysis.duplicates import Copy, Duplicates, Group
 
 
 @options.command("duplicates")
@@ -51,9 +51,9 @@ def duplicates(
       clr-search duplicates photos.clr --exact
       clr-search duplicates photos.clr --json | jq -r '.groups[].copies[1:][].path'
     """
+    from clr_search.analysis.duplicates import find_duplicates
     from clr_search.files.write import refuse_existing, write_atomically
     from clr_search.index import Index
-    from clr_search.index.duplicates import find_duplicates
     from clr_search.progress import Lines, for_terminal
 
     if exact and threshold is not None:

@@ -58,9 +58,9 @@ def map_(
       clr-search map photos.clr --out map.html --open
       clr-search map photos.clr --out map.png --under 2024
     """
+    from clr_search.analysis.layout import lay_out
     from clr_search.files.write import atomic_path, refuse_existing, write_atomically
     from clr_search.index import Index
-    from clr_search.index.layout import lay_out
     from clr_search.pictures import overview
     from clr_search.progress import Lines
 

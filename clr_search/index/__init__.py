@@ -10,24 +10,24 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clr_search.index.filters import Filter as Filter
-    from clr_search.index.matches import Match as Match
-    from clr_search.index.matches import Matches as Matches
-    from clr_search.index.records import IndexInfo as IndexInfo
-    from clr_search.index.records import Item as Item
-    from clr_search.index.records import SkippedItem as SkippedItem
-    from clr_search.index.records import UpdateReport as UpdateReport
-    from clr_search.index.store import Index as Index
+    from clr_search.index.catalog.filters import Filter as Filter
+    from clr_search.index.catalog.records import IndexInfo as IndexInfo
+    from clr_search.index.catalog.records import Item as Item
+    from clr_search.index.catalog.records import SkippedItem as SkippedItem
+    from clr_search.index.catalog.records import UpdateReport as UpdateReport
+    from clr_search.index.collection import Index as Index
+    from clr_search.index.search.matches import Match as Match
+    from clr_search.index.search.matches import Matches as Matches
 
 _HOMES = {
-    "Filter": "filters",
-    "Index": "store",
-    "IndexInfo": "records",
-    "Item": "records",
-    "Match": "matches",
-    "Matches": "matches",
-    "SkippedItem": "records",
-    "UpdateReport": "records",
+    "Filter": "catalog.filters",
+    "Index": "collection",
+    "IndexInfo": "catalog.records",
+    "Item": "catalog.records",
+    "Match": "search.matches",
+    "Matches": "search.matches",
+    "SkippedItem": "catalog.records",
+    "UpdateReport": "catalog.records",
 }
 
 __all__ = [

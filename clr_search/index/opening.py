@@ -9,11 +9,11 @@ from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import write_atomically
-from clr_search.index import encoders, salvage, upkeep
-from clr_search.index.catalog import Catalog
-from clr_search.index.database import FILE_NAME
-from clr_search.index.lock import WriterLock
-from clr_search.index.schema import migrate
+from clr_search.index import encoder_file, maintenance, repair
+from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.database import FILE_NAME
+from clr_search.index.catalog.lock import WriterLock
+from clr_search.index.catalog.schema import migrate
 from clr_search.progress import Reporter, Silent
 
 _LOCK = "lock"
@@ -40,7 +40,7 @@ def open_collection(
             _require_complete(catalog)
             if writable:
                 migrate(catalog.database, reporter)
-                upkeep.repair(catalog, reporter)
+                maintenance.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()
             raise
@@ -53,7 +53,7 @@ def open_collection(
 
 def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalog, WriterLock]:
     """See `Index.create`."""
-    salvage.refuse_unfinished(path)
+    repair.refuse_unfinished(path)
     if path.exists() and not (path / FILE_NAME).is_file():
         _refuse_foreign(path)
     model = None if encoder is None else read_model(encoder)  # before anything is made
@@ -69,7 +69,7 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
         try:
             _pin(catalog, model)
             migrate(catalog.database, reporter)
-            upkeep.repair(catalog, reporter)
+            maintenance.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()
             raise
@@ -94,7 +94,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
             )
         return
     model = model or read_model(shipped_encoder())
-    write_atomically(catalog.folder / encoders.FILE_NAME, model.data)
+    write_atomically(catalog.folder / encoder_file.FILE_NAME, model.data)
     with catalog.writing():
         catalog.set_meta("encoder_sha256", model.sha256)
         catalog.set_meta("encoder_name", model.card.name)
@@ -104,7 +104,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
 def _require_collection(path: Path) -> None:
     if not path.exists():
         raise UsageError(f"There is no collection {path}.", _MAKE)
-    salvage.refuse_unfinished(path)
+    repair.refuse_unfinished(path)
     if not (path / FILE_NAME).is_file():
         raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
 
@@ -123,9 +123,9 @@ def _require_complete(catalog: Catalog) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    ours = {_LOCK, encoders.FILE_NAME}
+    ours = {_LOCK, encoder_file.FILE_NAME}
     if not path.is_dir() or any(
-        entry.name not in ours and not entry.name.startswith(f".{encoders.FILE_NAME}.")
+        entry.name not in ours and not entry.name.startswith(f".{encoder_file.FILE_NAME}.")
         for entry in path.iterdir()
     ):
         raise UsageError(

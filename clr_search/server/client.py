@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, UsageError, require
-from clr_search.index.matches import Match, Matches
+from clr_search.index.search.matches import Match, Matches
 
 if TYPE_CHECKING:
     import httpx

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
-from clr_search.index.filters import Filter
+from clr_search.index.catalog.filters import Filter
 from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
@@ -30,7 +30,7 @@ from clr_search.server.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from clr_search.index import Index, Matches
-    from clr_search.index.records import Item
+    from clr_search.index.catalog.records import Item
     from clr_search.serve.encoder import Encoder
     from clr_search.serve.probe import Probe
 

@@ -34,7 +34,7 @@ from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import atomic_folder
 from clr_search.index import Filter, Item
-from clr_search.index.reader import Reader
+from clr_search.index.search.reader import Reader
 from clr_search.progress import Reporter, Silent
 from clr_search.site import runtime, thumbnails, vectors
 

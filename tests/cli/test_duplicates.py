@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.analysis.test_copy_thresholds import scene
 from tests.cli.conftest import Run, build
-from tests.index.test_calibration import scene
 
 
 @pytest.fixture(scope="module")

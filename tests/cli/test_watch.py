@@ -25,8 +25,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are differen
 
 QUICK = """
 import sys
-from clr_search.index import keeping, watching
-watching.QUIET, keeping.RETRY = 0.2, 0.5
+from clr_search.index import follow
+from clr_search.index.sync import watch
+watch.QUIET, follow.RETRY = 0.2, 0.5
 from clr_search.cli.main import main
 main()
 """

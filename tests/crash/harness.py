@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.errors import UsageError
-from clr_search.index import Index, ann
-from clr_search.index.database import FILE_NAME
+from clr_search.index import Index
+from clr_search.index.ann import structures
+from clr_search.index.catalog.database import FILE_NAME
 from tests.crash.writer import CONTENT, STATE, digest
 from tests.index.made import write_noise
 from tests.tiny import write_tiny_encoder
@@ -186,7 +187,7 @@ def crash(
 
 def _serves(collection: Path) -> None:
     """Every item finds itself, by the structure that is there; or the making was cut short."""
-    before, ann.EXACT_ITEMS = ann.EXACT_ITEMS, EXACT_ITEMS
+    before, structures.EXACT_ITEMS = structures.EXACT_ITEMS, EXACT_ITEMS
     try:
         try:
             opened = Index.open(collection)
@@ -202,4 +203,4 @@ def _serves(collection: Path) -> None:
                 found = index.search_vector(row, 3)
                 assert number in found.ids, f"item {number} does not find itself"
     finally:
-        ann.EXACT_ITEMS = before
+        structures.EXACT_ITEMS = before

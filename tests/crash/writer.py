@@ -23,10 +23,11 @@ from typing import Any
 import faiss  # noqa: F401  # once, for all forks
 import onnxruntime  # noqa: F401
 
-import clr_search.index.rebuild
-import clr_search.index.update  # noqa: F401
-from clr_search.index import Index, ann, upkeep
-from clr_search.index.database import FILE_NAME, Database
+import clr_search.index.sync.rebuild
+import clr_search.index.sync.update  # noqa: F401
+from clr_search.index import Index, maintenance
+from clr_search.index.ann import structures
+from clr_search.index.catalog.database import FILE_NAME, Database
 from clr_search.serve import pipeline, session  # noqa: F401
 from tests.crash.failpoints import Failpoints
 
@@ -85,7 +86,7 @@ def operate(job: dict[str, Any]) -> None:
 
 def write(job: dict[str, Any], out: int) -> None:
     """In a fork: do it, acknowledge commits on `out`, and at the end tell the failpoints met."""
-    ann.EXACT_ITEMS, upkeep.MOST_BESIDE = job["exact_items"], 0
+    structures.EXACT_ITEMS, maintenance.MOST_BESIDE = job["exact_items"], 0
 
     def acknowledge(database: Database) -> None:
         _say(out, "state", digest(database.folder, STATE))

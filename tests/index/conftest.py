@@ -4,17 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.index import ann, memory, upkeep
+from clr_search.index import maintenance
+from clr_search.index.ann import structures
+from clr_search.index.search import snapshot
 from tests.index.made import Vectors, clustered, write_vectors
 
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits at which a few thousand vectors are a large collection."""
-    monkeypatch.setattr(ann, "EXACT_ITEMS", 500)
-    monkeypatch.setattr(memory, "EXACT_FILTERED", 60)
-    monkeypatch.setattr(memory, "_FEW", 20)
-    monkeypatch.setattr(upkeep, "MOST_BESIDE", 100)
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 500)
+    monkeypatch.setattr(snapshot, "EXACT_FILTERED", 60)
+    monkeypatch.setattr(snapshot, "_FEW", 20)
+    monkeypatch.setattr(maintenance, "MOST_BESIDE", 100)
 
 
 @pytest.fixture(scope="session")

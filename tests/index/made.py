@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clr_search.files.write import sha256_bytes
-from clr_search.index.catalog import Catalog, Content
-from clr_search.index.vectors import from_blobs, to_blob
+from clr_search.index.catalog.catalog import Catalog, Content
+from clr_search.index.catalog.vectors import from_blobs, to_blob
 from clr_search.progress import Silent
 
 Vectors = NDArray[np.float32]

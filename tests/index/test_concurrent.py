@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.index import Index, generations, upkeep
-from clr_search.index.catalog import Catalog
+from clr_search.index import Index, maintenance
+from clr_search.index.ann import generations
+from clr_search.index.catalog.catalog import Catalog
 from tests.index.conftest import paths_of
 from tests.index.made import Heard, Vectors, insert
 
@@ -70,12 +71,12 @@ def test_readers_see_whole_batches_while_a_writer_adds_and_removes(
             for start in range(0, 400, 40):
                 paths = paths_of(40, first=3000 + start)
                 insert(catalog, fresh[start : start + 40], paths)
-            upkeep.settle(catalog, Heard())
+            maintenance.settle(catalog, Heard())
             with catalog.reading():
                 newest = generations.embeddings.ids(catalog)[-400:].tolist()
             with catalog.writing():
                 catalog.delete(newest)
-            upkeep.settle(catalog, Heard())
+            maintenance.settle(catalog, Heard())
     finally:
         done.set()
         for thread in readers:
@@ -90,7 +91,7 @@ def test_a_file_that_is_deleted_between_snapshot_and_reading_is_no_damage(
 ) -> None:
     """A reader that has seen generation 1 named finds it gone: it goes on with the second."""
     catalog = Catalog(many, writable=True)
-    upkeep.settle(catalog, Heard())
+    maintenance.settle(catalog, Heard())
     real = generations.verified
     with Index.open(many, reporter=(heard := Heard())) as reader:
 
@@ -106,7 +107,7 @@ def test_a_file_that_is_deleted_between_snapshot_and_reading_is_no_damage(
 
 
 def test_one_index_in_many_threads(many: Path, rows: Vectors) -> None:
-    upkeep.settle(Catalog(many, writable=True), Heard())
+    maintenance.settle(Catalog(many, writable=True), Heard())
     wrong: list[int] = []
     with Index.open(many) as index:
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from clr_search.errors import ClrSearchError
-from clr_search.index import Index, ann, upkeep
-from clr_search.index.database import Database
+from clr_search.index import Index, maintenance
+from clr_search.index.ann import structures
+from clr_search.index.catalog.database import Database
 from tests.index.made import rows_of, write_noise
 
 
@@ -73,8 +74,8 @@ def test_a_search_structure_that_cannot_be_written(
     collection: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
     """The items are there and found all the same, and the next run makes the structure."""
-    monkeypatch.setattr(ann, "EXACT_ITEMS", 50)
-    monkeypatch.setattr(upkeep, "MOST_BESIDE", 0)
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 50)
+    monkeypatch.setattr(maintenance, "MOST_BESIDE", 0)
 
     def refuse(path: Path, data: bytes) -> int:
         raise OSError(number, words, str(path))

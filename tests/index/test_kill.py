@@ -24,11 +24,12 @@ WRITER = """
 import sys
 from contextlib import suppress
 from clr_search.errors import UsageError
-from clr_search.index import Index, ann, upkeep
+from clr_search.index import Index, maintenance
+from clr_search.index.ann import structures
 from clr_search.progress import Lines
-import clr_search.index.rebuild, clr_search.index.update, faiss
+import clr_search.index.sync.rebuild, clr_search.index.sync.update, faiss
 what, collection, *rest = sys.argv[1:]
-ann.EXACT_ITEMS, upkeep.MOST_BESIDE = 120, 20
+structures.EXACT_ITEMS, maintenance.MOST_BESIDE = 120, 20
 print("ready", flush=True)
 reporter = Lines(interval=0)
 if what == "build":

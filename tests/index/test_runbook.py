@@ -26,9 +26,11 @@ from hypothesis.stateful import (
 
 from clr_search.errors import UsageError
 from clr_search.files.write import sha256_bytes
-from clr_search.index import Index, ann, inverted, memory, upkeep
-from clr_search.index.filters import Filter
-from clr_search.index.vectors import from_blobs
+from clr_search.index import Index, maintenance
+from clr_search.index.ann import inverted, structures
+from clr_search.index.catalog.filters import Filter
+from clr_search.index.catalog.vectors import from_blobs
+from clr_search.index.search import snapshot
 from tests.index.made import Vectors, rows_of, write_noise
 from tests.tiny import write_tiny_encoder
 
@@ -159,7 +161,9 @@ class Runbook(RuleBasedStateMachine):
         self._goal += 1
         self._index.aim(recall=0.9 + 0.001 * self._goal)
         self._index.settle()
-        assert (self._index.info().generation is None) == (len(self.items) <= ann.EXACT_ITEMS)
+        assert (self._index.info().generation is None) == (
+            len(self.items) <= structures.EXACT_ITEMS
+        )
 
     @precondition(lambda self: self.items.keys() & self.on_disk.keys())
     @rule()
@@ -248,10 +252,10 @@ class Runbook(RuleBasedStateMachine):
 
 
 def test_any_run_of_changes_and_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ann, "EXACT_ITEMS", 8)
-    monkeypatch.setattr(memory, "EXACT_FILTERED", 3)
-    monkeypatch.setattr(memory, "_FEW", 1)
-    monkeypatch.setattr(upkeep, "MOST_BESIDE", 3)
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 8)
+    monkeypatch.setattr(snapshot, "EXACT_FILTERED", 3)
+    monkeypatch.setattr(snapshot, "_FEW", 1)
+    monkeypatch.setattr(maintenance, "MOST_BESIDE", 3)
     monkeypatch.setattr(inverted, "candidates", lambda k: 1000)
     world = World(tmp_path)
     run_state_machine_as_test(

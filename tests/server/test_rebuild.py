@@ -15,8 +15,8 @@ import pytest
 
 from clr_search import images
 from clr_search.errors import UsageError
-from clr_search.index import Index, encoders
-from clr_search.index.encoders import WrongEncoderError
+from clr_search.index import Index, encoder_file
+from clr_search.index.encoder_file import WrongEncoderError
 from clr_search.serve import Encoder
 from clr_search.server.routes import Service
 from tests.server.conftest import serving
@@ -110,7 +110,7 @@ def test_while_its_file_is_renamed_the_service_is_busy_and_goes_on_then(
     rebuild(path, other)
     time.sleep(1.1)  # for so long the encoder is not asked for
     with monkeypatch.context() as context:
-        context.setattr(encoders, "load", fail)
+        context.setattr(encoder_file, "load", fail)
         search = {"ids": [1], "like": [1]}
         assert httpx.post(f"{url}/v1/search", json=search).status_code == 200  # needs none
         for answer in (embed(url, photo), httpx.get(f"{url}/v1/model")):

@@ -1,0 +1,1 @@
+"""FAISS, derived from the catalogue: structures, their choice, and their files."""

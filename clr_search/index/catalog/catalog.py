@@ -1,0 +1,277 @@
+"""What SQLite knows of a collection: roots, items, skipped files, meta.
+
+Every write transaction raises the collection's revision by one, and an item carries the revision at
+which its embedding was written. So a reader sees by one number that it is behind, and by a range of
+numbers what is new; a FAISS generation built at revision R stands for the items up to R.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clr_search.files.find import label_of
+from clr_search.index.catalog.database import Database, plain, text
+from clr_search.index.catalog.paths import absolute, below
+from clr_search.index.catalog.records import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file as it was embedded; `embedding` as by `vectors.to_blob`."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+    width: int
+    height: int
+    embedding: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that items lie below; `given` if it was given itself, not a file in it."""
+
+    id: int
+    path: str
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What tells whether a file has changed since it was embedded."""
+
+    id: int
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file that was skipped, as it was then; `path` is absolute."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    reason: str
+
+
+class Catalog:
+    """Queries and changes; every call belongs inside `reading` or `writing`.
+
+    Parameters
+    ----------
+    folder : Path
+        The collection.
+    writable : bool
+        Whether changes are allowed; the caller holds the writer's lock.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self.folder = folder
+        self.database = Database(folder, writable=writable)
+
+    def version(self) -> tuple[int, int] | None:
+        """See `Database.version`."""
+        return self.database.version()
+
+    def reading(self) -> AbstractContextManager[None]:
+        """One snapshot for all that is read inside."""
+        return self.database.reading()
+
+    @contextmanager
+    def writing(self) -> Iterator[int]:
+        """One transaction at a new revision, which is yielded."""
+        with self.database.writing():
+            revision = int(self.meta("revision") or 0) + 1
+            self.set_meta("revision", revision)
+            yield revision
+
+    # -- meta
+
+    def meta(self, key: str) -> Any:
+        """Value of a key, None where it is not set."""
+        return self.database.scalar("SELECT value FROM meta WHERE key = ?", key)
+
+    def set_meta(self, key: str, value: str | int | float | None) -> None:
+        """Set a key."""
+        self.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
+
+    # -- roots
+
+    def roots(self) -> list[Root]:
+        """All roots, in the order they came."""
+        rows = self.database.rows("SELECT id, path, given FROM roots ORDER BY id")
+        return [Root(number, plain(path), bool(given)) for number, path, given in rows]
+
+    def add_root(self, path: str, *, given: bool) -> int:
+        """Id of the root at this path, made where there is none; `given` is never taken back."""
+        self.database.rows(
+            "INSERT INTO roots (path, given) VALUES (?, ?) "
+            "ON CONFLICT (path) DO UPDATE SET given = max(given, excluded.given)",
+            text(path),
+            int(given),
+        )
+        return self.database.integer("SELECT id FROM roots WHERE path = ?", text(path))
+
+    def merge_root(self, source: Root, target: int, prefix: str) -> None:
+        """Hand the items of a root to one above it; `prefix` is the way down, ending in a slash."""
+        rows = self.database.rows("SELECT path, id FROM items WHERE root_id = ?", source.id)
+        moved = [(prefix + plain(path), number) for path, number in rows]
+        self.database.many(
+            "UPDATE items SET root_id = ?, path = ?, label = ? WHERE id = ?",
+            ((target, text(path), _label(path), number) for path, number in moved),
+        )
+        self.database.rows("DELETE FROM roots WHERE id = ?", source.id)
+
+    def drop_empty_roots(self, *, also_given: Iterable[int] = ()) -> None:
+        """Forget roots without items: those of single files, and these given ones."""
+        self.database.rows(
+            "DELETE FROM roots WHERE (given = 0 OR id IN (SELECT value FROM json_each(?))) "
+            "AND NOT EXISTS (SELECT 1 FROM items WHERE root_id = roots.id)",
+            json.dumps(list(also_given)),
+        )
+
+    # -- items
+
+    def count(self, *, newest: int | None = None) -> int:
+        """Number of items; with `newest`, of those embedded up to that revision."""
+        if newest is None:
+            return self.database.integer("SELECT count(*) FROM items")
+        return self.database.integer("SELECT count(*) FROM items WHERE revision <= ?", newest)
+
+    def known(self) -> dict[str, Known]:
+        """All items by absolute path."""
+        roots = {root.id: root.path for root in self.roots()}
+        return {
+            absolute(roots[root], plain(path)): Known(number, size, mtime_ns, sha256)
+            for number, root, path, size, mtime_ns, sha256 in self.database.rows(
+                "SELECT id, root_id, path, size, mtime_ns, sha256 FROM items"
+            )
+        }
+
+    def insert(self, root: int, relative: str, content: Content, revision: int) -> None:
+        """A new item, under a new id."""
+        self.database.rows(
+            "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "
+            "width, height, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            root,
+            text(relative),
+            _label(relative),
+            revision,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            *astuple(content),
+        )
+
+    def replace(self, number: int, content: Content, revision: int) -> None:
+        """New content for an item, under its old id."""
+        self.database.rows(
+            "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
+            "height = ?, embedding = ? WHERE id = ?",
+            revision,
+            *astuple(content),
+            number,
+        )
+
+    def touch(self, number: int, mtime_ns: int) -> None:
+        """A file that got a new time and no new content."""
+        self.database.rows("UPDATE items SET mtime_ns = ? WHERE id = ?", mtime_ns, number)
+
+    def move(self, number: int, root: int, relative: str, mtime_ns: int) -> None:
+        """The same content at another place, under its old id."""
+        self.database.rows(
+            "UPDATE items SET root_id = ?, path = ?, label = ?, mtime_ns = ? WHERE id = ?",
+            root,
+            text(relative),
+            _label(relative),
+            mtime_ns,
+            number,
+        )
+
+    def delete(self, numbers: Iterable[int]) -> None:
+        """Remove items."""
+        self.database.many("DELETE FROM items WHERE id = ?", ((number,) for number in numbers))
+
+    def embedded(self, sha256: str) -> tuple[int, int, bytes] | None:
+        """Width, height and embedding of any item with this content."""
+        row = self.database.rows(
+            "SELECT width, height, embedding FROM items WHERE sha256 = ? LIMIT 1", sha256
+        ).fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def with_content(self, sha256: str) -> list[int]:
+        """Ids of the items with this content."""
+        rows = self.database.rows("SELECT id FROM items WHERE sha256 = ? ORDER BY id", sha256)
+        return [number for (number,) in rows]
+
+    def at(self, path: str) -> int | None:
+        """Id of the item at this absolute path."""
+        for root in self.roots():
+            relative = below(path, root.path)
+            if not relative:
+                continue
+            row = self.database.rows(
+                "SELECT id FROM items WHERE root_id = ? AND path = ?", root.id, text(relative)
+            ).fetchone()
+            if row is not None:
+                return int(row[0])
+        return None
+
+    def items(self, numbers: Sequence[int]) -> dict[int, Item]:
+        """Those of these items that exist, by id."""
+        rows = self.database.rows(
+            "SELECT items.id, roots.path, items.path, label, width, height, size, mtime_ns, "
+            "sha256, added_at FROM items JOIN roots ON roots.id = root_id "
+            "WHERE items.id IN (SELECT value FROM json_each(?))",
+            json.dumps([int(number) for number in numbers]),  # also of numpy's numbers
+        )
+        return {
+            number: Item(number, Path(plain(root)), plain(path), _plain(label), *rest)
+            for number, root, path, label, *rest in rows
+        }
+
+    def labels(self) -> list[str | None]:
+        """Labels of all items, in the order of their ids."""
+        return [
+            _plain(label) for (label,) in self.database.rows("SELECT label FROM items ORDER BY id")
+        ]
+
+    def contents(self) -> dict[int, str]:
+        """SHA-256 of all items, by id."""
+        return dict(self.database.rows("SELECT id, sha256 FROM items").fetchall())
+
+    # -- skipped files
+
+    def skipped(self) -> list[Broken]:
+        """All files that were left out, by path."""
+        rows = self.database.rows("SELECT path, size, mtime_ns, reason FROM skipped ORDER BY path")
+        return [Broken(plain(path), *rest) for path, *rest in rows]
+
+    def skip(self, broken: Broken) -> None:
+        """Remember a file that is no usable picture."""
+        self.database.rows(
+            "INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)",
+            text(broken.path),
+            broken.size,
+            broken.mtime_ns,
+            broken.reason,
+        )
+
+    def unskip(self, paths: Iterable[str]) -> None:
+        """Forget skipped files."""
+        self.database.many("DELETE FROM skipped WHERE path = ?", ((text(p),) for p in paths))
+
+
+def _label(relative: str) -> str | bytes | None:
+    label = label_of(relative)
+    return None if label is None else text(label)
+
+
+def _plain(label: str | bytes | None) -> str | None:
+    return None if label is None else plain(label)

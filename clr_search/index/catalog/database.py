@@ -1,0 +1,240 @@
+"""The SQLite file of a collection: opening, checking, transactions, and errors a person can read.
+
+WAL, so that any number of readers go on while one writer commits, each on the snapshot of its own
+transaction. ``synchronous=FULL``: WAL alone survives kill -9, but a power cut could take back the
+last commits, and one of them may be the commit that names a new FAISS generation after which the
+older files are deleted. One fsync a batch costs milliseconds beside the second that embedding the
+batch takes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.index.catalog.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
+
+FILE_NAME = "catalog.sqlite"
+
+_RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
+
+
+def text(value: str) -> str | bytes:
+    """A path or label for SQLite.
+
+    Names that are not valid UTF-8 on disk come as lone surrogates, which SQLite refuses as text;
+    they are kept as bytes, all others as readable text.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+    return value
+
+
+def plain(value: str | bytes) -> str:
+    """Inverse of `text`."""
+    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+
+
+class Database:
+    """A connection with transactions; may be used from several threads, one at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        The collection.
+    writable : bool
+        Only the holder of the writer's lock may write.
+    """
+
+    def __init__(self, folder: Path, *, writable: bool) -> None:
+        self.folder = folder
+        self._path = folder.absolute() / FILE_NAME
+        self._writable = writable
+        self._mutex = threading.RLock()
+        with self._explained():
+            self._connect()
+
+    def _connect(self) -> None:
+        self._alone = None if self._writable else _alone(self._path)
+        mode = "mode=rwc" if self._writable else "immutable=1" if self._alone else "mode=ro"
+        self._connection = sqlite3.connect(
+            f"{uri_of(self._path)}?{mode}",
+            uri=True,
+            timeout=30.0,
+            isolation_level=None,  # transactions are begun and ended here, by name
+            check_same_thread=False,
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run("PRAGMA trusted_schema = OFF")  # the file may come from someone else
+        empty = not self.integer("SELECT count(*) FROM sqlite_master")
+        if not (empty and self._writable):
+            self._check()  # first: nothing is changed in a file that belongs to something else
+        if self._writable:
+            # Larger than the default: an embedding of 2,048 float16 fits beside its row.
+            run("PRAGMA page_size = 16384")
+            run("PRAGMA journal_mode = WAL")
+            run("PRAGMA synchronous = FULL")
+            run("PRAGMA fullfsync = ON")  # macOS: through the cache of the drive
+            run("PRAGMA foreign_keys = ON")
+            if empty:
+                self._create()
+
+    def _create(self) -> None:
+        """Make the tables in one transaction, so that a killed creation leaves none at all."""
+        with self.writing():
+            for statement in SCHEMA.split(";\n"):
+                self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _check(self) -> None:
+        if self.scalar("PRAGMA application_id") != APPLICATION_ID:
+            raise UsageError(
+                f"{self.folder} is not a collection of clr-search: its {FILE_NAME} belongs to "
+                "something else, or its making was cut short.",
+                "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder FILE",
+            )
+        self._check_version()
+
+    def _check_version(self) -> None:
+        version = self.integer("PRAGMA user_version")
+        if not READABLE <= version <= VERSION:
+            raise UsageError(
+                f"{self.folder} has schema version {version}; this release reads {READABLE} to "
+                f"{VERSION}.",
+                "Use a matching release of clr-search, or build the collection anew.",
+            )
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One snapshot for all that is read inside; joins a transaction that is open already."""
+        with self._mutex, self._explained():
+            if self._connection.in_transaction:
+                yield
+                return
+            if self._alone is not None and self._alone != _alone(self._path):
+                self._connection.close()  # somebody who may write has come since
+                self._connect()
+            self._connection.execute("BEGIN")
+            try:
+                self._check_version()  # a newer release may have migrated it since
+                yield
+            finally:
+                self._roll_back()  # nothing was written
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """All that is written inside, or on an exception none of it."""
+        with self._mutex, self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # some errors of the disk end it by themselves
+            self._connection.execute("ROLLBACK")
+
+    def version(self) -> tuple[int, int] | None:
+        """Differs from what it was before any commit, by whomever; None where none can be told.
+
+        Asked for without a transaction, a fifth of the time that a snapshot takes.
+        """
+        with self._mutex, self._explained():
+            if self._alone is not None:
+                return None
+            changes = self._connection.total_changes  # which data_version does not tell
+            return self.integer("PRAGMA data_version"), changes
+
+    def rows(self, sql: str, *values: object) -> sqlite3.Cursor:
+        """Run one statement with parameters; only inside `reading` or `writing`."""
+        return self._connection.execute(sql, values)
+
+    def many(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
+        """Run one statement for each tuple; only inside `writing`."""
+        self._connection.executemany(sql, values)
+
+    def scalar(self, sql: str, *values: object) -> object:
+        """First column of the first row, or None."""
+        row = self._connection.execute(sql, values).fetchone()
+        return None if row is None else row[0]
+
+    def integer(self, sql: str, *values: object) -> int:
+        """First column of the first row, which is a whole number."""
+        return int(self._connection.execute(sql, values).fetchone()[0])
+
+    def compact(self) -> None:
+        """Give pages of deleted rows back to the file system."""
+        with self._mutex, self._explained():
+            self._connection.execute("VACUUM")
+
+    def close(self) -> None:
+        """Close the connection; the last to close folds the WAL into the file."""
+        with self._mutex:
+            self._connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            busy = "locked" in str(error)
+            raise ClrSearchError(
+                f"The catalogue of {self.folder} cannot be used: {error}.",
+                "Another program has it open: close that, and try again."
+                if busy
+                else "Check the free space and permissions of its disk.",
+            ) from error
+        except sqlite3.IntegrityError:
+            raise  # a mistake of ours, not of the file
+        except sqlite3.ProgrammingError as error:
+            if "closed" not in str(error):
+                raise
+            raise ClrSearchError(f"{self.folder} has been closed.", "Open it again.") from error
+        except sqlite3.DatabaseError as error:
+            raise ClrSearchError(
+                f"The catalogue of {self.folder} is damaged: {error}.", _RESTORE
+            ) from error
+
+
+def uri_of(path: PurePath) -> str:
+    r"""URI of an absolute path, as SQLite takes it, also on a share: ``\\server\share\x.clr``.
+
+    SQLite refuses ``file://server/…`` for its authority, and takes ``file:////server/…``.
+    """
+    uri = path.as_uri()
+    share = uri.startswith("file://") and not uri.startswith("file:///")
+    return uri.replace("file://", "file:////", 1) if share else uri
+
+
+def _alone(path: Path) -> tuple[int, int, int] | None:
+    """Identity and state of a catalogue that can only be read as it lies, None where WAL works.
+
+    Readers of a WAL share a small file beside it, which cannot be made on a read-only medium or in
+    a folder of somebody else's. Where no WAL is left over, nobody is writing and the file is whole
+    by itself; but its owner may come back, so this is asked before each snapshot.
+    """
+    wal = Path(f"{path}-wal")
+    if os.access(path.parent, os.W_OK) or not path.exists():
+        return None
+    if wal.exists() and wal.stat().st_size:
+        return None
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,1 @@
+"""Bringing a collection up to date with the folders it is of."""

@@ -1,0 +1,210 @@
+"""Embedding a whole collection again with another encoder, without ever leaving it half done.
+
+1. The new encoder is copied in as ``encoder.next.onnx``.
+2. New embeddings are staged in the catalogue, beside the old ones, a batch a transaction; readers
+   go on with the old ones. Killed and run again, what is staged is not embedded again.
+3. One transaction moves the staged embeddings over the old ones, pins the new encoder and lets go
+   of the FAISS generation. It comes to nothing where a picture merely failed to be read, or a disk
+   has gone away meanwhile; the same command then goes on.
+4. ``encoder.next.onnx`` is renamed; killed before that, the next writer does it, and until then
+   readers find it by its SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clr_search.contract.model_file import read_model
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.write import write_atomically
+from clr_search.index import encoder_file
+from clr_search.index.ann import generations
+from clr_search.index.catalog.catalog import Broken, Catalog, Known
+from clr_search.index.catalog.paths import below, gone, identity
+from clr_search.index.catalog.records import SkippedItem, UpdateReport
+from clr_search.index.catalog.vectors import to_blob
+from clr_search.index.sync.survey import refuse_replaced, status_of
+from clr_search.index.sync.update import checked, was_read
+from clr_search.progress import Reporter
+from clr_search.serve.encoder import Encoder
+from clr_search.serve.pipeline import Embedded, Skipped, embed_files
+
+
+class Rebuild:
+    """One rebuild.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Writable.
+    encoder : Path
+        The new encoder.
+    reporter : Reporter
+        Who waits.
+    device : str
+        On what to embed; see `serve.Encoder`.
+    """
+
+    def __init__(self, catalog: Catalog, encoder: Path, reporter: Reporter, device: str) -> None:
+        self._catalog = catalog
+        self._source = encoder
+        self._reporter = reporter
+        self._device = device
+
+    def run(self, *, batch_size: int, workers: int | None) -> UpdateReport:
+        """Do it, or go on with it."""
+        before = self._require_roots()
+        encoder = self._bring_encoder()
+        known, waiting = self._waiting()
+        if waiting:
+            self._stage(encoder, known, waiting, batch_size, workers)
+        report = self._swap(encoder, known, before)
+        encoder_file.finish_change(self._catalog.folder, encoder.sha256)
+        generations.clean(self._catalog.folder, None)
+        try:
+            self._catalog.database.compact()
+        except ClrSearchError as error:  # of a full disk, most likely; the rebuild itself is done
+            self._reporter.message(f"Unused space stays in the catalogue: {error}")
+        return report
+
+    def _require_roots(self) -> dict[str, tuple[int, int] | None]:
+        """Refuse a root without any of its pictures: its disk is not mounted; else what it is."""
+        with self._catalog.reading():
+            known = self._catalog.known()
+            roots = [root.path for root in self._catalog.roots()]
+        before = {root: identity(root) for root in roots}
+        for root in roots:
+            pictures = [path for path in known if below(path, root)]
+            if pictures and all(map(gone, pictures)):
+                raise UsageError(
+                    f"None of the {len(pictures):,} pictures of {root} is there to be embedded "
+                    "again: is its disk mounted?",
+                    f"If they are gone for good: clr-search remove {self._catalog.folder} {root}",
+                )
+        return before
+
+    def _bring_encoder(self) -> Encoder:
+        model = read_model(self._source)
+        path = self._catalog.folder / encoder_file.NEXT_NAME
+        with self._catalog.reading():
+            going_on = self._catalog.meta("rebuild_sha256") == model.sha256
+        if not going_on:
+            with self._catalog.writing():
+                self._catalog.database.rows("DELETE FROM staged")
+                self._catalog.set_meta("rebuild_sha256", model.sha256)
+        write_atomically(path, model.data)
+        return Encoder(path, device=self._device)
+
+    def _waiting(self) -> tuple[dict[str, Known], list[str]]:
+        with self._catalog.reading():
+            known = self._catalog.known()
+            rows = self._catalog.database.rows("SELECT id, size, mtime_ns FROM staged")
+            staged = {number: (size, mtime_ns) for number, size, mtime_ns in rows}
+        waiting = []
+        for path, item in known.items():
+            status = status_of(path)
+            current = None if status is None else (status.st_size, status.st_mtime_ns)
+            if current is None or staged.get(item.id) != current:
+                waiting.append(path)
+        return known, waiting
+
+    def _stage(
+        self,
+        encoder: Encoder,
+        known: dict[str, Known],
+        waiting: Sequence[str],
+        batch_size: int,
+        workers: int | None,
+    ) -> None:
+        done = 0
+        self._reporter.begin("Embedding again", len(known), "images")
+        self._reporter.advance(len(known) - len(waiting))
+        try:
+            files = (Path(path) for path in waiting)
+            for batch in embed_files(encoder, files, batch_size=batch_size, workers=workers):
+                with self._catalog.writing():
+                    for result in map(checked, batch):
+                        self._keep(known[str(result.path)].id, result)
+                done += len(batch)
+                self._reporter.advance(len(batch))
+        except KeyboardInterrupt:
+            self._reporter.message(
+                f"Stopped: {done:,} of {len(waiting):,} images are done and kept; the same command "
+                "goes on from there. Until then the collection stays as it was."
+            )
+            raise
+        finally:
+            self._reporter.end()
+
+    def _keep(self, number: int, result: Embedded | Skipped) -> None:
+        values: tuple[object, ...] = (None, None, None)
+        reason, embedding = None, None
+        if isinstance(result, Embedded):
+            values = (result.sha256, result.width, result.height)
+            embedding = to_blob(result.vector)
+        else:
+            reason = result.reason
+        self._catalog.database.rows(
+            "INSERT OR REPLACE INTO staged (id, size, mtime_ns, sha256, width, height, reason, "
+            "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            number,
+            result.size,
+            result.mtime_ns,
+            *values,
+            reason,
+            embedding,
+        )
+
+    def _swap(
+        self,
+        encoder: Encoder,
+        known: dict[str, Known],
+        before: dict[str, tuple[int, int] | None],
+    ) -> UpdateReport:
+        catalog, run = self._catalog, self._catalog.database.rows
+        with catalog.writing() as revision:
+            broken = self._broken({item.id: path for path, item in known.items()})
+            for _, entry in broken:
+                if not gone(entry.path):
+                    catalog.skip(entry)
+            refuse_replaced(before)  # after the last look at a file
+            catalog.delete(number for number, _ in broken)
+            run(
+                "UPDATE items SET revision = ?, (size, mtime_ns, sha256, width, height, embedding) "
+                "= (SELECT size, mtime_ns, sha256, width, height, embedding FROM staged "
+                "WHERE staged.id = items.id)",
+                revision,
+            )
+            run("DELETE FROM staged")
+            catalog.set_meta("rebuild_sha256", None)
+            catalog.set_meta("encoder_sha256", encoder.sha256)
+            catalog.set_meta("encoder_name", encoder.card.name)
+            catalog.set_meta("dimension", encoder.dimension)
+            catalog.set_meta("ann", None)
+        skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
+        return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
+
+    def _broken(self, paths: dict[int, str]) -> list[tuple[int, Broken]]:
+        """Items that are to leave: their bytes are bad, or their files are gone for certain.
+
+        Raises
+        ------
+        ClrSearchError
+            If others could not be read: a vector of the old encoder cannot stay among new ones.
+        """
+        rows = self._catalog.database.rows(
+            "SELECT id, size, mtime_ns, reason FROM staged WHERE embedding IS NULL "
+            "AND id IN (SELECT id FROM items)"
+        )
+        broken = [(number, Broken(paths[number], *rest)) for number, *rest in rows]
+        failed = [e for _, e in broken if not was_read(e) and not gone(e.path)]
+        if failed:
+            pictures = "1 picture" if len(failed) == 1 else f"{len(failed):,} pictures"
+            raise ClrSearchError(
+                f"{pictures} could not be read, such as {failed[0].path}: {failed[0].reason}. The "
+                "collection stays as it was.",
+                "Run the same command again, which tries only these; or take out what cannot be "
+                f"read any more: clr-search remove {self._catalog.folder} {failed[0].path}",
+            )
+        return broken

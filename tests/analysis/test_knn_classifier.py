@@ -1,0 +1,88 @@
+"""Classes by the vote of the nearest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clr_search.analysis.knn_classifier import TEMPERATURE, Voters
+from clr_search.errors import UsageError
+from clr_search.index import Index
+from clr_search.index.catalog.catalog import Catalog
+from tests.index.made import Vectors, as_stored, write_vectors
+
+
+def labelled(folder: Path, rows: Vectors, labels: list[str | None]) -> Path:
+    collection = write_vectors(folder / "c.clr", rows)
+    catalog = Catalog(collection, writable=True)
+    with catalog.writing():
+        for number, label in enumerate(labels, start=1):
+            catalog.database.rows("UPDATE items SET label = ? WHERE id = ?", label, number)
+    catalog.database.close()
+    return collection
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """Fifty pictures around each of two axes, and ten without a label between them."""
+    generator = np.random.default_rng(1)
+    axes = np.eye(8)[[0] * 50 + [1] * 50] + 0.15 * generator.normal(size=(100, 8))
+    between = np.eye(8)[[0] * 10] + np.eye(8)[[1] * 10] + 0.1 * generator.normal(size=(10, 8))
+    rows = np.concatenate([axes, between])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return labelled(tmp_path, as_stored(rows), ["a"] * 50 + ["b"] * 50 + [None] * 10)
+
+
+def test_the_nearest_decide(two: Path) -> None:
+    with Index.open(two) as index:
+        ballots = Voters(index).vote(np.eye(8, dtype=np.float32)[:2])
+    assert [ballot.shares[0][0] for ballot in ballots] == ["a", "b"]
+    assert all(ballot.known for ballot in ballots)
+    assert sum(share for _, share in ballots[0].shares) == pytest.approx(1)
+
+
+def test_what_is_like_nothing_is_unknown(two: Path) -> None:
+    far = -np.eye(8, dtype=np.float32)[:1]
+    with Index.open(two) as index:
+        ballot = Voters(index).vote(far)[0]
+    assert not ballot.known
+    assert ballot.nearest < 0.5
+
+
+def test_votes_weigh_by_likeness(two: Path) -> None:
+    query = np.eye(8, dtype=np.float32)[:1] + 0.9 * np.eye(8, dtype=np.float32)[1:2]
+    with Index.open(two) as index:
+        ballot = Voters(index, neighbours=30).vote(query)[0]
+        matches = index.search_vector(query[0], 30)
+    weights = {"a": 0.0, "b": 0.0}
+    for match in matches:
+        if match.label:
+            weights[match.label] += np.exp(match.score / TEMPERATURE)
+    for name, share in ballot.shares:
+        assert share == pytest.approx(weights[name] / sum(weights.values()), rel=1e-3)
+
+
+def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
+    between = (np.eye(8)[:1] + np.eye(8)[1:2]).astype(np.float32)
+    with Index.open(two) as index:
+        ballot = Voters(index, neighbours=5).vote(between)[0]
+    assert ballot.shares == []
+    assert not ballot.known
+
+
+def test_about_as_many_are_unknown_as_was_meant(two: Path) -> None:
+    """Two in a hundred of the collection's own, were each not there itself."""
+    with Index.open(two) as index:
+        voters = Voters(index)
+        rows = index.vectors()[1]
+        nearest = np.sort(rows @ rows.T, axis=1)[:, -2]
+    assert np.mean(nearest < voters.least) == pytest.approx(0.02, abs=0.011)
+
+
+def test_one_class_is_no_choice(tmp_path: Path) -> None:
+    rows = as_stored(np.eye(8)[:4])
+    collection = labelled(tmp_path, rows, ["a", "a", None, None])
+    with Index.open(collection) as index, pytest.raises(UsageError, match="of 1 classes"):
+        Voters(index)

@@ -1,0 +1,108 @@
+"""A collection that is searched through a graph, instead of an inverted file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clr_search.index import Filter, Index
+from clr_search.index.ann import tuning
+from clr_search.index.catalog.catalog import Catalog
+from tests.index.conftest import paths_of
+from tests.index.made import Heard, Vectors, brute, insert
+
+pytestmark = pytest.mark.usefixtures("small_limits")
+
+
+@pytest.fixture
+def graphed(many: Path) -> Path:
+    with Index.open(many, writable=True) as index:
+        index.aim(graph=True)
+        index.settle()
+    return many
+
+
+def test_it_finds_nearly_all_and_says_what_it_is(graphed: Path, rows: Vectors) -> None:
+    with Index.open(graphed) as index:
+        info, hits = index.info(), 0
+        assert info.structure.startswith("HNSW16, efSearch ")
+        assert (info.generation, info.tried) == (1, ())
+        assert info.recall is not None
+        assert info.recall >= tuning.RECALL
+        for position in range(0, len(rows), 60):
+            found = index.search_vector(rows[position], 10)
+            expected = rows[found.ids - 1].astype(np.float64) @ rows[position]
+            np.testing.assert_allclose(found.scores, expected, atol=1e-6)
+            hits += len(set(brute(rows, rows[position], 10)) & set((found.ids - 1).tolist()))
+    assert hits / 500 >= tuning.RECALL - 0.02
+
+
+@pytest.mark.parametrize("share", [2, 5, 15, 200, 1000])
+def test_filters_find_nearly_all_that_they_leave(share: int, graphed: Path, rows: Vectors) -> None:
+    left = list(range(0, len(rows), share))
+    where = Filter(ids=[position + 1 for position in left])
+    with Index.open(graphed) as index:
+        hits = total = 0
+        for position in range(0, len(rows), 150):
+            truth = brute(rows, rows[position], 10, left)
+            found = index.search_vector(rows[position], 10, where=where)
+            assert len(found) == len(truth)
+            hits += len(set(truth) & set((found.ids - 1).tolist()))
+            total += len(truth)
+    assert hits / total >= tuning.RECALL - 0.02
+
+
+def test_many_queries_at_once_are_answered_as_singly(graphed: Path, rows: Vectors) -> None:
+    with Index.open(graphed) as index:
+        ids, scores = index.search_vectors(rows[:100], 7)
+        for number in range(0, 100, 9):
+            found = index.search_vector(rows[number], 7)
+            assert ids[number].tolist() == found.ids.tolist()
+            np.testing.assert_allclose(scores[number], found.scores, atol=1e-6)
+
+
+def test_where_the_nearest_are_gone_others_are_found(graphed: Path, rows: Vectors) -> None:
+    gone = brute(rows, rows[0], 1000)
+    catalog = Catalog(graphed, writable=True)
+    with catalog.writing():
+        catalog.delete(position + 1 for position in gone)
+    left = sorted(set(range(3000)) - set(gone))
+    with Index.open(graphed) as index:
+        for k in (1, 10, 500, 2000, 2500):
+            found = index.search_vector(rows[0], k)
+            truth = brute(rows, rows[0], k, left)
+            assert len(found) == len(truth)
+            hits = len(set(truth) & set((found.ids - 1).tolist()))
+            assert hits >= 0.9 * len(truth)
+
+
+def test_it_stays_a_graph_until_told_otherwise(graphed: Path) -> None:
+    more = np.random.default_rng(0).normal(size=(500, 24)).astype(np.float32)
+    more /= np.linalg.norm(more, axis=1, keepdims=True)
+    insert(Catalog(graphed, writable=True), more, paths_of(500, 3000), "/pictures")
+    with Index.open(graphed, writable=True) as index:
+        index.settle(reporter=(heard := Heard()))
+        assert "HNSW16, efSearch " in heard.messages[1]
+        assert index.info().structure.startswith("HNSW16")
+        assert (index.info().generation, index.info().beside) == (2, 0)
+        index.aim(recall=0.9)
+        index.settle()
+        assert index.info().structure.startswith("HNSW16")
+        index.aim(graph=False)
+        index.settle()
+        assert index.info().structure.startswith("IVF")
+
+
+def test_a_damaged_graph_is_searched_without_and_made_anew(graphed: Path, rows: Vectors) -> None:
+    (path,) = (graphed / "ann").glob("*.faiss")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with Index.open(graphed, reporter=Heard()) as index:
+        assert index.search_vector(rows[3], 1).ids.tolist() == [4]
+    with Index.open(graphed, writable=True) as index:
+        assert index.info().structure.startswith("HNSW16")
+        assert index.info().generation == 2
+        assert index.search_vector(rows[3], 1).ids.tolist() == [4]
