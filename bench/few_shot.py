@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from clr_search.files.find import find_images
 from clr_search.serve.encoder import Encoder
-from clr_search.serve.few_shot import FEW, fit_shots
 from clr_search.serve.pipeline import Embedded, embed_files
-from clr_search.serve.probe_fit import PENALTIES, ranks
-from clr_search.serve.regression import ScaledRegression
+from clr_search.serve.probe.few_shot import FEW, fit_shots
+from clr_search.serve.probe.fit import PENALTIES, ranks
+from clr_search.serve.probe.regression import ScaledRegression
 
 SETS = ("flowers5", "imagenette128/val")
 SHOTS = (1, 2, 5, 10, 20)

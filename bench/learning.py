@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import get_args
 
 from bench.machine import machine
-from clr_search.demo.compare import compare, table
 from clr_search.demo.run import SWATCHES_EACH
 from clr_search.demo.swatches import write_collection
+from clr_search.evaluate.compare import compare, table
 from clr_search.export.onnx import export_run
 from clr_search.files.find import find_images
 from clr_search.progress import for_terminal

@@ -35,16 +35,16 @@ from numpy.typing import NDArray
 
 from bench.machine import machine
 from clr_search.contract.model_file import IMAGES, read_model
+from clr_search.contract.runtime import open_session, vectors
 from clr_search.contract.shipped import encoder_named
 from clr_search.errors import ClrSearchError, ImageError
+from clr_search.evaluate.retrieval import leave_one_out
 from clr_search.export.precision import drift, halved, widened
 from clr_search.export.quantize import Scheme, quantized
 from clr_search.export.sample import draw
-from clr_search.export.session import open_session, vectors
 from clr_search.files.find import ImageFile, find_images
 from clr_search.images import decode_square, read
 from clr_search.progress import Silent
-from clr_search.serve.metrics import leave_one_out
 
 BATCHES = (1, 32)
 PROFILED_RUNS = 30

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from clr_search import images
 from clr_search.contract.shipped import encoder_named
-from clr_search.demo.compare import embeddings, histograms, score, table
 from clr_search.errors import ImageError
+from clr_search.evaluate.compare import embeddings, histograms, score, table
+from clr_search.evaluate.retrieval import knn_accuracy
 from clr_search.files.find import ImageFile, find_images
 from clr_search.progress import for_terminal
 from clr_search.serve.encoder import Encoder
-from clr_search.serve.metrics import knn_accuracy
 
 HASH_SIDE = 8
 """The lowest 8 × 8 frequencies of 32 × 32 pixels."""

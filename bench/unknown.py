@@ -32,9 +32,9 @@ from clr_search import images
 from clr_search.errors import ImageError
 from clr_search.files.find import find_images
 from clr_search.serve.encoder import Encoder
-from clr_search.serve.novelty import Distance, fit_novelty
-from clr_search.serve.probe_fit import ranks
-from clr_search.serve.regression import ScaledRegression
+from clr_search.serve.probe.fit import ranks
+from clr_search.serve.probe.novelty import Distance, fit_novelty
+from clr_search.serve.probe.regression import ScaledRegression
 
 SETS = {
     "flowers5": ("flowers5", 1),

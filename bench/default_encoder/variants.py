@@ -21,9 +21,9 @@ from torch import Tensor
 
 from bench.machine import machine
 from clr_search import images
+from clr_search.evaluate.retrieval import leave_one_out
 from clr_search.export import descriptor
 from clr_search.files.find import find_images
-from clr_search.serve.metrics import leave_one_out
 from clr_search.train import TrainConfig
 from clr_search.train.choices import resolve
 from clr_search.train.initial import continued, load_initial

@@ -14,8 +14,8 @@ from clr_search.cli import options, output
 from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
-    from clr_search.serve.curve import Curve, Step
-    from clr_search.serve.metrics import Retrieval
+    from clr_search.evaluate.learning_curve import Curve, Step
+    from clr_search.evaluate.retrieval import Retrieval
     from clr_search.serve.probe import FittedProbe
 
 
@@ -51,11 +51,11 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
       clr-search evaluate photos.clr --curve curve.png
       clr-search evaluate photos.clr --json | jq .recall_at_1
     """
+    from clr_search.evaluate.learning_curve import learning_curve
+    from clr_search.evaluate.retrieval import leave_one_out
     from clr_search.files.write import refuse_existing
     from clr_search.index import Index
     from clr_search.progress import Lines
-    from clr_search.serve.curve import learning_curve
-    from clr_search.serve.metrics import leave_one_out
     from clr_search.serve.probe import fit_probe
 
     if curve is not None:

@@ -69,8 +69,8 @@ def probe(
       clr-search probe a-few-of-each/ --out probe.onnx
     """
     from clr_search.files.write import refuse_existing
-    from clr_search.serve.few_shot import fit_shots
     from clr_search.serve.probe import fit_probe, save_probe
+    from clr_search.serve.probe.few_shot import fit_shots
 
     for target in filter(None, (out, confusion)):
         refuse_existing(target, force=force)
@@ -227,7 +227,7 @@ def _calibration(fitted: FittedProbe) -> str:
 
 
 def _novelty(fitted: FittedProbe) -> str:
-    from clr_search.serve.novelty import REFUSED
+    from clr_search.serve.probe.novelty import REFUSED
 
     if fitted.novelty is None:
         return "cannot be told: too few pictures, or all alike (19 that can be left out are needed)"

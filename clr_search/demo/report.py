@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clr_search.demo.compare import Row, table
+from clr_search.evaluate.compare import Row, table
 
 
 @dataclass(frozen=True, slots=True)

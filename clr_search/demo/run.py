@@ -26,9 +26,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clr_search import __version__
-from clr_search.demo.compare import Row, compare
 from clr_search.demo.report import DemoReport
 from clr_search.errors import UsageError, require
+from clr_search.evaluate.compare import Row, compare
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.write import atomic_path, write_atomically
 from clr_search.index import Index

@@ -17,6 +17,7 @@ import torch
 
 from clr_search.contract.golden import golden_picture, golden_size_for
 from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
+from clr_search.contract.runtime import open_session
 from clr_search.errors import ClrSearchError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
@@ -24,7 +25,6 @@ from clr_search.export.reduce import Precision, pictures_for, reduced
 from clr_search.export.reference import embed
 from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import parity_pictures
-from clr_search.export.session import open_session
 from clr_search.files.find import find_images
 from clr_search.progress import Reporter, Silent
 from clr_search.train.config import ResolvedConfig

@@ -13,10 +13,10 @@ import numpy as np
 
 from clr_search.contract.golden import golden_picture, golden_size_for, tolerance_of
 from clr_search.contract.model_file import Card
+from clr_search.contract.runtime import open_session, vectors
 from clr_search.errors import ClrSearchError
 from clr_search.export.graph import with_card, with_resize
 from clr_search.export.sample import parity_pictures
-from clr_search.export.session import open_session, vectors
 from clr_search.progress import Reporter
 
 if TYPE_CHECKING:

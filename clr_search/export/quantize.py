@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.contract.runtime import runtime
 from clr_search.errors import ClrSearchError
 from clr_search.export.graph import PIXELS
-from clr_search.export.session import runtime
 
 if TYPE_CHECKING:
     import onnx

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clr_search.contract.golden import golden_picture, golden_size_for
 from clr_search.contract.model_file import Card, ModelFile, read_model
+from clr_search.contract.runtime import open_session, speed_ratio, vectors
 from clr_search.errors import UsageError
 from clr_search.export.graph import with_card
 from clr_search.export.portable import made_portable
@@ -22,7 +23,6 @@ from clr_search.export.precision import LEAST_AGREEMENT, drift, halved, require_
 from clr_search.export.quantize import quantized
 from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import blobs, draw
-from clr_search.export.session import open_session, speed_ratio, vectors
 from clr_search.files.find import ImageFile, find_images
 from clr_search.progress import Reporter, Silent
 

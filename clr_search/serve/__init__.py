@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder as Encoder
-    from clr_search.serve.probe import Probe as Probe
+    from clr_search.serve.probe.model import Probe as Probe
 
-_HOMES = {"Encoder": "encoder", "Probe": "probe"}
+_HOMES = {"Encoder": "encoder", "Probe": "probe.model"}
 
 __all__ = ["Encoder", "Probe"]
 

@@ -13,7 +13,7 @@ from clr_search.contract.model_file import EMBEDDING, Card, read_model
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.serve.devices import AUTO
 from clr_search.serve.inputs import Pictures, check_squares, in_batches
-from clr_search.serve.session import BATCH, Session
+from clr_search.serve.sessions import BATCH, Session
 
 
 class Encoder:

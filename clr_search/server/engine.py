@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from clr_search.index import Index, Matches
     from clr_search.index.catalog.records import Item
     from clr_search.serve.encoder import Encoder
-    from clr_search.serve.probe import Probe
+    from clr_search.serve.probe.model import Probe
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from clr_search.version import __version__
 
 if TYPE_CHECKING:
     from clr_search.index import Index
-    from clr_search.serve.probe import Probe
+    from clr_search.serve.probe.model import Probe
 
 Number = Annotated[int, Path(ge=0, lt=2**63, description="Id of an item.")]
 

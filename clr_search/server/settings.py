@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.serve.session import BATCH
+from clr_search.serve.sessions import BATCH
 
 KEYS_VARIABLE = "CLR_SEARCH_API_KEYS"
 """Environment variable with keys, separated by commas."""

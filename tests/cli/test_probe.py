@@ -13,8 +13,8 @@ from PIL import Image
 
 from clr_search.contract.model_file import read_model
 from clr_search.serve import Encoder
-from clr_search.serve.few_shot import fit_shots
-from clr_search.serve.probe import save_probe
+from clr_search.serve.probe.few_shot import fit_shots
+from clr_search.serve.probe.model import save_probe
 from tests.cli.conftest import Run
 
 

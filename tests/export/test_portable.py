@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from clr_search.cli.main import main
 from clr_search.contract.golden import check_golden, golden_picture, golden_size_for
 from clr_search.contract.model_file import INT8_TOLERANCE, ModelFile, read_model
+from clr_search.contract.runtime import open_session, vectors
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export import portable
@@ -24,9 +25,8 @@ from clr_search.export.graph import PIXELS, with_resize
 from clr_search.export.onnx import export_run
 from clr_search.export.reduce import export_encoder
 from clr_search.export.sample import parity_pictures
-from clr_search.export.session import open_session, vectors
 from clr_search.serve import Encoder
-from clr_search.serve.probe_graph import with_classifier
+from clr_search.serve.probe.graph import with_classifier
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
 from tests.contract.test_golden import without_antialiasing

@@ -29,7 +29,7 @@ from clr_search.export.sample import LEAST, draw
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
-from clr_search.serve.probe_graph import with_classifier
+from clr_search.serve.probe.graph import with_classifier
 from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
 from tests.export.test_node import check_same, node

@@ -19,7 +19,7 @@ from clr_search import images
 from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, Card
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import Encoder
-from clr_search.serve.session import BATCH
+from clr_search.serve.sessions import BATCH
 
 Pixels = NDArray[np.uint8]
 

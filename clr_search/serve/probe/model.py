@@ -20,14 +20,11 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import atomic_path, refuse_existing
 from clr_search.serve.devices import AUTO, CPU
 from clr_search.serve.inputs import Pictures, in_batches
-from clr_search.serve.labels import read_labels
-from clr_search.serve.probe_fit import FittedProbe, fit_probe
-from clr_search.serve.session import BATCH, Session
+from clr_search.serve.probe.fit import FittedProbe
+from clr_search.serve.sessions import BATCH, Session
 
 _OTHER_VERSION = "Try another version of onnxruntime; see constraints.txt for a tested one."
 _NOVELTY_TOLERANCE = 1e-3  # relative: a difference of squares in single precision
-
-__all__ = ["FittedProbe", "Probe", "fit_probe", "read_labels", "save_probe"]
 
 
 class Probe:
@@ -162,7 +159,7 @@ def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = F
     ClrSearchError
         If ONNX Runtime does not give scikit-learn's probabilities to `contract.TOLERANCE`.
     """
-    from clr_search.serve.probe_graph import with_classifier
+    from clr_search.serve.probe.graph import with_classifier
 
     out = Path(out)
     refuse_existing(out, force=force)

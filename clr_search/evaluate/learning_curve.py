@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.serve.few_shot import FEW, PENALTY
-from clr_search.serve.metrics import knn_accuracy
-from clr_search.serve.probe_fit import EVERY, LEAST, best_penalty, check_fit_together, ranks
-from clr_search.serve.regression import ScaledRegression
+from clr_search.evaluate.retrieval import knn_accuracy
+from clr_search.serve.probe.few_shot import FEW, PENALTY
+from clr_search.serve.probe.fit import EVERY, LEAST, best_penalty, check_fit_together, ranks
+from clr_search.serve.probe.regression import ScaledRegression
 
 STEPS = (1, 2, 5, 10, 20, 50, 100)
 """Labels of each class."""

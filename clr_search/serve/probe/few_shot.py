@@ -14,15 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.serve.novelty import LEFT_OUT, fit_novelty, in_turn
-from clr_search.serve.probe_fit import (
-    REMEDY,
-    FittedProbe,
-    check_fit_together,
-    fit_probe,
-    report,
-)
-from clr_search.serve.regression import ScaledRegression
+from clr_search.serve.probe.fit import REMEDY, FittedProbe, check_fit_together, fit_probe, report
+from clr_search.serve.probe.novelty import LEFT_OUT, fit_novelty, in_turn
+from clr_search.serve.probe.regression import ScaledRegression
 
 FEW = 10
 """A class of fewer pictures is left out in turn; from there on a fifth of all is held out."""

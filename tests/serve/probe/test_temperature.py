@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clr_search.serve.calibrate import calibration_error, crossed_error, fit_temperature, scaled
+from clr_search.serve.probe.temperature import (
+    calibration_error,
+    crossed_error,
+    fit_temperature,
+    scaled,
+)
 
 
 def drawn(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

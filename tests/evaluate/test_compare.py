@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.demo.compare import Row, compare, table
+from clr_search.evaluate.compare import Row, compare, table
 from clr_search.files.find import find_images
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.serve.calibrate import scaled
+from clr_search.serve.probe.temperature import scaled
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression

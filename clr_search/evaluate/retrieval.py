@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,6 @@ HISTOGRAM_BINS = 8
 
 _BLOCK_VALUES = 2**24
 """Similarities in memory at once: 64 MB."""
-
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +191,6 @@ def _vote(
     np.add.at(votes, (np.arange(len(labels))[:, None], labels), weights)
     winners: NDArray[np.int64] = np.argmax(votes, axis=1)
     return winners
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % confidence interval of a proportion (Wilson 1927), within [0, 1]; trials ≥ 1."""
-    share, z2 = successes / trials, _Z95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = _Z95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def rgb_histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

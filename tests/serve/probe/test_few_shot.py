@@ -11,10 +11,10 @@ from clr_search.contract.model_file import TOLERANCE, read_model
 from clr_search.errors import UsageError
 from clr_search.files.find import find_images
 from clr_search.serve import Encoder, Probe
-from clr_search.serve.few_shot import FEW, PENALTY, fit_shots
-from clr_search.serve.novelty import LEFT_OUT
 from clr_search.serve.probe import fit_probe, save_probe
-from tests.serve.test_probe import clusters
+from clr_search.serve.probe.few_shot import FEW, PENALTY, fit_shots
+from clr_search.serve.probe.novelty import LEFT_OUT
+from tests.serve.probe.test_model import clusters
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from clr_search.contract.model_file import EMBEDDING, NOVELTY, PROBABILITIES, ModelFile
-from clr_search.serve.novelty import REFUSED, Novelty
+from clr_search.serve.probe.novelty import REFUSED, Novelty
 
 
 def classifier_nodes() -> list[onnx.NodeProto]:

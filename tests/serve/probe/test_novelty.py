@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clr_search.serve import novelty
-from clr_search.serve.novelty import HELD_OUT, LEFT_OUT, Distance, fit_novelty, in_turn, threshold
+from clr_search.serve.probe import novelty
+from clr_search.serve.probe.novelty import (
+    HELD_OUT,
+    LEFT_OUT,
+    Distance,
+    fit_novelty,
+    in_turn,
+    threshold,
+)
 
 
 def blobs(

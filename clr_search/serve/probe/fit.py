@@ -16,14 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.serve.calibrate import (
-    calibration_error,
-    crossed_error,
-    fit_temperature,
-)
-from clr_search.serve.metrics import wilson_interval
-from clr_search.serve.novelty import HELD_OUT, Novelty, fit_novelty
-from clr_search.serve.regression import ScaledRegression
+from clr_search.serve.probe.interval import wilson_interval
+from clr_search.serve.probe.novelty import HELD_OUT, Novelty, fit_novelty
+from clr_search.serve.probe.regression import ScaledRegression
+from clr_search.serve.probe.temperature import calibration_error, crossed_error, fit_temperature
 
 LEAST = 3
 """Pictures a class must have: one is held out, two are needed to cross-validate."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.serve.curve import learning_curve
-from tests.serve.test_probe import clusters
+from clr_search.evaluate.learning_curve import learning_curve
+from tests.serve.probe.test_model import clusters
 
 
 def test_more_labels_help_until_all_are_used() -> None:

@@ -26,10 +26,10 @@ from clr_search.contract.model_file import (
 )
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.find import find_images
-from clr_search.serve import Encoder, Probe, calibrate, probe_fit, probe_graph
-from clr_search.serve.metrics import wilson_interval
-from clr_search.serve.novelty import Novelty
-from clr_search.serve.probe import FittedProbe, fit_probe, save_probe
+from clr_search.serve import Encoder, Probe
+from clr_search.serve.probe import FittedProbe, fit, fit_probe, graph, save_probe, temperature
+from clr_search.serve.probe.interval import wilson_interval
+from clr_search.serve.probe.novelty import Novelty
 from tests.tiny import write_tiny_encoder
 
 pytestmark = [
@@ -118,7 +118,7 @@ def test_coefficients_are_those_of_scikit_learn(classes: int) -> None:
     scaled = centred / np.sqrt((centred**2).mean())
     plain = LogisticRegression(C=found.C, class_weight="balanced", max_iter=2000, tol=1e-8)
     expected = plain.fit(scaled, labels).predict_proba(scaled)
-    expected = calibrate.scaled(expected, found.temperature)
+    expected = temperature.scaled(expected, found.temperature)
     logits = vectors.astype(np.float64) @ found.coefficients.T + found.intercept
     assert np.abs(softmax(logits) - expected).max() < 5e-3  # two solvers' tolerances apart
 
@@ -199,7 +199,7 @@ def test_a_large_collection_is_searched_by_a_sample(monkeypatch: pytest.MonkeyPa
     vectors, labels = clusters(3, 60, spread=1.0)
     labels[:2] = ["rare", "rare"]
     labels[2:5] = ["small"] * 3  # two of them to cross-validate, which the sample has to keep
-    monkeypatch.setattr(probe_fit, "SEARCHED", 20)
+    monkeypatch.setattr(fit, "SEARCHED", 20)
     found = fit_probe(vectors, labels)
     assert found.fitted == 178
     assert "small" in found.classes
@@ -207,7 +207,7 @@ def test_a_large_collection_is_searched_by_a_sample(monkeypatch: pytest.MonkeyPa
 
 def test_every_class_is_spread_evenly() -> None:
     y = np.array([0] * 13 + [1] * 5 + [2] * 3)
-    ranks = probe_fit.ranks(y, np.random.default_rng(0))
+    ranks = fit.ranks(y, np.random.default_rng(0))
     for one, count in Counter(y.tolist()).items():
         assert sorted(ranks[y == one]) == list(range(count))
 
@@ -384,13 +384,13 @@ def test_a_file_that_would_be_wrong_is_not_written(
 def test_a_file_whose_distances_would_be_wrong_is_not_written(
     fitted: FittedProbe, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = probe_graph._novelty_constants
+    true = graph._novelty_constants
 
     def wrong(novelty: Novelty) -> dict[str, NDArray[np.float32]]:
         constants = true(novelty)
         return constants | {"novelty/offset": constants["novelty/offset"] * 1.5}
 
-    monkeypatch.setattr(probe_graph, "_novelty_constants", wrong)
+    monkeypatch.setattr(graph, "_novelty_constants", wrong)
     with pytest.raises(ClrSearchError, match="distances to the classes that differ from numpy's"):
         save_probe(fitted, tiny_encoder, tmp_path / "probe.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.serve import metrics
-from clr_search.serve.metrics import (
+from clr_search.evaluate import retrieval
+from clr_search.evaluate.retrieval import (
     knn_accuracy,
     leave_one_out,
     neighbours,
     rgb_histogram,
-    wilson_interval,
 )
+from clr_search.serve.probe.interval import wilson_interval
 
 Vectors = NDArray[np.float32]
 
@@ -88,12 +88,12 @@ def test_against_loops(seed: int, count: int, classes: int, block: int) -> None:
     for at in np.flatnonzero(generator.random(count) < 0.1):
         if at > 1:
             labels[at] = None
-    original = metrics._BLOCK_VALUES
-    metrics._BLOCK_VALUES = block  # blocks of one query, or a few
+    original = retrieval._BLOCK_VALUES
+    retrieval._BLOCK_VALUES = block  # blocks of one query, or a few
     try:
         found = measures(x, labels)
     finally:
-        metrics._BLOCK_VALUES = original
+        retrieval._BLOCK_VALUES = original
     assert found == pytest.approx(slow_measures(x, labels), abs=1e-6)
 
 
@@ -110,13 +110,13 @@ def test_ties_are_taken_in_order(seed: int) -> None:
 def test_order_is_that_of_a_stable_sort(values: list[float]) -> None:
     row = np.array([values], np.float32)
     expected = np.argsort(-row, axis=1, kind="stable")
-    assert np.array_equal(metrics._descending(row), expected)
+    assert np.array_equal(retrieval._descending(row), expected)
 
 
 def test_duplicates_find_each_other() -> None:
     x = np.repeat(unit(0, 10, 8), 2, axis=0)
     found = leave_one_out(x, [str(n // 2) for n in range(20)])
-    assert found == metrics.Retrieval(1.0, 1.0, 1.0, 1.0, queries=20, unlabelled=0, alone=0)
+    assert found == retrieval.Retrieval(1.0, 1.0, 1.0, 1.0, queries=20, unlabelled=0, alone=0)
 
 
 def test_by_hand() -> None:

@@ -1,0 +1,37 @@
+"""The linear probe: its model, its fit, its graph, and what it does not know.
+
+Importing this package loads neither onnxruntime nor scikit-learn; the names below are imported
+when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clr_search.serve.probe.fit import FittedProbe as FittedProbe
+    from clr_search.serve.probe.fit import fit_probe as fit_probe
+    from clr_search.serve.probe.labels import read_labels as read_labels
+    from clr_search.serve.probe.model import Probe as Probe
+    from clr_search.serve.probe.model import save_probe as save_probe
+
+_HOMES = {
+    "FittedProbe": "fit",
+    "Probe": "model",
+    "fit_probe": "fit",
+    "read_labels": "labels",
+    "save_probe": "model",
+}
+
+__all__ = ["FittedProbe", "Probe", "fit_probe", "read_labels", "save_probe"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
