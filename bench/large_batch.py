@@ -20,14 +20,14 @@ import torch
 from torch.nn import functional as F
 
 from bench.machine import machine
-from clr_search.train import multicrop
-from clr_search.train.choices import resolve
-from clr_search.train.config import TrainConfig
-from clr_search.train.data import Batch
+from clr_search.train.data import multicrop
+from clr_search.train.data.pictures import Batch
 from clr_search.train.hardware import well_set
-from clr_search.train.losses import nt_xent
+from clr_search.train.losses.contrastive import nt_xent
 from clr_search.train.methods.simclr import TILE, SimCLR
-from clr_search.train.optim import build_optimizer
+from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import TrainConfig
 from clr_search.train.trainer import take_step
 
 SIDE = 32

@@ -25,7 +25,7 @@ from clr_search.export.onnx import export_run
 from clr_search.files.find import find_images
 from clr_search.progress import for_terminal
 from clr_search.train import TrainConfig, demo_config, load_run, train, write_initial_run
-from clr_search.train.presets import PresetName, preset
+from clr_search.train.settings.presets import PresetName, preset
 
 
 def main() -> None:

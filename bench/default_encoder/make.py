@@ -24,7 +24,7 @@ from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.export.onnx import export_run
 from clr_search.progress import for_terminal
 from clr_search.train import Augmentation, TrainConfig, load_run, train
-from clr_search.train.initial import NETWORK, WEIGHTS, Shape
+from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 
 TINY, IMAGENETTE, CIFAR = "tinyimagenet/train", "imagenette128/train", "cifar10/train"
 

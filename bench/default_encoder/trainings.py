@@ -41,14 +41,14 @@ from clr_search.files.find import find_images
 from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
 from clr_search.train import Augmentation, TrainConfig, load_run, train, write_initial_run
-from clr_search.train.average import Average
-from clr_search.train.choices import resolve
-from clr_search.train.data import Batch, Collection, batches, decode_collection
+from clr_search.train.data.pictures import Batch, Collection, batches, decode_collection
 from clr_search.train.hardware import well_set
 from clr_search.train.methods import build_method
-from clr_search.train.model import Encoder
-from clr_search.train.optim import build_optimizer
+from clr_search.train.network.average import Average
+from clr_search.train.network.model import Encoder
+from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.rng import generator_for
+from clr_search.train.settings.choices import resolve
 from clr_search.train.trainer import epoch_order, take_step
 
 VAL, FLOWERS = "imagenette128/val", "flowers5"

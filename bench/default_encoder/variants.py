@@ -25,10 +25,10 @@ from clr_search.evaluate.retrieval import leave_one_out
 from clr_search.export import descriptor
 from clr_search.files.find import find_images
 from clr_search.train import TrainConfig
-from clr_search.train.choices import resolve
-from clr_search.train.initial import continued, load_initial
 from clr_search.train.methods.network import build_networks
-from clr_search.train.model import Encoder
+from clr_search.train.network.initial import continued, load_initial
+from clr_search.train.network.model import Encoder
+from clr_search.train.settings.choices import resolve
 
 Vectors = NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.gpu import cifar10
 from bench.machine import machine
-from clr_search.train.presets import PRESETS
+from clr_search.train.settings.presets import PRESETS
 
 
 def main() -> None:

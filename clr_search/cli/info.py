@@ -140,8 +140,8 @@ def _echo_tried(found: IndexInfo) -> None:
 def _run(path: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from clr_search.train.config import ResolvedConfig
-    from clr_search.train.metrics import METRICS, read_metrics, totals
+    from clr_search.train.monitor.metrics import METRICS, read_metrics, totals
+    from clr_search.train.settings.config import ResolvedConfig
 
     file = path / "config.json"
     config = ResolvedConfig.from_json(file.read_text(encoding="utf-8"), str(file))

@@ -279,9 +279,9 @@ def _config(
     """Settings given here; what is not given is the preset's, or that of the run that goes on."""
     from dataclasses import replace
 
-    from clr_search.train import presets
-    from clr_search.train.choices import augmentation_for
-    from clr_search.train.config import ResolvedConfig, TrainConfig
+    from clr_search.train.settings import presets
+    from clr_search.train.settings.choices import augmentation_for
+    from clr_search.train.settings.config import ResolvedConfig, TrainConfig
 
     stored = out / "config.json"
     if preset is None and "init" in given:
@@ -289,7 +289,7 @@ def _config(
     base = TrainConfig() if preset is None else presets.preset(preset).config
     if "init" in given:
         require("torch", "train")  # by which the file is read
-        from clr_search.train.initial import continued
+        from clr_search.train.network.initial import continued
 
         base = continued(replace(base, init=given["init"]))
     if "seconds" in given:

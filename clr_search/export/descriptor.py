@@ -26,7 +26,7 @@ from clr_search.errors import ImageError, UsageError
 from clr_search.files.find import ImageFile
 from clr_search.images import load, square
 from clr_search.progress import Reporter
-from clr_search.train.model import Encoder
+from clr_search.train.network.model import Encoder
 
 POWER = 0.5
 """How much of the differences of variance is taken away: 0 nothing, 1 all."""

@@ -27,8 +27,8 @@ from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import parity_pictures
 from clr_search.files.find import find_images
 from clr_search.progress import Reporter, Silent
-from clr_search.train.config import ResolvedConfig
 from clr_search.train.run import Run, load_run
+from clr_search.train.settings.config import ResolvedConfig
 from clr_search.version import __version__
 
 if TYPE_CHECKING:

@@ -10,23 +10,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clr_search.train.choices import demo_config as demo_config
-    from clr_search.train.config import Augmentation as Augmentation
-    from clr_search.train.config import ResolvedConfig as ResolvedConfig
-    from clr_search.train.config import TrainConfig as TrainConfig
     from clr_search.train.loop import TrainResult as TrainResult
     from clr_search.train.loop import train as train
     from clr_search.train.run import Run as Run
     from clr_search.train.run import load_run as load_run
     from clr_search.train.run import write_initial_run as write_initial_run
+    from clr_search.train.settings.choices import demo_config as demo_config
+    from clr_search.train.settings.config import Augmentation as Augmentation
+    from clr_search.train.settings.config import ResolvedConfig as ResolvedConfig
+    from clr_search.train.settings.config import TrainConfig as TrainConfig
 
 _HOMES = {
-    "Augmentation": "config",
-    "ResolvedConfig": "config",
+    "Augmentation": "settings.config",
+    "ResolvedConfig": "settings.config",
     "Run": "run",
-    "TrainConfig": "config",
+    "TrainConfig": "settings.config",
     "TrainResult": "loop",
-    "demo_config": "choices",
+    "demo_config": "settings.choices",
     "load_run": "run",
     "train": "loop",
     "write_initial_run": "run",

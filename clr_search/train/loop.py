@@ -12,13 +12,9 @@ from clr_search.files.find import ImageFile, find_images
 from clr_search.files.overlooked import Overlooked
 from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
-from clr_search.train.advice import summary, warnings
-from clr_search.train.budget import epochs_for
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.choices import MIN_IMAGES, resolve
-from clr_search.train.config import ResolvedConfig, TrainConfig, difference
-from clr_search.train.curves import CURVES, draw_curves
-from clr_search.train.data import (
+from clr_search.train.data.heldout import count_held_out
+from clr_search.train.data.pictures import (
     CACHE,
     Collection,
     decode_collection,
@@ -28,12 +24,23 @@ from clr_search.train.data import (
 )
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, numbered, well_set
-from clr_search.train.heldout import count_held_out
-from clr_search.train.initial import WEIGHTS, lasting, require_same_encoder
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
-from clr_search.train.metrics import METRICS, Totals, had_enough, read_metrics, totals, truncate
+from clr_search.train.monitor.curves import CURVES, draw_curves
+from clr_search.train.monitor.metrics import (
+    METRICS,
+    Totals,
+    had_enough,
+    read_metrics,
+    totals,
+    truncate,
+)
+from clr_search.train.network.initial import WEIGHTS, lasting, require_same_encoder
+from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, write_config, write_weights
+from clr_search.train.settings.advice import summary, warnings
+from clr_search.train.settings.choices import MIN_IMAGES, resolve
+from clr_search.train.settings.config import ResolvedConfig, TrainConfig, difference
 from clr_search.train.trainer import Trainer
 
 

@@ -23,11 +23,11 @@ from torch import nn
 
 from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path, refuse_existing, sha256_bytes, write_atomically
-from clr_search.train.choices import resolve
-from clr_search.train.config import ResolvedConfig, TrainConfig
-from clr_search.train.initial import NETWORK, WEIGHTS, Shape
-from clr_search.train.metrics import METRICS, best_epoch, read_metrics
-from clr_search.train.model import Encoder, build_encoder, build_head
+from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
+from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
+from clr_search.train.network.model import Encoder, build_encoder, build_head
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import ResolvedConfig, TrainConfig
 
 CONFIG = "config.json"
 PARTS = ("encoder", "head")

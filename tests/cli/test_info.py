@@ -9,9 +9,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from clr_search.train.choices import resolve
-from clr_search.train.config import TrainConfig
-from clr_search.train.metrics import Row, append_row
+from clr_search.train.monitor.metrics import Row, append_row
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import TrainConfig
 from tests.cli.conftest import Run
 
 

@@ -13,11 +13,11 @@ import click
 import pytest
 
 from clr_search.cli import train as cli
-from clr_search.train import config as settings
-from clr_search.train.choices import resolve
-from clr_search.train.config import Augmentation, ResolvedConfig, TrainConfig
-from clr_search.train.presets import PRESETS, PresetName
 from clr_search.train.run import write_initial_run
+from clr_search.train.settings import config as settings
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import Augmentation, ResolvedConfig, TrainConfig
+from clr_search.train.settings.presets import PRESETS, PresetName
 from tests.cli.conftest import Run
 
 OPTIONS = {option.name: option for option in cli.train.params if isinstance(option, click.Option)}

@@ -19,8 +19,8 @@ from clr_search.export.onnx import export_run
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
-from clr_search.train.config import TrainConfig
 from clr_search.train.run import load_run, write_initial_run
+from clr_search.train.settings.config import TrainConfig
 
 SIDE = 32
 

@@ -19,8 +19,8 @@ from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, read_mo
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export import onnx as export
 from clr_search.export.reference import embed
-from clr_search.train.config import TrainConfig
 from clr_search.train.run import load_run, write_initial_run, write_weights
+from clr_search.train.settings.config import TrainConfig
 from tests.export.test_node import check_same, node
 
 __all__ = ["node"]  # a fixture

@@ -27,8 +27,8 @@ from clr_search.export.reduce import export_encoder
 from clr_search.export.sample import parity_pictures
 from clr_search.serve import Encoder
 from clr_search.serve.probe.graph import with_classifier
-from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
+from clr_search.train.settings.config import TrainConfig
 from tests.contract.test_golden import without_antialiasing
 from tests.export.test_node import check_same, node
 from tests.export.test_node import run as run_node

@@ -16,8 +16,8 @@ from clr_search.errors import ClrSearchError
 from clr_search.export import onnx as export
 from clr_search.export.precision import Drift, drift, halved, require_agreement, widened
 from clr_search.serve import Encoder
-from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
+from clr_search.train.settings.config import TrainConfig
 from tests.export.test_node import check_same, node
 
 __all__ = ["node"]  # a fixture

@@ -30,8 +30,8 @@ from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
 from clr_search.serve.probe.graph import with_classifier
-from clr_search.train.config import TrainConfig
 from clr_search.train.run import write_initial_run
+from clr_search.train.settings.config import TrainConfig
 from tests.export.test_node import check_same, node
 
 __all__ = ["node"]  # a fixture

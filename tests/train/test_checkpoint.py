@@ -12,10 +12,10 @@ from torch import nn
 
 from clr_search.errors import UsageError
 from clr_search.train.checkpoint import Progress, load_checkpoint, save_checkpoint
-from clr_search.train.choices import resolve
-from clr_search.train.config import OptimizerName, TrainConfig
-from clr_search.train.metrics import Row, append_row, read_metrics, truncate
-from clr_search.train.optim import build_optimizer
+from clr_search.train.monitor.metrics import Row, append_row, read_metrics, truncate
+from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import OptimizerName, TrainConfig
 
 ROW = Row(
     epoch=1,

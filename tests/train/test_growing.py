@@ -10,11 +10,11 @@ import torch
 
 from clr_search.errors import UsageError
 from clr_search.train import TrainConfig, train
-from clr_search.train.augment import draw
-from clr_search.train.choices import resolve
-from clr_search.train.data import Batch
+from clr_search.train.data.augment import draw
+from clr_search.train.data.pictures import Batch
 from clr_search.train.methods import network
 from clr_search.train.methods.simclr import SimCLR
+from clr_search.train.settings.choices import resolve
 from tests.train.test_loop import Interrupting, learned, same_weights
 
 

@@ -19,17 +19,17 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from clr_search.train.average import Average
-from clr_search.train.choices import resolve
-from clr_search.train.config import ResolvedConfig, TrainConfig
-from clr_search.train.data import Batch, Collection
+from clr_search.train.data.pictures import Batch, Collection
 from clr_search.train.hardware import sent
+from clr_search.train.losses.tiled import tiled_nt_xent
 from clr_search.train.methods import Method
 from clr_search.train.methods.instdisc import InstDisc
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
-from clr_search.train.optim import build_optimizer
-from clr_search.train.tiled import tiled_nt_xent
+from clr_search.train.network.average import Average
+from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import ResolvedConfig, TrainConfig
 from clr_search.train.trainer import take_step
 
 IMAGES, SIDE = 16, 16

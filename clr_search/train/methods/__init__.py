@@ -10,12 +10,12 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from clr_search.train.config import ResolvedConfig
-from clr_search.train.data import Batch, Collection
-from clr_search.train.losses import Objective
+from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.losses.contrastive import Objective
 from clr_search.train.methods.instdisc import InstDisc
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
+from clr_search.train.settings.config import ResolvedConfig
 
 
 class Method(Protocol):

@@ -28,15 +28,15 @@ from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.progress import Reporter, Silent
-from clr_search.train.augment import apply, draw
-from clr_search.train.choices import resolve
-from clr_search.train.config import ResolvedConfig, TrainConfig
-from clr_search.train.data import Collection, decode_collection, resident
-from clr_search.train.evaluate import features, knn_accuracy_on, linear_accuracy_on
+from clr_search.train.data.augment import apply, draw
+from clr_search.train.data.pictures import Collection, decode_collection, resident
 from clr_search.train.hardware import well_set
 from clr_search.train.interruption import Interruption
-from clr_search.train.losses import nt_xent
+from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
 from clr_search.train.rng import generator_for
+from clr_search.train.settings.choices import resolve
+from clr_search.train.settings.config import ResolvedConfig, TrainConfig
 from clr_search.train.study.design import Cell, Experiment
 from clr_search.train.trainer import Trainer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.files.write import atomic_path, write_atomically
-from clr_search.train.config import TrainConfig
+from clr_search.train.settings.config import TrainConfig
 from clr_search.train.study.cells import Pictures, Result
 from clr_search.train.study.design import SINGLE, Claim, Experiment, pair_name
 

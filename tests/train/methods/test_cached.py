@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.augment import draw
-from clr_search.train.config import LossName, ResolvedConfig
-from clr_search.train.data import Batch
+from clr_search.train.data.augment import draw
+from clr_search.train.data.pictures import Batch
 from clr_search.train.methods.network import build_networks, project
 from clr_search.train.methods.simclr import SimCLR, loss_for
+from clr_search.train.settings.config import LossName, ResolvedConfig
 
 
 def chance() -> torch.Generator:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from clr_search.errors import UsageError
 from clr_search.train import TrainConfig
-from clr_search.train.choices import augmentation_for, resolve
+from clr_search.train.settings.choices import augmentation_for, resolve
 from clr_search.train.study import cells, design, report
 from clr_search.train.study.cells import Pictures, Result, softmax_entropy
 from clr_search.train.study.design import SINGLE, Cell, Claim, Experiment, pair_name

@@ -1,0 +1,1 @@
+"""NT-Xent and the losses it is compared with: pure functions of projections."""

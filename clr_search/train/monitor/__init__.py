@@ -1,0 +1,1 @@
+"""How a training goes: metrics, curves, accuracy, signs of ill health."""

@@ -1,0 +1,1 @@
+"""The encoder f and the projection head g."""

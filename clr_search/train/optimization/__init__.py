@@ -1,0 +1,1 @@
+"""Optimizers, schedules, and a budget of time."""

@@ -1,0 +1,1 @@
+"""What a training is set to: settings, presets, choices by the data, advice."""

@@ -1,0 +1,120 @@
+"""Signs of a training that goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from clr_search.errors import ClrSearchError
+from clr_search.progress import Silent
+from clr_search.train import TrainConfig, load_run, train
+from clr_search.train.checkpoint import CHECKPOINT
+from clr_search.train.losses.contrastive import Objective
+from clr_search.train.methods.simclr import SimCLR
+from clr_search.train.monitor.health import require_finite, spread
+
+
+class Listening(Silent):
+    """A reporter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.told.append(text)
+
+
+def test_orthogonal_vectors_have_full_rank_and_equal_ones_rank_one() -> None:
+    full = spread(torch.eye(8))
+    assert full.effective_rank == pytest.approx(8)
+    assert full.mean_cosine == pytest.approx(0)
+    one = spread(F.normalize(torch.ones(8, 5), dim=1))
+    assert one.effective_rank == pytest.approx(1)
+    assert one.mean_cosine == pytest.approx(1)
+    assert (full.collapsed, one.collapsed) == (False, True)
+
+
+def test_mean_cosine_equals_the_loop_over_pairs() -> None:
+    x = F.normalize(torch.randn(9, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    pairs = [float(a @ b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j]
+    assert spread(x).mean_cosine == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_an_error(loss: float, tmp_path: Path) -> None:
+    require_finite(1.0, tmp_path, 3)
+    with pytest.raises(ClrSearchError, match="around step 1,234: training has diverged") as caught:
+        require_finite(loss, tmp_path, 1234)
+    assert "--learning-rate" in caught.value.remedy
+    assert "checkpoint" not in caught.value.remedy  # there is none
+
+
+def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, steps = SimCLR.accumulate, 0
+
+    def diverging(self: SimCLR, *given: object) -> Objective:
+        nonlocal steps
+        steps += 1
+        found = original(self, *given)  # type: ignore[arg-type]
+        return found if steps <= 6 else Objective(found.loss * float("nan"), found.accuracy)
+
+    monkeypatch.setattr(SimCLR, "accumulate", diverging)
+    out = tmp_path / "run"
+    with pytest.raises(ClrSearchError, match="diverged") as caught:
+        train([pictures], out, tiny)
+    assert str(out / CHECKPOINT) in caught.value.remedy
+    monkeypatch.setattr(SimCLR, "accumulate", original)
+    result = train([pictures], out, tiny, resume=True)
+    assert (result.epochs, result.interrupted) == (3, False)
+    assert all(row["loss"] < 10 for row in load_run(out).metrics)
+
+
+def test_a_training_that_is_late_says_so_once(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    listening = Listening()
+    train([pictures], tmp_path / "late", replace(tiny, seconds=0.01), reporter=listening)
+    remarks = [text for text in listening.told if "Slower than when it was timed" in text]
+    assert len(remarks) == 1
+    assert "not 0.0. Other programs" in remarks[0]
+    in_time = Listening()
+    train([pictures], tmp_path / "early", replace(tiny, seconds=1e6), reporter=in_time)
+    assert not [text for text in in_time.told if "Slower" in text]
+
+
+def test_images_all_alike_are_remarked_on(tiny: TrainConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "same"
+    folder.mkdir()
+    for number in range(10):
+        Image.new("RGB", (20, 20), (90, 120, 30)).save(folder / f"{number}.png")
+    listening = Listening()
+    train([folder], tmp_path / "run", replace(tiny, epochs=2), reporter=listening)
+    remarks = [text for text in listening.told if "nearly the same vector" in text]
+    assert len(remarks) == 1
+    row = load_run(tmp_path / "run").metrics[-1]
+    assert row["mean_cosine"] == pytest.approx(1, abs=1e-3)
+    assert row["effective_rank"] == pytest.approx(1, abs=0.1)
+
+
+def test_the_spread_needs_no_doubles_on_the_device() -> None:
+    """Apple's MPS has none."""
+
+    class OnMps:
+        def double(self) -> Tensor:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+
+        def cpu(self) -> Tensor:
+            return torch.eye(4)
+
+    found = spread(cast(Tensor, OnMps()))
+    assert found.effective_rank == pytest.approx(4)
+    assert found.mean_cosine == pytest.approx(0)

@@ -1,0 +1,142 @@
+"""Trainings that begin with the weights of another one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from clr_search.errors import UsageError
+from clr_search.train import TrainConfig, train
+from clr_search.train.network.initial import Shape, continued, shape_of, weights_file
+from tests.train.test_loop import Interrupting, same_weights
+
+
+@pytest.fixture
+def first(pictures: Path, tiny: TrainConfig, tmp_path: Path) -> Path:
+    """A run to begin with."""
+    return train([pictures], tmp_path / "first", replace(tiny, seed=5, epochs=1)).run
+
+
+def barely(tiny: TrainConfig, init: Path) -> TrainConfig:
+    """Settings by which a training hardly moves."""
+    return replace(tiny, init=str(init), epochs=1, learning_rate=1e-9, optimizer="sgd")
+
+
+def test_a_training_begins_with_the_weights_it_is_given(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
+) -> None:
+    run = train([pictures], tmp_path / "second", barely(tiny, first)).run
+    before, after = load_file(first / "weights.safetensors"), load_file(run / "weights.safetensors")
+    learned = [n for n in before if n.endswith(".weight")]
+    assert learned
+    for name in learned:
+        torch.testing.assert_close(before[name], after[name], rtol=0, atol=1e-6)
+    fresh = train([pictures], tmp_path / "fresh", replace(barely(tiny, first), init=None)).run
+    other = load_file(fresh / "weights.safetensors")
+    assert not torch.allclose(other[learned[0]], after[learned[0]], atol=1e-3)
+
+
+def test_the_file_alone_is_enough_and_half_precision_is_read(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
+) -> None:
+    shape = shape_of(str(first))
+    tensors = load_file(first / "weights.safetensors")
+    alone = tmp_path / "alone.safetensors"
+    save_file(
+        {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()},
+        alone,
+        metadata={"clr_search.network": shape.to_json()},
+    )
+    run = train([pictures], tmp_path / "second", barely(tiny, alone)).run
+    after = load_file(run / "weights.safetensors")
+    name = next(n for n in tensors if n.endswith(".weight"))
+    assert after[name].dtype == torch.float32
+    torch.testing.assert_close(after[name], tensors[name], rtol=1e-3, atol=1e-3)
+
+
+def test_settings_are_continued_for_the_network_that_is_there(
+    tiny: TrainConfig, first: Path
+) -> None:
+    config = continued(TrainConfig(init=str(first)))
+    assert (config.width, config.stem, config.head_dim) == (0.25, "imagenet", 16)
+    assert config.image_size == tiny.image_size
+    assert continued(TrainConfig()) == TrainConfig()
+
+
+def test_another_network_is_refused_before_anything_is_written(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
+) -> None:
+    config = replace(tiny, init=str(first), width=0.5)
+    with pytest.raises(UsageError, match=r"width is 0.5, and the encoder of .* has 0.25"):
+        train([pictures], tmp_path / "second", config)
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_head_of_another_shape_begins_anew(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
+) -> None:
+    run = train([pictures], tmp_path / "second", replace(barely(tiny, first), head_dim=8)).run
+    tensors = load_file(run / "weights.safetensors")
+    assert Shape(**json.loads(shape_of(str(run)).to_json())).head_dim == 8
+    before = load_file(first / "weights.safetensors")
+    name = next(n for n in before if n.startswith("encoder.") and n.endswith(".weight"))
+    torch.testing.assert_close(before[name], tensors[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("hidden", "kept"), [(None, True), (128, True), (64, False)])
+def test_a_head_of_the_same_width_is_taken_over(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path, hidden: int, kept: bool
+) -> None:
+    """That of the first run is as wide as h, 128."""
+    config = replace(barely(tiny, first), head_hidden=hidden)
+    run = train([pictures], tmp_path / "second", config).run
+    before, after = (load_file(path / "weights.safetensors") for path in (first, run))
+    name = next(n for n in before if n.startswith("head.") and n.endswith(".weight"))
+    same = before[name].shape == after[name].shape and torch.allclose(
+        before[name], after[name], atol=1e-6
+    )
+    assert same == kept
+
+
+def test_weights_from_before_heads_had_a_width_can_be_read(first: Path, tmp_path: Path) -> None:
+    facts = json.loads(shape_of(str(first)).to_json())
+    del facts["head_hidden"]
+    old = tmp_path / "old.safetensors"
+    tensors = load_file(first / "weights.safetensors")
+    save_file(tensors, old, metadata={"clr_search.network": json.dumps(facts)})
+    assert shape_of(str(old)) == shape_of(str(first))
+
+
+def test_a_run_that_goes_on_needs_what_it_began_with_no_more(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
+) -> None:
+    config = replace(tiny, init=str(first))
+    whole = train([pictures], tmp_path / "whole", config).run
+    train([pictures], tmp_path / "parts", config, reporter=Interrupting(after=6))
+    (first / "weights.safetensors").unlink()
+    train([pictures], tmp_path / "parts", config, resume=True)
+    assert same_weights(whole, tmp_path / "parts")
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty folder", "foreign", "cut"])
+def test_what_is_no_start_is_refused(first: Path, tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "other.safetensors"
+    if damage == "empty folder":
+        file.mkdir()
+    elif damage == "foreign":
+        save_file({"a": torch.zeros(2)}, file)
+    elif damage == "cut":
+        file.write_bytes((first / "weights.safetensors").read_bytes()[:100])
+    with pytest.raises(UsageError) as caught:
+        shape_of(str(file))
+    assert "other.safetensors" in caught.value.what
+
+
+def test_a_run_without_weights_is_no_start(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no weights.safetensors"):
+        weights_file(str(tmp_path))
