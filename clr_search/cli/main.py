@@ -23,26 +23,30 @@ from clr_search.version import __version__
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 SECTIONS = {
-    "Everything at once": {"demo": "demo"},
-    "An encoder of your own": {"train": "train", "export": "export", "study": "study"},
+    "Everything at once": {"demo": "showing.demo"},
+    "An encoder of your own": {
+        "train": "models.train",
+        "export": "models.export",
+        "study": "models.study",
+    },
     "A collection": {
-        "build-index": "collection",
-        "add": "collection",
-        "remove": "collection",
-        "repair": "repair",
+        "build-index": "collections.build",
+        "add": "collections.build",
+        "remove": "collections.build",
+        "repair": "collections.repair",
     },
     "Search": {
-        "search": "search",
-        "duplicates": "duplicates",
-        "cluster": "cluster",
-        "map": "map",
-        "evaluate": "evaluate",
-        "app": "app",
-        "serve": "serve",
-        "export-site": "site",
+        "search": "finding.search",
+        "duplicates": "finding.duplicates",
+        "cluster": "finding.cluster",
+        "map": "finding.map",
+        "evaluate": "models.evaluate",
+        "app": "showing.app",
+        "serve": "showing.serve",
+        "export-site": "showing.site",
     },
-    "Sorting into classes": {"probe": "probe", "classify": "classify"},
-    "About": {"info": "info", "doctor": "doctor", "completion": "completion"},
+    "Sorting into classes": {"probe": "models.probe", "classify": "models.classify"},
+    "About": {"info": "collections.info", "doctor": "doctor", "completion": "completion"},
 }
 """Headings of ``--help``, and below each its commands with their modules."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from clr_search import __version__
 from clr_search.cli import main as cli
-from clr_search.cli import search
+from clr_search.cli.finding import search
 from clr_search.errors import ClrSearchError, UsageError
 from tests.cli.conftest import Run
 

@@ -1,4 +1,7 @@
-"""That changes are noticed, and where they were; `tests/cli/test_watch.py` tries the whole."""
+"""That changes are noticed, and where they were.
+
+`tests/cli/collections/test_watch.py` tries the whole command.
+"""
 
 from __future__ import annotations
 

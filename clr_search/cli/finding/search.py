@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clr_search.cli import options, output
-from clr_search.cli.filtering import filter_options
-from clr_search.cli.results import Query, answer, results_output, written
+from clr_search.cli.finding.filtering import filter_options
+from clr_search.cli.finding.results import Query, answer, results_output, written
 from clr_search.errors import ClrSearchError, QueryError, UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.cli import study as cli
+from clr_search.cli.models import study as cli
 from clr_search.train.study import design
 from tests.cli.conftest import Run
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from clr_search.cli import options, output
-from clr_search.cli.filtering import filter_options
+from clr_search.cli.finding.filtering import filter_options
 
 
 @options.command("export-site")

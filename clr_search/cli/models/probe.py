@@ -165,7 +165,7 @@ def _given(paths: Sequence[Path], table: Path, where: str) -> list[str | None]:
 
 
 def _draw(fitted: FittedProbe, target: Path) -> None:
-    from clr_search.cli.evaluate import spared
+    from clr_search.cli.models.evaluate import spared
     from clr_search.files.write import atomic_path
     from clr_search.pictures import confusion_matrix
 
@@ -198,7 +198,7 @@ def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
 
 
 def _print(fitted: FittedProbe, out: Path, confusion: Path | None) -> None:
-    from clr_search.cli.evaluate import measured
+    from clr_search.cli.models.evaluate import measured
 
     output.echo_heading(
         f"{output.shown(out)}: {len(fitted.classes):,} classes, "

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 import pytest
 
-from clr_search.cli import train as cli
+from clr_search.cli.models import train as cli
 from clr_search.train.run import write_initial_run
 from clr_search.train.settings import config as settings
 from clr_search.train.settings.choices import resolve

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from clr_search.cli import search as search_module
+from clr_search.cli.finding import search as search_module
 from clr_search.index import Match, Matches
 from tests.cli.conftest import Run, build
 

@@ -1,0 +1,1 @@
+"""Commands on a collection: build-index, add, remove, repair, info."""

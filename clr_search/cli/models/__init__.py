@@ -1,0 +1,1 @@
+"""Commands that make, judge and use models: train, export, study, probe, classify, evaluate."""

@@ -1,0 +1,1 @@
+"""Commands that show a collection: app, serve, export-site, demo."""
