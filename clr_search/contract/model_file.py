@@ -22,6 +22,7 @@ onnxruntime, so that export (which writes the contract) and serve (which reads i
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -32,7 +33,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from clr_search.errors import UsageError
-from clr_search.files.write import sha256_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -254,7 +254,7 @@ def read_model(path: Path | str) -> ModelFile:
     card = Card.from_metadata({item.key: item.value for item in model.metadata_props}, path)
     _check_sizes(card, path)
     _check_interface(model, card, path)
-    return ModelFile(path, data, sha256_bytes(data), card)
+    return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:

@@ -25,7 +25,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from clr_search import __version__
 from clr_search.demo.report import DemoReport
 from clr_search.errors import UsageError, require
 from clr_search.evaluate.compare import Row, compare
@@ -34,6 +33,7 @@ from clr_search.files.write import atomic_path, write_atomically
 from clr_search.index import Index
 from clr_search.pictures import SheetRow, Tile, contact_sheet
 from clr_search.progress import Reporter, Silent
+from clr_search.version import __version__
 
 SWATCHES_EACH = 32
 """Swatches a family: 30 × 32 = 960, drawn in seconds on two cores."""

@@ -13,7 +13,7 @@ from clr_search.index import encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.database import FILE_NAME
 from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.catalog.schema import migrate
+from clr_search.index.catalog.migrations import migrate
 from clr_search.progress import Reporter, Silent
 
 _LOCK = "lock"

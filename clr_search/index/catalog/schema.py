@@ -1,20 +1,6 @@
-"""The tables of a collection, their version, and the way from each older version to the next.
-
-A new catalogue is made by `SCHEMA`, an older one becomes the same by `MIGRATIONS`. They run when a
-writer opens it, each in one transaction together with its version number, so that a migration that
-is killed leaves the version before or the one after. A reader changes nothing: it reads what is not
-older than `READABLE` as it lies, also on a disk that it may not write to.
-"""
+"""The tables of a collection, and the version of their layout."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from clr_search.progress import Reporter
-
-if TYPE_CHECKING:
-    from clr_search.index.catalog.database import Database
 
 APPLICATION_ID = 0x434C5253  # "CLRS"
 
@@ -68,63 +54,3 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     embedding BLOB
 );
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """A step from the version before.
-
-    Attributes
-    ----------
-    version : int
-        What it leads to.
-    statements : tuple of str
-        SQL, run in one transaction.
-    gain : str
-        What it is for, to people.
-    """
-
-    version: int
-    statements: tuple[str, ...]
-    gain: str
-
-
-MIGRATIONS = (
-    Migration(
-        2,
-        # Filters by date, size of the file and sides scanned the table, embeddings and all.
-        ("CREATE INDEX items_by_file ON items (mtime_ns, size, width, height)",),
-        "filters by date and size are answered by an index",
-    ),
-)
-"""One for each version from `READABLE` on, in order."""
-
-
-def migrate(database: Database, reporter: Reporter) -> None:
-    """Bring an older catalogue to `VERSION`.
-
-    Parameters
-    ----------
-    database : Database
-        Open for writing, by the holder of the writer's lock.
-    reporter : Reporter
-        Is told of each step.
-
-    Raises
-    ------
-    ClrSearchError
-        If the disk is full, or fails; then it is what it was before the step.
-    """
-    with database.reading():
-        found = database.integer("PRAGMA user_version")
-    for step in MIGRATIONS:
-        if step.version <= found:
-            continue
-        with database.writing():
-            for statement in step.statements:
-                database.rows(statement)
-            database.rows(f"PRAGMA user_version = {step.version:d}")
-        reporter.message(
-            f"Brought {database.folder} from schema version {step.version - 1} to {step.version}: "
-            f"{step.gain}. Older releases of clr-search cannot open it any more."
-        )

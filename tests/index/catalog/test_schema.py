@@ -10,7 +10,7 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, repair
-from clr_search.index.catalog import embeddings, schema
+from clr_search.index.catalog import embeddings, migrations, schema
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.database import Database
 from clr_search.index.catalog.filters import Filter
@@ -106,7 +106,7 @@ def test_migrated_it_is_like_a_new_one(old: Path, tmp_path: Path) -> None:
 
 
 def test_there_is_a_way_from_every_version_that_is_read() -> None:
-    steps = [step.version for step in schema.MIGRATIONS]
+    steps = [step.version for step in migrations.MIGRATIONS]
     assert steps == list(range(schema.READABLE + 1, schema.VERSION + 1))
 
 
@@ -115,10 +115,10 @@ def test_a_migration_that_fails_leaves_the_version_before(
 ) -> None:
     """The last statement of two fails: neither the first nor the version number is kept."""
     rows, before = content(old), tables(old)
-    (step,) = schema.MIGRATIONS
-    broken = schema.Migration(2, (*step.statements, "DROP TABLE absent"), step.gain)
+    (step,) = migrations.MIGRATIONS
+    broken = migrations.Migration(2, (*step.statements, "DROP TABLE absent"), step.gain)
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "MIGRATIONS", (broken,))
+        patch.setattr(migrations, "MIGRATIONS", (broken,))
         with pytest.raises(ClrSearchError, match="no such table"):
             Index.open(old, writable=True)
     assert (version(old), tables(old), content(old)) == (1, before, rows)
