@@ -64,7 +64,7 @@ def look(collection: Path, queries: Vectors, truth: NDArray[np.int64]) -> dict[s
     index = Index.open(collection)
     index.search_vectors(queries[:1], K)
     found: dict[str, Any] = {"open": time.perf_counter() - began}
-    ids = index.search_vectors(queries, K)[0] - 1
+    ids = index.search_vectors(queries, K).ids - 1
     found["memory"] = memory_of_ours("RssAnon") - before
     hits = [len(set(a) & set(b)) / K for a, b in zip(ids, truth, strict=True)]
     taken = []

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from bench.machine import machine, resident
 from clr_search.index import Index
-from clr_search.index.ann.tuning import RECALL
+from clr_search.index.ann.goal import RECALL
 from clr_search.serve.pipeline import usable_cores
 
 Vectors = NDArray[np.float32]
@@ -75,7 +75,7 @@ class Ours(Contender):
         yield self.index.info().structure
 
     def search(self, queries: Vectors) -> NDArray[np.int64]:
-        return self.index.search_vectors(queries, K)[0] - 1
+        return self.index.search_vectors(queries, K).ids - 1
 
 
 class OursAsGraph(Ours):

@@ -70,16 +70,16 @@ class Voters:
                     "Sort the pictures into one folder a class, and index them.",
                 )
             sample = rows[:: max(1, len(rows) // _SAMPLE)]
-            nearest = index.search_vectors(sample, min(2, len(rows)))[1][:, -1]
+            nearest = index.search_vectors(sample, min(2, len(rows))).scores[:, -1]
             self.least = float(np.quantile(nearest, _UNKNOWN))
         self._index, self._neighbours = index, neighbours
 
     def vote(self, vectors: NDArray[np.float32]) -> list[Ballot]:
         """On pictures, by their vectors, shape (n, D)."""
-        ids, scores = self._index.search_vectors(vectors, self._neighbours)
+        found = self._index.search_vectors(vectors, self._neighbours)
         return [
             self._count(numbers.tolist(), row.tolist())
-            for numbers, row in zip(ids, scores, strict=True)
+            for numbers, row in zip(found.ids, found.scores, strict=True)
         ]
 
     def _count(self, ids: Sequence[int], scores: Sequence[float]) -> Ballot:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clr_search.index.collection import Index as Index
     from clr_search.index.search.matches import Match as Match
     from clr_search.index.search.matches import Matches as Matches
+    from clr_search.index.search.query import Query as Query
 
 _HOMES = {
     "Filter": "catalog.filters",
@@ -26,6 +27,7 @@ _HOMES = {
     "Item": "catalog.records",
     "Match": "search.matches",
     "Matches": "search.matches",
+    "Query": "search.query",
     "SkippedItem": "catalog.records",
     "UpdateReport": "catalog.records",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "Item",
     "Match",
     "Matches",
+    "Query",
     "SkippedItem",
     "UpdateReport",
 ]

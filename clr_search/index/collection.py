@@ -20,7 +20,6 @@ from types import TracebackType
 from clr_search.errors import UsageError
 from clr_search.index import maintenance, opening
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.filters import ALL
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.records import UpdateReport
 from clr_search.index.search.reader import Reader
@@ -113,7 +112,7 @@ class Index(Reader):
         self._catalog.database.close()
         if self._lock is not None:
             self._lock.release()
-        self._memory = self._encoder = None
+        self._snapshot = self._encoder = None
 
     def __enter__(self) -> Index:
         return self
@@ -309,7 +308,7 @@ class Index(Reader):
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
         renewed = maintenance.settle(self._catalog, reporter)
         if changed or renewed:
-            maintenance.measure_latency(self._catalog, self._time_with)
+            maintenance.keep_latency(self._catalog, self.latency())
 
     def _require_writable(self) -> None:
         if self._lock is None:
@@ -317,14 +316,3 @@ class Index(Reader):
                 f"{self._catalog.folder} is open for reading only.",
                 "Open it with Index.open(path, writable=True).",
             )
-
-    def _time_with(self, count: int) -> list[float]:
-        """Seconds that `count` searches for 10 neighbours took, one by one."""
-        return self._with_memory(
-            lambda held: maintenance.time_searches(
-                held,
-                self._catalog,
-                count,
-                lambda vector, number: self._search(held, vector, 10, ALL, [number], 0.0),
-            )
-        )

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import statistics
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from stat import S_ISREG
-
-import numpy as np
-from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations, structures
 from clr_search.index.ann.generations import DamagedError, Generation
-from clr_search.index.ann.tuning import Goal, Tried, that_fit
-from clr_search.index.catalog import embeddings
+from clr_search.index.ann.goal import Goal, that_fit
+from clr_search.index.ann.tuning import Tried
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.records import IndexInfo
-from clr_search.index.search.snapshot import Memory
+from clr_search.index.search.latency import Latency
 from clr_search.progress import Reporter
 
 MOST_BESIDE = 5_000
 """Items newer than the generation, or gone from it, that are put up with in any collection; in a
 large one a tenth, up to `EXACT_ITEMS`, which a scan beside FAISS takes milliseconds for."""
-
-_TIMED = 128
 
 
 def goal_of(catalog: Catalog) -> Goal:
@@ -140,35 +133,11 @@ def _renew(
     return True
 
 
-def time_searches(
-    held: Memory,
-    catalog: Catalog,
-    count: int,
-    search: Callable[[NDArray[np.float32], int], object],
-) -> list[float]:
-    """Seconds that searches from `count` items spread over the collection took, one by one."""
-    ids = embeddings.ids(catalog)
-    chosen = ids[np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(np.int64)]
-    seconds = []
-    for number, vector in zip(
-        *embeddings.of(catalog, chosen.tolist(), held.dimension), strict=True
-    ):
-        if not vector.any():
-            continue
-        began = time.perf_counter()
-        search(vector, int(number))
-        seconds.append(time.perf_counter() - began)
-    return seconds
-
-
-def measure_latency(catalog: Catalog, timed: Callable[[int], list[float]]) -> None:
-    """Store the median time of a search; the first few, which warm the caches, do not count."""
-    seconds = timed(_TIMED)[_TIMED // 8 :]
+def keep_latency(catalog: Catalog, latency: Latency) -> None:
+    """Keep the measured time of a search in the catalogue."""
     with catalog.writing():
-        median = statistics.median(seconds) * 1e3 if seconds else None
-        catalog.set_meta("latency_ms", median)
-        slowest = float(np.quantile(seconds, 0.99)) * 1e3 if seconds else None
-        catalog.set_meta("latency_p99_ms", slowest)
+        catalog.set_meta("latency_ms", latency.median)
+        catalog.set_meta("latency_p99_ms", latency.p99)
 
 
 def info(catalog: Catalog, generation: Generation | None) -> IndexInfo:

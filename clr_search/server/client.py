@@ -14,7 +14,8 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
@@ -24,11 +25,15 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search.index.catalog.filters import Filter
+from clr_search.index.search import query as index
 from clr_search.index.search.matches import Match, Matches
+from clr_search.index.search.query import Embedded, Query, SearchOptions
 
 if TYPE_CHECKING:
     import httpx
     from PIL.Image import Image
+    from typing_extensions import Unpack
 
 Picture = Union[Path, str, bytes, "Image", NDArray[np.uint8]]
 """A file by its path, its bytes, a Pillow image, or RGB pixels, uint8 (H, W, 3)."""
@@ -115,52 +120,38 @@ class Client:
 
     def search(
         self,
-        picture: Picture | None = None,
+        picture: Query | Picture | int | None = None,
         *,
-        vector: Sequence[float] | NDArray[np.float32] | None = None,
-        ids: Sequence[int] | None = None,
-        like: Sequence[Picture | int] = (),
-        unlike: Sequence[Picture | int] = (),
-        where: Mapping[str, Any] | None = None,
+        vector: Sequence[float] | NDArray[np.floating] | None = None,
+        ids: Sequence[int] = (),
         k: int = 10,
-        diverse: float = 0.0,
-        crop: tuple[float, float, float, float] | None = None,
-        include_self: bool = False,
+        **options: Unpack[SearchOptions],
     ) -> Matches:
         """The k pictures most like a picture, a vector, or the mean of some items.
 
         Parameters
         ----------
         picture, vector, ids
-            One of the three.
-        like, unlike : sequence of picture or id
-            What the results should be more, or less, like.
-        where : mapping, optional
-            Conditions, as the fields of `index.Filter`.
-        k, diverse, crop, include_self
-            As `Index.search`.
+            One of the three; or a `Query`, which says everything.
+        k : int
+            How many.
+        **options
+            As of `Index.search`. Pictures may be bytes of files besides.
 
         Raises
         ------
+        UsageError
+            If a value is out of its range, or a file cannot be read.
         ServiceError
             If the service refuses or cannot be reached.
         """
-        asked: dict[str, Any] = {"k": k, "diverse": diverse, "include_self": include_self}
-        if picture is not None:
-            asked["image"] = _text(picture)
-        if vector is not None:
-            asked["vector"] = np.asarray(vector, dtype=np.float64).tolist()
-        if ids is not None:
-            asked["ids"] = [int(number) for number in ids]
-        for name, parts in (("like", like), ("unlike", unlike)):
-            asked[name] = [
-                int(part) if isinstance(part, int | np.integer) else _text(part) for part in parts
-            ]
-        if where is not None:
-            asked["filter"] = {name: _plain(value) for name, value in where.items()}
-        if crop is not None:
-            asked["crop"] = list(crop)
-        answer = self._send("POST", "/v1/search", json=asked).json()
+        vectors = None if vector is None else np.asarray(vector)
+        query = (
+            picture
+            if isinstance(picture, Query)
+            else Query(picture=picture, vectors=vectors, ids=ids, k=k)
+        )
+        answer = self._send("POST", "/v1/search", json=_json(query.refined(**options))).json()
         return Matches(
             [Match(**(result | {"path": Path(result["path"])})) for result in answer["results"]]
         )
@@ -298,12 +289,39 @@ def _bytes(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _text(picture: Picture) -> str:
+_NAMES = {"picture": "image", "vectors": "vector", "diversity": "diverse"}
+"""Fields of `Query` that the service takes under another name."""
+
+
+def _json(query: Query) -> dict[str, Any]:
+    """A query as the service takes it: fields that are not as usual, pictures as base64."""
+    asked: dict[str, Any] = {}
+    for field in fields(Query):
+        value = getattr(query, field.name)
+        if value is field.default:
+            continue
+        if field.name == "picture":
+            value = _sent(value)
+        elif field.name in {"like", "unlike"}:
+            value = [_sent(picture) for picture in value]
+        asked[_NAMES.get(field.name, field.name)] = _plain(value)
+    return asked
+
+
+def _sent(picture: index.Picture) -> int | str:
+    """An item by its id, any other picture as base64."""
+    if isinstance(picture, int | np.integer):
+        return int(picture)
+    if isinstance(picture, Embedded):
+        raise UsageError("A picture that is embedded already is sent as a vector.")
     return base64.b64encode(_bytes(picture)).decode("ascii")
 
 
 def _plain(value: Any) -> Any:
-    """Times as text, arrays and numpy's numbers as those of Python."""
+    """A value as JSON has it: filters as objects, times as text, arrays as lists."""
+    if isinstance(value, Filter):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: _plain(part) for name, part in given.items() if part is not None}
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, np.ndarray | np.generic):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
-from clr_search.index.catalog.filters import Filter
+from clr_search.index.search.query import Embedded
+from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
 from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
 from clr_search.server.messages.bodies import from_base64
 from clr_search.server.messages.problems import Problem, busy
-from clr_search.server.messages.schemas import FilterIn, SearchIn
+from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
 from clr_search.server.thumbnails import Thumbnails
 
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 _FRESH = 1.0  # seconds for which the collection is taken to keep its encoder
-_QUERY = ""  # no base64, and so no picture to be like or unlike
 
 
 class Engine:
@@ -217,80 +217,32 @@ class Engine:
             If a picture cannot be used, an item is not there, the vector has another length or no
             direction, or the filter leaves nothing.
         """
-        where = self._filter(asked.filter)
-        for attempt in range(2):
-            shown = await self._pictures(asked)
-            work = partial(self._found, asked, where, shown)
+        for _ in range(2):
+            query = asked.query(await self._embedded(asked))
             try:
-                return await self.in_index(work)
-            except _OtherEncoderError:
+                return await self.in_index(partial(self.index.search, query))
+            except OtherEncoderError:
                 self._asked = -_FRESH  # ask anew
-                if attempt:
-                    raise busy("The collection has just got another encoder.") from None
-        raise AssertionError
+            except MissingItemError:
+                raise Problem(
+                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                    "An item that is named is not, or no longer, in the collection.",
+                    "The ids of results are in the answers to a search.",
+                ) from None
+        raise busy("The collection has just got another encoder.")
 
-    async def _pictures(self, asked: SearchIn) -> dict[str, _Shown]:
-        """The query under `_QUERY`, of it the part that is asked for; others by their base64."""
-        named = {} if asked.image is None else {_QUERY: (asked.image, "image")}
-        for name, parts in (("like", asked.like), ("unlike", asked.unlike)):
-            for i, part in enumerate(parts):
-                if isinstance(part, str):
-                    named.setdefault(part, (part, f"{name}[{i}]"))
+    async def _embedded(self, asked: SearchIn) -> dict[str, Embedded]:
+        """The pictures of a search by their base64; of the first, the part that is asked for."""
+        named = asked.pictures()
         if not named:
             return {}
         files = [from_base64(text, where) for text, where in named.values()]
         vectors, encoder = await self.embed(files, asked.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
-        shown = (_Shown(*of_one, encoder.sha256) for of_one in zip(vectors, contents, strict=True))
-        return dict(zip(named, shown, strict=True))
-
-    def _filter(self, given: FilterIn | None) -> Filter | None:
-        return None if given is None else Filter(**given.model_dump())
-
-    def _found(self, asked: SearchIn, where: Filter | None, shown: dict[str, _Shown]) -> Matches:
-        """In one snapshot: the query put together, and its neighbours."""
-        with self.index.snapshot():
-            if shown and {picture.encoder for picture in shown.values()} != {
-                self._current().sha256
-            }:
-                raise _OtherEncoderError
-            own: set[int] = set()
-
-            def mean(parts: Sequence[int | str], *, exclude: bool) -> NDArray[np.float32]:
-                numbers = [part for part in parts if isinstance(part, int)]
-                pictures = [shown[part] for part in parts if isinstance(part, str)]
-                if exclude:
-                    own.update(numbers)
-                    for picture in pictures:
-                        own.update(self.index.ids_with_content(picture.sha256))
-                rows = [*self._stored(numbers), *(picture.vector for picture in pictures)]
-                return np.asarray(np.mean(rows, axis=0), dtype=np.float32)
-
-            if asked.vector is not None:
-                query = _scaled(asked.vector)
-            else:
-                query = mean(asked.ids or [_QUERY], exclude=True)
-            if asked.like:
-                query = query + mean(asked.like, exclude=True)
-            if asked.unlike:
-                query = query - mean(asked.unlike, exclude=False)
-            return self.index.search_vector(
-                query,
-                asked.k,
-                where=where,
-                exclude=() if asked.include_self else sorted(own),
-                diverse=asked.diverse,
-            )
-
-    def _stored(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        try:
-            return self.index.vectors_of(numbers)
-        except ClrSearchError:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "An item that is named is not, or no longer, in the collection.",
-                "The ids of results are in the answers to a search.",
-            ) from None
+        return {
+            name: Embedded(vector, encoder.sha256, content)
+            for name, vector, content in zip(named, vectors, contents, strict=True)
+        }
 
     async def in_index(self, work: Callable[[], _Result]) -> _Result:
         """Do something with the index, in its thread.
@@ -302,6 +254,8 @@ class Engine:
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._searching, work)
+        except MissingItemError:
+            raise  # its message names the folder of the collection, which is nobody's business
         except UsageError as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
 
@@ -340,28 +294,6 @@ class Engine:
                 f"The file of item {number} cannot be read now.",
                 "Bring the collection up to date with: clr-search build-index",
             ) from None
-
-
-def _scaled(vector: Sequence[float]) -> NDArray[np.float32]:
-    """Of unit length, as far as it has one: numbers beyond float32 have a direction too."""
-    wide = np.asarray(vector, dtype=np.float64)
-    largest = float(np.abs(wide).max(initial=0.0))
-    if largest > 0:
-        wide = wide / largest
-        wide /= np.linalg.norm(wide)
-    return wide.astype(np.float32)
-
-
-class _Shown(NamedTuple):
-    """A picture in a request: its vector, its content, and the encoder of the vector."""
-
-    vector: NDArray[np.float32]
-    sha256: str
-    encoder: str
-
-
-class _OtherEncoderError(Exception):
-    """The collection was rebuilt with another encoder since the pictures were embedded."""
 
 
 async def all_of(tasks: Sequence[Awaitable[_Result]]) -> list[_Result]:

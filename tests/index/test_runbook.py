@@ -212,7 +212,8 @@ class Runbook(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 2**16), k=st.sampled_from([1, 4, 60]))
     def search_in_batch(self, seed: int, k: int) -> None:
         queries = np.random.default_rng(seed).normal(size=(3, D)).astype(np.float32)
-        ids, scores = self._reader.search_vectors(queries, k)
+        found = self._reader.search_vectors(queries, k)
+        ids, scores = found.ids, found.scores
         for query, near, at in zip(queries, ids, scores, strict=True):
             there = near >= 0
             assert there.sum() == min(k, len(self.items))
@@ -256,7 +257,7 @@ def test_any_run_of_changes_and_searches(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(snapshot, "EXACT_FILTERED", 3)
     monkeypatch.setattr(snapshot, "_FEW", 1)
     monkeypatch.setattr(maintenance, "MOST_BESIDE", 3)
-    monkeypatch.setattr(inverted, "candidates", lambda k: 1000)
+    monkeypatch.setattr(inverted, "usual_candidates", lambda k: 1000)
     world = World(tmp_path)
     run_state_machine_as_test(
         lambda: Runbook(world),

@@ -288,7 +288,7 @@ def test_a_failure_is_told_without_its_reason_and_counted(
 
     with Index.open(collection) as index, serving(Service(index)) as url:
         with monkeypatch.context() as context:
-            context.setattr(Index, "search_vector", fail)
+            context.setattr(Index, "search", fail)
             answer = httpx.post(f"{url}/v1/search", json={"ids": [1]})
         assert answer.status_code == 500
         assert "secret" not in answer.text

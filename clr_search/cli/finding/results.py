@@ -17,8 +17,8 @@ from clr_search.files.write import atomic_path
 if TYPE_CHECKING:
     from clr_search.index import Matches
 
-Query = Path | int
-"""A picture, or the id of an item."""
+Subject = Path | int
+"""What a query is by: a picture, or the id of an item."""
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
 
@@ -28,11 +28,11 @@ _COLUMNS = ("query", "rank", "path", "score", "percentile", "label", "id")
 class Results(Protocol):
     """Takes the answers, one query after the other."""
 
-    def add(self, query: Query, matches: Matches) -> None:
+    def add(self, query: Subject, matches: Matches) -> None:
         """One answer."""
 
 
-def answer(query: Query, matches: Matches) -> dict[str, Any]:
+def answer(query: Subject, matches: Matches) -> dict[str, Any]:
     """The answer to one query, for `--json`."""
     return {"query": query, "results": [match.summary() for match in matches]}
 
@@ -70,7 +70,7 @@ class _Csv:
         self._writer = csv.DictWriter(file, _COLUMNS)
         self._writer.writeheader()
 
-    def add(self, query: Query, matches: Matches) -> None:
+    def add(self, query: Subject, matches: Matches) -> None:
         self._writer.writerows({"query": query, **match.summary()} for match in matches)
 
 
@@ -78,7 +78,7 @@ class _JsonLines:
     def __init__(self, file: Any) -> None:
         self._file = file
 
-    def add(self, query: Query, matches: Matches) -> None:
+    def add(self, query: Subject, matches: Matches) -> None:
         self._file.write(json.dumps(answer(query, matches), default=str) + "\n")
 
 
@@ -105,7 +105,7 @@ class _Parquet:
         self._flush()
         self._writer.close()
 
-    def add(self, query: Query, matches: Matches) -> None:
+    def add(self, query: Subject, matches: Matches) -> None:
         for match in matches:
             row = {"query": str(query), **match.summary()}
             # Parquet has text only: what is no valid text on disk is escaped.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +13,16 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.finding.filtering import filter_options
-from clr_search.cli.finding.results import Query, answer, results_output, written
+from clr_search.cli.finding.results import Subject, answer, results_output, written
 from clr_search.errors import ClrSearchError, QueryError, UsageError
 
 if TYPE_CHECKING:
-    from clr_search.index import Filter, Index, Matches
+    from clr_search.index import Index, Matches, Query
 
-_DIVERSE = 0.5  # as much weight on differing from other results as on likeness to the query
+    Ask = Callable[..., Query]
+    """Makes the query for a picture or an item, with the options of this search."""
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What every query is searched with."""
-
-    k: int
-    like: tuple[Path, ...]
-    unlike: tuple[Path, ...]
-    include_self: bool
-    diverse: bool
-    crop: tuple[float, float, float, float] | None
-    where: Filter
+_DIVERSITY = 0.5  # as much weight on differing from other results as on likeness to the query
 
 
 @dataclass(slots=True)
@@ -40,7 +31,7 @@ class Answers:
 
     keep: bool
     count: int = 0
-    found: list[tuple[Query, Matches]] = field(default_factory=list)
+    found: list[tuple[Subject, Matches]] = field(default_factory=list)
     failures: list[ClrSearchError] = field(default_factory=list)
 
 
@@ -132,7 +123,7 @@ def search(
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
     from clr_search.files.write import refuse_existing
-    from clr_search.index import Filter, Index
+    from clr_search.index import Filter, Index, Query
     from clr_search.progress import Lines
 
     if not queries and not items:
@@ -140,16 +131,24 @@ def search(
     for file in (sheet, out):
         if file is not None:
             refuse_existing(file, force=force)
-    where = Filter(**conditions)
-    request = Request(k, like, unlike, include_self, diverse, crop, where)
+    ask = partial(
+        Query,
+        k=k,
+        like=like,
+        unlike=unlike,
+        filter=Filter(**conditions),
+        include_self=include_self,
+        diversity=_DIVERSITY if diverse else 0.0,
+        crop=crop,
+    )
     answers = Answers(keep=sheet is not None or show)
-    asked: list[Query] = [*_listed(queries, answers), *items]
+    asked: list[Subject] = [*_listed(queries, answers), *items]
     # Some pictures are embedded before a GPU has started.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if out is not None:
-            _write(index, asked, request, answers, out, as_json=as_json)
+            _write(index, asked, ask, answers, out, as_json=as_json)
         else:
-            _echo(index, asked, request, answers, as_json=as_json)
+            _echo(index, asked, ask, answers, as_json=as_json)
         if answers.found:
             _draw(index, answers, sheet, show=show)
     if answers.failures:
@@ -173,9 +172,9 @@ def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
 
 
 def _echo(
-    index: Index, queries: list[Query], request: Request, answers: Answers, *, as_json: bool
+    index: Index, queries: list[Subject], ask: Ask, answers: Answers, *, as_json: bool
 ) -> None:
-    for query, matches in _answer(index, queries, request, answers):
+    for query, matches in _answer(index, queries, ask, answers):
         if as_json:
             output.echo_json(answer(query, matches))
             continue
@@ -186,8 +185,8 @@ def _echo(
 
 def _write(
     index: Index,
-    queries: list[Query],
-    request: Request,
+    queries: list[Subject],
+    ask: Ask,
     answers: Answers,
     out: Path,
     *,
@@ -199,7 +198,7 @@ def _write(
     reporter.begin("Searching", len(queries), "queries")
     try:
         with written(out) as results:
-            for query, matches in _answer(index, queries, request, answers):
+            for query, matches in _answer(index, queries, ask, answers):
                 results.add(query, matches)
                 if as_json:
                     output.echo_json(answer(query, matches))
@@ -210,26 +209,17 @@ def _write(
     click.echo(f"{output.shown(out)}: {answered}", err=True)
 
 
-def _named(query: Query) -> str:
+def _named(query: Subject) -> str:
     return f"item {query}" if isinstance(query, int) else output.shown(query)
 
 
 def _answer(
-    index: Index, queries: list[Query], request: Request, answers: Answers
-) -> Iterator[tuple[Query, Matches]]:
+    index: Index, queries: list[Subject], ask: Ask, answers: Answers
+) -> Iterator[tuple[Subject, Matches]]:
     """Search for one query after the other; of several, those that fail are reported."""
     for query in queries:
         try:
-            matches = index.search(
-                query,
-                request.k,
-                like=request.like,
-                unlike=request.unlike,
-                where=request.where,
-                include_self=request.include_self,
-                diverse=_DIVERSE if request.diverse else 0.0,
-                crop=request.crop,
-            )
+            matches = index.search(ask(picture=query))
         except ClrSearchError as error:
             of_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
             if of_all or len(queries) == 1:

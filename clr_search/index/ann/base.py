@@ -1,6 +1,8 @@
-"""A FAISS index as it is searched: an inverted file, or a graph, over the mapped vectors.
+"""`Ann`: a FAISS index as it is searched, over the mapped vectors of a generation.
 
-FAISS numbers vectors by their place in the file of `stored`.
+FAISS numbers vectors by their position in the file of `mapped_vectors`. An inverted file and a
+graph differ in what they ask of FAISS (`candidates`) and in how much (`effort`); how a search goes
+is the same for both, and stands here.
 """
 
 from __future__ import annotations
@@ -11,30 +13,37 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.index.ann.mapped_vectors import Stored
+from clr_search.index.ann.mapped_vectors import MappedVectors
+from clr_search.index.ann.neighbours import Neighbours, nearest
 
 SLACK = 6
-"""More than wanted, for products with lengths that differ a little from 1."""
+"""Candidates beyond those wanted: their products are taken with vectors whose lengths differ a
+little from 1, so the last of them may change places."""
 
-AROUND = 2
-"""Times the usual effort in a selection, beside what its share of the whole asks for."""
+SELECTION_MARGIN = 2
+"""Times the effort that the share of a selection in the whole asks for."""
 
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+_MORE_EFFORT = 4
+"""Times the effort of the search before, where too few of a selection were met."""
 
 
 class Effort(NamedTuple):
-    """What a search asks of an index.
+    """What a search asks of FAISS.
 
     Attributes
     ----------
-    returned, asked, probes : int
-        See `Ann.search`.
+    returned : int
+        Candidates that come back for each query.
+    scored : int
+        Candidates that are scored on the mapped vectors, at least `returned`.
+    probes : int
+        Cells that an inverted file visits, or efSearch of a graph.
     needed : int
-        How many must come back, or else more effort is to be made.
+        Candidates that must come back, or else the search is made again with more probes.
     """
 
     returned: int
-    asked: int
+    scored: int
     probes: int
     needed: int
 
@@ -45,119 +54,178 @@ class Ann(ABC):
     Parameters
     ----------
     index : faiss.Index
-        Whose vectors are numbered as those of `held`.
-    held : Stored
+        Its vectors are numbered as those of `vectors`.
+    vectors : MappedVectors
         The vectors.
     probes : int
-        Effort of a search: cells that an inverted file visits, or efSearch of a graph.
+        Tuned effort of a search: cells that an inverted file visits, or efSearch of a graph.
     width : float
-        How many times the usual candidates are asked for.
+        How many times the usual candidates are scored.
+    most_probes : int
+        The greatest effort: with it, everything is visited.
 
     Attributes
     ----------
-    cells : int
-        The greatest effort: at it, everything is visited.
     count : int
         Vectors.
     """
 
-    def __init__(self, index: Any, held: Stored, probes: int, width: float, cells: int) -> None:
+    def __init__(
+        self, index: Any, vectors: MappedVectors, probes: int, width: float, most_probes: int
+    ) -> None:
         self._index = index
-        self._exact = view(held)
-        self.held = held
+        self._exact = view(vectors)
+        self.vectors = vectors
         self.probes = probes
         self.width = width
-        self.cells = cells
+        self.most_probes = most_probes
         self.count = int(index.ntotal)
 
     @abstractmethod
     def serialized(self) -> NDArray[np.uint8]:
-        """As FAISS writes it, without the stored vectors."""
+        """Returns the bytes that FAISS writes, without the mapped vectors."""
 
     @abstractmethod
-    def asked_for(self, wanted: int) -> int:
-        """Candidates to score where so many neighbours are wanted."""
+    def scored_for(self, wanted: int) -> int:
+        """Returns how many candidates are scored where so many neighbours are wanted."""
 
     @abstractmethod
     def effort(self, wanted: int, among: Selector | None) -> Effort:
-        """To find the nearest `wanted`, all of them or those of a selection."""
+        """Returns the effort that finds the nearest `wanted`, of all or of a selection."""
 
     @abstractmethod
-    def search(
+    def candidates(
         self,
         queries: NDArray[np.float32],
         k: int,
-        asked: int,
+        scored: int,
         probes: int,
         among: Selector | None = None,
-    ) -> Found:
-        """About the nearest, by the products with the stored vectors.
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns about the nearest, by their products with the mapped vectors, in one pass.
 
         Parameters
         ----------
         queries : float32 array, shape (Q, D)
-            Of unit length.
+            Unit vectors.
         k : int
             How many to return.
-        asked, probes : int
+        scored, probes : int
             How many candidates to score, at least k, and the effort.
         among : Selector, optional
-            Places that count.
+            Positions that count.
 
         Returns
         -------
-        places : int64 array, shape (Q, k)
+        positions : int64 array, shape (Q, k)
             The nearest first; -1 at the end where fewer were met.
         products : float32 array, shape (Q, k)
             With the float16 values as they are, whose lengths differ from 1 by about 1e-4.
         """
 
-    def exact(self, queries: NDArray[np.float32], k: int, among: Selector | None) -> Found:
-        """As `search`, by scoring all, or all of a selection."""
+    def search(
+        self, queries: NDArray[np.float32], k: int, among: Selector | None = None
+    ) -> Neighbours:
+        """Returns the nearest of each query: at least k columns, if there are so many vectors.
+
+        Where removed items or a filter leave too few in the cells visited, more are visited, in the
+        end all: such a search is slower, and never finds fewer.
+
+        Parameters
+        ----------
+        queries : float32 array, shape (Q, D)
+            Unit vectors.
+        k : int
+            How many are wanted.
+        among : Selector, optional
+            Positions that count.
+        """
+        effort = self.effort(k, among)
+        arguments = effort.returned, effort.scored
+        positions, products = self.candidates(queries, *arguments, effort.probes, among)
+        probes = effort.probes
+        while probes < self.most_probes:
+            lacking = np.flatnonzero((positions >= 0).sum(axis=1) < effort.needed)
+            if not len(lacking):
+                break
+            probes *= _MORE_EFFORT
+            again = self.candidates(queries[lacking], *arguments, probes, among)
+            positions[lacking], products[lacking] = again
+        return self._scored(queries, positions, products)
+
+    def exact(
+        self, queries: NDArray[np.float32], k: int, among: Selector | None = None
+    ) -> Neighbours:
+        """Returns the nearest of each query as `search` does, by scoring all that count."""
+        return self._scored(queries, *self.scan(queries, k, among))
+
+    def scan(
+        self, queries: NDArray[np.float32], k: int, among: Selector | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns positions and products as `candidates` does, by scoring all that count."""
         import faiss
 
         parameters = faiss.SearchParameters()
         if among is not None:
             parameters.sel = among.selector
         rows = np.ascontiguousarray(queries)
-        products, places = self._exact.search(rows, min(k, self.count), params=parameters)
-        return places, products
+        products, positions = self._exact.search(rows, min(k, self.count), params=parameters)
+        return positions, products
+
+    def _scored(
+        self,
+        queries: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        products: NDArray[np.float32],
+    ) -> Neighbours:
+        """Returns candidates with their ids and cosines.
+
+        The few of a single query are scored once more in float64; see `nearest`.
+        """
+        met = positions >= 0
+        if len(queries) == 1:
+            chosen = positions[0][met[0]]
+            rows = self.vectors.rows(chosen)
+            return nearest(self.vectors.ids[chosen], rows, queries, max(positions.shape[1], 1))
+        ids, scores = self.vectors.ids[positions], products * self.vectors.scale[positions]
+        ids[~met], scores[~met] = -1, -np.inf
+        return Neighbours(ids, scores)
 
 
 class Selector:
-    """Places that count in a search.
+    """Positions that count in a search.
 
     Parameters
     ----------
-    kept : bool array, shape (N,)
-        Which.
+    counted : bool array, shape (N,)
+        Whether the vector at each position counts.
     """
 
-    def __init__(self, kept: NDArray[np.bool_]) -> None:
+    def __init__(self, counted: NDArray[np.bool_]) -> None:
         import faiss
 
-        self.kept = kept
-        self.count = int(np.count_nonzero(kept))
-        self._bits = np.packbits(kept, bitorder="little")  # FAISS points to them
+        self.counted = counted
+        self.count = int(np.count_nonzero(counted))
+        self._bits = np.packbits(counted, bitorder="little")  # FAISS keeps a pointer to them
         self.selector: Any = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
 
 
-def view(held: Stored) -> Any:
-    """The mapped vectors as a FAISS index that does not copy them.
+def view(vectors: MappedVectors) -> Any:
+    """Returns the mapped vectors as a FAISS index that does not copy them.
 
     FAISS has no call for it but that of its own file format (`IO_FLAG_MMAP_IFC`), whose checksum we
     would have to do without; these are the fields which that call sets.
     """
     import faiss
 
-    count, dimension = held.values.shape
+    count, dimension = vectors.values.shape
     index = faiss.IndexScalarQuantizer(
         dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
-    address = faiss.swig_ptr(held.values.view(np.uint8).reshape(-1))
+    address = faiss.swig_ptr(vectors.values.view(np.uint8).reshape(-1))
     codes: Any = index.codes
     codes.is_owned = False
     codes.view_data = codes.c_ptr = address
-    codes.view_size = codes.c_size = held.values.nbytes
+    codes.view_size = codes.c_size = vectors.values.nbytes
     index.ntotal = count
     return index

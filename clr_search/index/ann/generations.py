@@ -27,8 +27,9 @@ from clr_search.errors import ClrSearchError
 from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.index.ann import mapped_vectors, structures
 from clr_search.index.ann.base import Ann
+from clr_search.index.ann.goal import Goal, that_fit
 from clr_search.index.ann.structures import GRAPH, Structure
-from clr_search.index.ann.tuning import Goal, Tried, build, held_back, select, that_fit
+from clr_search.index.ann.tuning import Tried, build, held_back, select
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 
@@ -171,10 +172,10 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
     if rows is None:
         retire(catalog)
         return None
-    held = mapped_vectors.load(rows, count, dimension, sha256)
+    vectors = mapped_vectors.load(rows, count, dimension, sha256)
     again = _still_good(last, count, dimension, goal)
-    structure, tried = again or select(held, goal, seed=seed)
-    built = build(held, structure, goal, seed=seed)
+    structure, tried = again or select(vectors, goal, seed=seed)
+    built = build(vectors, structure, goal, seed=seed)
     data = built.data.tobytes()
     generation = Generation(
         number,
@@ -289,10 +290,10 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
     DamagedError
         As `check`, and where FAISS refuses it.
     """
-    held = _rows(folder, generation, dimension)
+    vectors = _rows(folder, generation, dimension)
     try:
         return structures.load(
-            verified(folder, generation), held, generation.probes, generation.width
+            verified(folder, generation), vectors, generation.probes, generation.width
         )
     except DamagedError:
         raise
@@ -300,7 +301,7 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
         raise DamagedError(generation, f"is of no use: {error.what}") from error
 
 
-def _rows(folder: Path, generation: Generation, dimension: int) -> mapped_vectors.Stored:
+def _rows(folder: Path, generation: Generation, dimension: int) -> mapped_vectors.MappedVectors:
     if generation.form != _FORM:
         raise DamagedError(generation, "is of a former release")
     path = rows_of(folder, generation)

@@ -29,7 +29,7 @@ _HEAD = 12  # bytes a vector before the vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class MappedVectors:
     """The file, mapped.
 
     Attributes
@@ -49,24 +49,24 @@ class Stored:
     values: NDArray[np.float16]
     ordered: NDArray[np.int64] | None = None
 
-    def of(self, places: NDArray[np.int64] | slice) -> Stored:
-        """Only these places; of a slice, without a copy."""
-        return Stored(self.ids[places], self.scale[places], self.values[places])
+    def subset(self, positions: NDArray[np.int64] | slice) -> MappedVectors:
+        """Only these positions; of a slice, without a copy."""
+        return MappedVectors(self.ids[positions], self.scale[positions], self.values[positions])
 
-    def places(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def positions(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where those of these ids, ascending, are that it has."""
         rank = np.searchsorted(self.ids, ids, sorter=self.ordered)
         rank = rank[rank < len(self.ids)]
-        place: NDArray[np.int64] = rank if self.ordered is None else self.ordered[rank]
-        there: NDArray[np.int64] = place[self.ids[place] == ids[: len(place)]]
+        position: NDArray[np.int64] = rank if self.ordered is None else self.ordered[rank]
+        there: NDArray[np.int64] = position[self.ids[position] == ids[: len(position)]]
         return there
 
-    def rows(self, places: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        """Unit vectors, shape (n, D), of these places."""
-        return unit_rows(self.values[places].astype(np.float32))
+    def rows(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """Unit vectors, shape (n, D), of these positions."""
+        return unit_rows(self.values[positions].astype(np.float32))
 
     def chunks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """All unit vectors, some thousands at a time, with the place of the first."""
+        """All unit vectors, some thousands at a time, with the position of the first."""
         for at in range(0, len(self.ids), _CHUNK):
             yield at, self.rows(slice(at, at + _CHUNK))
 
@@ -132,7 +132,7 @@ def _with_last(chunks: Iterable[_Chunk], last: NDArray[np.int64] | None) -> Iter
     yield from kept
 
 
-def load(path: Path, count: int, dimension: int, sha256: str) -> Stored:
+def load(path: Path, count: int, dimension: int, sha256: str) -> MappedVectors:
     """Map the file, if it is the one that was written.
 
     Raises
@@ -149,4 +149,4 @@ def load(path: Path, count: int, dimension: int, sha256: str) -> Stored:
     scale = np.fromfile(path, dtype="<f4", count=count, offset=8 * count).astype(np.float32)
     mapped = np.memmap(path, dtype="<f2", mode="r", offset=_HEAD * count, shape=(count, dimension))
     ascending = bool((np.diff(ids) > 0).all())
-    return Stored(ids, scale, np.asarray(mapped), None if ascending else np.argsort(ids))
+    return MappedVectors(ids, scale, np.asarray(mapped), None if ascending else np.argsort(ids))

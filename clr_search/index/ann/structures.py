@@ -22,7 +22,7 @@ from clr_search.errors import ClrSearchError
 from clr_search.index.ann.base import Ann
 from clr_search.index.ann.graph import Graph
 from clr_search.index.ann.inverted import InvertedFile
-from clr_search.index.ann.mapped_vectors import Stored
+from clr_search.index.ann.mapped_vectors import MappedVectors
 
 EXACT_ITEMS = 50_000
 """Most items searched exactly: at D = 512 a search takes some milliseconds, and reading them from
@@ -130,7 +130,7 @@ def cells_for(count: int) -> int:
     return int(2 ** round(math.log2(2 * math.sqrt(max(count, 1)))))
 
 
-def link(held: Stored, index: Any = None) -> Any:
+def link(vectors: MappedVectors, index: Any = None) -> Any:
     """Link all vectors to a graph, a chunk at a time: a new one, or one that goes on.
 
     Meanwhile they lie in memory a second time, as float16. Several threads link them, so that no
@@ -140,17 +140,17 @@ def link(held: Stored, index: Any = None) -> Any:
 
     if index is None:
         half: Any = faiss.ScalarQuantizer.QT_fp16
-        dimension = held.values.shape[1]
+        dimension = vectors.values.shape[1]
         index = faiss.IndexHNSWSQ(dimension, half, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = _CONSTRUCTION
         index.is_trained = True  # float16 has nothing to learn
-    for _, rows in held.chunks():
+    for _, rows in vectors.chunks():
         index.add(rows)
     return index
 
 
 def fill(
-    held: Stored,
+    vectors: MappedVectors,
     structure: Structure,
     *,
     seed: int = 0,
@@ -160,7 +160,7 @@ def fill(
 
     Parameters
     ----------
-    held : Stored
+    vectors : MappedVectors
         The vectors.
     structure : Structure
         With at least one cell.
@@ -172,7 +172,7 @@ def fill(
     import faiss
 
     generator = np.random.default_rng(seed)
-    count, dimension = held.values.shape
+    count, dimension = vectors.values.shape
     size = min(count, structure.cells * _TRAIN_PER_CELL)
     sample = np.sort(generator.choice(count, size, replace=False))
     index: Any = faiss.index_factory(
@@ -188,13 +188,13 @@ def fill(
         index.pq.cp.min_points_per_centroid = 1
     if centroids is not None:
         index.quantizer.add(centroids)  # it is then taken as trained
-    index.train(held.rows(sample))
-    for _, rows in held.chunks():
+    index.train(vectors.rows(sample))
+    for _, rows in vectors.chunks():
         index.add(rows)
-    return InvertedFile(index, held, 1, 1)
+    return InvertedFile(index, vectors, 1, 1)
 
 
-def load(data: bytes, held: Stored, probes: int, width: float = 1) -> Ann:
+def load(data: bytes, vectors: MappedVectors, probes: int, width: float = 1) -> Ann:
     """Deserialise bytes whose checksum has been verified.
 
     Raises
@@ -204,7 +204,7 @@ def load(data: bytes, held: Stored, probes: int, width: float = 1) -> Ann:
     """
     import faiss
 
-    count, dimension = held.values.shape
+    count, dimension = vectors.values.shape
     try:
         index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
     except (RuntimeError, MemoryError) as error:
@@ -215,4 +215,4 @@ def load(data: bytes, held: Stored, probes: int, width: float = 1) -> Ann:
         raise ClrSearchError(f"it is no search structure of dimension {dimension}")
     if index.ntotal != count:
         raise ClrSearchError(f"it holds {index.ntotal:,} items, not {count:,}")
-    return kind(index, held, probes, width)
+    return kind(index, vectors, probes, width)

@@ -10,21 +10,18 @@ need more of them.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import UsageError
 from clr_search.index.ann import structures
 from clr_search.index.ann.base import Ann
+from clr_search.index.ann.goal import Goal, that_fit
 from clr_search.index.ann.graph import Graph
 from clr_search.index.ann.inverted import InvertedFile
-from clr_search.index.ann.mapped_vectors import Stored
+from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.structures import GRAPH, Structure, fill, link
-
-RECALL = 0.97
-"""Least recall@10 where nothing else is asked for."""
 
 _MARGIN = 0.007  # beyond the goal, since what is tuned on some queries does worse on others
 _SAMPLE = 32_768
@@ -35,29 +32,6 @@ _NEIGHBOURS = 10
 _OF_CELLS = 16  # of all cells are visited at the first try: about what is needed in the end
 _GRAPH_FIRST = 32  # the same for a graph
 _TIE = 2e-6  # of products in float32, summed in another order
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What a structure has to reach.
-
-    Attributes
-    ----------
-    recall : float
-        Least recall@10, in (0, 1).
-    memory : int or None
-        Most bytes that it may take when loaded.
-    graph : bool
-        Whether it is to be a graph.
-    """
-
-    recall: float = RECALL
-    memory: int | None = None
-    graph: bool = False
-
-    def structures(self, count: int, dimension: int) -> list[Structure]:
-        """That may serve so many vectors; none, where nothing fits the memory."""
-        return structures.choose(count, dimension, self.memory, graph=self.graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,31 +83,12 @@ class Built:
     recall_at_1: float
 
 
-def that_fit(count: int, dimension: int, goal: Goal) -> list[Structure]:
-    """Structures that may serve so many vectors within the memory of the goal.
-
-    Raises
-    ------
-    UsageError
-        If nothing fits.
-    """
-    found = goal.structures(count, dimension)
-    if not found:
-        unbounded = replace(goal, memory=None).structures(count, dimension)
-        least = min(s.bytes_for(count, dimension) for s in unbounded)
-        raise UsageError(
-            f"No search structure over {count:,} items fits into {goal.memory:,} bytes.",
-            f"The smallest takes {least:,}.",
-        )
-    return found
-
-
-def select(held: Stored, goal: Goal, *, seed: int = 0) -> tuple[Structure, list[Tried]]:
+def select(vectors: MappedVectors, goal: Goal, *, seed: int = 0) -> tuple[Structure, list[Tried]]:
     """The structure that answers quickest on a sample, and what was tried.
 
     Parameters
     ----------
-    held : Stored
+    vectors : MappedVectors
         The vectors of the collection.
     goal : Goal
         What it has to reach.
@@ -145,13 +100,13 @@ def select(held: Stored, goal: Goal, *, seed: int = 0) -> tuple[Structure, list[
     UsageError
         If nothing fits the memory.
     """
-    count, dimension = held.values.shape
+    count, dimension = vectors.values.shape
     fitting = that_fit(count, dimension, goal)
     if len(fitting) == 1:
         return fitting[0], []
     generator = np.random.default_rng(seed)
     chosen = np.sort(generator.choice(count, min(count, _SAMPLE), replace=False))
-    sample = held.of(chosen)
+    sample = vectors.subset(chosen)
     truth, tried, centroids = _Truth.of(sample, seed, _FEWER), [], None
     for structure in fitting:
         found, made = _try(structure, sample, goal, count, seed, truth, centroids)
@@ -168,7 +123,7 @@ def _rank(found: Tried) -> tuple[bool, float]:
 
 def _try(
     structure: Structure,
-    sample: Stored,
+    sample: MappedVectors,
     goal: Goal,
     total: int,
     seed: int,
@@ -187,12 +142,12 @@ def _try(
     return found, made
 
 
-def build(held: Stored, structure: Structure, goal: Goal, *, seed: int = 0) -> Built:
+def build(vectors: MappedVectors, structure: Structure, goal: Goal, *, seed: int = 0) -> Built:
     """Train, fill and tune a structure over everything.
 
     Parameters
     ----------
-    held : Stored
+    vectors : MappedVectors
         The vectors of the collection.
     structure : Structure
         An inverted file or a graph.
@@ -202,9 +157,9 @@ def build(held: Stored, structure: Structure, goal: Goal, *, seed: int = 0) -> B
         Of the samples that are trained, tuned and measured on.
     """
     if structure.kind == GRAPH:
-        return _build_graph(held, structure, goal)
-    made = fill(held, structure, seed=seed)
-    trial = _Trial(made, _Truth.of(held, seed, _QUERIES))
+        return _build_graph(vectors, structure, goal)
+    made = fill(vectors, structure, seed=seed)
+    trial = _Trial(made, _Truth.of(vectors, seed, _QUERIES))
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
     return Built(made.serialized(), structure, made.probes, made.width, recall, first)
@@ -224,18 +179,18 @@ def _held_back_of(count: int) -> int:
     return min(_QUERIES, count // 10)
 
 
-def _build_graph(held: Stored, structure: Structure, goal: Goal) -> Built:
+def _build_graph(vectors: MappedVectors, structure: Structure, goal: Goal) -> Built:
     """See `build`; the vectors that are `held_back` stand last."""
-    within = len(held.ids) - _held_back_of(len(held.ids))
-    inside, outside = held.of(slice(0, within)), held.of(slice(within, None))
+    within = len(vectors.ids) - _held_back_of(len(vectors.ids))
+    inside, outside = vectors.subset(slice(0, within)), vectors.subset(slice(within, None))
     index = link(inside)
     mixed = np.random.default_rng(0).permutation(len(outside.ids))
     trial = _Trial(Graph(index, inside, 1, 1), _Truth.within(inside, outside.rows(mixed)))
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
     link(outside, index)
-    least = trial.ann.asked_for(_NEIGHBOURS)  # which every search looks at
-    made = Graph(index, held, max(trial.ann.probes, least), 1)
+    least = trial.ann.scored_for(_NEIGHBOURS)  # which every search looks at
+    made = Graph(index, vectors, max(trial.ann.probes, least), 1)
     return Built(made.serialized(), structure, made.probes, made.width, recall, first)
 
 
@@ -244,8 +199,8 @@ def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
     wanted, index = min(goal.recall + _MARGIN, 1.0), trial.ann
     found: list[tuple[bool, float, float, int]] = []
     graph = structure.kind == GRAPH
-    first = _GRAPH_FIRST if graph else max(1, index.cells // _OF_CELLS)
-    index.probes = min(first, index.cells)
+    first = _GRAPH_FIRST if graph else max(1, index.most_probes // _OF_CELLS)
+    index.probes = min(first, index.most_probes)
     for width in (1.0,) if graph else structures.KINDS[structure.kind].widths:
         index.width = width
         index.probes, reached = _least_probes(trial, wanted, index.probes)
@@ -267,9 +222,9 @@ def _least_probes(trial: _Trial, wanted: float, first: int) -> tuple[int, bool]:
 
     high = first
     while not enough(high):
-        if high >= index.cells:
+        if high >= index.most_probes:
             return high, False
-        high = min(2 * high, index.cells)
+        high = min(2 * high, index.most_probes)
     while first >= high > 1 and enough(high // 2):
         high //= 2
     low = high // 2
@@ -285,31 +240,31 @@ def _least_probes(trial: _Trial, wanted: float, first: int) -> tuple[int, bool]:
 class _Truth:
     """Queries, and the scores of their true neighbours."""
 
-    places: NDArray[np.int64]  # of the queries, if they are items; else -1
+    positions: NDArray[np.int64]  # of the queries, if they are items; else -1
     queries: NDArray[np.float32]
     scores: NDArray[np.float32]  # of the ten true neighbours, ascending
 
     @classmethod
-    def of(cls, held: Stored, seed: int, most: int) -> _Truth:
+    def of(cls, vectors: MappedVectors, seed: int, most: int) -> _Truth:
         """Of at most so many items."""
         generator = np.random.default_rng(seed + 1)
-        count = len(held.ids)
+        count = len(vectors.ids)
         asked = generator.choice(count, min(count, most), replace=False)
-        return cls.within(held, held.rows(asked), asked)
+        return cls.within(vectors, vectors.rows(asked), asked)
 
     @classmethod
     def within(
         cls,
-        held: Stored,
+        vectors: MappedVectors,
         queries: NDArray[np.float32],
-        places: NDArray[np.int64] | None = None,
+        positions: NDArray[np.int64] | None = None,
     ) -> _Truth:
-        """By a product with everything; without places, the queries are no items."""
+        """By a product with everything; without positions, the queries are no items."""
         import faiss
 
-        asked = np.full(len(queries), -1) if places is None else places
+        asked = np.full(len(queries), -1) if positions is None else positions
         best = np.full((len(queries), _NEIGHBOURS), -np.inf, dtype=np.float32)
-        for start, rows in held.chunks():
+        for start, rows in vectors.chunks():
             near = min(_NEIGHBOURS + 1, len(rows))
             scores, found = faiss.knn(queries, rows, near, metric=faiss.METRIC_INNER_PRODUCT)
             scores[found + start == asked[:, None]] = -np.inf  # none is its own neighbour
@@ -319,12 +274,12 @@ class _Truth:
     @property
     def tuned(self) -> slice:
         """The queries to tune on."""
-        return slice(0, len(self.places) // 2)
+        return slice(0, len(self.positions) // 2)
 
     @property
     def measured(self) -> slice:
         """Those to measure with."""
-        return slice(len(self.places) // 2, None)
+        return slice(len(self.positions) // 2, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,10 +293,10 @@ class _Trial:
         """Recall@10 and recall@1 as the structure is set; ties count as found."""
         index, truth = self.ann, self.truth
         wanted = _NEIGHBOURS + 1  # itself being the first
-        asked = index.asked_for(wanted)
-        places, products = index.search(truth.queries[part], wanted, asked, index.probes)
-        products[(places < 0) | (places == truth.places[part][:, None])] = -np.inf
-        scores = products * index.held.scale[places]
+        asked = index.scored_for(wanted)
+        positions, products = index.candidates(truth.queries[part], wanted, asked, index.probes)
+        products[(positions < 0) | (positions == truth.positions[part][:, None])] = -np.inf
+        scores = products * index.vectors.scale[positions]
         true = truth.scores[part]
         hits = np.minimum((scores >= true[:, :1] - _TIE).sum(axis=1), _NEIGHBOURS)
         first = (scores >= true[:, -1:] - _TIE).any(axis=1)
@@ -350,12 +305,12 @@ class _Trial:
     def seconds(self) -> float:
         """Median time of one search, in the quickest of some rounds."""
         index, rounds = self.ann, []
-        asked = index.asked_for(_NEIGHBOURS)
+        asked = index.scored_for(_NEIGHBOURS)
         for _ in range(_ROUNDS):
             taken = []
             for query in self.truth.queries[:_TIMED]:
                 began = time.perf_counter()
-                index.search(query[None], _NEIGHBOURS, asked, index.probes)
+                index.candidates(query[None], _NEIGHBOURS, asked, index.probes)
                 taken.append(time.perf_counter() - began)
             rounds.append(float(np.median(taken)))
         return min(rounds)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,31 @@ class Filter:
 
 
 ALL = Filter()
+"""The filter that leaves everything."""
+
+
+def joined(
+    where: Filter | Mapping[str, Any], *, under: str | None = None, label: str | None = None
+) -> Filter:
+    """A filter, or a mapping with its fields, and this folder and label besides.
+
+    Raises
+    ------
+    UsageError
+        If two folders or two labels are asked for, or a field is no condition.
+    """
+    if not isinstance(where, Filter):
+        names = [field.name for field in fields(Filter)]
+        for name in where:
+            if name not in names:
+                raise UsageError(
+                    f"{name} is no condition of a filter.", f"There are: {', '.join(names)}."
+                )
+        where = Filter(**where)
+    for name, value in (("under", under), ("label", label)):
+        if value is not None and getattr(where, name) not in (None, value):
+            raise UsageError(f"Two values of {name} are asked for: {value}, and another in where.")
+    return replace(where, under=under or where.under, label=label or where.label)
 
 
 def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:

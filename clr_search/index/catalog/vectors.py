@@ -1,4 +1,4 @@
-"""Unit vectors: kept as float16, searched as float32, ranked in float64."""
+"""Unit vectors: kept as float16, searched as float32."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
-
-_SLACK = 1e-5
-"""Error allowed to a float32 dot product of unit vectors when the best are picked for ranking."""
 
 
 def to_blob(vector: NDArray[np.float32]) -> bytes:
@@ -74,7 +71,7 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return lengths
 
 
-def as_queries(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.float32]:
     """Queries of length 1, shape (Q, D), float32.
 
     Raises
@@ -88,22 +85,24 @@ def as_queries(vectors: NDArray[np.float32], dimension: int) -> NDArray[np.float
             f"The query vectors have the shape {queries.shape}; this collection needs "
             f"(…, {dimension})."
         )
-    norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
-    wrong = ~((norms >= 1e-12) & np.isfinite(norms))
+    # Divided by their largest number first: one whose square is beyond float64 has a direction too.
+    largest = np.abs(queries).max(axis=1, initial=0.0)
+    wrong = ~((largest > 0) & (largest < np.inf))
     if wrong.any():
         raise UsageError(
             f"Query vector {int(wrong.argmax())} has no direction: it is zero, or not finite."
         )
-    queries /= norms[:, None]
+    queries /= largest[:, None]
+    queries /= np.sqrt(np.einsum("qd,qd->q", queries, queries))[:, None]
     return queries.astype(np.float32)
 
 
 def has_direction(norm: float) -> bool:
-    """Whether a vector of this length can be searched for."""
+    """Whether a sum of unit vectors of this length says more than rounding."""
     return 1e-12 <= norm < np.inf
 
 
-def as_query(vector: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+def as_query(vector: NDArray[np.floating], dimension: int) -> NDArray[np.float32]:
     """A query of length 1, shape (D,), float32.
 
     Raises
@@ -116,53 +115,8 @@ def as_query(vector: NDArray[np.float32], dimension: int) -> NDArray[np.float32]
         raise UsageError(
             f"The query vector has the shape {query.shape}; this collection needs ({dimension},)."
         )
-    norm = float(np.linalg.norm(query))
-    if not has_direction(norm):
+    largest = float(np.abs(query).max(initial=0.0))
+    if not 0 < largest < np.inf:
         raise UsageError("The query vector has no direction: it is zero, or not finite.")
-    return (query / norm).astype(np.float32)
-
-
-def nearest(
-    ids: NDArray[np.int64],
-    rows: NDArray[np.float32],
-    query: NDArray[np.float32],
-    k: int,
-    kept: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The k rows of greatest cosine, by an exact scan.
-
-    The scan is a float32 product, row by row without BLAS: it is bound by memory, and the threads
-    of BLAS take a hundred times longer on a busy machine, waiting for each other. Rows that could
-    be among the best are scored again in float64, so that equal vectors have equal scores wherever
-    they stand, and ties are broken by id.
-
-    Parameters
-    ----------
-    ids : int64 array, shape (N,)
-    rows : float32 array, shape (N, D)
-        Of unit length.
-    query : float32 array, shape (D,)
-        Of unit length.
-    k : int
-        At least 1; where there are fewer rows, all are returned.
-    kept : bool array, shape (N,), optional
-        The rows that count; all where not given.
-
-    Returns
-    -------
-    ids : int64 array, shape (min(k, rows that count),)
-    scores : float64 array of the same shape
-        In [-1, 1], falling.
-    """
-    count = len(ids) if kept is None else int(np.count_nonzero(kept))
-    if count > k:
-        rough = np.einsum("nd,d->n", rows, query)
-        if kept is not None:
-            rough[~kept] = -np.inf
-        floor = np.partition(rough, len(rough) - k)[len(rough) - k] - _SLACK
-        kept = rough >= floor
-    if kept is not None:
-        ids, rows = ids[kept], rows[kept]
-    scores = (rows.astype(np.float64) * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0)
-    order = np.lexsort((ids, -scores))[:k]
-    return ids[order], scores[order]
+    query /= largest  # see `as_queries`
+    return (query / np.linalg.norm(query)).astype(np.float32)

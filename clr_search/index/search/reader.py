@@ -4,35 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError, UsageError
-from clr_search.images import Crop
+from clr_search.errors import ClrSearchError
 from clr_search.index import encoder_file, maintenance
 from clr_search.index.ann.generations import DamagedError, named
+from clr_search.index.ann.neighbours import Neighbours
 from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.catalog.paths import place
 from clr_search.index.catalog.records import IndexInfo, Item, SkippedItem
-from clr_search.index.catalog.vectors import as_queries, as_query
-from clr_search.index.search import batch, snapshot
-from clr_search.index.search.chance import chance_scores, percentiles
-from clr_search.index.search.diverse import CANDIDATES, spread_out
-from clr_search.index.search.matches import Match, Matches
-from clr_search.index.search.query import Asker, Query
-from clr_search.index.search.snapshot import Memory
+from clr_search.index.search import latency
+from clr_search.index.search.matches import Match, Matches, Rows
+from clr_search.index.search.query import Picture, Query, SearchOptions
+from clr_search.index.search.ranking import CANDIDATES, chance_scores, percentiles, spread_out
+from clr_search.index.search.resolve import Resolver
+from clr_search.index.search.snapshot import Snapshot, refresh
 from clr_search.progress import Reporter
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from clr_search.serve.encoder import Encoder
 
 _Result = TypeVar("_Result")
+
+_TIMED = 128
+"""Searches that the latency is measured on."""
 
 
 class Reader:
@@ -54,7 +57,7 @@ class Reader:
         self._catalog = catalog
         self._device = device
         self._reporter = reporter
-        self._memory: Memory | None = None
+        self._snapshot: Snapshot | None = None
         self._seen: tuple[int, int] | None = None  # version of the catalogue that it is of
         self._useless: int | None = None  # number of a generation whose file is damaged
         self._encoder: Encoder | None = None
@@ -62,73 +65,42 @@ class Reader:
         self._passing = filters.Passing()
 
     def search(
-        self,
-        query: Query,
-        k: int = 10,
-        *,
-        like: Sequence[Path | str] = (),
-        unlike: Sequence[Path | str] = (),
-        under: str | None = None,
-        label: str | None = None,
-        where: Filter | None = None,
-        include_self: bool = False,
-        diverse: float = 0.0,
-        crop: Crop | None = None,
+        self, query: Query | Picture, k: int = 10, **options: Unpack[SearchOptions]
     ) -> Matches:
         """The k pictures most like a query.
 
         Parameters
         ----------
-        query : path, int, PIL image, or uint8 array (H, W, 3)
-            A picture, or the id of an item.
+        query : Query, path, int, bytes, PIL image, or uint8 array (H, W, 3)
+            A `Query`, which says everything; or a picture to search by, or the id of an item.
         k : int
-            How many; fewer come back where there are fewer.
-        like, unlike : sequence of path
-            Pictures that the results should be more, or less, like: the search is for
-            normalise(q + mean(like) − mean(unlike)), all vectors being of unit length.
-        under : str, optional
-            Only pictures below this folder: absolute, or relative to an indexed folder.
-        label : str, optional
-            Only pictures with this label.
-        where : Filter, optional
-            Further conditions.
-        include_self : bool
-            Keep items that are the query or one of `like`, by their path or else their content.
-        diverse : float
-            In [0, 1]: how much the results should differ from each other, by maximal marginal
-            relevance among five times as many; see `diverse.spread_out`.
-        crop : (left, top, width, height), optional
-            Search by this part of the query, given in fractions of its width and height.
+            How many; fewer come back where there are fewer. Not used with a `Query`.
+        **options
+            As the fields of `Query`: `like`, `unlike`, `where` (its filter; `under` and `label` are
+            short for one), `include_self`, `diverse` (its diversity), `crop`.
+
+        Returns
+        -------
+        Matches
+            The nearest first.
 
         Raises
         ------
         UsageError
-            If k is less than 1, `diverse` or `crop` is out of range, a file does not exist, or the
-            filters leave no item.
+            If a value is out of range, a file does not exist, or the filters leave no item.
         ClrSearchError
             If a file is no usable picture.
         """
-        _check(k, diverse)
-        conditions = _joined(where, under, label)
-
-        def work(held: Memory) -> Matches:
-            asker = Asker(self._catalog, held.dimension, lambda: self._encoder_of(held.encoder))
-            asked = asker.combined(query, like, unlike, crop)
-            own = () if include_self else asked.own
-            return self._search(held, asked.vector, k, conditions, own, diverse)
-
-        return self._with_memory(work)
+        asked = query if isinstance(query, Query) else Query.by(query, k)
+        return self._in_snapshot(self._answer, asked.refined(**options) if options else asked)
 
     def search_vector(
         self,
         vector: NDArray[np.float32],
         k: int = 10,
         *,
-        under: str | None = None,
-        label: str | None = None,
-        where: Filter | None = None,
         exclude: Sequence[int] | NDArray[np.int64] = (),
-        diverse: float = 0.0,
+        **options: Unpack[SearchOptions],
     ) -> Matches:
         """The k pictures most like a vector, shape (D,), of any length; `exclude` leaves ids out.
 
@@ -137,16 +109,11 @@ class Reader:
         UsageError
             As `search`, and if the vector has another shape or no direction.
         """
-        _check(k, diverse)
-        conditions = _joined(where, under, label)
-        return self._with_memory(
-            lambda held: self._search(held, vector, k, conditions, exclude, diverse)
-        )
+        query = Query(vectors=vector, k=k, exclude=np.asarray(exclude, dtype=np.int64).tolist())
+        return self._in_snapshot(self._answer, query.refined(**options))
 
-    def search_vectors(
-        self, vectors: NDArray[np.float32], k: int = 10
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids and scores of the k items most like each of many vectors; much quicker than singly.
+    def search_vectors(self, vectors: NDArray[np.float32], k: int = 10) -> Matches[Matches]:
+        """The k pictures most like each of many vectors; much quicker than singly.
 
         Parameters
         ----------
@@ -157,46 +124,75 @@ class Reader:
 
         Returns
         -------
-        ids : int64 array, shape (Q, k)
-            The nearest first; -1 where there are fewer.
-        scores : float32 array, shape (Q, k)
-            Cosines; -inf where there are fewer.
+        Matches
+            Of every query; `ids` and `scores` have the shape (Q, k).
 
         Raises
         ------
         UsageError
             If k is less than 1, or a vector has another length or no direction.
         """
-        _check(k, 0.0)
+        query = Query(vectors=np.asarray(vectors), k=k)
+        if self._snapshot is not None and self._seen and self._seen == self._catalog.version():
+            return self._answers(self._snapshot, query)  # which asks nothing of the catalogue
+        return self._in_snapshot(self._answers, query)
 
-        def work(held: Memory) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-            return batch.search(held, as_queries(vectors, held.dimension), k)
+    def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
+        """The matches of one query, with their paths and labels."""
+        found = self._neighbours(snapshot, query)
+        counted = found.ids[0] >= 0
+        return self._described(snapshot, found.ids[0][counted], found.scores[0][counted])
 
-        if self._memory is not None and self._seen and self._seen == self._catalog.version():
-            return work(self._memory)  # which asks nothing of the catalogue
-        return self._with_memory(work)
+    def _answers(self, snapshot: Snapshot, query: Query) -> Matches[Matches]:
+        """The matches of each of many queries; their paths are read when they are looked at."""
+        found = self._neighbours(snapshot, query)
+        ids, scores = found.ids, found.scores.astype(np.float32)
 
-    def _search(
-        self,
-        held: Memory,
-        vector: NDArray[np.float32],
-        k: int,
-        where: Filter,
-        exclude: Sequence[int] | NDArray[np.int64],
-        diverse: float,
+        def described(numbers: NDArray[np.int64], row: NDArray[np.float32]) -> Matches:
+            with self._catalog.reading():
+                known = self._catalog.items(numbers.tolist())
+                there = np.isin(numbers, list(known))
+                return self._described(snapshot, numbers[there], row[there])
+
+        return Matches(Rows(ids, scores, described), ids, scores)
+
+    def _neighbours(self, snapshot: Snapshot, query: Query) -> Neighbours:
+        """Ids and scores of what a query finds."""
+        resolver = Resolver(
+            self._catalog,
+            snapshot.dimension,
+            snapshot.encoder,
+            lambda: self._encoder_of(snapshot.encoder),
+        )
+        resolved = resolver.resolve(query)
+        allowed = self._passing.ids(self._catalog, query.filter, snapshot.revision)
+        excluded = np.unique(np.asarray(query.exclude, dtype=np.int64))
+        if not query.include_self:
+            excluded = np.union1d(excluded, resolved.own)
+        wanted = CANDIDATES * query.k if query.diversity else query.k
+        found = snapshot.search(resolved.vectors, wanted, allowed, excluded)
+        return self._diverse(snapshot, found, query) if query.diversity else found
+
+    def _diverse(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
+        """Of each row the k that `spread_out` chooses."""
+        chosen = Neighbours.none(len(found.ids), query.k)
+        scores = chosen.scores.astype(np.float64)
+        for row, (ids, cosines) in enumerate(zip(*found, strict=True)):
+            ids, cosines = ids[ids >= 0], cosines[ids >= 0]
+            numbers, rows = embeddings.of(self._catalog, ids.tolist(), snapshot.dimension)
+            vectors = rows[np.searchsorted(numbers, ids)]
+            kept = spread_out(cosines, vectors, query.k, query.diversity)
+            chosen.ids[row, : len(kept)], scores[row, : len(kept)] = ids[kept], cosines[kept]
+        return Neighbours(chosen.ids, scores)
+
+    def _described(
+        self, snapshot: Snapshot, ids: NDArray[np.int64], scores: NDArray[np.floating]
     ) -> Matches:
-        direction = as_query(vector, held.dimension)
-        allowed = self._passing.ids(self._catalog, where, held.revision)
-        excluded = np.unique(np.asarray(exclude, dtype=np.int64))
-        wanted = CANDIDATES * k if diverse else k
-        ids, scores = snapshot.search(held, direction, wanted, allowed, excluded)
-        if diverse:
-            numbers, rows = embeddings.of(self._catalog, ids.tolist(), held.dimension)
-            chosen = spread_out(scores, rows[np.searchsorted(numbers, ids)], k, diverse)
-            ids, scores = ids[chosen], scores[chosen]
+        """Matches of one query, shape (k,), with what the catalogue knows of them."""
         items = self._catalog.items(ids.tolist())
-        shares = percentiles(scores, self._by_chance(held))
-        ranked = zip(ids.tolist(), scores.tolist(), shares, strict=True)
+        shares = percentiles(scores, self._by_chance(snapshot))
+        told = [None] * len(ids) if shares is None else shares.tolist()
+        ranked = zip(ids.tolist(), scores.tolist(), told, strict=True)
         return Matches(
             [
                 Match(rank, number, items[number].path, score, items[number].label, share)
@@ -204,14 +200,14 @@ class Reader:
             ]
         )
 
-    def _by_chance(self, held: Memory) -> NDArray[np.float32]:
+    def _by_chance(self, snapshot: Snapshot) -> NDArray[np.float32]:
         """Cosines of random pairs, of this revision."""
-        if self._chance is None or self._chance[0] != held.revision:
-            self._chance = held.revision, chance_scores(self._catalog, held.dimension)
+        if self._chance is None or self._chance[0] != snapshot.revision:
+            self._chance = snapshot.revision, chance_scores(self._catalog, snapshot.dimension)
         return self._chance[1]
 
-    def _with_memory(self, work: Callable[[Memory], _Result]) -> _Result:
-        """Do something with the memory at a fresh snapshot.
+    def _in_snapshot(self, work: Callable[[Snapshot, Query], _Result], query: Query) -> _Result:
+        """Answer a query at the newest revision.
 
         A file that is damaged in two snapshots in a row is not one that a writer has just replaced:
         the search then goes on without it. The same holds for the encoder after a rebuild.
@@ -221,9 +217,9 @@ class Reader:
         while True:
             with self._catalog.reading():
                 try:
-                    self._memory = snapshot.refresh(self._catalog, self._memory, self._useless)
+                    self._snapshot = refresh(self._catalog, self._snapshot, self._useless)
                     self._seen = self._catalog.version()
-                    return work(self._memory)
+                    return work(self._snapshot, query)
                 except encoder_file.WrongEncoderError:
                     if missed:
                         raise
@@ -236,6 +232,17 @@ class Reader:
                             "build-index makes a new one."
                         )
                     failed = error.generation.number
+
+    def latency(self) -> latency.Latency:
+        """Time searches by pictures spread over the collection, one after the other."""
+        with self._catalog.reading():
+            ids = embeddings.ids(self._catalog)
+            spread = np.linspace(0, len(ids) - 1, min(_TIMED, len(ids))).astype(np.int64)
+            dimension = int(self._catalog.meta("dimension"))
+            numbers, rows = embeddings.of(self._catalog, ids[spread].tolist(), dimension)
+            return latency.measure(
+                lambda vector, number: self.search_vector(vector, exclude=[number]), numbers, rows
+            )
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -287,7 +294,8 @@ class Reader:
             If the filter leaves none, as `search`.
         """
         with self._catalog.reading():
-            found = filters.allowed(self._catalog, _joined(where, under, label))
+            conditions = filters.joined(where or Filter(), under=under, label=label)
+            found = filters.allowed(self._catalog, conditions)
             numbers = embeddings.ids(self._catalog) if found is None else found
         return [int(number) for number in numbers]
 
@@ -365,25 +373,3 @@ class Reader:
         """The collection at a glance."""
         with self._catalog.reading():
             return maintenance.info(self._catalog, named(self._catalog))
-
-
-def _joined(where: Filter | None, under: str | None, label: str | None) -> Filter:
-    """All conditions together.
-
-    Raises
-    ------
-    UsageError
-        If two folders or two labels are asked for.
-    """
-    where = where or Filter()
-    for name, value in (("under", under), ("label", label)):
-        if value is not None and getattr(where, name) not in (None, value):
-            raise UsageError(f"Two values of {name} are asked for: {value}, and another in where.")
-    return replace(where, under=under or where.under, label=label or where.label)
-
-
-def _check(k: int, diverse: float) -> None:
-    if k < 1:
-        raise UsageError(f"k is {k}; it must be 1 or more.")
-    if not 0 <= diverse <= 1:
-        raise UsageError(f"diverse is {diverse:g}.", "Choose a number from 0 to 1.")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+
+from clr_search.index.catalog.filters import Filter
+from clr_search.index.search.query import Embedded, Picture, Query
 
 Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=1)]
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
@@ -19,6 +24,10 @@ _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
     "ALO/QQEtYGh9AAAAAElFTkSuQmCC"
 )
+
+
+SUBJECT = ""
+"""Key of the picture to search by among those of a request: no base64 is empty."""
 
 
 class Input(BaseModel):
@@ -81,6 +90,39 @@ class SearchIn(Input):
         Field(description="Left, top, width, height of the part of `image` to search by."),
     ] = None
     include_self: Annotated[bool, Field(description="Keep the query's own items.")] = False
+
+    def pictures(self) -> dict[str, tuple[str, str]]:
+        """The base64 of each picture and the name of its field; the one to search by is first.
+
+        That one stands under `SUBJECT`, all others under their own base64, each once.
+        """
+        named = {} if self.image is None else {SUBJECT: (self.image, "image")}
+        for name, parts in (("like", self.like), ("unlike", self.unlike)):
+            for number, part in enumerate(parts):
+                if isinstance(part, str):
+                    named.setdefault(part, (part, f"{name}[{number}]"))
+        return named
+
+    def query(self, embedded: Mapping[str, Embedded]) -> Query:
+        """The query that is asked for, given its `pictures` as they were embedded.
+
+        The crop is in the vector of the picture already.
+        """
+
+        def parts(of: list[int | str]) -> list[Picture]:
+            return [embedded[part] if isinstance(part, str) else part for part in of]
+
+        return Query(
+            picture=embedded.get(SUBJECT),
+            ids=self.ids or (),
+            vectors=None if self.vector is None else np.array(self.vector),
+            like=parts(self.like),
+            unlike=parts(self.unlike),
+            filter=Filter() if self.filter is None else Filter(**self.filter.model_dump()),
+            k=self.k,
+            diversity=self.diverse,
+            include_self=self.include_self,
+        )
 
 
 class ResultOut(BaseModel):

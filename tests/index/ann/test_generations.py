@@ -9,7 +9,7 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, maintenance
-from clr_search.index.ann import generations, structures, tuning
+from clr_search.index.ann import generations, goal, structures
 from clr_search.index.ann.generations import DamagedError
 from clr_search.index.catalog.catalog import Catalog
 from tests.index.conftest import paths_of
@@ -69,8 +69,8 @@ def test_a_large_collection_gets_a_generation_that_finds_nearly_all(
         assert info.structure.startswith("IVF128,")
         assert (info.generation, info.beside) == (1, 0)
         assert info.recall is not None
-        assert info.recall >= tuning.RECALL
-        assert recall(index, rows) >= tuning.RECALL - 0.02
+        assert info.recall >= goal.RECALL
+        assert recall(index, rows) >= goal.RECALL - 0.02
 
 
 def test_scores_are_those_of_the_stored_vectors_and_not_of_the_quantised(
@@ -101,7 +101,7 @@ def test_a_damaged_file_is_searched_without_and_then_made_anew(
     with Index.open(published, writable=True, reporter=heard) as index:
         assert "anew from the catalogue" in heard.messages[0]
         assert index.info().generation == 2
-        assert recall(index, rows) >= tuning.RECALL - 0.02
+        assert recall(index, rows) >= goal.RECALL - 0.02
     assert file_of(published).name == "2.faiss"
     heard = Heard()
     with Index.open(published, reporter=heard) as index:
@@ -257,8 +257,8 @@ def test_a_reader_goes_over_to_the_next_generation(published: Path, fresh: Vecto
         maintenance.settle(catalog, Heard())
         assert reader.info().generation == 2
         assert reader.search_vector(fresh[3], 1).ids.tolist() == [3004]
-        assert reader._memory is not None
-        assert reader._memory.ids.tolist() == []
+        assert reader._snapshot is not None
+        assert reader._snapshot.ids.tolist() == []
 
 
 def test_many_neighbours_are_found_as_well_as_few(published: Path, rows: Vectors) -> None:
@@ -269,7 +269,7 @@ def test_many_neighbours_are_found_as_well_as_few(published: Path, rows: Vectors
             for position in range(0, 3000, 300):
                 found = index.search_vector(rows[position], k)
                 hits += len(set(brute(rows, rows[position], k)) & set((found.ids - 1).tolist()))
-            assert hits / (10 * k) >= tuning.RECALL
+            assert hits / (10 * k) >= goal.RECALL
 
 
 @pytest.mark.parametrize("kind", structures.KINDS)
@@ -462,4 +462,4 @@ def test_a_generation_of_which_nothing_is_left(
             catalog.delete(range(1, len(rows) + 1))
         catalog.database.close()
         assert len(index.search_vector(rows[0], 5)) == 0
-        assert (index.search_vectors(rows[:2], 5)[0] == -1).all()
+        assert (index.search_vectors(rows[:2], 5).ids == -1).all()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from clr_search.errors import ClrSearchError
 from clr_search.index import Index, maintenance
 from clr_search.index.ann import generations, mapped_vectors
-from clr_search.index.ann.tuning import Goal
+from clr_search.index.ann.goal import Goal
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.filters import Filter
@@ -32,14 +32,14 @@ def written(folder: Path, step: int = 90) -> tuple[Path, str]:
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     held = mapped_vectors.load(written(tmp_path)[0], 500, 24, written(tmp_path)[1])
     np.testing.assert_array_equal(held.ids, IDS)
-    places = held.places(np.array([-1, 5, 6, 8, 1502, 9999]))
+    places = held.positions(np.array([-1, 5, 6, 8, 1502, 9999]))
     assert places.tolist() == [0, 1, 499]
     np.testing.assert_array_equal(held.rows(places), ROWS[[0, 1, 499]])
     lengths = np.linalg.norm(ROWS.astype(np.float16).astype(np.float64), axis=1)
     np.testing.assert_allclose(held.scale * lengths, 1, rtol=1e-6)
     again = list(held.chunks())
     np.testing.assert_array_equal(np.concatenate([rows for _, rows in again]), ROWS)
-    assert held.places(np.empty(0, np.int64)).shape == (0,)
+    assert held.positions(np.empty(0, np.int64)).shape == (0,)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "longer"])
@@ -92,14 +92,14 @@ def published(many: Path, small_limits: None) -> Path:
 def test_rows_are_those_of_the_catalogue(published: Path, rows: Vectors) -> None:
     with Index.open(published) as index:
         assert len(index.search_vector(rows[0], 20)) == 20
-        held = index._memory
+        held = index._snapshot
         assert held is not None
         assert held.ann is not None
-        kept = held.ann.held
+        kept = held.ann.vectors
         with index.snapshot():
             numbers, by_rows = embeddings.of(index._catalog, [3, 17, 900], 24)
-    np.testing.assert_array_equal(kept.ids[kept.places(numbers)], numbers)
-    np.testing.assert_array_equal(kept.rows(kept.places(numbers)), by_rows)
+    np.testing.assert_array_equal(kept.ids[kept.positions(numbers)], numbers)
+    np.testing.assert_array_equal(kept.rows(kept.positions(numbers)), by_rows)
 
 
 @pytest.mark.usefixtures("small_limits")
@@ -118,9 +118,9 @@ def test_removed_and_changed_items_drop_out(
         found = index.search_vector(rows[0], 3000)
         assert 1 not in found.ids
         assert sorted(found.ids.tolist()) == list(range(2, 3001))
-        assert index._memory is not None
-        assert index._memory.among is not None
-        assert np.flatnonzero(~index._memory.among.kept).tolist() == [0, 1]
+        assert index._snapshot is not None
+        assert index._snapshot.among is not None
+        assert np.flatnonzero(~index._snapshot.among.counted).tolist() == [0, 1]
 
 
 def test_damaged_vectors_are_noticed_and_made_anew(published: Path, rows: Vectors) -> None:
@@ -177,7 +177,7 @@ def test_vectors_that_are_to_stand_last_do_and_are_found(count: int, data: st.Da
         asked = np.sort(
             data.draw(st.lists(st.integers(0, 3 * count + 9), unique=True).map(np.array))
         )
-        places = held.places(asked.astype(np.int64))
+        places = held.positions(asked.astype(np.int64))
         assert held.ids[places].tolist() == [one for one in asked.tolist() if one in ids]
         assert held.values[places, 0].tolist() == [
             values[(one - 5) // 3, 0] for one in held.ids[places]

@@ -7,10 +7,11 @@ import pytest
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.ann import structures
 from clr_search.index.ann.base import Ann, Selector
+from clr_search.index.ann.goal import RECALL, Goal, that_fit
 from clr_search.index.ann.graph import Graph
-from clr_search.index.ann.mapped_vectors import Stored
+from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.structures import GRAPH, Structure, choose, load
-from clr_search.index.ann.tuning import RECALL, Built, Goal, build, select, that_fit
+from clr_search.index.ann.tuning import Built, build, select
 from clr_search.index.catalog.vectors import scale_of
 from tests.index.made import Vectors, brute, clustered
 
@@ -18,9 +19,9 @@ ROWS = clustered(4000, 24)
 IDS = np.arange(len(ROWS), dtype=np.int64) * 3 + 7
 
 
-def kept(rows: Vectors = ROWS) -> Stored:
+def kept(rows: Vectors = ROWS) -> MappedVectors:
     values = rows.astype(np.float16)
-    return Stored(IDS[: len(rows)], scale_of(values), values)
+    return MappedVectors(IDS[: len(rows)], scale_of(values), values)
 
 
 def made(
@@ -66,7 +67,7 @@ def test_the_measured_recall_is_the_true_one(kind: str) -> None:
     assert built.recall_at_1 >= built.recall - 0.02
     index, hits = loaded(built), 0
     for position in range(0, 4000, 80):
-        near = index.search(ROWS[position][None], 11, index.asked_for(11), built.probes)[0][0]
+        near = index.candidates(ROWS[position][None], 11, index.scored_for(11), built.probes)[0][0]
         truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
         hits += len(set(truth) & set(near.tolist()))
     assert hits / 500 >= RECALL - 0.02
@@ -77,7 +78,7 @@ def test_the_measured_recall_is_the_true_one(kind: str) -> None:
 def test_candidates_are_ordered_by_the_stored_vectors(kind: str) -> None:
     """All of them asked for, from all cells: the exact ranking, whatever the codes."""
     index = loaded(made(kind=kind))
-    near = index.search(ROWS[:40], 15, 4000, 64)[0]
+    near = index.candidates(ROWS[:40], 15, 4000, 64)[0]
     exact = np.argsort(-(ROWS[:40] @ kept().rows(slice(None)).T), axis=1)[:, :15]
     scores = np.take_along_axis(ROWS[:40] @ ROWS.T, near, axis=1)
     assert (np.diff(scores, axis=1) < 1e-3).all()
@@ -90,7 +91,7 @@ def test_the_stored_vectors_are_not_copied() -> None:
     index = load(made().data.tobytes(), held, 64)
     held.values[3999] = ROWS[0].astype(np.float16)
     held.values[0] = 0
-    near = index.search(ROWS[:1], 4000, 4000, 64)[0][0]
+    near = index.candidates(ROWS[:1], 4000, 4000, 64)[0][0]
     assert near[0] == 3999
 
 
@@ -146,7 +147,7 @@ def test_where_nothing_reaches_the_recall_the_best_is_taken(
 
 
 def test_all_cells_visited_find_all_but_what_quantisation_hides() -> None:
-    near = loaded(made()).search(ROWS[:20], 4000, 4000, 64)[0]
+    near = loaded(made()).candidates(ROWS[:20], 4000, 4000, 64)[0]
     assert all(sorted(row.tolist()) == list(range(4000)) for row in near)
 
 
@@ -158,10 +159,10 @@ def test_a_build_is_the_same_every_time() -> None:
 
 def test_only_the_allowed_are_found() -> None:
     allowed = np.arange(4000) % 7 == 0
-    near = loaded(made()).search(ROWS[:1], 50, 100, 64, Selector(allowed))[0][0]
+    near = loaded(made()).candidates(ROWS[:1], 50, 100, 64, Selector(allowed))[0][0]
     assert (near >= 0).all()
     assert allowed[near].all()
-    few = loaded(made()).search(ROWS[:1], 600, 600, 64, Selector(allowed))[0][0]
+    few = loaded(made()).candidates(ROWS[:1], 600, 600, 64, Selector(allowed))[0][0]
     assert sorted(few[:572].tolist()) == np.flatnonzero(allowed).tolist()
     assert (few[572:] == -1).all()
 
@@ -216,7 +217,7 @@ def test_the_measured_recall_of_a_graph_is_the_true_one() -> None:
     index, hits = loaded(built), 0
     assert isinstance(index, Graph)
     for position in range(0, 4000, 80):
-        near = index.search(ROWS[position][None], 11, index.asked_for(11), built.probes)[0][0]
+        near = index.candidates(ROWS[position][None], 11, index.scored_for(11), built.probes)[0][0]
         truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
         hits += len(set(truth) & set(near.tolist()))
     assert hits / 500 >= RECALL - 0.02
@@ -227,10 +228,12 @@ def test_the_recall_of_a_graph_is_that_of_new_queries() -> None:
     rows = np.random.default_rng(2).normal(size=(9000, 48)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries, rows = rows[:1000], rows[1000:]
-    held = Stored(np.arange(8000), scale_of(rows.astype(np.float16)), rows.astype(np.float16))
+    held = MappedVectors(
+        np.arange(8000), scale_of(rows.astype(np.float16)), rows.astype(np.float16)
+    )
     built = build(held, Structure(0, GRAPH), Goal(0.8))
     index = load(built.data.tobytes(), held, built.probes)
-    near = index.search(queries, 10, index.asked_for(10), built.probes)[0]
+    near = index.candidates(queries, 10, index.scored_for(10), built.probes)[0]
     truth = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
     found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near, truth, strict=True)])
     assert found == pytest.approx(built.recall, abs=0.03)
@@ -243,18 +246,18 @@ def test_a_graph_has_no_vectors_in_its_file() -> None:
     assert 0.8 * len(built.data) < built.structure.bytes_for(4000, 24) < 1.3 * len(built.data)
     held = kept()
     index = load(built.data.tobytes(), held, 64)
-    places, products = index.search(ROWS[:5], 3, 9, 200)
-    assert places[:, 0].tolist() == [0, 1, 2, 3, 4]
+    positions, products = index.candidates(ROWS[:5], 3, 9, 200)
+    assert positions[:, 0].tolist() == [0, 1, 2, 3, 4]
     held.values[:] = 0
-    assert (index.search(ROWS[:5], 3, 9, 200)[1] == 0).all()
+    assert (index.candidates(ROWS[:5], 3, 9, 200)[1] == 0).all()
     assert (products > 0.1).all()
 
 
 def test_a_graph_finds_all_that_is_allowed_when_nothing_else_helps() -> None:
     allowed = np.arange(4000) % 7 == 0
     index = loaded(linked())
-    near = index.search(ROWS[:1], 12, 100, 200, Selector(allowed))[0][0]
+    near = index.candidates(ROWS[:1], 12, 100, 200, Selector(allowed))[0][0]
     assert allowed[near[near >= 0]].all()
-    every = index.search(ROWS[:2], 572, 572, 4000, Selector(allowed))[0]
+    every = index.candidates(ROWS[:2], 572, 572, 4000, Selector(allowed))[0]
     assert sorted(every[0].tolist()) == np.flatnonzero(allowed).tolist()
     assert index.effort(100, None).probes >= 5 * index.effort(10, None).probes

@@ -10,12 +10,13 @@ import pytest
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, maintenance
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.search import batch
+from clr_search.index.search import snapshot
 from tests.index.made import Heard, Vectors, brute
 
 
 def same_as_singly(index: Index, queries: Vectors, k: int) -> None:
-    ids, scores = index.search_vectors(queries, k)
+    found = index.search_vectors(queries, k)
+    ids, scores = found.ids, found.scores
     assert ids.shape == scores.shape == (len(queries), k)
     for query, numbers, row in zip(queries, ids, scores, strict=True):
         found = index.search_vector(query, k)
@@ -30,7 +31,7 @@ def same_as_singly(index: Index, queries: Vectors, k: int) -> None:
 def test_an_exact_search(many: Path, rows: Vectors, k: int) -> None:
     with Index.open(many) as index:
         same_as_singly(index, 3 * rows[::100], k)
-        ids, _ = index.search_vectors(rows[:20], k)
+        ids = index.search_vectors(rows[:20], k).ids
         assert (ids[0] - 1).tolist()[:k] == brute(rows, rows[0], k)
 
 
@@ -39,7 +40,7 @@ def test_an_exact_search(many: Path, rows: Vectors, k: int) -> None:
 def test_through_a_structure(
     many: Path, rows: Vectors, fresh: Vectors, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_QUERIES", 7)
+    monkeypatch.setattr(snapshot, "_QUERIES", 7)
     catalog = Catalog(many, writable=True)
     maintenance.settle(catalog, Heard())
     catalog.database.close()
@@ -61,12 +62,13 @@ def test_where_most_candidates_are_gone(
     catalog.database.close()
     with Index.open(many) as index:
         same_as_singly(index, rows[:3], 10)
-        assert not set(index.search_vectors(rows[:1], 10)[0][0].tolist()) & set(near)
+        assert not set(index.search_vectors(rows[:1], 10).ids[0].tolist()) & set(near)
 
 
 def test_more_than_there_are(many: Path, rows: Vectors) -> None:
     with Index.open(many) as index:
-        ids, scores = index.search_vectors(rows[:2], 3100)
+        found = index.search_vectors(rows[:2], 3100)
+        ids, scores = found.ids, found.scores
         assert sorted(ids[0][:3000].tolist()) == list(range(1, 3001))
         assert (ids[:, 3000:] == -1).all()
         assert np.isneginf(scores[:, 3000:]).all()
@@ -74,7 +76,8 @@ def test_more_than_there_are(many: Path, rows: Vectors) -> None:
 
 def test_none_and_wrong_ones(many: Path) -> None:
     with Index.open(many) as index:
-        ids, scores = index.search_vectors(np.empty((0, 24), np.float32), 5)
+        found = index.search_vectors(np.empty((0, 24), np.float32), 5)
+        ids, scores = found.ids, found.scores
         assert ids.shape == scores.shape == (0, 5)
         for wrong in (np.zeros((1, 24), np.float32), np.ones((2, 7), np.float32)):
             with pytest.raises(UsageError):
@@ -88,7 +91,7 @@ def test_every_commit_is_seen_at_once(many: Path, rows: Vectors, own: bool) -> N
     """By a reader that holds the collection in memory, whoever commits."""
     with Index.open(many, writable=own) as index:
         for gone in (1, 2, 3):
-            assert index.search_vectors(rows[gone - 1][None], 1)[0].tolist() == [[gone]]
+            assert index.search_vectors(rows[gone - 1][None], 1).ids.tolist() == [[gone]]
             if own:
                 index.remove([index.item(gone).path])
             else:
@@ -96,20 +99,20 @@ def test_every_commit_is_seen_at_once(many: Path, rows: Vectors, own: bool) -> N
                 with catalog.writing():
                     catalog.delete([gone])
                 catalog.database.close()
-            assert gone not in index.search_vectors(rows[:3], 5)[0]
+            assert gone not in index.search_vectors(rows[:3], 5).ids
 
 
 def test_a_snapshot_stays_what_it_is(many: Path, rows: Vectors) -> None:
     with Index.open(many) as index:
         index.search_vectors(rows[:1], 1)
         with index.snapshot():
-            assert index.search_vectors(rows[:1], 1)[0].tolist() == [[1]]
+            assert index.search_vectors(rows[:1], 1).ids.tolist() == [[1]]
             catalog = Catalog(many, writable=True)
             with catalog.writing():
                 catalog.delete([1])
             catalog.database.close()
-            assert index.search_vectors(rows[:1], 1)[0].tolist() == [[1]]
-        assert index.search_vectors(rows[:1], 1)[0].tolist() != [[1]]
+            assert index.search_vectors(rows[:1], 1).ids.tolist() == [[1]]
+        assert index.search_vectors(rows[:1], 1).ids.tolist() != [[1]]
 
 
 def test_a_closed_collection_is_told(many: Path, rows: Vectors) -> None:

@@ -1,0 +1,246 @@
+"""The one place where a `Query` becomes vectors.
+
+The catalogue has those of its own items; the encoder makes all others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clr_search import images
+from clr_search.errors import ClrSearchError, ImageError, QueryError
+from clr_search.files.write import sha256_bytes
+from clr_search.images import Crop, cut
+from clr_search.index.catalog import embeddings
+from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.paths import place
+from clr_search.index.catalog.vectors import as_queries, as_query, has_direction
+from clr_search.index.search.query import Embedded, Picture, Query
+
+if TYPE_CHECKING:
+    from clr_search.serve.encoder import Encoder
+
+
+class MissingItemError(QueryError):
+    """An item that a query names is not, or no longer, in the collection."""
+
+
+class OtherEncoderError(ClrSearchError):
+    """A picture was embedded by another encoder than the collection has now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A query as it is searched for.
+
+    Attributes
+    ----------
+    vectors : float32 array, shape (Q, D)
+        Unit vectors; one, but for a query of many vectors.
+    own : int64 array
+        Ids of the items that the query itself is, ascending.
+    """
+
+    vectors: NDArray[np.float32]
+    own: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A picture of a query: its vector, shape (D,), and the ids of the items that it is."""
+
+    vector: NDArray[np.float32]
+    own: tuple[int, ...]
+
+
+class Resolver:
+    """Turns queries into vectors.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Inside `reading`.
+    dimension : int
+        D, the length of a vector.
+    sha256 : str
+        SHA-256 of the encoder of the collection.
+    encoder : callable
+        Loads the encoder. It is not called where the catalogue has all that is asked for, so that a
+        search from one of its own pictures needs no ONNX Runtime.
+    """
+
+    def __init__(
+        self, catalog: Catalog, dimension: int, sha256: str, encoder: Callable[[], Encoder]
+    ) -> None:
+        self._catalog = catalog
+        self._dimension = dimension
+        self._sha256 = sha256
+        self._encoder = encoder
+
+    def resolve(self, query: Query) -> Resolved:
+        """The vectors of a query: normalise(q + mean(like) − mean(unlike)).
+
+        The pictures it should be like count as part of the query: its own items are theirs too.
+
+        Raises
+        ------
+        QueryError
+            If an item or a file is not there, or what is sought has no direction, as of a query
+            that should be unlike itself.
+        UsageError
+            If a vector has another length than those of the collection, or no direction.
+        ClrSearchError
+            If a file is no usable picture.
+        """
+        liked = [self._picture(part) for part in query.like]
+        unliked = [self._picture(part) for part in query.unlike]
+        vectors, own = self._subject(query)
+        own = own.union(*(part.own for part in liked))
+        if liked or unliked or query.vectors is None:
+            wide = vectors.astype(np.float64)
+            if liked:
+                wide = wide + np.mean([part.vector for part in liked], axis=0)
+            if unliked:
+                wide = wide - np.mean([part.vector for part in unliked], axis=0)
+            if not all(map(has_direction, np.linalg.norm(wide, axis=1))):
+                why = "what it should be unlike leaves" if unliked else "its vector has"
+                raise QueryError(
+                    f"{_name(query)} cannot be searched for: {why} no direction.",
+                    "Search by another picture, or leave one out that it should be unlike.",
+                )
+            vectors = as_queries(wide, self._dimension)
+        return Resolved(vectors, np.array(sorted(own), dtype=np.int64))
+
+    def _subject(self, query: Query) -> tuple[NDArray[np.float32], set[int]]:
+        """What is searched by, shape (Q, D), before likes and unlikes, and its own items."""
+        if query.vectors is not None:
+            vectors = np.asarray(query.vectors)
+            if vectors.ndim == 2:
+                return as_queries(vectors, self._dimension), set()
+            return as_query(vectors, self._dimension)[None], set()
+        if query.picture is None:
+            parts = [self._item(int(number)) for number in query.ids]
+            mean = np.mean([part.vector for part in parts], axis=0, keepdims=True)
+            return mean, {number for part in parts for number in part.own}
+        part = (
+            self._picture(query.picture)
+            if query.crop is None
+            else self._crop(query.picture, query.crop)
+        )
+        return part.vector[None], set(part.own)
+
+    def _picture(self, picture: Picture) -> _Part:
+        """A single picture.
+
+        A path that is an item and has not changed since it was embedded has its vector already; so
+        has a file anywhere else whose content is that of an item.
+        """
+        if isinstance(picture, int | np.integer):
+            return self._item(int(picture))
+        if isinstance(picture, Embedded):
+            if picture.encoder != self._sha256:
+                raise OtherEncoderError("The collection has just got another encoder.")
+            return _Part(picture.vector, tuple(self._catalog.with_content(picture.sha256)))
+        if isinstance(picture, bytes):
+            return self._content(picture, None)
+        if not isinstance(picture, (str, Path)):
+            return _Part(self._encoder().encode(picture)[0], ())
+        path = Path(picture)
+        number = self._item_at(path)
+        if number is not None and self._unchanged(number, path):
+            return _Part(self._stored(number), (number,))
+        with _explained(path):
+            return self._content(images.read(path)[0], number)
+
+    def _content(self, data: bytes, number: int | None) -> _Part:
+        """A picture by the bytes of its file, which is that of the item `number`, if of any."""
+        same = self._catalog.with_content(sha256_bytes(data))
+        if same:
+            return _Part(self._stored(same[0]), (number,) if number in same else tuple(same))
+        encoder = self._encoder()
+        picture = images.decode_square(data, encoder.image_size)
+        return _Part(encoder.encode(picture.pixels)[0], () if number is None else (number,))
+
+    def _item(self, number: int) -> _Part:
+        if number not in self._catalog.items([number]):
+            raise MissingItemError(
+                f"{self._catalog.folder} has no item with the id {number}.",
+                "The ids of results are in the answers of --json.",
+            )
+        return _Part(self._stored(number), (number,))
+
+    def _crop(self, picture: Picture, crop: Crop) -> _Part:
+        """A part of a single picture, at full resolution; its items are those of the whole."""
+        own: Sequence[int] = ()
+        if isinstance(picture, Embedded):
+            raise QueryError("A picture that is embedded already cannot be cropped.")
+        if isinstance(picture, int | np.integer):
+            number = int(picture)
+            own = self._item(number).own
+            picture = self._catalog.items([number])[number].path
+        if isinstance(picture, (str, Path)):
+            path = Path(picture)
+            with _explained(path):
+                data, _ = images.read(path)
+                pixels = images.decode(data).pixels
+            at = self._item_at(path)
+            own = own or ((at,) if at is not None else ())
+            own = own or self._catalog.with_content(sha256_bytes(data))
+        elif isinstance(picture, bytes):
+            pixels = images.decode(picture).pixels
+            own = self._catalog.with_content(sha256_bytes(picture))
+        elif isinstance(picture, np.ndarray):
+            pixels = picture
+        else:
+            pixels = images.pixels_of(picture, "searched for")
+        return _Part(self._encoder().encode(cut(pixels, crop))[0], tuple(own))
+
+    def _item_at(self, path: Path) -> int | None:
+        """The item at this path, or at what it is a link to."""
+        number = self._catalog.at(place(path))
+        # `Path.resolve` raises where links lead round in a circle.
+        return self._catalog.at(os.path.realpath(path)) if number is None else number
+
+    def _unchanged(self, number: int, path: Path) -> bool:
+        item = self._catalog.items([number])[number]
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        return (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+    def _stored(self, number: int) -> NDArray[np.float32]:
+        _, rows = embeddings.of(self._catalog, [number], self._dimension)
+        vector: NDArray[np.float32] = rows[0]
+        return vector
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        if not path.exists():
+            raise QueryError(
+                f"There is no file {path}.", "Check the spelling, or give an absolute path."
+            ) from None
+        raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
+
+
+def _name(query: Query) -> str:
+    """What an error calls the thing that is searched by."""
+    subject = query.ids[0] if len(query.ids) == 1 else query.picture
+    if isinstance(subject, int | np.integer):
+        return f"Item {subject}"
+    if query.vectors is not None:
+        return "The query vector"
+    name = subject if isinstance(subject, (str, Path)) else getattr(subject, "filename", "")
+    return str(name or "The picture")
