@@ -13,8 +13,8 @@ from clr_search.app import fragments
 from clr_search.app.components import fragment, picture_field, uploaded_file
 from clr_search.app.explorer import Explorer, describe, folder_of
 from clr_search.app.search_tab import Changes, Upload, title_of, unreadable
-from clr_search.app.visit import Filters
 from clr_search.errors import ClrSearchError, ImageError
+from clr_search.index.catalog.filters import ALL
 from clr_search.pictures.inline import PREVIEW, preview
 from clr_search.serve import Probe
 
@@ -70,7 +70,7 @@ class ClassifyTab:
     def on_random(self) -> Changes:
         """Classify a random picture of the collection."""
         try:
-            item = self._explorer.item(self._explorer.random_item(Filters()))
+            item = self._explorer.item(self._explorer.random_item(ALL))
             picture = images.load(item.path, at_least=self._side)
         except (OSError, ClrSearchError):
             return self._say(

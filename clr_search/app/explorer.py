@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from clr_search import images
 from clr_search.app import thumbnails
-from clr_search.app.visit import Answer, Filters, Hit, Query
+from clr_search.app.visit import Answer, Hit, Subject
 from clr_search.contract.model_file import Card
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.pictures.inline import PREVIEW, preview
 
 if TYPE_CHECKING:
-    from clr_search.index import Index, IndexInfo, Item
+    from clr_search.index import Filter, Index, IndexInfo, Item, Query
 
 MAX_SURVEYED = 20_000
 """Size of a collection up to which its folders are listed; in a larger one they can be typed."""
@@ -91,8 +91,8 @@ class Explorer:
         """
         return self._survey().folders
 
-    def upload(self, data: bytes, title: str) -> Query:
-        """Decode an uploaded file into a query.
+    def upload(self, data: bytes, title: str) -> Subject:
+        """Decode an uploaded file into a picture to search from.
 
         Raises
         ------
@@ -101,7 +101,7 @@ class Explorer:
         """
         side = self.index.encoder.image_size
         picture = images.decode(data, at_least=max(images.enough_for(side), PREVIEW))
-        return Query(
+        return Subject(
             title=title,
             detail=describe("uploaded", picture),
             preview=preview(picture.pixels),
@@ -109,8 +109,8 @@ class Explorer:
             square=images.square(picture.pixels, side),
         )
 
-    def choose(self, item: int) -> Query:
-        """Make a picture of the collection the query.
+    def choose(self, item: int) -> Subject:
+        """Make a picture of the collection the one to search from.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class Explorer:
                 f"{entry.path.name} cannot be shown: {reason}.",
                 "Bring the collection up to date with: clr-search build-index",
             ) from error
-        return Query(
+        return Subject(
             title=entry.path.name,
             detail=describe(folder_of(entry.relative), picture),
             preview=preview(picture.pixels),
@@ -134,7 +134,7 @@ class Explorer:
             item=item,
         )
 
-    def search(self, query: Query, filters: Filters) -> Answer:
+    def search(self, query: Query) -> Answer:
         """Nearest neighbours of a query, without the query itself.
 
         Raises
@@ -143,30 +143,25 @@ class Explorer:
             If the query has left the collection, or there is no such folder or label.
         """
         with self._lock:
-            source = query.square if query.item is None else self.item(query.item).path
-            assert source is not None
+            if isinstance(query.picture, int):
+                self.item(query.picture)
             began = time.perf_counter()
-            matches = self.index.search(
-                source,
-                k=filters.count,
-                label=filters.label or None,
-                under=filters.folder or None,
-            )
+            matches = self.index.search(query)
             seconds = time.perf_counter() - began
             found = self._items(match.id for match in matches)
             total = len(self.index)
         scores = {match.id: match.score for match in matches}
         return Answer(self._hits(found, [scores[item.id] for item in found]), total, seconds)
 
-    def opening(self, filters: Filters) -> tuple[Hit, ...]:
+    def opening(self, where: Filter, count: int) -> tuple[Hit, ...]:
         """Some pictures of the collection at random, to begin with."""
         with self._lock:
-            ids = self._matching(filters)
-            items = self._items(self._random.sample(ids, min(filters.count, len(ids))))
+            ids = self._matching(where)
+            items = self._items(self._random.sample(ids, min(count, len(ids))))
         return self._hits(items, [None] * len(items))
 
-    def random_item(self, filters: Filters) -> int:
-        """Id of any picture that the filters allow.
+    def random_item(self, where: Filter) -> int:
+        """Id of any picture that the filter leaves.
 
         Raises
         ------
@@ -174,7 +169,7 @@ class Explorer:
             If there is none.
         """
         with self._lock:
-            ids = self._matching(filters)
+            ids = self._matching(where)
         if not ids:
             raise ClrSearchError("No picture matches these filters.", "Choose others above.")
         return self._random.choice(ids)
@@ -191,9 +186,9 @@ class Explorer:
                 self._surveyed = _Survey(key, labels, folders)
             return self._surveyed
 
-    def _matching(self, filters: Filters) -> list[int]:
+    def _matching(self, where: Filter) -> list[int]:
         try:
-            return self.index.ids(label=filters.label or None, under=filters.folder or None)
+            return self.index.ids(where=where)
         except UsageError:  # none, which is no wrong use here
             return []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from clr_search.app.visit import Answer, Hit, Query
+from clr_search.app.visit import Answer, Hit, Subject
 
 PASTE_AND_DROP = """
 () => {
@@ -136,7 +136,7 @@ def query_card(title: str, detail: str, picture: str) -> str:
     )
 
 
-def trail(queries: Sequence[Query]) -> str:
+def trail(queries: Sequence[Subject]) -> str:
     """The way here, oldest first, each step to return to; empty for a single step."""
     if len(queries) < 2:
         return ""

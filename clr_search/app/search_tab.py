@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,8 +13,10 @@ import gradio as gr
 from clr_search.app import fragments
 from clr_search.app.components import fragment, picture_field, uploaded_file
 from clr_search.app.explorer import Explorer
-from clr_search.app.visit import Filters, Session
+from clr_search.app.visit import Session, Subject
 from clr_search.errors import ClrSearchError, ImageError
+from clr_search.index.catalog.filters import Filter
+from clr_search.index.search.query import Query
 
 INVITATION = (
     "Search with a picture.",
@@ -32,10 +36,48 @@ Changes: TypeAlias = dict[Any, Any]
 """What a handler changes on the page: components and their new values."""
 
 
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What is set above the results.
+
+    Attributes
+    ----------
+    count : int
+        Results.
+    label, folder : str
+        The part of the collection that is searched; empty for all of it.
+    """
+
+    count: int = AT_FIRST
+    label: str = ""
+    folder: str = ""
+
+    @classmethod
+    def sent(cls, count: object, label: object, folder: object) -> Controls:
+        """Controls from what a browser sent, whatever it sent."""
+        wanted = AT_FIRST
+        if isinstance(count, int | float) and not math.isnan(count):
+            wanted = int(min(max(count, FEWEST), MOST))
+        return cls(wanted, _text(label), _text(folder))
+
+    @property
+    def filter(self) -> Filter:
+        """The conditions on the results."""
+        return Filter(label=self.label or None, under=self.folder or None)
+
+    def query(self, subject: Subject) -> Query:
+        """The query for a picture that is searched from."""
+        return Query(
+            picture=subject.square if subject.item is None else subject.item,
+            k=self.count,
+            filter=self.filter,
+        )
+
+
 class SearchTab:
     """Components of the tab and what happens on it.
 
-    Every handler takes the session and the filters and returns what changes. A browser names
+    Every handler takes the session and the controls and returns what changes. A browser names
     pictures only by their place on the page; the session, which is kept here, knows their ids.
 
     Parameters
@@ -91,40 +133,52 @@ class SearchTab:
         self.grid = fragment("", elem_id="clr-results", js_on_load=fragments.PICK_AND_RETURN)
 
     def _connect(self, page: gr.Blocks) -> None:
-        context = [self.session, self.count, self.label, self.folder]
+        controls = [self.count, self.label, self.folder]
         view = [self.session, self.query, self.trail, self.status, self.grid, self.back_button]
 
-        def on(listen: Any, handler: Any, *, upload: bool = False) -> None:
-            first = [self.upload] if upload else []
+        def on(listen: Any, handler: Any, *, first: Any = None) -> None:
             listen(
                 handler,
-                [*first, *context],
-                [*first, *view],
-                preprocess=not upload,  # see `picture_field`
+                [*([] if first is None else [first]), self.session, *controls],
+                [*([] if first is None else [first]), *view],
+                preprocess=first is None,  # see `picture_field`
                 show_progress="hidden",
                 api_visibility="private",
             )
 
+        def with_controls(handler: Callable[[Session, Controls], Changes]) -> Any:
+            return lambda session, *sent: handler(session, Controls.sent(*sent))
+
+        def with_event(handler: Callable[[Session, Controls, gr.EventData], Changes]) -> Any:
+            def handle(event: gr.EventData, session: Session, *sent: object) -> Changes:
+                return handler(session, Controls.sent(*sent), event)
+
+            return handle
+
         page.load(
-            self.on_open,
-            context,
+            with_controls(self.on_open),
+            [self.session, *controls],
             [*view, self.label, self.folder],
             show_progress="hidden",
             api_visibility="private",
         )
-        on(self.upload.input, self.on_upload, upload=True)
-        on(self.grid.pick, self.on_pick)
-        on(self.trail.pick, self.on_return)
-        on(self.back_button.click, self.on_back)
-        on(self.random_button.click, self.on_random)
+        on(
+            self.upload.input,
+            lambda upload, session, *sent: self.on_upload(upload, session, Controls.sent(*sent)),
+            first=self.upload,
+        )
+        on(self.grid.pick, with_event(self.on_pick))
+        on(self.trail.pick, with_event(self.on_return))
+        on(self.back_button.click, with_controls(self.on_back))
+        on(self.random_button.click, with_controls(self.on_random))
         for listen in (self.count.release, self.label.input, self.folder.input):
-            on(listen, self.on_show)
+            on(listen, with_controls(self.on_show))
 
-    def on_open(self, session: Session, count: int, label: str, folder: str) -> Changes:
+    def on_open(self, session: Session, controls: Controls) -> Changes:
         """Begin a visit: the collection may have other labels and folders than at the start."""
         labels, folders = self._explorer.labels(), self._explorer.folders()
         return {
-            **self.on_show(session, count, label, folder),
+            **self.on_show(session, controls),
             self.label: gr.update(choices=_choices(ALL_LABELS, labels), visible=labels != []),
             self.folder: gr.update(
                 choices=_choices(ALL_FOLDERS, folders),
@@ -132,69 +186,63 @@ class SearchTab:
             ),
         }
 
-    def on_show(self, session: Session, count: int, label: str, folder: str) -> Changes:
+    def on_show(self, session: Session, controls: Controls) -> Changes:
         """Show the current query's neighbours, or some pictures where there is no query yet."""
-        return self._show(session, filters_of(count, label, folder))
+        return self._show(session, controls)
 
-    def on_upload(
-        self, value: Upload, session: Session, count: int, label: str, folder: str
-    ) -> Changes:
+    def on_upload(self, value: Upload, session: Session, controls: Controls) -> Changes:
         """Search from an uploaded file, and clear the upload field for the next one."""
         path = uploaded_file(value, self.upload)
         if path is None:
             return {self.upload: None}
         try:
-            query = self._explorer.upload(path.read_bytes(), title_of(path))
+            subject = self._explorer.upload(path.read_bytes(), title_of(path))
         except ImageError as error:
             failure = unreadable(path.name, error)
             return {self.upload: None, **self._say(failure)}
-        return {self.upload: None, **self.on_show(session.step(query), count, label, folder)}
+        return {self.upload: None, **self.on_show(session.step(subject), controls)}
 
-    def on_pick(
-        self, session: Session, count: int, label: str, folder: str, event: gr.EventData
-    ) -> Changes:
+    def on_pick(self, session: Session, controls: Controls, event: gr.EventData) -> Changes:
         """Search from one of the pictures on the page, named by its place there."""
         place = place_of(event, len(session.shown))
         if place is None:
             return {}
-        return self._choose(session.shown[place], session, count, label, folder)
+        return self._choose(session.shown[place], session, controls)
 
-    def on_random(self, session: Session, count: int, label: str, folder: str) -> Changes:
+    def on_random(self, session: Session, controls: Controls) -> Changes:
         """Search from a random picture among those the filters allow."""
         try:
-            item = self._explorer.random_item(filters_of(count, label, folder))
+            item = self._explorer.random_item(controls.filter)
         except ClrSearchError as error:
             return self._say(error)
-        return self._choose(item, session, count, label, folder)
+        return self._choose(item, session, controls)
 
-    def on_back(self, session: Session, count: int, label: str, folder: str) -> Changes:
+    def on_back(self, session: Session, controls: Controls) -> Changes:
         """Return to the query before; from the first one, to the opening pictures."""
-        return self.on_show(session.back(), count, label, folder)
+        return self.on_show(session.back(), controls)
 
-    def on_return(
-        self, session: Session, count: int, label: str, folder: str, event: gr.EventData
-    ) -> Changes:
+    def on_return(self, session: Session, controls: Controls, event: gr.EventData) -> Changes:
         """Return to a step of the trail, named by its place."""
         place = place_of(event, len(session.trail))
         if place is None:
             return {}
-        return self.on_show(session.back_to(place), count, label, folder)
+        return self.on_show(session.back_to(place), controls)
 
-    def _choose(self, item: int, session: Session, count: int, label: str, folder: str) -> Changes:
+    def _choose(self, item: int, session: Session, controls: Controls) -> Changes:
         try:
-            query = self._explorer.choose(item)
+            subject = self._explorer.choose(item)
         except ClrSearchError as error:
             return self._say(error)
-        return self.on_show(session.step(query), count, label, folder)
+        return self.on_show(session.step(subject), controls)
 
-    def _show(self, session: Session, filters: Filters) -> Changes:
-        query = session.query
+    def _show(self, session: Session, controls: Controls) -> Changes:
+        subject = session.subject
         try:
-            if query is None:
-                hits = self._explorer.opening(filters)
+            if subject is None:
+                hits = self._explorer.opening(controls.filter, controls.count)
                 status = fragments.note("A few pictures of the collection: choose one to search.")
             else:
-                answer = self._explorer.search(query, filters)
+                answer = self._explorer.search(controls.query(subject))
                 hits, status = answer.hits, fragments.status(answer)
         except ClrSearchError as error:
             return self._say(error)
@@ -202,13 +250,13 @@ class SearchTab:
         return {
             self.session: session,
             self.query: (
-                fragments.query_card(query.title, query.detail, query.preview)
-                if query
+                fragments.query_card(subject.title, subject.detail, subject.preview)
+                if subject
                 else fragments.invitation(INVITATION)
             ),
             self.trail: fragments.trail(session.trail),
             self.status: status,
-            self.grid: fragments.grid(hits, "Neighbours" if query else "Pictures to begin with"),
+            self.grid: fragments.grid(hits, "Neighbours" if subject else "Pictures to begin with"),
             self.back_button: gr.update(interactive=bool(session.trail)),
         }
 
@@ -223,18 +271,6 @@ def place_of(event: gr.EventData, count: int) -> int | None:
     place = data.get("index") if isinstance(data, dict) else None
     valid = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < count
     return place if valid else None
-
-
-def filters_of(count: object, label: object, folder: object) -> Filters:
-    """Filters from what a browser sent, whatever it sent."""
-    wanted = AT_FIRST
-    if isinstance(count, int | float) and not math.isnan(count):
-        wanted = int(min(max(count, FEWEST), MOST))
-    return Filters(
-        count=wanted,
-        label=label if isinstance(label, str) else "",
-        folder=folder if isinstance(folder, str) else "",
-    )
 
 
 def title_of(upload: Path) -> str:
@@ -252,3 +288,7 @@ def unreadable(name: str, error: ImageError) -> ClrSearchError:
 
 def _choices(everything: str, names: list[str] | None) -> list[tuple[str, str]]:
     return [(everything, ""), *((name, name) for name in names or ())]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

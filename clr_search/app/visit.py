@@ -34,7 +34,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Query:
+class Subject:
     """A picture that is searched from.
 
     Attributes
@@ -58,38 +58,29 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """How many neighbours, and from which part of the collection (empty: from all of it)."""
-
-    count: int = 12
-    label: str = ""
-    folder: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Session:
-    """One visitor's way: the queries so far, oldest first, and the ids now on the page."""
+    """One visitor's way: the pictures searched from, oldest first, and the ids now on the page."""
 
-    trail: tuple[Query, ...] = ()
+    trail: tuple[Subject, ...] = ()
     shown: tuple[int, ...] = ()
 
     @property
-    def query(self) -> Query | None:
-        """The current query, if there is one."""
+    def subject(self) -> Subject | None:
+        """The picture that is searched from now, if there is one."""
         return self.trail[-1] if self.trail else None
 
     def showing(self, hits: Sequence[Hit]) -> Session:
         """Remember what is on the page."""
         return replace(self, shown=tuple(hit.id for hit in hits))
 
-    def step(self, query: Query) -> Session:
-        """Go on to another query."""
-        return replace(self, trail=(*self.trail, query)[-MAX_TRAIL:])
+    def step(self, subject: Subject) -> Session:
+        """Go on to another picture to search from."""
+        return replace(self, trail=(*self.trail, subject)[-MAX_TRAIL:])
 
     def back(self) -> Session:
-        """Return to the query before; from the first, to no query at all."""
+        """Return to the picture before; from the first, to none at all."""
         return replace(self, trail=self.trail[:-1])
 
     def back_to(self, place: int) -> Session:
-        """Return to the query at this place of the trail."""
+        """Return to the picture at this place of the trail."""
         return replace(self, trail=self.trail[: place + 1])

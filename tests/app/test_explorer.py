@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from clr_search.app.explorer import Explorer, describe, folder_of
-from clr_search.app.visit import Filters
+from clr_search.app.search_tab import Controls
 from clr_search.errors import ClrSearchError, ImageError
 from clr_search.images import decode
-from clr_search.index import Index
+from clr_search.index import Filter, Index
+from clr_search.index.catalog.filters import ALL
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def explorer(writer: Index) -> Iterator[Explorer]:
 def test_an_upload_is_searched_by_its_content(explorer: Explorer, own: Path) -> None:
     path = own / "red" / "red00.jpg"
     query = explorer.upload(path.read_bytes(), "mine")
-    answer = explorer.search(query, Filters(5))
+    answer = explorer.search(Controls(5).query(query))
     assert answer.total == len(explorer) == 24
     assert answer.hits[0].name == "red00.jpg"
     assert answer.hits[0].score == pytest.approx(1, abs=1e-3)
@@ -51,9 +52,9 @@ def test_an_upload_is_searched_by_its_content(explorer: Explorer, own: Path) -> 
 
 
 def test_a_picture_of_the_collection_is_not_its_own_neighbour(explorer: Explorer) -> None:
-    item = explorer.random_item(Filters())
+    item = explorer.random_item(Controls().filter)
     query = explorer.choose(item)
-    hits = explorer.search(query, Filters(48)).hits
+    hits = explorer.search(Controls(48).query(query)).hits
     assert len(hits) == 23
     assert item not in {hit.id for hit in hits}
 
@@ -61,12 +62,12 @@ def test_a_picture_of_the_collection_is_not_its_own_neighbour(explorer: Explorer
 def test_filters(explorer: Explorer) -> None:
     assert explorer.labels() == ["blue", "red"]
     assert explorer.folders() == ["red", "trip", "trip/day 1", "trip/day 1/blue"]
-    query = explorer.choose(explorer.random_item(Filters(label="red")))
-    for filters in (Filters(48, label="blue"), Filters(48, folder="trip")):
-        assert {hit.label for hit in explorer.search(query, filters).hits} == {"blue"}
-        assert {hit.label for hit in explorer.opening(filters)} == {"blue"}
+    query = explorer.choose(explorer.random_item(Controls(label="red").filter))
+    for filters in (Controls(48, label="blue"), Controls(48, folder="trip")):
+        assert {hit.label for hit in explorer.search(filters.query(query)).hits} == {"blue"}
+        assert {hit.label for hit in explorer.opening(filters.filter, filters.count)} == {"blue"}
     with pytest.raises(ClrSearchError, match="green"):
-        explorer.search(query, Filters(label="green"))
+        explorer.search(Controls(label="green").query(query))
 
 
 def test_folders_that_are_the_labels_are_not_offered(collection: Path) -> None:
@@ -81,23 +82,23 @@ def test_several_roots_are_offered_by_their_full_paths(
     folders = explorer.folders()
     assert folders is not None
     assert str(pictures.resolve()) in folders
-    hits = explorer.opening(Filters(48, folder=str(pictures.resolve())))
+    hits = explorer.opening(Filter(under=str(pictures.resolve())), 48)
     assert len(hits) == 36
 
 
 def test_the_opening_differs_from_visit_to_visit(explorer: Explorer) -> None:
-    first, second = (explorer.opening(Filters(12)) for _ in range(2))
+    first, second = (explorer.opening(ALL, 12) for _ in range(2))
     assert len({hit.id for hit in first}) == 12
     assert [hit.id for hit in first] != [hit.id for hit in second]
     assert all(hit.score is None for hit in first)
 
 
 def test_changes_of_the_collection_are_seen(explorer: Explorer, writer: Index, own: Path) -> None:
-    query = explorer.choose(explorer.random_item(Filters(label="red")))
+    query = explorer.choose(explorer.random_item(Controls(label="red").filter))
     Image.new("RGB", (50, 50), "gold").save(own / "new.png")
     shutil.rmtree(own / "trip")
     writer.update([own])
-    answer = explorer.search(query, Filters(48))
+    answer = explorer.search(Controls(48).query(query))
     assert answer.total == 13
     assert "new.png" in {hit.name for hit in answer.hits}
     assert explorer.labels() == ["red"]
@@ -106,12 +107,12 @@ def test_changes_of_the_collection_are_seen(explorer: Explorer, writer: Index, o
     shutil.rmtree(own / "red")
     writer.update([own])
     with pytest.raises(ClrSearchError, match="no longer in the collection"):
-        explorer.search(query, Filters())
+        explorer.search(Controls().query(query))
 
 
 def test_a_file_that_is_gone_is_shown_as_such(explorer: Explorer, own: Path) -> None:
     (own / "red" / "red00.jpg").unlink()
-    hits = {hit.name: hit for hit in explorer.opening(Filters(48))}
+    hits = {hit.name: hit for hit in explorer.opening(ALL, 48)}
     assert hits["red00.jpg"].picture == ""
     assert hits["red01.png"].picture
     with pytest.raises(ClrSearchError, match=r"red00\.jpg cannot be shown"):

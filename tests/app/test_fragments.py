@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from clr_search.app import fragments
-from clr_search.app.visit import Answer, Hit, Query
+from clr_search.app.visit import Answer, Hit, Subject
 
 NASTY = """<img src=x onerror=alert(1)>"'&${alert(1)}{{value}}`"""
 
@@ -43,8 +43,8 @@ def hit(name: str = "rose.jpg", score: float | None = 0.5, picture: str = "data:
     return Hit(7, name, f"roses/{name}", "rose", score, picture)
 
 
-def step(title: str) -> Query:
-    return Query(title, "in roses", "data:,large", "data:,small")
+def step(title: str) -> Subject:
+    return Subject(title, "in roses", "data:,large", "data:,small")
 
 
 def test_every_text_from_outside_is_escaped() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from clr_search.app.explorer import Explorer
 from clr_search.app.search_tab import (
+    Controls,
     SearchTab,
-    filters_of,
     place_of,
     title_of,
 )
-from clr_search.app.visit import Filters, Query, Session
+from clr_search.app.visit import Session, Subject
 from clr_search.index import Index
 
 
@@ -32,31 +32,31 @@ def at(index: object) -> gr.EventData:
     return gr.EventData(None, {"index": index})
 
 
-NO_FILTERS = (12, "", "")
+DEFAULTS = Controls()
 
 
 def test_pictures_are_chosen_by_their_place_on_the_page(tab: SearchTab) -> None:
-    opened = tab.on_open(Session(), *NO_FILTERS)
+    opened = tab.on_open(Session(), DEFAULTS)
     session = opened[tab.session]
     assert len(session.shown) == 12
-    assert session.query is None
-    chosen = tab.on_pick(session, *NO_FILTERS, at(3))[tab.session]
-    assert chosen.query.item == session.shown[3]
+    assert session.subject is None
+    chosen = tab.on_pick(session, DEFAULTS, at(3))[tab.session]
+    assert chosen.subject.item == session.shown[3]
     assert session.shown[3] not in chosen.shown
-    again = tab.on_pick(chosen, *NO_FILTERS, at(0))[tab.session]
+    again = tab.on_pick(chosen, DEFAULTS, at(0))[tab.session]
     assert [step.item for step in again.trail] == [session.shown[3], chosen.shown[0]]
-    back = tab.on_back(again, *NO_FILTERS)[tab.session]
+    back = tab.on_back(again, DEFAULTS)[tab.session]
     assert back.shown == chosen.shown
-    first = tab.on_return(again, *NO_FILTERS, at(0))[tab.session]
+    first = tab.on_return(again, DEFAULTS, at(0))[tab.session]
     assert first.trail == chosen.trail
-    assert tab.on_back(first, *NO_FILTERS)[tab.session].query is None
+    assert tab.on_back(first, DEFAULTS)[tab.session].subject is None
 
 
 @pytest.mark.parametrize("place", [-1, 12, 10**9, "3", 3.0, True, None, [3], {}])
 def test_other_places_change_nothing(tab: SearchTab, place: object) -> None:
-    session = tab.on_open(Session(), *NO_FILTERS)[tab.session]
-    assert tab.on_pick(session, *NO_FILTERS, at(place)) == {}
-    assert tab.on_return(session, *NO_FILTERS, at(place)) == {}
+    session = tab.on_open(Session(), DEFAULTS)[tab.session]
+    assert tab.on_pick(session, DEFAULTS, at(place)) == {}
+    assert tab.on_return(session, DEFAULTS, at(place)) == {}
 
 
 @pytest.mark.parametrize("data", [None, "x", 3, [1], {"other": 1}])
@@ -65,30 +65,32 @@ def test_other_event_data_names_no_place(data: Any) -> None:
 
 
 def test_filters_without_a_match_say_so(tab: SearchTab) -> None:
-    said = tab.on_random(Session(), 12, "no such label", "")
+    said = tab.on_random(Session(), Controls(label="no such label"))
     assert "No picture matches" in said[tab.status]
-    assert "Nothing here matches" in tab.on_show(Session(), 12, "no such label", "")[tab.grid]
+    assert (
+        "Nothing here matches" in tab.on_show(Session(), Controls(label="no such label"))[tab.grid]
+    )
 
 
 def test_labels_are_offered(tab: SearchTab) -> None:
-    choices = tab.on_open(Session(), *NO_FILTERS)[tab.label]["choices"]
+    choices = tab.on_open(Session(), DEFAULTS)[tab.label]["choices"]
     assert [value for _, value in choices] == ["", "blue", "green", "red"]
 
 
 @pytest.mark.parametrize(
     ("sent", "understood"),
     [
-        ((5, "red", "a"), Filters(5, "red", "a")),
-        ((1, "", ""), Filters(4)),
-        ((10**9, None, None), Filters(48)),
-        ((float("inf"), 3, {}), Filters(48)),
-        ((float("nan"), [], "x"), Filters(12, "", "x")),
-        (("many", "", ""), Filters(12)),
-        (({"path": "x"}, "", ""), Filters(12)),
+        ((5, "red", "a"), Controls(5, "red", "a")),
+        ((1, "", ""), Controls(4)),
+        ((10**9, None, None), Controls(48)),
+        ((float("inf"), 3, {}), Controls(48)),
+        ((float("nan"), [], "x"), Controls(12, "", "x")),
+        (("many", "", ""), Controls(12)),
+        (({"path": "x"}, "", ""), Controls(12)),
     ],
 )
-def test_filters_are_made_of_whatever_is_sent(sent: tuple[Any, ...], understood: Filters) -> None:
-    assert filters_of(*sent) == understood
+def test_filters_are_made_of_whatever_is_sent(sent: tuple[Any, ...], understood: Controls) -> None:
+    assert Controls.sent(*sent) == understood
 
 
 def test_a_made_up_name_is_no_title() -> None:
@@ -99,7 +101,7 @@ def test_a_made_up_name_is_no_title() -> None:
 def test_the_trail_is_bounded() -> None:
     session = Session()
     for number in range(120):
-        session = session.step(Query(str(number), "", "", ""))
+        session = session.step(Subject(str(number), "", "", ""))
     assert len(session.trail) == 50
-    assert session.query is not None
-    assert session.query.title == "119"
+    assert session.subject is not None
+    assert session.subject.title == "119"
