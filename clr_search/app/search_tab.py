@@ -26,6 +26,11 @@ INVITATION = (
 FEWEST, MOST, AT_FIRST = 4, 48, 12
 """Numbers of results to choose from."""
 
+LIKENESS = [("Any", 0.0), *((f"Top {100 - p:g} % of pairs", p) for p in (90.0, 99.0, 99.9))]
+"""Limits on what is shown, by the share of random pairs of the collection that are less alike."""
+
+NOTHING_LIKE = "Nothing in the collection is so like this picture."
+
 ALL_LABELS = "All labels"
 ALL_FOLDERS = "Whole collection"
 
@@ -46,19 +51,23 @@ class Controls:
         Results.
     label, folder : str
         The part of the collection that is searched; empty for all of it.
+    least : float
+        Least percentile of a result; 0 shows everything.
     """
 
     count: int = AT_FIRST
     label: str = ""
     folder: str = ""
+    least: float = 0.0
 
     @classmethod
-    def sent(cls, count: object, label: object, folder: object) -> Controls:
+    def sent(cls, count: object, label: object, folder: object, least: object = 0.0) -> Controls:
         """Controls from what a browser sent, whatever it sent."""
         wanted = AT_FIRST
         if isinstance(count, int | float) and not math.isnan(count):
             wanted = int(min(max(count, FEWEST), MOST))
-        return cls(wanted, _text(label), _text(folder))
+        limit = float(least) if isinstance(least, int | float) and 0 <= least <= 100 else 0.0
+        return cls(wanted, _text(label), _text(folder), limit)
 
     @property
     def filter(self) -> Filter:
@@ -71,6 +80,7 @@ class Controls:
             picture=subject.square if subject.item is None else subject.item,
             k=self.count,
             filter=self.filter,
+            min_percentile=self.least or None,
         )
 
 
@@ -129,11 +139,14 @@ class SearchTab:
                 min_width=160,
                 elem_id="clr-folder",
             )
+            self.least = gr.Dropdown(
+                LIKENESS, value=0.0, label="Likeness", min_width=160, elem_id="clr-least"
+            )
         self.status = fragment(fragments.note(""), elem_id="clr-status")
         self.grid = fragment("", elem_id="clr-results", js_on_load=fragments.PICK_AND_RETURN)
 
     def _connect(self, page: gr.Blocks) -> None:
-        controls = [self.count, self.label, self.folder]
+        controls = [self.count, self.label, self.folder, self.least]
         view = [self.session, self.query, self.trail, self.status, self.grid, self.back_button]
 
         def on(listen: Any, handler: Any, *, first: Any = None) -> None:
@@ -171,7 +184,8 @@ class SearchTab:
         on(self.trail.pick, with_event(self.on_return))
         on(self.back_button.click, with_controls(self.on_back))
         on(self.random_button.click, with_controls(self.on_random))
-        for listen in (self.count.release, self.label.input, self.folder.input):
+        changed = (self.count.release, self.label.input, self.folder.input, self.least.input)
+        for listen in changed:
             on(listen, with_controls(self.on_show))
 
     def on_open(self, session: Session, controls: Controls) -> Changes:
@@ -244,6 +258,8 @@ class SearchTab:
             else:
                 answer = self._explorer.search(controls.query(subject))
                 hits, status = answer.hits, fragments.status(answer)
+                if controls.least and not hits:
+                    status = fragments.note(NOTHING_LIKE)
         except ClrSearchError as error:
             return self._say(error)
         session = session.showing(hits)

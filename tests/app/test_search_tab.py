@@ -72,6 +72,16 @@ def test_filters_without_a_match_say_so(tab: SearchTab) -> None:
     )
 
 
+def test_nothing_like_the_picture_is_said(tab: SearchTab) -> None:
+    opened = tab.on_open(Session(), DEFAULTS)[tab.session]
+    chosen = tab.on_pick(opened, DEFAULTS, at(0))[tab.session]
+    strict = tab.on_show(chosen, Controls(least=100.0))
+    assert "Nothing in the collection is so like this picture." in strict[tab.status]
+    assert strict[tab.session].shown == ()
+    loose = tab.on_show(chosen, Controls(least=50.0))
+    assert loose[tab.session].shown
+
+
 def test_labels_are_offered(tab: SearchTab) -> None:
     choices = tab.on_open(Session(), DEFAULTS)[tab.label]["choices"]
     assert [value for _, value in choices] == ["", "blue", "green", "red"]
@@ -87,6 +97,10 @@ def test_labels_are_offered(tab: SearchTab) -> None:
         ((float("nan"), [], "x"), Controls(12, "", "x")),
         (("many", "", ""), Controls(12)),
         (({"path": "x"}, "", ""), Controls(12)),
+        ((12, "", "", 99.9), Controls(least=99.9)),
+        ((12, "", "", "99"), Controls()),
+        ((12, "", "", float("nan")), Controls()),
+        ((12, "", "", -3), Controls()),
     ],
 )
 def test_filters_are_made_of_whatever_is_sent(sent: tuple[Any, ...], understood: Controls) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import clr_search
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index import Filter, Index
+from clr_search.index import Filter, Index, Query
 from clr_search.serve import Encoder, Probe
 from clr_search.server.client import Client, ServiceError
 from clr_search.server.routes import Service
@@ -105,6 +105,22 @@ def test_a_search_gives_the_matches_of_the_index(
     assert client.search(ids=[plain[0].id], k=1) == client.search(ids=np.array([plain[0].id]), k=1)
     found = client.search(path, k=5, where=where, unlike=[other], diverse=0.3)
     assert found.ids.tolist() == filtered.ids.tolist()
+
+
+def test_a_query_is_sent_as_it_would_be_asked_here(
+    client: Client, collection: Path, pictures: Path
+) -> None:
+    """A field that is added to the query reaches the service without a change of the client."""
+    path = next(pictures.rglob("*.png"))
+    query = Query(picture=path, k=30, like=(4, path), include_self=True, min_percentile=50.0)
+    with Index.open(collection) as index:
+        here = index.search(query)
+    there = client.search(query)
+    assert there.ids.tolist() == here.ids.tolist()
+    assert 0 < len(there) < 30
+    assert len(client.search(query.refined(min_score=1.0, include_self=False))) == 0
+    with pytest.raises(UsageError, match="least percentile"):
+        client.search(path, min_percentile=101)
 
 
 def test_ids_may_be_numbers_of_numpy(client: Client) -> None:

@@ -197,6 +197,16 @@ def test_filters_are_those_of_the_index(http: httpx.Client, collection: Path) ->
     assert http.post("/v1/search", files=parts).json()["results"] == results
 
 
+def test_results_that_are_not_like_enough_are_left_out(http: httpx.Client) -> None:
+    asked = {"ids": [1], "k": 36}
+    every = http.post("/v1/search", json=asked).json()["results"]
+    some = http.post("/v1/search", json={**asked, "min_percentile": 80}).json()["results"]
+    assert some == [r for r in every if r["percentile"] >= 80]
+    assert 0 < len(some) < len(every)
+    assert http.post("/v1/search", json={**asked, "min_score": 1}).json() == {"results": []}
+    assert http.post("/v1/search", json={**asked, "min_score": 2}).status_code == 422
+
+
 def test_extreme_bounds_of_a_filter_are_answered(http: httpx.Client) -> None:
     widest = {"after": "0001-01-01T00:00:00", "max_side": 2**63, "max_bytes": 10**25}
     answer = http.post("/v1/search", json={"ids": [1], "filter": widest, "k": 3})

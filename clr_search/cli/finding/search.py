@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,11 @@ from clr_search.errors import ClrSearchError, QueryError, UsageError
 if TYPE_CHECKING:
     from clr_search.index import Index, Matches, Query
 
-    Ask = Callable[..., Query]
+    Ask = partial[Query]
     """Makes the query for a picture or an item, with the options of this search."""
+
+_NOTHING_ELSE = "nothing else is in the collection"
+_NOTHING_LIKE = "nothing in the collection is so like it"
 
 _DIVERSITY = 0.5  # as much weight on differing from other results as on likeness to the query
 
@@ -70,6 +73,18 @@ class Answers:
     help="Search by a part: left, top, width, height in fractions, as 0.25,0,0.5,0.5.",
 )
 @click.option("--diverse", is_flag=True, help="Results that are not all like each other.")
+@click.option(
+    "--min-score",
+    metavar="COSINE",
+    type=click.FloatRange(-1, 1),
+    help="Only results with at least this score.",
+)
+@click.option(
+    "--min-percentile",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    help="Only results that are more alike than this share of random pairs, such as 99.9.",
+)
 @options.json_option()
 @click.option(
     "--out",
@@ -98,6 +113,8 @@ def search(
     include_self: bool,
     crop: tuple[float, float, float, float] | None,
     diverse: bool,
+    min_score: float | None,
+    min_percentile: float | None,
     as_json: bool,
     out: Path | None,
     sheet: Path | None,
@@ -109,8 +126,10 @@ def search(
 
     Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
     is left out of its own results. The score is the cosine similarity, 1 for the same picture;
-    beside it stands the share of random pairs of the collection that are less alike. A query that
-    cannot be searched for is reported, and the others are answered.
+    beside it stands the share of random pairs of the collection that are less alike, on which
+    --min-percentile is a limit that means the same with every encoder. A query that nothing in the
+    collection is like enough is answered with nothing, which is no failure. A query that cannot be
+    searched for is reported, and the others are answered.
 
     \b
     Example:
@@ -120,6 +139,7 @@ def search(
       clr-search search photos.clr street.jpg --crop 0.6,0.2,0.3,0.5 --diverse
       clr-search search photos.clr new-photos -k 5 --out results.csv
       clr-search search photos.clr --item 17 --glob 'IMG_*.jpg' --after 2024-05-01
+      clr-search search photos.clr query.jpg --min-percentile 99.9
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
     from clr_search.files.write import refuse_existing
@@ -140,6 +160,8 @@ def search(
         include_self=include_self,
         diversity=_DIVERSITY if diverse else 0.0,
         crop=crop,
+        min_score=min_score,
+        min_percentile=min_percentile,
     )
     answers = Answers(keep=sheet is not None or show)
     asked: list[Subject] = [*_listed(queries, answers), *items]
@@ -180,7 +202,7 @@ def _echo(
             continue
         if len(queries) > 1:
             output.echo_heading(_named(query), apart=answers.count > 1)
-        _print(matches)
+        _print(matches, nothing=_NOTHING_LIKE if _limited(ask) else _NOTHING_ELSE)
 
 
 def _write(
@@ -234,9 +256,15 @@ def _answer(
         yield query, matches
 
 
-def _print(matches: Matches) -> None:
+def _limited(ask: Ask) -> bool:
+    """Whether results must reach a least score or percentile."""
+    given = ask.keywords
+    return given["min_score"] is not None or given["min_percentile"] is not None
+
+
+def _print(matches: Matches, *, nothing: str) -> None:
     if not matches:
-        click.echo("  (nothing else is in the collection)")
+        click.echo(f"  ({nothing})")
     columns = [
         output.Column(right=True, style="dim"),
         output.Column(right=True, style="cyan"),

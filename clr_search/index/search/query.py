@@ -62,6 +62,8 @@ class SearchOptions(TypedDict, total=False):
     include_self: bool
     diverse: float
     crop: Crop | None
+    min_score: float | None
+    min_percentile: float | None
 
 
 _FIELDS = {"diverse": "diversity"}
@@ -98,6 +100,13 @@ class Query:
         Keep items that are the query or one of `like`, by their path or else their content.
     exclude : sequence of int
         Items that are left out.
+    min_score : float, optional
+        Least cosine similarity of a result, in [-1, 1]; what a cosine means differs from encoder to
+        encoder and from collection to collection.
+    min_percentile : float, optional
+        Least percentile of a result, in [0, 100]: the share of random pairs of the collection that
+        are less alike. With 99.9, one random pair in a thousand is as alike as what is found.
+        Where nothing reaches it, nothing in the collection is like the query.
 
     Raises
     ------
@@ -121,6 +130,8 @@ class Query:
     crop: Crop | None = None
     include_self: bool = False
     exclude: Sequence[int] = ()
+    min_score: float | None = None
+    min_percentile: float | None = None
 
     def __post_init__(self) -> None:
         given = (self.picture is not None) + (self.vectors is not None) + (len(self.ids) > 0)
@@ -135,6 +146,15 @@ class Query:
             raise UsageError(f"k is {self.k}; it must be 1 or more.")
         if not 0 <= self.diversity <= 1:
             raise UsageError(f"diverse is {self.diversity:g}.", "Choose a number from 0 to 1.")
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise UsageError(
+                f"The least score is {self.min_score:g}.", "Choose a cosine from -1 to 1."
+            )
+        if self.min_percentile is not None and not 0 <= self.min_percentile <= 100:
+            raise UsageError(
+                f"The least percentile is {self.min_percentile:g}.",
+                "Choose a number from 0 to 100.",
+            )
 
     @classmethod
     def by(cls, picture: Picture | None, k: int = 10, **options: Unpack[SearchOptions]) -> Query:

@@ -171,7 +171,21 @@ class Reader:
             excluded = np.union1d(excluded, resolved.own)
         wanted = CANDIDATES * query.k if query.diversity else query.k
         found = snapshot.search(resolved.vectors, wanted, allowed, excluded)
+        found = self._like_enough(snapshot, found, query)
         return self._diverse(snapshot, found, query) if query.diversity else found
+
+    def _like_enough(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
+        """What reaches the least score and the least percentile of the query."""
+        counted = np.ones(found.ids.shape, dtype=bool)
+        if query.min_score is not None:
+            counted &= found.scores >= query.min_score
+        if query.min_percentile is not None:
+            shares = percentiles(found.scores, self._by_chance(snapshot))
+            counted &= False if shares is None else shares >= query.min_percentile
+        if counted.all():
+            return found
+        ids, scores = np.where(counted, found.ids, -1), np.where(counted, found.scores, -np.inf)
+        return Neighbours(ids, scores)
 
     def _diverse(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
         """Of each row the k that `spread_out` chooses."""

@@ -90,6 +90,13 @@ class SearchIn(Input):
         Field(description="Left, top, width, height of the part of `image` to search by."),
     ] = None
     include_self: Annotated[bool, Field(description="Keep the query's own items.")] = False
+    min_score: Annotated[
+        float | None, Field(ge=-1, le=1, description="Least cosine of a result.")
+    ] = None
+    min_percentile: Annotated[
+        float | None,
+        Field(ge=0, le=100, description="Least share of random pairs that are less alike."),
+    ] = None
 
     def pictures(self) -> dict[str, tuple[str, str]]:
         """The base64 of each picture and the name of its field; the one to search by is first.
@@ -122,6 +129,8 @@ class SearchIn(Input):
             k=self.k,
             diversity=self.diverse,
             include_self=self.include_self,
+            min_score=self.min_score,
+            min_percentile=self.min_percentile,
         )
 
 

@@ -329,3 +329,21 @@ def test_a_folder_of_queries_that_cannot_be_listed(
     assert result.stderr == (
         "Error: mine/red is left out: the folder cannot be listed: permission denied.\n"
     )
+
+
+def test_nothing_is_like_the_query(run: Run, collection: Path, pictures: Path) -> None:
+    """Said in words, an empty answer for programs, and no failure."""
+    query = pictures / "red" / "red00.jpg"
+    for limit in (("--min-score", "1"), ("--min-percentile", "100")):
+        result = run("search", collection, query, *limit)
+        assert result.stdout == "  (nothing in the collection is so like it)\n"
+        answer = json.loads(run("search", collection, query, *limit, "--json").stdout)
+        assert answer == {"query": str(query), "results": []}
+    few = run("search", collection, query, "-k", "36", "--min-percentile", "80").stdout
+    shares = [float(line.split()[2]) for line in few.splitlines()]
+    assert 0 < len(shares) < 35
+    assert min(shares) >= 80
+    assert (
+        "not in the range"
+        in run("search", collection, query, "--min-percentile", "101", exit_code=2).stderr
+    )

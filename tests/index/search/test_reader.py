@@ -212,3 +212,53 @@ def test_a_reader_keeps_up_with_every_change(
             truth = brute(np.array([alive[n] for n in ids]), few[999], 1000) if alive else []
             assert found.ids.tolist() == [ids[i] for i in truth]
     catalog.database.close()
+
+
+class TestLeastLikeness:
+    """Results that are not like enough are left out, whatever the way they were found."""
+
+    def test_the_least_score(self, many: Path, rows: Vectors) -> None:
+        with Index.open(many) as index:
+            every = index.search_vector(rows[0], 50)
+            limit = float(every.scores[20])
+            found = index.search_vector(rows[0], 50, min_score=limit)
+            assert found == every[: len(found)]
+            assert (found.scores >= limit).all()
+            assert every.scores[len(found)] < limit
+
+    def test_the_least_percentile_is_that_of_the_matches(self, many: Path, rows: Vectors) -> None:
+        with Index.open(many) as index:
+            every = index.search_vector(rows[0], 200)
+            found = index.search_vector(rows[0], 200, min_percentile=97.5)
+            assert 0 < len(found) < 200
+            expected = [m for m in every if m.percentile is not None and m.percentile >= 97.5]
+            assert list(found) == expected
+
+    @pytest.mark.parametrize("options", [{"min_score": 1.0}, {"min_percentile": 100.0}])
+    def test_nothing_is_an_answer(
+        self, many: Path, rows: Vectors, options: dict[str, float]
+    ) -> None:
+        opposite = -rows.mean(axis=0)
+        with Index.open(many) as index:
+            assert len(index.search_vector(opposite, 5, **options)) == 0  # type: ignore[arg-type]
+
+    def test_together_with_diversity(self, many: Path, rows: Vectors) -> None:
+        with Index.open(many) as index:
+            found = index.search_vector(rows[0], 10, diverse=0.7, min_percentile=99)
+            assert len(found)
+            assert all(m.percentile is not None and m.percentile >= 99 for m in found)
+
+    def test_of_many_queries(self, many: Path, rows: Vectors) -> None:
+        with Index.open(many) as index:
+            every = index.search_vectors(rows[:7], 10)
+            assert every.recall(every.ids) == 1
+            first = index.search_vector(rows[3], 10)
+            assert every[3].ids.tolist() == first.ids.tolist()
+            assert every[3].paths == first.paths
+
+    def test_a_collection_of_one_has_no_percentiles(self, tmp_path: Path) -> None:
+        one = write_vectors(tmp_path / "one.clr", np.eye(4, dtype=np.float32)[:1])
+        with Index.open(one) as index:
+            query = np.eye(4, dtype=np.float32)[0]
+            assert len(index.search_vector(query, 5)) == 1
+            assert len(index.search_vector(query, 5, min_percentile=50)) == 0
