@@ -124,7 +124,12 @@ class Ann(ABC):
         """
 
     def search(
-        self, queries: NDArray[np.float32], k: int, among: Selector | None = None
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        among: Selector | None = None,
+        *,
+        precise: bool = False,
     ) -> Neighbours:
         """Returns the nearest of each query: at least k columns, if there are so many vectors.
 
@@ -139,25 +144,34 @@ class Ann(ABC):
             How many are wanted.
         among : Selector, optional
             Positions that count.
+        precise : bool
+            Score the candidates of a single query once more in float64; see `nearest`.
         """
         effort = self.effort(k, among)
         arguments = effort.returned, effort.scored
         positions, products = self.candidates(queries, *arguments, effort.probes, among)
         probes = effort.probes
         while probes < self.most_probes:
-            lacking = np.flatnonzero((positions >= 0).sum(axis=1) < effort.needed)
-            if not len(lacking):
+            # -1 stands at the end of a row only.
+            short = positions[:, effort.needed - 1] < 0 if effort.needed else np.zeros(0, bool)
+            if not short.any():
                 break
+            lacking = np.flatnonzero(short)
             probes *= _MORE_EFFORT
             again = self.candidates(queries[lacking], *arguments, probes, among)
             positions[lacking], products[lacking] = again
-        return self._scored(queries, positions, products)
+        return self._scored(queries, positions, products, precise=precise)
 
     def exact(
-        self, queries: NDArray[np.float32], k: int, among: Selector | None = None
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        among: Selector | None = None,
+        *,
+        precise: bool = False,
     ) -> Neighbours:
         """Returns the nearest of each query as `search` does, by scoring all that count."""
-        return self._scored(queries, *self.scan(queries, k, among))
+        return self._scored(queries, *self.scan(queries, k, among), precise=precise)
 
     def scan(
         self, queries: NDArray[np.float32], k: int, among: Selector | None
@@ -177,13 +191,12 @@ class Ann(ABC):
         queries: NDArray[np.float32],
         positions: NDArray[np.int64],
         products: NDArray[np.float32],
+        *,
+        precise: bool,
     ) -> Neighbours:
-        """Returns candidates with their ids and cosines.
-
-        The few of a single query are scored once more in float64; see `nearest`.
-        """
+        """Returns candidates with their ids and cosines."""
         met = positions >= 0
-        if len(queries) == 1:
+        if precise and len(queries) == 1:
             chosen = positions[0][met[0]]
             rows = self.vectors.rows(chosen)
             return nearest(self.vectors.ids[chosen], rows, queries, max(positions.shape[1], 1))

@@ -137,7 +137,7 @@ class Passing:
 
     def ids(self, catalog: Catalog, where: Filter, revision: int) -> NDArray[np.int64] | None:
         """Ids that the filter leaves, ascending; see `allowed`."""
-        if not where:
+        if where is ALL or not where:
             return None
         asked = Path.cwd(), revision, where  # a folder may be relative
         if asked != self._asked:

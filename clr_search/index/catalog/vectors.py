@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
 
+_SQUARABLE = 1e-150
+"""Length of a vector down to which the squares of its numbers are exact enough in float64."""
+
 
 def to_blob(vector: NDArray[np.float32]) -> bytes:
     """A vector, shape (D,), as little-endian float16: half the bytes, cosines off by about 1e-4."""
@@ -85,15 +88,18 @@ def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.floa
             f"The query vectors have the shape {queries.shape}; this collection needs "
             f"(…, {dimension})."
         )
-    # Divided by their largest number first: one whose square is beyond float64 has a direction too.
-    largest = np.abs(queries).max(axis=1, initial=0.0)
-    wrong = ~((largest > 0) & (largest < np.inf))
-    if wrong.any():
-        raise UsageError(
-            f"Query vector {int(wrong.argmax())} has no direction: it is zero, or not finite."
-        )
-    queries /= largest[:, None]
-    queries /= np.sqrt(np.einsum("qd,qd->q", queries, queries))[:, None]
+    norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
+    if not ((norms > _SQUARABLE) & (norms < np.inf)).all():
+        # A vector whose square is beyond float64 has a direction too.
+        largest = np.abs(queries).max(axis=1, initial=0.0)
+        wrong = ~((largest > 0) & (largest < np.inf))
+        if wrong.any():
+            raise UsageError(
+                f"Query vector {int(wrong.argmax())} has no direction: it is zero, or not finite."
+            )
+        queries /= largest[:, None]
+        norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
+    queries /= norms[:, None]
     return queries.astype(np.float32)
 
 

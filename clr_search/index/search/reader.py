@@ -139,13 +139,13 @@ class Reader:
 
     def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
         """The matches of one query, with their paths and labels."""
-        found = self._neighbours(snapshot, query)
+        found = self._neighbours(snapshot, query, precise=True)
         counted = found.ids[0] >= 0
         return self._described(snapshot, found.ids[0][counted], found.scores[0][counted])
 
     def _answers(self, snapshot: Snapshot, query: Query) -> Matches[Matches]:
         """The matches of each of many queries; their paths are read when they are looked at."""
-        found = self._neighbours(snapshot, query)
+        found = self._neighbours(snapshot, query, precise=False)
         ids, scores = found.ids, found.scores.astype(np.float32)
 
         def described(numbers: NDArray[np.int64], row: NDArray[np.float32]) -> Matches:
@@ -156,8 +156,8 @@ class Reader:
 
         return Matches(Rows(ids, scores, described), ids, scores)
 
-    def _neighbours(self, snapshot: Snapshot, query: Query) -> Neighbours:
-        """Ids and scores of what a query finds."""
+    def _neighbours(self, snapshot: Snapshot, query: Query, *, precise: bool) -> Neighbours:
+        """Ids and scores of what a query finds; see `Snapshot.search`."""
         resolver = Resolver(
             self._catalog,
             snapshot.dimension,
@@ -166,24 +166,24 @@ class Reader:
         )
         resolved = resolver.resolve(query)
         allowed = self._passing.ids(self._catalog, query.filter, snapshot.revision)
-        excluded = np.unique(np.asarray(query.exclude, dtype=np.int64))
-        if not query.include_self:
-            excluded = np.union1d(excluded, resolved.own)
+        excluded = resolved.own[:0] if query.include_self else resolved.own
+        if len(query.exclude):
+            excluded = np.union1d(excluded, np.asarray(query.exclude, dtype=np.int64))
         wanted = CANDIDATES * query.k if query.diversity else query.k
-        found = snapshot.search(resolved.vectors, wanted, allowed, excluded)
+        found = snapshot.search(resolved.vectors, wanted, allowed, excluded, precise=precise)
         found = self._like_enough(snapshot, found, query)
         return self._diverse(snapshot, found, query) if query.diversity else found
 
     def _like_enough(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
         """What reaches the least score and the least percentile of the query."""
+        if query.min_score is None and query.min_percentile is None:
+            return found
         counted = np.ones(found.ids.shape, dtype=bool)
         if query.min_score is not None:
             counted &= found.scores >= query.min_score
         if query.min_percentile is not None:
             shares = percentiles(found.scores, self._by_chance(snapshot))
             counted &= False if shares is None else shares >= query.min_percentile
-        if counted.all():
-            return found
         ids, scores = np.where(counted, found.ids, -1), np.where(counted, found.scores, -np.inf)
         return Neighbours(ids, scores)
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder
 
 
+_NONE = np.empty(0, np.int64)
+
+
 class MissingItemError(QueryError):
     """An item that a query names is not, or no longer, in the collection."""
 
@@ -100,32 +103,30 @@ class Resolver:
         ClrSearchError
             If a file is no usable picture.
         """
+        if query.vectors is not None and not query.like and not query.unlike:
+            return Resolved(self._vectors(query.vectors), _NONE)
         liked = [self._picture(part) for part in query.like]
         unliked = [self._picture(part) for part in query.unlike]
         vectors, own = self._subject(query)
         own = own.union(*(part.own for part in liked))
-        if liked or unliked or query.vectors is None:
-            wide = vectors.astype(np.float64)
-            if liked:
-                wide = wide + np.mean([part.vector for part in liked], axis=0)
-            if unliked:
-                wide = wide - np.mean([part.vector for part in unliked], axis=0)
-            if not all(map(has_direction, np.linalg.norm(wide, axis=1))):
-                why = "what it should be unlike leaves" if unliked else "its vector has"
-                raise QueryError(
-                    f"{_name(query)} cannot be searched for: {why} no direction.",
-                    "Search by another picture, or leave one out that it should be unlike.",
-                )
-            vectors = as_queries(wide, self._dimension)
-        return Resolved(vectors, np.array(sorted(own), dtype=np.int64))
+        wide = vectors.astype(np.float64)
+        if liked:
+            wide = wide + np.mean([part.vector for part in liked], axis=0)
+        if unliked:
+            wide = wide - np.mean([part.vector for part in unliked], axis=0)
+        if not all(map(has_direction, np.linalg.norm(wide, axis=1))):
+            why = "what it should be unlike leaves" if unliked else "its vector has"
+            raise QueryError(
+                f"{_name(query)} cannot be searched for: {why} no direction.",
+                "Search by another picture, or leave one out that it should be unlike.",
+            )
+        own_ids = np.array(sorted(own), dtype=np.int64)
+        return Resolved(as_queries(wide, self._dimension), own_ids)
 
     def _subject(self, query: Query) -> tuple[NDArray[np.float32], set[int]]:
         """What is searched by, shape (Q, D), before likes and unlikes, and its own items."""
         if query.vectors is not None:
-            vectors = np.asarray(query.vectors)
-            if vectors.ndim == 2:
-                return as_queries(vectors, self._dimension), set()
-            return as_query(vectors, self._dimension)[None], set()
+            return self._vectors(query.vectors), set()
         if query.picture is None:
             parts = [self._item(int(number)) for number in query.ids]
             mean = np.mean([part.vector for part in parts], axis=0, keepdims=True)
@@ -136,6 +137,12 @@ class Resolver:
             else self._crop(query.picture, query.crop)
         )
         return part.vector[None], set(part.own)
+
+    def _vectors(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Vectors of any length, shape (D,) or (Q, D), as unit vectors, shape (Q, D)."""
+        if np.ndim(vectors) == 2:
+            return as_queries(vectors, self._dimension)
+        return as_query(vectors, self._dimension)[None]
 
     def _picture(self, picture: Picture) -> _Part:
         """A single picture.

@@ -74,6 +74,8 @@ class Snapshot:
         k: int,
         allowed: NDArray[np.int64] | None = None,
         excluded: NDArray[np.int64] = _NONE,
+        *,
+        precise: bool = False,
     ) -> Neighbours:
         """The k nearest items of each query, of one query or of many.
 
@@ -87,6 +89,9 @@ class Snapshot:
             Ids, ascending, that a filter leaves; all items where it is not given.
         excluded : int64 array
             Ids that are left out, ascending.
+        precise : bool
+            Rank the neighbours of a single query in float64, so that equal vectors have equal
+            scores and stand in the order of their ids; it takes a third longer.
 
         Returns
         -------
@@ -95,7 +100,9 @@ class Snapshot:
         """
         if len(queries) > _QUERIES:
             parts = [
-                self.search(queries[start : start + _QUERIES], k, allowed, excluded)
+                self.search(
+                    queries[start : start + _QUERIES], k, allowed, excluded, precise=precise
+                )
                 for start in range(0, len(queries), _QUERIES)
             ]
             ids, scores = zip(*parts, strict=True)
@@ -104,7 +111,7 @@ class Snapshot:
             return Neighbours.none(0, k)
         if allowed is not None and len(excluded):
             allowed, excluded = np.setdiff1d(allowed, excluded, assume_unique=True), _NONE
-        found = self._generation(queries, k, allowed, excluded)
+        found = self._generation(queries, k, allowed, excluded, precise=precise)
         if found is None:
             return self._beside(queries, k, allowed, excluded)
         if len(self.ids) or found.ids.shape[1] < k:
@@ -132,12 +139,14 @@ class Snapshot:
         k: int,
         allowed: NDArray[np.int64] | None,
         excluded: NDArray[np.int64],
+        *,
+        precise: bool,
     ) -> Neighbours | None:
         """The nearest of the items of the generation; None where there are none."""
         if self.ann is None:
             return None
         if allowed is None:
-            found = self.ann.search(queries, k + len(excluded), self.among)
+            found = self.ann.search(queries, k + len(excluded), self.among, precise=precise)
             return found.without(excluded)
         positions: NDArray[np.int64] = self.ann.vectors.positions(allowed)
         if self.among is not None:
@@ -148,8 +157,8 @@ class Snapshot:
         counted = np.zeros(self.ann.count, dtype=bool)
         counted[positions] = True
         if len(positions) <= EXACT_FILTERED:
-            return self.ann.exact(queries, k + SLACK, Selector(counted))
-        return self.ann.search(queries, k, Selector(counted))
+            return self.ann.exact(queries, k + SLACK, Selector(counted), precise=precise)
+        return self.ann.search(queries, k, Selector(counted), precise=precise)
 
 
 def refresh(catalog: Catalog, last: Snapshot | None, useless: int | None = None) -> Snapshot:
