@@ -11,9 +11,9 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import write_atomically
 from clr_search.index import encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.database import FILE_NAME
 from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.catalog.migrations import migrate
+from clr_search.index.catalog.sqlite.database import FILE_NAME
+from clr_search.index.catalog.sqlite.migrations import migrate
 from clr_search.progress import Reporter, Silent
 
 _LOCK = "lock"

@@ -33,9 +33,9 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import sha256_file, sync_folder
 from clr_search.index import encoder_file, maintenance
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.database import FILE_NAME, plain, uri_of
 from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.catalog.schema import VERSION
+from clr_search.index.catalog.sqlite.database import FILE_NAME, plain, uri_of
+from clr_search.index.catalog.sqlite.schema import VERSION
 
 REPAIRED, DAMAGED = "catalog.repaired.sqlite", "catalog.damaged.sqlite"
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.files import write as atomic
-from clr_search.index.catalog.database import Database
+from clr_search.index.catalog.sqlite.database import Database
 
 
 class Failpoints:

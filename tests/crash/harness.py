@@ -20,7 +20,7 @@ from typing import Any
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.ann import structures
-from clr_search.index.catalog.database import FILE_NAME
+from clr_search.index.catalog.sqlite.database import FILE_NAME
 from tests.crash.writer import CONTENT, STATE, digest
 from tests.index.made import write_noise
 from tests.tiny import write_tiny_encoder

@@ -27,7 +27,7 @@ import clr_search.index.sync.rebuild
 import clr_search.index.sync.update  # noqa: F401
 from clr_search.index import Index, maintenance
 from clr_search.index.ann import structures
-from clr_search.index.catalog.database import FILE_NAME, Database
+from clr_search.index.catalog.sqlite.database import FILE_NAME, Database
 from clr_search.serve import pipeline, sessions  # noqa: F401
 from tests.crash.failpoints import Failpoints
 

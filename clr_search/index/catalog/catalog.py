@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.files.find import label_of
-from clr_search.index.catalog.database import Database, plain, text
 from clr_search.index.catalog.paths import absolute, below
 from clr_search.index.catalog.records import Item
+from clr_search.index.catalog.sqlite.database import Database, plain, text
 
 
 @dataclass(frozen=True, slots=True)

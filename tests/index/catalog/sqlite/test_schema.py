@@ -10,10 +10,11 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, repair
-from clr_search.index.catalog import embeddings, migrations, schema
+from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.database import Database
 from clr_search.index.catalog.filters import Filter
+from clr_search.index.catalog.sqlite import migrations, schema
+from clr_search.index.catalog.sqlite.database import Database
 from tests.index.made import Heard, sqlite_of, write_vectors
 
 GOLDEN = Path(__file__).parent / "golden" / "collection-v1.sql"
