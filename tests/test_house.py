@@ -57,6 +57,31 @@ def test_nothing_is_pickled() -> None:
     assert found == []
 
 
+CATALOGUE = HOUSE / "clr_search" / "index" / "catalog"
+SQL = re.compile(
+    r"\bimport sqlite3\b|\bdatabase\.(rows|many|scalar|integer)\b|\bSELECT\b.*\bFROM\b"
+    r"|\b(INSERT (OR \w+ )?INTO|DELETE FROM|UPDATE \w+ SET|CREATE (TABLE|INDEX)|PRAGMA)\b"
+)
+
+
+def test_the_catalogue_has_a_fence() -> None:
+    """All SQL stands in one folder, and nothing outside it talks to SQLite."""
+    found = [
+        f"{path.relative_to(HOUSE)}: {match[0]}"
+        for path in MODULES
+        if not path.is_relative_to(CATALOGUE)
+        and (match := SQL.search(path.read_text(encoding="utf-8")))
+    ]
+    assert found == []
+    assert SQL.search((CATALOGUE / "staging.py").read_text(encoding="utf-8"))
+
+
+def test_no_folder_holds_more_than_twelve_modules() -> None:
+    folders = {path.parent for path in MODULES if path.is_relative_to(CATALOGUE.parent)}
+    full = {str(f.relative_to(HOUSE)): n for f in folders if (n := len(list(f.glob("*.py")))) > 12}
+    assert full == {}
+
+
 def test_every_dependency_states_its_reason() -> None:
     text = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
     lines = text.splitlines()

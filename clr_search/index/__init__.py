@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clr_search.index.catalog.filters import Filter as Filter
-    from clr_search.index.catalog.records import IndexInfo as IndexInfo
     from clr_search.index.catalog.records import Item as Item
     from clr_search.index.catalog.records import SkippedItem as SkippedItem
-    from clr_search.index.catalog.records import UpdateReport as UpdateReport
     from clr_search.index.collection import Index as Index
+    from clr_search.index.info import IndexInfo as IndexInfo
     from clr_search.index.search.matches import Match as Match
     from clr_search.index.search.matches import Matches as Matches
+    from clr_search.index.sync.report import UpdateReport as UpdateReport
 
 _HOMES = {
     "Filter": "catalog.filters",
     "Index": "collection",
-    "IndexInfo": "catalog.records",
+    "IndexInfo": "info",
     "Item": "catalog.records",
     "Match": "search.matches",
     "Matches": "search.matches",
     "SkippedItem": "catalog.records",
-    "UpdateReport": "catalog.records",
+    "UpdateReport": "sync.report",
 }
 
 __all__ = [

@@ -22,8 +22,8 @@ from clr_search.index import maintenance, opening
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.filters import ALL
 from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.catalog.records import UpdateReport
 from clr_search.index.search.reader import Reader
+from clr_search.index.sync.report import UpdateReport
 from clr_search.progress import Reporter, Silent
 from clr_search.serve.devices import AUTO
 
@@ -130,7 +130,7 @@ class Index(Reader):
     def revision(self) -> int:
         """A number that every change to the collection raises."""
         with self._catalog.reading():
-            return int(self._catalog.meta("revision"))
+            return self._catalog.revision()
 
     # -- changing
 

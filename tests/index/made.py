@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clr_search.files.write import sha256_bytes
-from clr_search.index.catalog.catalog import Catalog, Content
+from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.records import Content
 from clr_search.index.catalog.vectors import from_blobs, to_blob
 from clr_search.progress import Silent
 
@@ -54,9 +55,7 @@ def write_vectors(
     folder.mkdir()
     catalog = Catalog(folder, writable=True)
     with catalog.writing():
-        catalog.set_meta("encoder_sha256", "0" * 64)
-        catalog.set_meta("encoder_name", "none")
-        catalog.set_meta("dimension", rows.shape[1])
+        catalog.pin_encoder("0" * 64, "none", rows.shape[1])
     insert(catalog, rows, paths or [f"{number:06d}.png" for number in range(len(rows))], root)
     catalog.database.close()
     return folder

@@ -59,6 +59,23 @@ def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArr
     return np.sort(np.fromiter((number for (number,) in rows), dtype=np.int64))
 
 
+def sample_of_ids(catalog: Catalog, most: int) -> NDArray[np.int64]:
+    """Ids of up to so many items drawn at random, and always the same ones of the same items."""
+    least, last = catalog.database.rows("SELECT min(id), max(id) FROM items").fetchone()
+    if least is None:
+        return np.empty(0, np.int64)
+    if last - least < 2 * most:
+        numbers = ids(catalog)
+    else:  # from a place drawn at random on, the next one: ids have gaps where items were removed
+        places = np.random.default_rng(0).integers(least, last + 1, most)
+        sql = "SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 1"
+        found = [catalog.database.integer(sql, int(place)) for place in places]
+        numbers = np.unique(np.asarray(found, dtype=np.int64))
+    if len(numbers) > most:
+        numbers = np.random.default_rng(0).choice(numbers, most, replace=False)
+    return numbers
+
+
 def _arrays(rows: list[tuple[int, bytes]], dimension: int) -> Rows:
     numbers = np.fromiter((number for number, _ in rows), dtype=np.int64, count=len(rows))
     return numbers, from_blobs([blob for _, blob in rows], dimension)

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.images import Crop
-from clr_search.index import encoder_file, maintenance
-from clr_search.index.ann.generations import DamagedError, named
+from clr_search.index import encoder_file
+from clr_search.index.ann.generations import DamagedError
 from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.catalog.paths import place
-from clr_search.index.catalog.records import IndexInfo, Item, SkippedItem
+from clr_search.index.catalog.records import Item, SkippedItem
 from clr_search.index.catalog.vectors import as_queries, as_query
+from clr_search.index.info import IndexInfo, info_of
 from clr_search.index.search import batch, snapshot
 from clr_search.index.search.chance import chance_scores, percentiles
 from clr_search.index.search.diverse import CANDIDATES, spread_out
@@ -256,7 +257,7 @@ class Reader:
     def encoder(self) -> Encoder:
         """The encoder of the collection, loaded when first used."""
         with self._catalog.reading():
-            return self._encoder_of(str(self._catalog.meta("encoder_sha256")))
+            return self._encoder_of(self._catalog.facts().encoder_sha256)
 
     def _encoder_of(self, sha256: str) -> Encoder:
         if self._encoder is None or self._encoder.sha256 != sha256:
@@ -297,7 +298,7 @@ class Reader:
         With `under`, only of pictures below this folder; raises as `ids` if it has none.
         """
         with self._catalog.reading():
-            dimension = int(self._catalog.meta("dimension"))
+            dimension = self._catalog.facts().dimension
             if under is None:
                 return embeddings.newer(self._catalog, -1, dimension)
             return embeddings.of(self._catalog, self.ids(under=under), dimension)
@@ -312,7 +313,7 @@ class Reader:
         """
         with self._catalog.reading():
             self.items(numbers)
-            dimension = int(self._catalog.meta("dimension"))
+            dimension = self._catalog.facts().dimension
             known, rows = embeddings.of(self._catalog, numbers, dimension)
         return rows[np.searchsorted(known, np.asarray(numbers, dtype=np.int64))]
 
@@ -364,7 +365,7 @@ class Reader:
     def info(self) -> IndexInfo:
         """The collection at a glance."""
         with self._catalog.reading():
-            return maintenance.info(self._catalog, named(self._catalog))
+            return info_of(self._catalog)
 
 
 def _joined(where: Filter | None, under: str | None, label: str | None) -> Filter:

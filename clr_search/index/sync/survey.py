@@ -17,8 +17,9 @@ from clr_search.errors import UsageError
 from clr_search.files.find import find_images, is_image_name
 from clr_search.files.overlooked import Overlooked
 from clr_search.files.write import sha256_file
-from clr_search.index.catalog.catalog import Broken, Catalog, Known
+from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import Spellings, absolute, below, gone, identity, place
+from clr_search.index.catalog.records import Broken, Known
 from clr_search.index.sync.changes import Changes, UnsureError
 from clr_search.progress import Reporter
 

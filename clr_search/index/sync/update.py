@@ -16,10 +16,11 @@ from typing import TypeVar
 import numpy as np
 
 from clr_search.errors import UsageError
-from clr_search.index.catalog.catalog import Broken, Catalog, Content, Known
+from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import Places, below, place
-from clr_search.index.catalog.records import SkippedItem, UpdateReport
+from clr_search.index.catalog.records import Broken, Content, Known, SkippedItem
 from clr_search.index.catalog.vectors import to_blob
+from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.survey import Plan, Survey
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
@@ -142,14 +143,7 @@ class Update:
                         catalog.skip(Broken(path, result.size, result.mtime_ns, result.reason))
                         catalog.delete([item.id] if item else [])
                     continue
-                content = Content(
-                    result.size,
-                    result.mtime_ns,
-                    result.sha256,
-                    result.width,
-                    result.height,
-                    to_blob(result.vector),
-                )
+                content = content_of(result)
                 if item:
                     catalog.replace(item.id, content, revision)
                 else:
@@ -172,6 +166,18 @@ def was_read(result: Skipped | Broken) -> bool:
     it is an item, it stays as it was.
     """
     return (result.size, result.mtime_ns) != (0, 0)
+
+
+def content_of(result: Embedded) -> Content:
+    """A file that was embedded, as the catalogue keeps it."""
+    return Content(
+        result.size,
+        result.mtime_ns,
+        result.sha256,
+        result.width,
+        result.height,
+        to_blob(result.vector),
+    )
 
 
 def checked(result: Embedded | Skipped) -> Embedded | Skipped:

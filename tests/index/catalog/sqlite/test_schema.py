@@ -150,7 +150,7 @@ def test_a_damaged_catalogue_of_a_newer_release_is_not_repaired_by_halves(
 ) -> None:
     """It may hold what this release knows nothing of."""
     sqlite_of(old).execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    monkeypatch.setattr(repair, "is_whole", lambda path: False)
+    monkeypatch.setattr(repair.salvage, "is_whole", lambda path: False)
     with pytest.raises(UsageError, match="matching release"):
         repair.repair(old)
     assert [path.name for path in old.glob("*.sqlite")] == ["catalog.sqlite"]
