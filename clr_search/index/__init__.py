@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clr_search.index.catalog.embeddings import Embeddings as Embeddings
     from clr_search.index.catalog.filters import Filter as Filter
     from clr_search.index.catalog.records import Item as Item
     from clr_search.index.catalog.records import SkippedItem as SkippedItem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from clr_search.index.sync.report import UpdateReport as UpdateReport
 
 _HOMES = {
+    "Embeddings": "catalog.embeddings",
     "Filter": "catalog.filters",
     "Index": "collection",
     "IndexInfo": "info",
@@ -31,6 +33,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Embeddings",
     "Filter",
     "Index",
     "IndexInfo",

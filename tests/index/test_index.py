@@ -54,7 +54,10 @@ def test_info_is_the_collection_at_a_glance(made: Path, pictures: Path, tiny_enc
         assert 0 < info.latency_ms < 1000
         assert info.bytes_on_disk > tiny_encoder.stat().st_size
         assert json.loads(json.dumps(info.summary()))["path"] == str(made)
-        assert repr(index) == f"<Index {made}>"
+        assert repr(index) == (
+            f"<Index {made}: 36 pictures, embeddings of length 16 by tiny, search: exact>"
+        )
+    assert repr(index) == f"<Index {made}: {made} has been closed.>"
 
 
 def test_creating_again_opens_what_is_there(made: Path, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -208,7 +211,10 @@ def test_membership(made: Path, pictures: Path) -> None:
         assert str(pictures / "red" / "red00.jpg") in index
         assert pictures / "red" not in index
         assert pictures / "red" / "none.jpg" not in index
-        assert 3 not in index
+        assert 3 in index
+        assert 37 not in index
+        assert True not in index
+        assert 3.0 not in index
 
 
 def test_messages_go_to_the_log_where_nobody_listens(

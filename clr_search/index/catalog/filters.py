@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,6 +64,21 @@ class Filter:
 
 
 ALL = Filter()
+"""The filter that leaves everything."""
+
+
+def joined(where: Filter, *, under: str | None = None, label: str | None = None) -> Filter:
+    """A filter, and this folder and label besides.
+
+    Raises
+    ------
+    UsageError
+        If two folders or two labels are asked for.
+    """
+    for name, value in (("under", under), ("label", label)):
+        if value is not None and getattr(where, name) not in (None, value):
+            raise UsageError(f"Two values of {name} are asked for: {value}, and another in where.")
+    return replace(where, under=under or where.under, label=label or where.label)
 
 
 def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:

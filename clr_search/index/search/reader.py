@@ -1,30 +1,26 @@
-"""Reading a collection: search, and looking at what is in it."""
+"""Searching a collection, at the newest revision, whoever writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.errors import UsageError
 from clr_search.images import Crop
 from clr_search.index import encoder_file
 from clr_search.index.ann.generations import DamagedError
 from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import place
-from clr_search.index.catalog.records import Item, SkippedItem
 from clr_search.index.catalog.vectors import as_queries, as_query
-from clr_search.index.info import IndexInfo, info_of
 from clr_search.index.search import batch, snapshot
 from clr_search.index.search.chance import chance_scores, percentiles
 from clr_search.index.search.diverse import CANDIDATES, spread_out
+from clr_search.index.search.inventory import Inventory
 from clr_search.index.search.matches import Match, Matches
 from clr_search.index.search.query import Asker, Query
 from clr_search.index.search.snapshot import Memory
@@ -36,8 +32,8 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 
-class Reader:
-    """The reading half of `Index`.
+class Reader(Inventory):
+    """The reading half of `Index`: search, beside what `Inventory` tells.
 
     Every method sees one snapshot of the collection, and each call the newest one, whoever writes.
 
@@ -52,7 +48,7 @@ class Reader:
     """
 
     def __init__(self, catalog: Catalog, reporter: Reporter, device: str) -> None:
-        self._catalog = catalog
+        super().__init__(catalog)
         self._device = device
         self._reporter = reporter
         self._memory: Memory | None = None
@@ -110,7 +106,7 @@ class Reader:
             If a file is no usable picture.
         """
         _check(k, diverse)
-        conditions = _joined(where, under, label)
+        conditions = filters.joined(where or Filter(), under=under, label=label)
 
         def work(held: Memory) -> Matches:
             asker = Asker(self._catalog, held.dimension, lambda: self._encoder_of(held.encoder))
@@ -139,7 +135,7 @@ class Reader:
             As `search`, and if the vector has another shape or no direction.
         """
         _check(k, diverse)
-        conditions = _joined(where, under, label)
+        conditions = filters.joined(where or Filter(), under=under, label=label)
         return self._with_memory(
             lambda held: self._search(held, vector, k, conditions, exclude, diverse)
         )
@@ -238,21 +234,6 @@ class Reader:
                         )
                     failed = error.generation.number
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All calls inside see the collection as it is at the first of them.
-
-        Needed where several answers must belong together, such as `vectors` and `labels`, while
-        somebody else may be writing.
-        """
-        with self._catalog.reading():
-            yield
-
-    @property
-    def path(self) -> Path:
-        """The collection."""
-        return self._catalog.folder
-
     @property
     def encoder(self) -> Encoder:
         """The encoder of the collection, loaded when first used."""
@@ -263,124 +244,6 @@ class Reader:
         if self._encoder is None or self._encoder.sha256 != sha256:
             self._encoder = encoder_file.load(self._catalog.folder, sha256, self._device)
         return self._encoder
-
-    def __len__(self) -> int:
-        with self._catalog.reading():
-            return self._catalog.count()
-
-    def __contains__(self, path: object) -> bool:
-        if not isinstance(path, (str, Path)):
-            return False
-        with self._catalog.reading():
-            return self._catalog.at(place(path)) is not None
-
-    def __repr__(self) -> str:
-        return f"<Index {self._catalog.folder}>"
-
-    def ids(
-        self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
-    ) -> list[int]:
-        """Ids of the items a filter leaves, ascending; empty only where there are no items.
-
-        Raises
-        ------
-        UsageError
-            If the filter leaves none, as `search`.
-        """
-        with self._catalog.reading():
-            found = filters.allowed(self._catalog, _joined(where, under, label))
-            numbers = embeddings.ids(self._catalog) if found is None else found
-        return [int(number) for number in numbers]
-
-    def vectors(self, *, under: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D).
-
-        With `under`, only of pictures below this folder; raises as `ids` if it has none.
-        """
-        with self._catalog.reading():
-            dimension = self._catalog.facts().dimension
-            if under is None:
-                return embeddings.newer(self._catalog, -1, dimension)
-            return embeddings.of(self._catalog, self.ids(under=under), dimension)
-
-    def vectors_of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        """Unit vectors of some items, float32 (n, D), in this order.
-
-        Raises
-        ------
-        ClrSearchError
-            If one is not, or no longer, in the collection.
-        """
-        with self._catalog.reading():
-            self.items(numbers)
-            dimension = self._catalog.facts().dimension
-            known, rows = embeddings.of(self._catalog, numbers, dimension)
-        return rows[np.searchsorted(known, np.asarray(numbers, dtype=np.int64))]
-
-    def ids_with_content(self, sha256: str) -> list[int]:
-        """Ids of the items whose files have this SHA-256."""
-        with self._catalog.reading():
-            return self._catalog.with_content(sha256)
-
-    def labels(self) -> list[str | None]:
-        """Labels of all items, in the order of `vectors`."""
-        with self._catalog.reading():
-            return self._catalog.labels()
-
-    def item(self, number: int) -> Item:
-        """An item by its id.
-
-        Raises
-        ------
-        ClrSearchError
-            If it is not, or no longer, in the collection.
-        """
-        return self.items([number])[0]
-
-    def items(self, numbers: Sequence[int]) -> list[Item]:
-        """Items by their ids, in that order.
-
-        Raises
-        ------
-        ClrSearchError
-            If one is not, or no longer, in the collection.
-        """
-        with self._catalog.reading():
-            found = self._catalog.items(numbers)
-        for number in numbers:
-            if number not in found:
-                raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
-        return [found[number] for number in numbers]
-
-    def contents(self) -> dict[int, str]:
-        """SHA-256 of the files of all items, by id."""
-        with self._catalog.reading():
-            return self._catalog.contents()
-
-    def skipped(self) -> list[SkippedItem]:
-        """Files that were left out, with their reasons, by path."""
-        with self._catalog.reading():
-            return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
-
-    def info(self) -> IndexInfo:
-        """The collection at a glance."""
-        with self._catalog.reading():
-            return info_of(self._catalog)
-
-
-def _joined(where: Filter | None, under: str | None, label: str | None) -> Filter:
-    """All conditions together.
-
-    Raises
-    ------
-    UsageError
-        If two folders or two labels are asked for.
-    """
-    where = where or Filter()
-    for name, value in (("under", under), ("label", label)):
-        if value is not None and getattr(where, name) not in (None, value):
-            raise UsageError(f"Two values of {name} are asked for: {value}, and another in where.")
-    return replace(where, under=under or where.under, label=label or where.label)
 
 
 def _check(k: int, diverse: float) -> None:

@@ -56,15 +56,16 @@ def content(collection: Path) -> list[list[tuple[object, ...]]]:
 
 def answers(index: Index) -> object:
     """All that a reader can see."""
-    ids, vectors = index.vectors()
+    held = index.embeddings()
     where = Filter(min_side=50, min_bytes=2000)
     return (
-        index.items(ids.tolist()),
-        vectors.tolist(),
-        [list(index.search(number, 5)) for number in ids.tolist()],
+        index.items(held.ids.tolist()),
+        held.vectors.tolist(),
+        [list(index.search(number, 5)) for number in held.ids.tolist()],
         list(index.search_vector(QUERY, 4, where=where)),
         index.skipped(),
-        index.labels(),
+        held.labels,
+        list(held.paths),
     )
 
 
