@@ -17,6 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clr_search.errors import UsageError
 from clr_search.index import maintenance, opening
 from clr_search.index.catalog.catalog import Catalog
@@ -208,6 +211,93 @@ class Index(Reader):
         report = run.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report
+
+    def add_vectors(
+        self,
+        vectors: NDArray[np.floating],
+        paths: Sequence[Path | str],
+        labels: Sequence[str | None] | None = None,
+        *,
+        root: Path | str | None = None,
+        reporter: Reporter | None = None,
+        settle: bool = True,
+    ) -> UpdateReport:
+        """Put in embeddings that were made elsewhere, by the encoder of this collection.
+
+        No file is read, and none need be there: such an item has size 0, time 0 and no width or
+        height, and in place of the SHA-256 of a file that of its path and vector, so that it is
+        never taken for a copy of a file. It is found, filtered by folder, label and id, and removed
+        as any other. An `update` of its folder treats it as an item whose file has changed: where
+        the file is there it is embedded, under the same id; where it is not, the item leaves. A
+        path that is in the collection already gets the new vector and keeps its id.
+
+        Some thousands are committed at a time; killed and called again, it goes on from there.
+
+        Parameters
+        ----------
+        vectors : array, shape (N, D)
+            Of any length but 0; they are brought to unit length and kept as float16.
+        paths : sequence of path
+            N, all different: absolute, or relative to `root`.
+        labels : sequence of (str or None), optional
+            N. If not given, labels are the names of the folders, as of pictures. A given label
+            holds until the item moves, or its root becomes part of another one.
+        root : path, optional
+            The folder that all paths lie below, which becomes an indexed folder of the collection.
+            If not given, relative paths are relative to the working folder, and each item belongs
+            to the indexed folder that it lies below, or else to its own folder.
+        reporter : Reporter, optional
+            Progress.
+        settle : bool
+            Whether to build the search structure where it has fallen behind; False for who adds
+            in several calls, and calls `settle` after the last.
+
+        Returns
+        -------
+        UpdateReport
+            How many were `added`, `changed`, or `unchanged`.
+
+        Raises
+        ------
+        UsageError
+            If the shapes do not fit, a vector has no direction, a path comes twice or does not lie
+            below `root`; then nothing is added.
+
+        Examples
+        --------
+        ::
+
+            with Index.create("photos.clr", "encoder.onnx") as index:
+                index.add_vectors(vectors, ["red/1.jpg", "blue/2.jpg"], root="/photos")
+        """
+        from clr_search.index.sync.ingest import Given, ingest
+
+        self._require_writable()
+        reporter = reporter or Silent()
+        report = ingest(self._catalog, Given(np.asarray(vectors), paths, labels, root), reporter)
+        if settle:
+            self._settle(reporter, changed=bool(report.added or report.changed))
+        return report
+
+    def __delitem__(self, number: int) -> None:
+        """Take an item out of the collection by its id; its file is not touched.
+
+        An update of the folder it lies in brings it back, under a new id. Many leave sooner by
+        `remove`.
+
+        Raises
+        ------
+        UsageError
+            If the collection is open for reading only.
+        ClrSearchError
+            If there is no such item, or no longer.
+        """
+        self._require_writable()
+        self.item(number)
+        with self._catalog.writing():
+            self._catalog.delete([number])
+            self._catalog.drop_empty_roots()
+        self._settle(Silent(), changed=False)
 
     def remove(self, paths: Sequence[Path | str], *, reporter: Reporter | None = None) -> int:
         """Take files, and all below folders, out of the collection; the files are not touched.

@@ -157,9 +157,9 @@ class Catalog:
             )
         }
 
-    def insert(self, root: int, relative: str, content: Content, revision: int) -> None:
-        """A new item, under a new id."""
-        self.database.rows(
+    def insert(self, root: int, relative: str, content: Content, revision: int) -> int:
+        """A new item, under a new id, which is returned; its label is that of its folder."""
+        done = self.database.rows(
             "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "
             "width, height, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             root,
@@ -169,6 +169,8 @@ class Catalog:
             datetime.now(UTC).isoformat(timespec="seconds"),
             *astuple(content),
         )
+        assert done.lastrowid is not None, "after an insertion there is one"
+        return done.lastrowid
 
     def replace(self, number: int, content: Content, revision: int) -> None:
         """New content for an item, under its old id."""
@@ -179,6 +181,11 @@ class Catalog:
             *astuple(content),
             number,
         )
+
+    def set_label(self, number: int, label: str | None) -> None:
+        """Another label than that of the folder; it holds until the item moves."""
+        kept = None if label is None else text(label)
+        self.database.rows("UPDATE items SET label = ? WHERE id = ?", kept, number)
 
     def touch(self, number: int, mtime_ns: int) -> None:
         """A file that got a new time and no new content."""
