@@ -82,6 +82,13 @@ def test_no_folder_holds_more_than_twelve_modules() -> None:
     assert full == {}
 
 
+def test_benches_take_nothing_from_the_tests() -> None:
+    """They run from a clone by themselves; the tests check them too, and may take from them."""
+    taken = re.compile(r"^\s*(from|import) tests\b", re.MULTILINE)
+    benches = sorted((HOUSE / "bench").rglob("*.py"))
+    assert [path.name for path in benches if taken.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_every_dependency_states_its_reason() -> None:
     text = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
     lines = text.splitlines()
