@@ -125,3 +125,18 @@ def test_imports_are_lazy(statement: str, unwanted: set[str]) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE
     )
     assert unwanted & {name.split(".")[0] for name in done.stdout.split()} == set()
+
+
+def test_tests_mirror_the_index() -> None:
+    """Every module of the index has a file of tests of its name."""
+    index = HOUSE / "clr_search" / "index"
+    bare = [
+        str(path.relative_to(index))
+        for path in sorted(index.rglob("*.py"))
+        if path.name != "__init__.py"
+        and path.relative_to(index).parts[0] not in {"ann", "search"}
+        and not (
+            HOUSE / "tests" / "index" / path.relative_to(index).with_name(f"test_{path.name}")
+        ).exists()
+    ]
+    assert bare == []

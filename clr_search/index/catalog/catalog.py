@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -167,7 +166,7 @@ class Catalog:
             _label(relative),
             revision,
             datetime.now(UTC).isoformat(timespec="seconds"),
-            *astuple(content),
+            *content.values(),
         )
         assert done.lastrowid is not None, "after an insertion there is one"
         return done.lastrowid
@@ -178,7 +177,7 @@ class Catalog:
             "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
             "height = ?, embedding = ? WHERE id = ?",
             revision,
-            *astuple(content),
+            *content.values(),
             number,
         )
 

@@ -64,6 +64,17 @@ class Content:
     height: int
     embedding: bytes
 
+    def values(self) -> tuple[int, int, str, int, int, bytes]:
+        """The fields in their order; `astuple` copies each, and takes longer than SQLite."""
+        return (
+            self.size,
+            self.mtime_ns,
+            self.sha256,
+            self.width,
+            self.height,
+            self.embedding,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Root:

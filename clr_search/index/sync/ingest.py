@@ -103,14 +103,15 @@ def _commit(
                 outcomes.append("unchanged")
                 continue
             root, relative = _home(catalog, homes, path)
-            label = label_of(relative) if labels is None else labels[position]
             if item is None:
                 number = catalog.insert(root, relative, content, revision)
             else:
                 number = item.id
                 catalog.replace(number, content, revision)
-            if item is not None or labels is not None:
-                catalog.set_label(number, label)
+            if labels is not None:
+                catalog.set_label(number, labels[position])
+            elif item is not None:  # where another label was given before
+                catalog.set_label(number, label_of(relative))
             outcomes.append("added" if item is None else "changed")
         catalog.unskip(paths)
     return outcomes

@@ -1,160 +1,26 @@
-"""Older schemas: read as they lie, and migrated by the next writer, with nothing lost."""
+"""The tables of a collection, and what their indexes are for."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index import Index, repair
-from clr_search.index.catalog import embeddings
-from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.sqlite import migrations, schema
 from clr_search.index.catalog.sqlite.database import Database
-from tests.index.made import Heard, sqlite_of, write_vectors
-
-GOLDEN = Path(__file__).parent / "golden" / "collection-v1.sql"
-"""Written by the release that had version 1, and dumped by SQLite."""
-
-QUERY = np.arange(8, dtype=np.float32) - 3
-FOUND = [10, 8, 9, 7]
-SCORES = [0.6631003022193909, 0.6596165895462036, 0.6477730870246887, 0.4484716057777405]
-"""What that release answered."""
+from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, VERSION
+from tests.index.made import sqlite_of, write_vectors
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A collection of version 1."""
-    folder = tmp_path / "old.clr"
-    folder.mkdir()
-    connection = sqlite3.connect(folder / "catalog.sqlite")
-    connection.executescript(GOLDEN.read_text(encoding="utf-8"))
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.close()
-    return folder
-
-
-def version(collection: Path) -> int:
-    return int(sqlite_of(collection).execute("PRAGMA user_version").fetchone()[0])
-
-
-def tables(collection: Path) -> set[tuple[str, ...]]:
-    """Tables and indexes, with the SQL that made them."""
-    rows = sqlite_of(collection).execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
-    return {(kind, name, table, sql or "") for kind, name, table, sql in rows}
-
-
-def content(collection: Path) -> list[list[tuple[object, ...]]]:
-    connection = sqlite_of(collection)
-    names = ("items", "roots", "skipped", "staged", "meta", "sqlite_sequence")
-    return [connection.execute(f"SELECT * FROM {name}").fetchall() for name in names]
-
-
-def answers(index: Index) -> object:
-    """All that a reader can see."""
-    held = index.embeddings()
-    where = Filter(min_side=50, min_bytes=2000)
-    return (
-        index.items(held.ids.tolist()),
-        held.vectors.tolist(),
-        [list(index.search(number, 5)) for number in held.ids.tolist()],
-        list(index.search_vector(QUERY, 4, where=where)),
-        index.skipped(),
-        held.labels,
-        list(held.paths),
-    )
-
-
-def test_a_reader_reads_it_as_it_lies(old: Path) -> None:
-    before = (old / "catalog.sqlite").read_bytes()
-    heard = Heard()
-    with Index.open(old, reporter=heard) as index:
-        found = index.search_vector(QUERY, 4)
-        assert found.ids.tolist() == FOUND
-        assert found.scores.tolist() == SCORES
-        assert index.item(4).label == "caf\udce9"
-    assert heard.messages == []
-    assert (old / "catalog.sqlite").read_bytes() == before
-
-
-def test_a_writer_migrates_it_and_nothing_is_lost(old: Path) -> None:
-    with Index.open(old) as index:
-        before = answers(index)
-    rows = content(old)
-    heard = Heard()
-    with Index.open(old, writable=True, reporter=heard) as index:
-        assert answers(index) == before
-    assert heard.messages == [
-        f"Brought {old} from schema version 1 to 2: filters by date and size are answered by an "
-        "index. Older releases of clr-search cannot open it any more."
-    ]
-    assert content(old) == rows
-    assert version(old) == schema.VERSION
-    with Index.open(old, writable=True, reporter=(again := Heard())) as index:
-        assert index.search_vector(QUERY, 4).scores.tolist() == SCORES
-    assert again.messages == []
-
-
-def test_migrated_it_is_like_a_new_one(old: Path, tmp_path: Path) -> None:
-    new = write_vectors(tmp_path / "new.clr", np.eye(4, dtype=np.float32))
-    assert tables(old) < tables(new)
-    Index.open(old, writable=True).close()
-    assert tables(old) == tables(new)
-    assert version(old) == version(new) == schema.VERSION
-
-
-def test_there_is_a_way_from_every_version_that_is_read() -> None:
-    steps = [step.version for step in migrations.MIGRATIONS]
-    assert steps == list(range(schema.READABLE + 1, schema.VERSION + 1))
-
-
-def test_a_migration_that_fails_leaves_the_version_before(
-    old: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last statement of two fails: neither the first nor the version number is kept."""
-    rows, before = content(old), tables(old)
-    (step,) = migrations.MIGRATIONS
-    broken = migrations.Migration(2, (*step.statements, "DROP TABLE absent"), step.gain)
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", (broken,))
-        with pytest.raises(ClrSearchError, match="no such table"):
-            Index.open(old, writable=True)
-    assert (version(old), tables(old), content(old)) == (1, before, rows)
-    Index.open(old, writable=True).close()  # the lock is free again
-    assert version(old) == 2
-
-
-@pytest.mark.parametrize("number", [0, schema.VERSION + 1])
-def test_a_version_that_this_release_does_not_read(old: Path, number: int) -> None:
-    sqlite_of(old).execute(f"PRAGMA user_version = {number}")
-    for writable in (False, True):
-        with pytest.raises(UsageError, match=f"schema version {number}; this release reads 1 to"):
-            Index.open(old, writable=writable)
-    assert version(old) == number
-
-
-def test_a_reader_notices_that_a_newer_release_has_been_there(old: Path) -> None:
-    with Index.open(old) as index:
-        Index.open(old, writable=True).close()
-        assert index.search_vector(QUERY, 4).ids.tolist() == FOUND
-        sqlite_of(old).execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-        with pytest.raises(UsageError, match="matching release"):
-            index.search_vector(QUERY, 4)
-
-
-def test_a_damaged_catalogue_of_a_newer_release_is_not_repaired_by_halves(
-    old: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may hold what this release knows nothing of."""
-    sqlite_of(old).execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    monkeypatch.setattr(repair.salvage, "is_whole", lambda path: False)
-    with pytest.raises(UsageError, match="matching release"):
-        repair.repair(old)
-    assert [path.name for path in old.glob("*.sqlite")] == ["catalog.sqlite"]
+def test_a_new_catalogue_says_what_it_is_and_of_which_version(tmp_path: Path) -> None:
+    Database(tmp_path, writable=True).close()
+    connection = sqlite_of(tmp_path)
+    assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert READABLE <= VERSION
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    names = {name for (name,) in tables} - {"sqlite_sequence"}
+    assert names == {"meta", "roots", "items", "skipped", "staged"}
 
 
 @pytest.mark.parametrize(
@@ -174,26 +40,3 @@ def test_filters_by_what_is_known_of_files_read_no_embeddings(
     plan = sqlite_of(folder).execute(f"EXPLAIN QUERY PLAN SELECT id FROM items WHERE {condition}")
     (step,) = [row[3] for row in plan]
     assert step.startswith(f"{how} items USING COVERING INDEX items_by_file")
-
-
-def test_a_reader_that_keeps_up_reads_what_is_new_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And not the whole table, embeddings and all, in the order of ids."""
-    folder = write_vectors(tmp_path / "x.clr", np.eye(4, dtype=np.float32))
-    asked: list[str] = []
-    real = Database.rows
-
-    def listen(self: Database, sql: str, *values: object) -> sqlite3.Cursor:
-        asked.append(sql)
-        return real(self, sql, *values)
-
-    monkeypatch.setattr(Database, "rows", listen)
-    catalog = Catalog(folder, writable=False)
-    with catalog.reading():
-        ids, _ = embeddings.newer(catalog, 1, 4)
-    catalog.database.close()
-    assert ids.tolist() == [1, 2, 3, 4]
-    (sql,) = [sql for sql in asked if "embedding" in sql]
-    plan = sqlite_of(folder).execute(f"EXPLAIN QUERY PLAN {sql}", (1,)).fetchall()
-    assert plan[0][3].startswith("SEARCH items USING INDEX items_by_revision")
