@@ -64,7 +64,7 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
         spellings = Spellings(root.path for root in catalog.roots())
     _check_shapes(given, dimension)
     root = None if given.root is None else spellings.of(place(given.root))
-    paths = _absolute(given.paths, root, spellings)
+    paths, labels = _absolute(given.paths, root, spellings), _texts(given.labels)
     if root is not None:
         with catalog.writing():
             roots.give(catalog, root)
@@ -75,8 +75,8 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     try:
         for start in range(0, len(paths), _COMMIT):
             part = slice(start, start + _COMMIT)
-            labels = None if given.labels is None else given.labels[part]
-            counts.update(_commit(catalog, known, paths[part], given.vectors[part], labels))
+            theirs = None if labels is None else labels[part]
+            counts.update(_commit(catalog, known, paths[part], given.vectors[part], theirs))
             reporter.advance(len(paths[part]))
     finally:
         reporter.end()
@@ -146,7 +146,7 @@ def _lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _check_shapes(given: Given, dimension: int) -> None:
-    """Refuse vectors of another length, without direction, or not as many as paths and labels."""
+    """Refuse vectors that cannot be searched for, and paths and labels that do not go with them."""
     vectors = given.vectors
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise UsageError(
@@ -160,6 +160,16 @@ def _check_shapes(given: Given, dimension: int) -> None:
         for number, norm in enumerate(_lengths(rows).tolist(), start):
             if not has_direction(norm):
                 raise UsageError(f"Vector {number} has no direction: it is zero, or not finite.")
+
+
+def _texts(labels: Sequence[str | None] | None) -> list[str | None] | None:
+    """Labels as plain text: an array of text gives subclasses of it, with another repr."""
+    if labels is None:
+        return None
+    for label in labels:
+        if not isinstance(label, str | None):
+            raise UsageError(f"The label {label!r} is no text.", "Give text, or None for no label.")
+    return [None if label is None else str(label) for label in labels]
 
 
 def _absolute(paths: Sequence[Path | str], root: str | None, spellings: Spellings) -> list[str]:

@@ -184,7 +184,11 @@ class Writer(Reader):
 
         self._require_writable()
         reporter = reporter or Silent()
-        report = ingest(self._catalog, Given(np.asarray(vectors), paths, labels, root), reporter)
+        report = ingest(
+            self._catalog,
+            Given(np.asarray(vectors), paths, labels, root),
+            reporter,
+        )
         if settle:
             self._settle(reporter, changed=bool(report.added or report.changed))
         return report

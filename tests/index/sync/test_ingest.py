@@ -65,7 +65,12 @@ def test_labels_that_are_given(index: Index, rows: Vectors, tmp_path: Path) -> N
     labels = ["rose" if n % 3 else None for n in range(COUNT)]
     index.add_vectors(rows, names(), labels, root=tmp_path / "p")
     assert index.embeddings().labels == labels
-    assert index.add_vectors(rows, names(), labels, root=tmp_path / "p").unchanged == COUNT
+    for same in (
+        labels,
+        np.array(labels, dtype=object),
+        [None if x is None else np.str_(x) for x in labels],
+    ):
+        assert index.add_vectors(rows, names(), same, root=tmp_path / "p").unchanged == COUNT
     again = index.add_vectors(rows, names(), root=tmp_path / "p")
     assert again.changed == COUNT
     assert index.embeddings().labels == [name[0] for name in names()]
@@ -132,6 +137,8 @@ def test_what_does_not_fit_is_refused_and_nothing_comes_in(
         index.add_vectors(vectors, paths, root=tmp_path / "p")
     with pytest.raises(UsageError, match="60 vectors, but 1 labels"):
         index.add_vectors(rows, names(), ["one"], root=tmp_path / "p")
+    with pytest.raises(UsageError, match="The label 3 is no text"):
+        index.add_vectors(rows, names(), [3] * COUNT, root=tmp_path / "p")  # type: ignore[list-item]
     assert (len(index), index.revision) == (0, before)
 
 
