@@ -201,7 +201,7 @@ def write_collection(
     for family in wanted.families:
         (folder / family).mkdir(parents=True, exist_ok=True)
     # Threads, not processes: NumPy and the JPEG encoder let go of the interpreter lock in their
-    # loops, and threads need no start method. Each swatch has its own seed, so order does not matter.
+    # loops, and threads need no start method. Each swatch has its own seed: order does not matter.
     with (
         reporter.task("Drawing", len(work), "swatches"),
         ThreadPoolExecutor(os.cpu_count()) as pool,
