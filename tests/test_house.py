@@ -65,6 +65,9 @@ def test_no_folder_holds_more_than_twelve_files() -> None:
     [
         # Behind ann/ lies how vectors are found; k-means for groups; and `doctor`.
         ("faiss", ("index/ann/", "analysis/clusters.py", "cli/examine.py")),
+        # Sessions are opened in one place; quantizing is another library in the same package.
+        ("onnxruntime", ("contract/runtime.py", "export/quantize.py", "cli/examine.py")),
+        ("sqlite3", ("index/catalog/",)),
     ],
 )
 def test_an_engine_is_imported_behind_its_doors_only(module: str, doors: tuple[str, ...]) -> None:
@@ -75,6 +78,38 @@ def test_an_engine_is_imported_behind_its_doors_only(module: str, doors: tuple[s
     }
     assert {where for where in found if not where.startswith(doors)} == set()
     assert [door for door in doors if not any(where.startswith(door) for where in found)] == []
+
+
+def test_sql_is_spoken_in_the_catalog_only() -> None:
+    spoken = re.compile(
+        r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET"
+        r"|(CREATE|DROP|ALTER)\s+(TABLE|INDEX)|PRAGMA\s+\w+)\b",
+        re.DOTALL,
+    )
+    found = {
+        str(path.relative_to(HOUSE / "clr_search"))
+        for path in MODULES
+        if any(map(spoken.search, texts(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert {where for where in found if not where.startswith("index/catalog/")} == set()
+    assert found, "the pattern knows SQL"
+
+
+def texts(tree: ast.Module) -> list[str]:
+    """All string constants of a module, docstrings apart."""
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, described) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+    ]
 
 
 def imported(tree: ast.Module) -> set[str]:
