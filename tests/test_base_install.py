@@ -76,9 +76,21 @@ def test_from_pictures_to_answers_with_the_encoder_that_ships(
     run("info", collection)
 
 
-def test_what_is_absent_is_named_with_its_extra(absent: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROGRAM, absent, "train", tmp_path, "--out", tmp_path / "run"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (("train", "{0}", "--out", "{0}/run"), "train"),
+        (("probe", "{0}", "--out", "{0}/probe.onnx", "--confusion", "{0}/c.png"), "plots"),
+        (("evaluate", "{0}", "--curve", "{0}/c.png"), "plots"),
+    ],
+)
+def test_what_is_absent_is_named_with_its_extra(
+    words: tuple[str, ...], extra: str, absent: str, tmp_path: Path
+) -> None:
+    """Also before anything is looked at: the folder is no collection, and has no picture."""
+    given = [word.format(tmp_path) for word in words]
+    command = [sys.executable, "-c", PROGRAM, absent, *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
-    assert "clr-search[train]" in done.stderr
+    assert f"clr-search[{extra}]" in done.stderr
     assert "Traceback" not in done.stderr

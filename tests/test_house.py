@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,77 @@ def test_files_stay_readable() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
     }
     assert long == {}
+
+
+def test_no_folder_holds_more_than_twelve_files() -> None:
+    """A folder that is seen at a glance; beyond that, rooms."""
+    files = Counter(str(path.parent.relative_to(HOUSE)) for path in MODULES)
+    assert {folder: count for folder, count in files.items() if count > 12} == {}
+    index = [path for path in (HOUSE / "clr_search/index").iterdir() if path.name != "__pycache__"]
+    assert len(index) <= 12
+
+
+@pytest.mark.parametrize(
+    ("module", "doors"),
+    [
+        # Behind ann/ lies how vectors are found; k-means for groups; and `doctor`.
+        ("faiss", ("index/ann/", "analysis/clusters.py", "cli/examine.py")),
+        # Sessions are opened in one place; quantizing is another library in the same package.
+        ("onnxruntime", ("contract/runtime.py", "export/quantize.py", "cli/examine.py")),
+        ("sqlite3", ("index/catalog/",)),
+    ],
+)
+def test_an_engine_is_imported_behind_its_doors_only(module: str, doors: tuple[str, ...]) -> None:
+    found = {
+        str(path.relative_to(HOUSE / "clr_search"))
+        for path in MODULES
+        if module in imported(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert {where for where in found if not where.startswith(doors)} == set()
+    assert [door for door in doors if not any(where.startswith(door) for where in found)] == []
+
+
+def test_sql_is_spoken_in_the_catalog_only() -> None:
+    spoken = re.compile(
+        r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s+\w+\s+)?INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET"
+        r"|(CREATE|DROP|ALTER)\s+(TABLE|INDEX)|PRAGMA\s+\w+)\b",
+        re.DOTALL,
+    )
+    found = {
+        str(path.relative_to(HOUSE / "clr_search"))
+        for path in MODULES
+        if any(map(spoken.search, texts(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert {where for where in found if not where.startswith("index/catalog/")} == set()
+    assert found, "the pattern knows SQL"
+
+
+def texts(tree: ast.Module) -> list[str]:
+    """All string constants of a module, docstrings apart."""
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, described) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
+    ]
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Names of the packages that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def test_nothing_is_pickled() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -240,13 +242,15 @@ def test_a_curve_rises_where_accuracy_does() -> None:
     """The blue line's ends: at the left and low, at the right and high; chance is level."""
     line = Line("probe", [0.2, 0.8], [0.0, 0.0])
     drawn = np.array(learning_curve(["1", "all"], [1, 100], [line], 0.1, "Title")).astype(int)
-    plot = drawn[75:495, 60:900]
-    blue = (plot[..., 2] - plot[..., 0]) > 100
+    blue = (drawn[..., 2] - drawn[..., 0]) > 100
+    grey = np.abs(drawn - np.array([95, 104, 115])).max(axis=2) < 20  # chance, over the whole plot
+    level = int(grey.sum(axis=1).argmax())
     rows, columns = np.nonzero(blue)
-    left, right = rows[columns < 40].mean(), rows[columns > 800].mean()
+    columns -= columns.min()  # from the first marker on; the last one is 790 pixels to the right
+    left, right = rows[columns < 15].mean(), rows[(columns > 780) & (columns < 805)].mean()
     # The axis ends at 0.9: 420 pixels of it.
-    assert left == pytest.approx(420 * (1 - 0.2 / 0.9), abs=12)
-    assert right == pytest.approx(420 * (1 - 0.8 / 0.9), abs=12)
+    assert level - left == pytest.approx(420 * (0.2 - 0.1) / 0.9, abs=12)
+    assert level - right == pytest.approx(420 * (0.8 - 0.1) / 0.9, abs=12)
 
 
 @given(
@@ -261,3 +265,34 @@ def test_any_curve_is_drawn(steps: list[tuple[float, float]], chance: float) -> 
     drawn = learning_curve(["99,999"] * len(steps), counts, lines, chance, "розы" * 9)
     assert drawn.mode == "RGB"
     assert drawn.width > 900
+
+
+def test_no_name_around_a_plot_is_cut() -> None:
+    """A margin of paper is left at every edge, however long the names are."""
+    names = ["W" * 60, "a longer name of a class than there is room for", "c"]
+    for drawn in (
+        confusion_matrix([[99_999, 1, 0], [0, 1, 1], [0, 0, 1]], names, title="Title " * 12),
+        learning_curve(["1", "all"], [1, 9], [Line("W" * 40, [0, 1], [0, 0])], 0.1, "W" * 99),
+    ):
+        pixels = np.array(drawn)
+        frame = pixels.copy()
+        frame[10:-10, 10:-10] = 255
+        assert (frame == 255).all()
+        assert (pixels != 255).any()
+
+
+def test_a_dollar_in_a_name_begins_no_formula() -> None:
+    confusion_matrix([[1, 0], [0, 1]], ["$x", "a $\\frac$ b"], title="$5 and $6 \\nope$")
+
+
+def test_plots_leave_no_trace_in_the_process() -> None:
+    """No pyplot, which keeps every figure, and no settings of others changed."""
+    code = (
+        "import sys, matplotlib\n"
+        "before = matplotlib.rcParams.copy()\n"
+        "from clr_search.pictures import confusion_matrix\n"
+        "confusion_matrix([[1, 0], [0, 1]], ['a', 'b'])\n"
+        "assert matplotlib.rcParams.copy() == before\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from clr_search import images
-from clr_search.app import thumbnails
 from clr_search.app.visit import Answer, Hit, Subject
 from clr_search.contract.model_file import Card
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.pictures.inline import PREVIEW, preview
+from clr_search.web import thumbnails
 
 if TYPE_CHECKING:
     from clr_search.index import Filter, Index, IndexInfo, Item, Query
@@ -48,7 +48,7 @@ class Explorer:
     def __init__(self, index: Index, *, seed: int | None = None) -> None:
         self.index = index
         self._random = random.Random(seed)  # noqa: S311 -- chooses pictures, guards nothing
-        self._thumbnails = thumbnails.Thumbnails()
+        self._thumbnails = thumbnails.Tiles()
         # A SQLite connection and a generation that is being exchanged are not for two threads.
         self._lock = threading.RLock()
         self._surveyed = _Survey((-1, -1), [], [])

@@ -16,17 +16,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
 
-from clr_search.web.hosts import is_own_origin, is_trusted_host
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from clr_search.web.asgi import answer_other_protocol, read_body, refused_as_foreign, replayed
 
 API = "/gradio_api"
 GET_EXACT = frozenset(
@@ -65,45 +62,32 @@ class Guard:
 
     Parameters
     ----------
-    app : Application
+    app : ASGIApp
         The application behind it.
     host : str
         Host the server was asked to listen on; a name given there is answered to.
     """
 
-    def __init__(self, app: Application, host: str = "127.0.0.1") -> None:
+    def __init__(self, app: ASGIApp, host: str = "127.0.0.1") -> None:
         self._app = app
         self._host = host.strip("[]").lower()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a refusal."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        if scope["type"] != "http":  # a websocket: the page has none
-            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":
+            await answer_other_protocol(self._app, scope, receive, send)
             return
         status = self._check(scope)
         if status is None and scope["path"] == EVENTS:
-            body = await _read(receive)
+            body = await read_body(receive, MAX_MESSAGE_BYTES)
             status = check_message(body)
-            if status is None:
-                receive = _replay(body, receive)
-        if status is not None:
-            await _refuse(send, status)
-            return
-        await self._app(scope, receive, _with_headers(send))
+            receive = replayed(body or b"", receive)
+        answer = self._app if status is None else _refusal(status)
+        await answer(scope, receive, _with_headers(send))
 
     def _check(self, scope: Scope) -> HTTPStatus | None:
-        headers = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
-        }
-        host = headers.get("host", "")
-        if not is_trusted_host(host, self._host):
-            return HTTPStatus.MISDIRECTED_REQUEST
-        if not is_own_origin(headers.get("origin"), host):
-            return HTTPStatus.FORBIDDEN
-        return check_route(scope["method"], scope["path"])
+        foreign = refused_as_foreign(Headers(scope=scope), self._host)
+        return foreign or check_route(scope["method"], scope["path"])
 
 
 def check_route(method: str, path: str) -> HTTPStatus | None:
@@ -154,40 +138,17 @@ def _paths(message: object) -> Iterator[str]:
             stack.extend(item)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":  # the client has gone
-            return b""
-        body += message.get("body", b"")
-        if len(body) > MAX_MESSAGE_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _replay(body: bytes | None, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body or b"", "more_body": False}]
-
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replayed
-
-
 def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            own = [(key.encode(), value.encode()) for key, value in HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", []), *own]}
+            headers = MutableHeaders(raw=list(message.get("headers", [])))
+            for name, value in HEADERS.items():
+                headers.append(name, value)  # beside Gradio's own: browsers obey the stricter
+            message = {**message, "headers": headers.raw}
         await send(message)
 
     return sending
 
 
-async def _refuse(send: Send, status: HTTPStatus) -> None:
-    text = f"{status.value} {status.phrase}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": status.value, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+def _refusal(status: HTTPStatus) -> ASGIApp:
+    return PlainTextResponse(f"{status.value} {status.phrase}\n", status)

@@ -12,7 +12,7 @@ import click
 
 from clr_search.cli import options, output
 
-EXTRAS = ("train", "app", "serve", "parquet", "watch", "heif")
+EXTRAS = ("train", "app", "serve", "plots", "parquet", "watch", "heif")
 
 _MODULES = {"faiss-cpu": "faiss", "pillow": "PIL", "scikit-learn": "sklearn"}
 """Modules whose names differ from those of their distributions."""

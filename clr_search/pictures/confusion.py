@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from PIL import Image, ImageDraw
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from clr_search.pictures.lettering import (
-    ACCENT,
-    INK,
-    MUTED,
-    PAPER,
-    length,
-    shortened,
-    write,
-    write_upwards,
-)
+from clr_search.pictures.figure import as_picture, blank_figure, points, set_font
+from clr_search.pictures.lettering import ACCENT, INK, MUTED, PAPER, length, shortened
 
 RIGHT = ((239, 243, 252), (24, 66, 160))
 WRONG = ((250, 246, 243), (168, 44, 6))
-"""Shades of a cell whose share of its row is 0 and 1."""
+"""Shades of a cell whose share of its row is 0 and 1: blue and vermilion, which people who do not
+tell red from green tell apart."""
+
+_LONGEST = 16  # times the size of the text: a longer name gives up its middle
+
+
+class _Sizes(NamedTuple):
+    """Pixels: the side of a cell, and the size of the text."""
+
+    cell: int
+    text: int
+
+    @classmethod
+    def of(cls, count: int) -> _Sizes:
+        # Up to 60 classes cells hold numbers; with hundreds, only shades can be told apart.
+        room = max(26, min(72, 1100 // max(count, 1))) if count <= 60 else 1600 // count
+        cell = max(2, room)
+        return cls(cell, max(11, min(16, cell * 2 // 5)))
+
+    @property
+    def named(self) -> bool:
+        """Whether rows and columns are high enough for their names."""
+        return self.cell >= self.text
 
 
 def confusion_matrix(
@@ -41,85 +58,90 @@ def confusion_matrix(
     PIL image
         RGB. A cell's shade is its share of the row; its number is the count. The column at the
         right is each class's recall, with its number of pictures.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib, of the extra ``plots``, is not installed.
     """
-    return _Matrix(matrix, classes, title).draw()
+    count = len(classes)
+    sizes = _Sizes.of(count)
+    counts = np.array(matrix, dtype=np.int64).reshape(count, count)
+    side = max(count, 1) * sizes.cell
+    figure, axes = blank_figure(side, side)
+    if count:
+        _draw_cells(axes, counts, sizes)
+    _write_axes(axes, classes, sizes)
+    if sizes.named:
+        _write_recalls(axes, counts, sizes)
+    if title:
+        set_font(axes.set_title(title, loc="left", pad=sizes.text), sizes.text * 5 / 4, INK)
+    return as_picture(figure)
 
 
-class _Matrix:
-    """Places and draws; all lengths follow from the number of classes."""
+def _draw_cells(axes: Any, counts: NDArray[np.int64], sizes: _Sizes) -> None:
+    """Draw cells: blue on the diagonal, vermilion beside it, the darker the larger the share."""
+    shades = _shades(counts)
+    axes.imshow(shades, interpolation="nearest", aspect="auto")
+    if sizes.cell >= 10:
+        borders = np.arange(len(counts) + 1) - 0.5
+        axes.set_xticks(borders, minor=True)
+        axes.set_yticks(borders, minor=True)
+        axes.grid(which="minor", color=PAPER, linewidth=points(1))
+        axes.tick_params(which="minor", length=0)
+    if sizes.cell < 20:
+        return
+    luma = shades @ [0.299, 0.587, 0.114]  # ITU-R BT.601
+    for row, column in np.argwhere(counts):
+        size, written = _fitting(int(counts[row, column]), sizes.cell)
+        text = axes.text(column, row, written, ha="center", va="center_baseline")
+        set_font(text, size, PAPER if luma[row, column] < 135 else INK)
+        text.set_in_layout(False)  # it lies within the axes: its extent need not be found
 
-    def __init__(self, matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> None:
-        count = len(classes)
-        self._matrix, self._title = matrix, title
-        # Up to 60 classes cells hold numbers; with hundreds, only shades can be told apart.
-        self._cell = max(26, min(72, 1100 // max(count, 1))) if count <= 60 else 1600 // count
-        self._cell = max(2, self._cell)
-        self._text = text = max(11, min(16, self._cell * 2 // 5))
-        self._named = self._cell >= text
-        self._names = [shortened(name, text, 15 * text) for name in classes if self._named]
-        self._margin, self._gap = 2 * text, text // 2
-        widest = max((length(name, text) for name in self._names), default=0)
-        self._left = self._margin + 2 * text + widest + self._gap
-        self._band = self._margin + (3 * text if title else 0)  # where "taken for" stands
-        self._top = self._band + 2 * text + widest + self._gap
-        self._side = count * self._cell
 
-    def draw(self) -> Image.Image:
-        right = self._margin + (length("100 %  of 99,999", self._text) if self._named else 0)
-        width = self._left + self._side + max(right, 2 * self._margin)
-        if self._title:
-            width = max(width, 2 * self._margin + length(self._title, self._text * 5 // 4))
-        height = self._top + self._side + self._margin
-        self._sheet = Image.new("RGB", (width, height), PAPER)
-        self._draw = ImageDraw.Draw(self._sheet)
-        self._write_axes()
-        for row, counts in enumerate(self._matrix):
-            total = sum(counts)
-            for column, value in enumerate(counts):
-                self._shade(row, column, value, value / total if total else 0.0)
-            if self._named:
-                self._write_recall(row, counts[row], total)
-        return self._sheet
+def _shades(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Colours of the cells, uint8 [C, C, 3]."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    strength = shares[..., None] ** 0.7  # so that rare confusions are still seen
+    diagonal = np.eye(len(counts), dtype=bool)[..., None]
+    pale, deep = (np.where(diagonal, RIGHT[end], WRONG[end]) for end in (0, 1))
+    shades: NDArray[np.uint8] = np.rint(pale + (deep - pale) * strength).astype(np.uint8)
+    return shades
 
-    def _write_axes(self) -> None:
-        text, left, top = self._text, self._left, self._top
-        if self._title:
-            write(self._draw, (self._margin, self._margin), self._title, text * 5 // 4, INK)
-        write(self._draw, (left, self._band), "taken for", text, ACCENT)
-        end = top + length("true class", text)
-        write_upwards(self._sheet, (self._margin, end), "true class", text, ACCENT)
-        if self._named:
-            place = (left + self._side + self._gap, top - 2 * text)
-            write(self._draw, place, "recall", text, ACCENT)
-        for number, name in enumerate(self._names):
-            x = left - self._gap - length(name, text)
-            write(self._draw, (x, self._line(top, number)), name, text, INK)
-            place = (self._line(left, number), top - self._gap)
-            write_upwards(self._sheet, place, name, text, INK)
 
-    def _line(self, start: int, number: int) -> int:
-        """Where a line of text begins that is centred on a row or column."""
-        return start + number * self._cell + (self._cell - self._text) // 2 - self._text // 6
+def _write_axes(axes: Any, classes: Sequence[str], sizes: _Sizes) -> None:
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    pad = points(sizes.text // 2)
+    set_font(axes.set_xlabel("taken for", loc="left", labelpad=2 * pad), sizes.text, ACCENT)
+    set_font(axes.set_ylabel("true class", loc="top", labelpad=2 * pad), sizes.text, ACCENT)
+    names = [shortened(name, sizes.text, _LONGEST * sizes.text) for name in classes]
+    places = range(len(names)) if sizes.named else []
+    axes.set_xticks(places, names if sizes.named else [], rotation=90)
+    axes.set_yticks(places, names if sizes.named else [])
+    axes.tick_params(length=0, pad=pad)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        set_font(label, sizes.text, INK)
 
-    def _write_recall(self, row: int, right: int, total: int) -> None:
-        x, y = self._left + self._side + self._gap, self._line(self._top, row)
-        write(self._draw, (x, y), f"{100 * right / total:.0f} %" if total else "-", self._text, INK)
-        write(self._draw, (x + 4 * self._text, y), f"of {total:,}", self._text, MUTED)
 
-    def _shade(self, row: int, column: int, value: int, share: float) -> None:
-        """A cell: blue on the diagonal, red beside it, the darker the larger the share."""
-        cell, x, y = self._cell, self._left + column * self._cell, self._top + row * self._cell
-        pale, deep = RIGHT if row == column else WRONG
-        strength = share**0.7 if value else 0.0  # so that rare confusions are still seen
-        red, green, blue = (round(a + (b - a) * strength) for a, b in zip(pale, deep, strict=True))
-        rim = 1 if cell >= 10 else 0
-        self._draw.rectangle((x + rim, y + rim, x + cell - 1, y + cell - 1), (red, green, blue))
-        if not value or cell < 20:
-            return
-        size, written = _fitting(value, cell)
-        place = (x + (cell - length(written, size)) // 2 + 1, y + (cell - size) // 2 - size // 6)
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 135  # luma, ITU-R BT.601
-        write(self._draw, place, written, size, PAPER if dark else INK)
+def _write_recalls(axes: Any, counts: NDArray[np.int64], sizes: _Sizes) -> None:
+    """Write each class's recall and number of pictures to the right of its row."""
+
+    def write(x: int, row: float, text: str, colour: str) -> None:
+        """Write at `x` pixels to the right of the matrix."""
+        place = (len(counts) - 0.5, row)
+        offset = (points(x), 0)
+        written = axes.annotate(text, place, xytext=offset, textcoords="offset points")
+        written.set_verticalalignment("center_baseline")
+        written.set_annotation_clip(False)  # though it belongs to a place outside of the axes
+        set_font(written, sizes.text, colour)
+
+    left = sizes.text // 2
+    write(left, -0.5 - 1.2 * sizes.text / sizes.cell, "recall", ACCENT)
+    for row, total in enumerate(counts.sum(axis=1).tolist()):
+        recall = f"{100 * counts[row, row] / total:.0f} %" if total else "–"
+        write(left, row, recall, INK)
+        write(left + length("100 %   ", sizes.text), row, f"of {total:,}", MUTED)
 
 
 def _fitting(value: int, cell: int) -> tuple[int, str]:

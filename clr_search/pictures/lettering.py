@@ -10,7 +10,7 @@ import math
 import unicodedata
 from functools import lru_cache
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageDraw, ImageFont
 
 PAPER, CARD, RULE = "#ffffff", "#eef0f3", "#d9dde3"
 INK, MUTED = "#16191d", "#5f6873"
@@ -39,16 +39,6 @@ def write(
     if text:
         text, font = _set(text, size)
         draw.text(place, text, fill=colour, font=font)
-
-
-def write_upwards(
-    sheet: Image.Image, place: tuple[int, int], text: str, size: int, colour: str
-) -> None:
-    """Write a line read from bottom to top, with its lower left corner at `place`, on paper."""
-    strip = Image.new("RGB", (length(text, size), round(size * 1.4)), PAPER)
-    write(ImageDraw.Draw(strip), (0, 0), text, size, colour)
-    strip = strip.transpose(Image.Transpose.ROTATE_90)
-    sheet.paste(strip, (place[0], place[1] - strip.height))
 
 
 def length(text: str, size: int) -> int:

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.routing import APIRoute
-
-from clr_search.server.guard import Application, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Direct:
@@ -22,7 +21,7 @@ class Direct:
 
     Parameters
     ----------
-    app : Application
+    app : ASGIApp
         Answers everything else.
     routes : sequence of APIRoute
         Whose endpoints take a `Request` and give a `Response`; without parameters in their paths.
@@ -30,7 +29,7 @@ class Direct:
         What endpoints find as `request.app`.
     """
 
-    def __init__(self, app: Application, routes: Sequence[APIRoute], owner: FastAPI) -> None:
+    def __init__(self, app: ASGIApp, routes: Sequence[APIRoute], owner: FastAPI) -> None:
         self._app, self._owner = app, owner
         self._routes = {
             (method, route.path): route for route in routes for method in route.methods or ()

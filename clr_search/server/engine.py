@@ -27,7 +27,7 @@ from clr_search.server.messages.bodies import from_base64
 from clr_search.server.messages.problems import Problem, busy
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
-from clr_search.server.thumbnails import Thumbnails
+from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
 if TYPE_CHECKING:
     from clr_search.index import Index, Matches
@@ -74,7 +74,7 @@ class Engine:
         batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
-        self._thumbnails = Thumbnails()
+        self._thumbnails = Thumbnails(small_jpeg)
 
     def start(self) -> None:
         """Begin, in the running loop."""

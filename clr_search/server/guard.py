@@ -15,24 +15,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import Any
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clr_search.server.counters import Counters
-from clr_search.server.messages.problems import MEDIA_TYPE, Problem, busy
+from clr_search.server.messages.problems import Problem, busy
 from clr_search.server.settings import Keys, Limits
-from clr_search.web.hosts import is_own_origin, is_trusted_host
+from clr_search.web.asgi import answer_other_protocol, refused_as_foreign
 
 logger = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no key: they tell nothing, and supervisors have none."""
@@ -54,7 +48,7 @@ class Guard:
 
     Parameters
     ----------
-    app : Application
+    app : ASGIApp
         The application behind it.
     keys : Keys
         Of which a request needs one.
@@ -67,7 +61,7 @@ class Guard:
     """
 
     def __init__(
-        self, app: Application, keys: Keys, limits: Limits, counters: Counters, host: str
+        self, app: ASGIApp, keys: Keys, limits: Limits, counters: Counters, host: str
     ) -> None:
         self._app, self._keys, self._limits, self._counters = app, keys, limits, counters
         self._host = host.strip("[]").lower()
@@ -75,13 +69,10 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a refusal."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
         if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008})
+            await answer_other_protocol(self._app, scope, receive, send)
             return
-        exchange = _Exchange(self, receive, send)
+        exchange = _Exchange(self, scope, receive, send)
         began = time.perf_counter()
         try:
             await self._answer(scope, exchange)
@@ -120,9 +111,7 @@ class Guard:
             )
 
     def _check(self, scope: Scope) -> None:
-        headers = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
-        }
+        headers = Headers(scope=scope)
         if self._keys:
             if scope["path"] not in OPEN and not self._keys.accept(_key(headers)):
                 raise Problem(
@@ -137,17 +126,17 @@ class Guard:
         if length.isdigit() and int(length) > self._limits.body_bytes:
             raise self.too_large()
 
-    def _check_origin(self, headers: dict[str, str]) -> None:
-        host = headers.get("host", "")
-        if not is_trusted_host(host, self._host):
+    def _check_origin(self, headers: Headers) -> None:
+        status = refused_as_foreign(headers, self._host)
+        if status is HTTPStatus.MISDIRECTED_REQUEST:
             raise Problem(
-                HTTPStatus.MISDIRECTED_REQUEST,
+                status,
                 "Without a key the service answers to an address or localhost only.",
                 "Use the address, or start the service with a key.",
             )
-        if not is_own_origin(headers.get("origin"), host):
+        if status is not None:
             raise Problem(
-                HTTPStatus.FORBIDDEN,
+                status,
                 "Without a key no page of another origin is answered.",
                 "Start the service with a key.",
             )
@@ -183,8 +172,8 @@ class _Exchange:
         Of the answer; 0 before it.
     """
 
-    def __init__(self, guard: Guard, receive: Receive, send: Send) -> None:
-        self._guard, self._receive, self._send = guard, receive, send
+    def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
+        self._guard, self._scope, self._receive, self._send = guard, scope, receive, send
         self.received = 0
         self.reading = False
         self.status = 0
@@ -202,25 +191,20 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            present = list(message.get("headers", []))
-            names = {key.decode("latin-1").lower() for key, _ in present}
-            own = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k not in names]
-            message = {**message, "headers": [*present, *own]}
+            headers = MutableHeaders(raw=list(message.get("headers", [])))
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            message = {**message, "headers": headers.raw}
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
         """Answer with a problem, unless an answer has begun."""
         if self.status:
             return
-        body = problem.body()
-        headers = problem.headers | {"content-type": MEDIA_TYPE, "content-length": str(len(body))}
-        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        status = problem.status.value
-        await self.send({"type": "http.response.start", "status": status, "headers": raw})
-        await self.send({"type": "http.response.body", "body": body})
+        await problem.response()(self._scope, self.receive, self.send)
 
 
-def _key(headers: dict[str, str]) -> str | None:
+def _key(headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()

@@ -23,7 +23,7 @@ from clr_search.server.engine import Engine
 from clr_search.server.guard import Guard
 from clr_search.server.messages import schemas
 from clr_search.server.messages.bodies import BINARY, read_images, read_search, told
-from clr_search.server.messages.problems import MEDIA_TYPE, Problem
+from clr_search.server.messages.problems import Problem
 from clr_search.server.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
 from clr_search.server.settings import Keys, Limits
 from clr_search.version import __version__
@@ -241,22 +241,14 @@ def _explain_failures(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def known(request: Request, problem: Problem) -> Response:
-        return _told(problem)
+        return problem.response()
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        return _told(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors())))
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors())).response()
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
-        return _told(Problem(status, f"{status.phrase}: {request.method} {request.url.path}."))
-
-
-def _told(problem: Problem) -> Response:
-    return Response(
-        problem.body(),
-        status_code=problem.status.value,
-        headers=problem.headers,
-        media_type=MEDIA_TYPE,
-    )
+        detail = f"{status.phrase}: {request.method} {request.url.path}."
+        return Problem(status, detail).response()

@@ -26,6 +26,7 @@ def ask(
     host: str = "127.0.0.1:7860",
     origin: str | None = None,
     chunk: int = 1 << 16,
+    more: tuple[tuple[bytes, bytes], ...] = (),
 ) -> tuple[int, dict[str, str], bytes | None]:
     """Status, headers, and the body the application behind the guard saw (None: never asked)."""
     seen: list[bytes] = []
@@ -56,6 +57,7 @@ def ask(
     headers = [(b"host", host.encode())]
     if origin is not None:
         headers.append((b"origin", origin.encode()))
+    headers += more
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
     asyncio.run(Guard(application)(scope, receive, send))
     return (
@@ -162,6 +164,28 @@ def test_requests_for_other_hosts_or_from_other_pages_are_refused() -> None:
     for origin in ("https://evil.example", "null", "http://127.0.0.1:9999", "http://["):
         assert ask("POST", EVENTS, body=b"{}", origin=origin)[::2] == (403, None)
     assert ask("POST", EVENTS, body=b"{}", origin="http://127.0.0.1:7860")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ((b"host", b"evil.example"), 421),
+        ((b"host", b"127.0.0.1:7860"), 421),
+        ((b"origin", b"https://evil.example"), 403),
+        ((b"origin", b"http://127.0.0.1:7860"), 200),
+    ],
+)
+def test_headers_that_are_there_twice_are_not_chosen_from(
+    more: tuple[bytes, bytes], status: int
+) -> None:
+    own = "http://127.0.0.1:7860"
+    assert ask("POST", EVENTS, body=b"{}", origin=own, more=(more,))[0] == status
+
+
+def test_a_refusal_is_no_more_open_than_an_answer() -> None:
+    _, headers, _ = ask("GET", "/docs")
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize("path", ["/home/a.jpg", "C:\\a.jpg", "C:/a.jpg", "a.jpg", "", "a:b"])

@@ -66,7 +66,7 @@ def test_an_uploaded_picture_is_answered_with_its_neighbours(
 ) -> None:
     picture = next(pictures.rglob("*.jpg"))
     [path] = upload(client, "mine.jpg", picture.read_bytes()).json()
-    data = [file_data(path), None, 7, "", ""]
+    data = [file_data(path), None, 7, "", "", 0]
     assert send_event(client, "clr-upload", "input", data).status_code == 200
     answer = outcome(client)
     assert answer["success"]
@@ -83,7 +83,7 @@ def test_no_file_can_be_named_that_was_not_uploaded(
         "missing": str(Path(os.environ["GRADIO_TEMP_DIR"]) / "no" / "such.jpg"),
         "none": "",
     }
-    data = [file_data(paths[kind]), None, 7, "", ""]
+    data = [file_data(paths[kind]), None, 7, "", "", 0]
     send_event(client, "clr-upload", "input", data)
     answer = outcome(client)
     assert not answer["success"]
@@ -95,7 +95,7 @@ def test_no_address_is_fetched_for_a_client(client: httpx.Client) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as trap:
         trap.settimeout(0.5)
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/a.png"
-        for data in ([file_data(url), None, 7, "", ""], [None, None, file_data(url), "", ""]):
+        for data in ([file_data(url), None, 7, "", "", 0], [None, None, file_data(url), "", ""]):
             assert send_event(client, "clr-upload", "input", data).status_code == 403
         assert client.get(f"/gradio_api/file={url}").status_code == 403
         assert client.get(f"/gradio_api/proxy={url}").status_code == 404

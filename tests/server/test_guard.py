@@ -111,6 +111,26 @@ def test_without_keys_no_page_of_another_origin_is_answered(small: str) -> None:
         assert answer.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (b"host: evil.example", b" 421 "),
+        (b"origin: http://evil.example", b" 403 "),
+        (b"origin: http://localhost", b" 200 "),
+    ],
+)
+def test_headers_that_are_there_twice_are_not_chosen_from(
+    small: str, more: bytes, status: bytes
+) -> None:
+    with _connected(small) as connection:
+        connection.sendall(
+            b"GET /v1/model HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\n"
+            + more
+            + b"\r\n\r\n"
+        )
+        assert status in connection.recv(4096)
+
+
 def test_a_body_that_says_it_is_too_large_is_not_read(small: str) -> None:
     with _connected(small) as connection:
         connection.sendall(

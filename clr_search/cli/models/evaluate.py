@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     metavar="PICTURE",
     type=options.PATH,
     callback=options.picture_output,
-    help="Draw the accuracy by labels a class into a PNG, JPEG or WebP file.",
+    help="Draw the accuracy by labels a class into a PNG, JPEG or WebP file; needs the extra "
+    "plots.",
 )
 @options.force_option("the picture")
 @options.json_option()
@@ -55,11 +56,13 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
     from clr_search.evaluate.retrieval import leave_one_out
     from clr_search.files.write import refuse_existing
     from clr_search.index import Index
+    from clr_search.pictures.figure import require_plots
     from clr_search.progress import Lines
     from clr_search.serve.probe import fit_probe
 
     if curve is not None:
         refuse_existing(curve, force=force)
+        require_plots()
     with Index.open(collection, reporter=Lines()) as index:
         held = index.embeddings()
     vectors, labels = held.vectors, held.labels

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     metavar="PICTURE",
     type=options.PATH,
     callback=options.picture_output,
-    help="Draw the confusion matrix into a PNG, JPEG or WebP file.",
+    help="Draw the confusion matrix into a PNG, JPEG or WebP file; needs the extra plots.",
 )
 @options.force_option("the files")
 @options.json_option()
@@ -69,11 +69,14 @@ def probe(
       clr-search probe a-few-of-each/ --out probe.onnx
     """
     from clr_search.files.write import refuse_existing
+    from clr_search.pictures.figure import require_plots
     from clr_search.serve.probe import fit_probe, save_probe
     from clr_search.serve.probe.few_shot import fit_shots
 
     for target in filter(None, (out, confusion)):
         refuse_existing(target, force=force)
+    if confusion is not None:
+        require_plots()
     folder = source.is_dir() and not (source / "catalog.sqlite").exists()
     if encoder is not None and not folder:
         raise UsageError(

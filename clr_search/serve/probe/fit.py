@@ -28,6 +28,7 @@ EVERY = 5
 """One of so many pictures of each class is held out to measure accuracy; at least one."""
 
 FOLDS = 3
+"""In cross-validation; fewer where a class has fewer pictures."""
 
 PENALTIES = tuple(10.0**power for power in range(1, -6, -1))
 """λ in mean loss + λ/2·‖w‖², strongest first; scikit-learn's C is 1/(λ·n)."""
@@ -226,7 +227,11 @@ def _too_few(counts: Counter[str]) -> str:
 
 
 def ranks(y: NDArray[Any], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Number the members of each class from 0, in random order: shape (N,)."""
+    """Number the members of each class from 0, in random order: shape (N,).
+
+    Every `EVERY`-th of these numbers is held out. scikit-learn's splitters share the pictures out
+    by the sizes of the classes, and hold none of a small class out; here each class has one.
+    """
     found = np.empty(len(y), np.int64)
     for one in np.unique(y):
         members = generator.permutation(np.flatnonzero(y == one))
@@ -237,25 +242,29 @@ def ranks(y: NDArray[Any], generator: np.random.Generator) -> NDArray[np.int64]:
 def best_penalty(x: NDArray[np.float64], y: NDArray[Any], generator: np.random.Generator) -> float:
     """Of `PENALTIES`, that with the least cross-validated log loss, classes weighing the same.
 
-    Each class has two members or more here, and so is in the training part of every fold.
+    Each class has two members or more here. There are no more folds than the smallest class has
+    members, so that each class is in the training part and in the test part of every fold.
     From the strongest on, each fold starting from its last solution, until the loss has risen twice
     in a row: weaker ones would take most of the time, and overfit further.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     if len(x) > SEARCHED:
         rank = ranks(y, generator)
         kept = (rank % -(-len(x) // SEARCHED) == 0) | (rank < 2)
         x, y = x[kept], y[kept]
     single = x.astype(np.float32)  # twice as fast, and enough to tell powers of ten apart
-    folds = ranks(y, generator) % FOLDS
-    tests = [folds == fold for fold in np.unique(folds)]
-    models: list[ScaledRegression | None] = [None] * len(tests)
+    count = min(FOLDS, int(np.bincount(y).min()))
+    splitter = StratifiedKFold(count, shuffle=True, random_state=int(generator.integers(2**31)))
+    folds = list(splitter.split(single, y))
+    models: list[ScaledRegression | None] = [None] * count
     weights = 1 / np.bincount(y)[y]
     losses: list[float] = []
     for penalty in PENALTIES:
         loss = 0.0
-        for fold, test in enumerate(tests):
-            model = ScaledRegression.fit(single[~test], y[~test], penalty, start=models[fold])
-            likelihood = model.probabilities(single[test])[np.arange(test.sum()), y[test]]
+        for fold, (train, test) in enumerate(folds):
+            model = ScaledRegression.fit(single[train], y[train], penalty, start=models[fold])
+            likelihood = model.probabilities(single[test])[np.arange(len(test)), y[test]]
             loss -= float((weights[test] * np.log(np.maximum(likelihood, 1e-12))).sum())
             models[fold] = model
         losses.append(loss)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from starlette.responses import Response
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -36,6 +38,10 @@ class Problem(Exception):  # noqa: N818  # the word of the standard
         self.detail = detail
         self.remedy = remedy
         self.headers = dict(headers or {})
+
+    def response(self) -> Response:
+        """The answer."""
+        return Response(self.body(), self.status.value, self.headers, MEDIA_TYPE)
 
     def body(self) -> bytes:
         """The answer's body."""

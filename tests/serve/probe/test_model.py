@@ -405,3 +405,34 @@ def test_classifying_needs_no_scikit_learn(saved: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "set()"]
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 30, 9), (3, 4, 5), (50, 50)])
+def test_every_class_is_in_both_parts_of_every_fold(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, tested = [], []
+    real = fit.ScaledRegression.fit
+    measured = fit.ScaledRegression.probabilities
+
+    def fitting(x, y, penalty, *, start=None):  # type: ignore[no-untyped-def]
+        fitted.append(set(y.tolist()))
+        return real(x, y, penalty, start=start)
+
+    def measuring(self, x):  # type: ignore[no-untyped-def]
+        tested.append({tuple(row) for row in x.tolist()})
+        return measured(self, x)
+
+    monkeypatch.setattr(fit.ScaledRegression, "fit", fitting)
+    monkeypatch.setattr(fit.ScaledRegression, "probabilities", measuring)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    x = np.random.default_rng(0).normal(size=(len(y), 5)) + y[:, None]
+    of = {tuple(row): int(one) for row, one in zip(x.astype(np.float32).tolist(), y, strict=True)}
+    found = [fit.best_penalty(x, y, np.random.default_rng(0)) for _ in range(2)]
+    assert found[0] == found[1]
+    every = set(range(len(sizes)))
+    assert all(classes == every for classes in fitted)
+    assert all({of[row] for row in rows} == every for rows in tested)
+    folds = min(fit.FOLDS, *sizes)
+    assert set().union(*tested[:folds]) == set(of), "each picture is tested once"
+    assert sum(map(len, tested[:folds])) == len(of)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clr_search.app import thumbnails
-from clr_search.app.thumbnails import Thumbnails
 from clr_search.pictures.inline import preview
+from clr_search.web import thumbnails
+from clr_search.web.thumbnails import Thumbnails, Tiles, small_jpeg
 
 
 def opened(uri: str) -> Image.Image:
@@ -50,7 +50,7 @@ def test_files_are_drawn_once_in_order_and_anew_when_replaced(tmp_path: Path) ->
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for i, path in enumerate(paths):
         Image.new("RGB", (10 + i, 10 + i), (50 * i, 0, 0)).save(path)
-    drawn = Thumbnails()
+    drawn = Tiles()
     try:
         first = drawn.tiles(paths)
         assert [opened(uri).width for uri in first] == [10, 11, 12, 13, 14]
@@ -65,7 +65,7 @@ def test_the_least_recently_used_are_forgotten(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         Image.new("RGB", (8, 8)).save(path)
-    drawn = Thumbnails(capacity=2)
+    drawn = Tiles(capacity=2)
     try:
         a, b = drawn.tile(paths[0]), drawn.tile(paths[1])
         assert drawn.tile(paths[0]) is a
@@ -79,8 +79,20 @@ def test_the_least_recently_used_are_forgotten(tmp_path: Path) -> None:
 def test_missing_and_broken_files_give_an_empty_tile(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 no")
-    drawn = Thumbnails()
+    drawn = Tiles()
     try:
         assert drawn.tiles([broken, tmp_path / "gone.jpg", tmp_path]) == ["", "", ""]
     finally:
         drawn.close()
+
+
+def test_each_size_of_a_file_is_drawn_and_kept_for_itself(tmp_path: Path) -> None:
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (400, 100)).save(path)
+    drawn = Thumbnails(small_jpeg)
+    small, large = drawn.of(path, 40), drawn.of(path, 200)
+    assert [Image.open(io.BytesIO(data)).size for data in (small, large)] == [(40, 10), (200, 50)]
+    assert drawn.of(path, 40) is small
+    assert drawn.of(path, 200) is large
+    with pytest.raises(OSError, match="gone"):
+        drawn.of(tmp_path / "gone.png", 40)
