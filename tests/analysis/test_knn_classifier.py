@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.analysis.knn_classifier import TEMPERATURE, Voters
+from clr_search.analysis.knn_classifier import Voters
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.knn import TEMPERATURE
 from tests.index.made import Vectors, as_stored, write_vectors
 
 

@@ -1,8 +1,7 @@
 """How good h is: the weighted k-nearest-neighbour vote, and a linear classifier.
 
-The vote is that of InstDisc (arXiv 1805.01978, §3.4): each of the k most similar pictures votes for
-its class with weight exp(cosine / 0.1). While training, each picture is asked against all others;
-studies and benchmarks ask test pictures against training pictures.
+The vote is that of `knn`. While training, each picture is asked against all others; studies and
+benchmarks ask test pictures against training pictures.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from clr_search import knn
 from clr_search.train.data.augment import central_squares
 from clr_search.train.data.pictures import Collection
 from clr_search.train.data.resample import resample
 from clr_search.train.rng import generator_for
 
-NEIGHBOURS = 200
-TEMPERATURE = 0.1
 MOST_IMAGES = 5000
 """Of larger collections a random sample of this size is measured, always the same one."""
 
@@ -62,9 +60,7 @@ def features(
 
 
 def knn_accuracy(vectors: Tensor, labels: Tensor) -> float:
-    """Leave-one-out accuracy of the weighted vote.
-
-    k is 200, but no more than a class has on average: all others would be wrong by necessity.
+    """Leave-one-out accuracy of the weighted vote, by as many neighbours as `knn.neighbours` says.
 
     Parameters
     ----------
@@ -81,7 +77,7 @@ def knn_accuracy(vectors: Tensor, labels: Tensor) -> float:
     count = len(vectors)
     labels = labels.to(vectors.device)
     present = int((torch.bincount(labels) > 0).sum())
-    k = max(1, min(NEIGHBOURS, round(count / present) - 1))
+    k = knn.neighbours(count - 1, present)
     right = 0
     for start in range(0, count, _BLOCK):
         block = vectors[start : start + _BLOCK]
@@ -97,7 +93,7 @@ def knn_accuracy_on(
 ) -> float:
     """Accuracy on test pictures of the weighted vote of the training pictures.
 
-    k is 200, or all of a class' mean size where that is less.
+    k is that of `knn.neighbours`.
 
     Parameters
     ----------
@@ -107,7 +103,7 @@ def knn_accuracy_on(
         int64 [N] and [M], from 0.
     """
     present = int((torch.bincount(train_labels) > 0).sum())
-    k = max(1, min(NEIGHBOURS, round(len(train) / present)))
+    k = knn.neighbours(len(train), present)
     right = 0
     for start in range(0, len(test), _BLOCK):
         similarity = test[start : start + _BLOCK] @ train.T
@@ -117,10 +113,9 @@ def knn_accuracy_on(
 
 def _right_votes(similarity: Tensor, labels: Tensor, wanted: Tensor, k: int) -> int:
     """How many rows of similarities [b, N] give their votes to the wanted class, int64 [b]."""
-    nearest, places = similarity.topk(k, dim=1)
-    votes = torch.zeros(len(nearest), int(labels.max()) + 1, device=nearest.device)
-    votes.scatter_add_(1, labels[places], (nearest / TEMPERATURE).exp())
-    return int((votes.argmax(dim=1) == wanted).sum())
+    nearest, positions = similarity.topk(k, dim=1)
+    shares = knn.vote(labels[positions].cpu().numpy(), nearest.cpu().numpy(), int(labels.max()) + 1)
+    return int((shares.argmax(axis=1) == wanted.cpu().numpy()).sum())
 
 
 def linear_accuracy_on(

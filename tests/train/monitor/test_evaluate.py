@@ -53,7 +53,7 @@ def test_equals_the_slow_loop(
     centres = torch.randn(classes, 4, generator=generator)
     noise = torch.randn(count, 4, generator=generator)
     vectors = F.normalize(centres[labels] + noise, dim=1)
-    expected = slow_knn(vectors.tolist(), labels.tolist(), max(1, round(count / classes) - 1))
+    expected = slow_knn(vectors.tolist(), labels.tolist(), max(1, round((count - 1) / classes)))
     assert knn_accuracy(vectors, labels) == pytest.approx(expected)
 
 
