@@ -7,39 +7,19 @@ their own nearest, and it is none of these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import knn
 from clr_search.errors import UsageError
 from clr_search.index.search.reader import Reader
+from clr_search.serve.probe.verdict import NEAREST, Verdict
 
 NEIGHBOURS = 20
 """Pictures that vote on a picture, where nobody asks for more."""
 
 _SAMPLE = 1000  # pictures that the least likeness is learnt from
 _UNKNOWN = 0.02  # share of the collection's own pictures that would be called none of these
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """How the nearest voted on a picture.
-
-    Attributes
-    ----------
-    shares : list of (str, float)
-        Classes with their shares of the vote, the greatest first; they sum to 1.
-    nearest : float
-        Cosine of the nearest picture.
-    known : bool
-        Whether it is near enough for the vote to mean anything.
-    """
-
-    shares: list[tuple[str, float]]
-    nearest: float
-    known: bool
 
 
 class Voters:
@@ -78,7 +58,7 @@ class Voters:
             self.least = float(np.quantile(nearest, _UNKNOWN))
         self._index, self._neighbours = index, neighbours
 
-    def vote(self, vectors: NDArray[np.float32]) -> list[Ballot]:
+    def vote(self, vectors: NDArray[np.float32]) -> list[Verdict]:
         """How the nearest vote on pictures, by their vectors, shape (n, D)."""
         found = self._index.search_vectors(vectors, self._neighbours)
         there = np.searchsorted(self._ids, found.ids).clip(max=len(self._ids) - 1)
@@ -86,11 +66,12 @@ class Voters:
         labels = np.where(self._ids[there] == found.ids, self._labels[there], -1)
         shares = knn.vote(labels, found.scores, len(self.classes))
         return [
-            self._ballot(row, float(nearest))
+            self._verdict(row, float(nearest))
             for row, nearest in zip(shares.tolist(), found.scores[:, 0], strict=True)
         ]
 
-    def _ballot(self, shares: list[float], nearest: float) -> Ballot:
+    def _verdict(self, shares: list[float], nearest: float) -> Verdict:
         voted = [(name, share) for name, share in zip(self.classes, shares, strict=True) if share]
         voted.sort(key=lambda pair: (-pair[1], pair[0]))
-        return Ballot(voted, nearest, known=bool(voted) and nearest >= self.least)
+        known = bool(voted) and nearest >= self.least
+        return Verdict(tuple(voted), known, NEAREST, nearest)

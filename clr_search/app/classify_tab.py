@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from clr_search import images
 from clr_search.app import fragments
@@ -80,14 +79,11 @@ class ClassifyTab:
 
     def _classify(self, picture: images.Picture, title: str, place: str) -> Changes:
         began = time.perf_counter()
-        found, novelty = self._probe.examine([picture.pixels])
+        (verdict,) = self._probe.classify([picture.pixels])
         seconds = time.perf_counter() - began
-        shares = found[0]
-        best = np.argsort(-shares, kind="stable")[:SHOWN]
-        rows = [(self._probe.classes[one], float(shares[one])) for one in best]
         card = fragments.query_card(title, describe(place, picture), preview(picture.pixels))
-        none = novelty is not None and float(novelty[0]) > 1
-        result = fragments.verdict(rows, self._remark(seconds), none=none)
+        none = verdict.known is False
+        result = fragments.verdict(verdict.best(SHOWN), self._remark(seconds), none=none)
         return {self.query: card, self.result: result}
 
     def _remark(self, seconds: float) -> str:

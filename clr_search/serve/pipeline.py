@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from clr_search.files.write import sha256_bytes
 from clr_search.serve.encoder import Encoder
 
 _AHEAD = 2  # batches
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,19 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
+class Decoded:
+    """A file that was decoded.
+
+    Attributes
+    ----------
+    path : Path
+        As it was given.
+    size, mtime_ns, sha256
+        As of `Embedded`.
+    square : Picture
+        The square of the encoder's size, and the size of the whole picture.
+    """
+
     path: Path
     size: int
     mtime_ns: int
@@ -96,16 +111,51 @@ def embed_files(
     ----------
     encoder : Encoder
         The encoder.
+    files, batch_size, workers
+        As of `infer_files`.
+
+    Yields
+    ------
+    list of Embedded or Skipped
+        As `infer_files`.
+
+    Raises
+    ------
+    UsageError
+        If `batch_size` or `workers` is below 1.
+    """
+    batches: Iterator[list[tuple[Decoded, NDArray[np.float32]] | Skipped]] = infer_files(
+        encoder.encode_squares, encoder.image_size, files, batch_size=batch_size, workers=workers
+    )
+    return ([_embedded(one) for one in batch] for batch in batches)
+
+
+def infer_files(
+    infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
+    size: int,
+    files: Iterable[Path],
+    *,
+    batch_size: int = 64,
+    workers: int | None = None,
+) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
+    """Run a model over files, which are decoded ahead of it in threads.
+
+    Parameters
+    ----------
+    infer : callable
+        Takes squares, uint8 (n, S, S, 3), and gives n results.
+    size : int
+        S.
     files : iterable of Path
         Consumed as the work proceeds, in the caller's thread.
     batch_size : int
-        Files in one list, and pictures in one run of the encoder.
+        Files in one list, and pictures in one run of the model.
     workers : int, optional
         Decoder threads; one per usable core where not given.
 
     Yields
     ------
-    list of Embedded or Skipped
+    list of (Decoded, result) or Skipped
         The next `batch_size` files, in order; the last list may be shorter. Closing the iterator,
         or an exception in the caller's loop, stops the threads.
 
@@ -118,7 +168,7 @@ def embed_files(
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value < 1:
             raise UsageError(f"{name} is {value}; it must be 1 or more.")
-    return _embedded(encoder, iter(files), batch_size, workers)
+    return _inferred(infer, size, iter(files), batch_size, workers)
 
 
 def usable_cores() -> int:
@@ -128,27 +178,34 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _embedded(
-    encoder: Encoder, files: Iterator[Path], batch_size: int, workers: int
-) -> Iterator[list[Embedded | Skipped]]:
+def _inferred(
+    infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
+    size: int,
+    files: Iterator[Path],
+    batch_size: int,
+    workers: int,
+) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="clr-decode")
-    waiting: deque[Future[_Decoded | Skipped]] = deque()
+    waiting: deque[Future[Decoded | Skipped]] = deque()
 
     def look_ahead(count: int) -> None:
         for path in islice(files, count - len(waiting)):
-            waiting.append(pool.submit(_decode, path, encoder.image_size))
+            waiting.append(pool.submit(_decode, path, size))
 
     try:
         look_ahead(_AHEAD * batch_size)
         while waiting:
             batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
             look_ahead(_AHEAD * batch_size)  # before inference, which they overlap
-            yield _infer(encoder, batch)
+            squares = [one.square.pixels for one in batch if isinstance(one, Decoded)]
+            stacked = np.array(squares, np.uint8).reshape(-1, size, size, 3)  # also of none at all
+            results = iter(infer(stacked))
+            yield [one if isinstance(one, Skipped) else (one, next(results)) for one in batch]
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _decode(path: Path, size: int) -> _Decoded | Skipped:
+def _decode(path: Path, size: int) -> Decoded | Skipped:
     status = None
     try:
         data, status = images.read(path)
@@ -158,28 +215,17 @@ def _decode(path: Path, size: int) -> _Decoded | Skipped:
     except Exception as error:  # noqa: BLE001  # one file never ends a run over a million
         reason = f"{type(error).__name__} while decoding: {error}"
     else:
-        return _Decoded(path, status.st_size, status.st_mtime_ns, sha256_bytes(data), square)
+        return Decoded(path, status.st_size, status.st_mtime_ns, sha256_bytes(data), square)
     if status is None:
         return Skipped(path, 0, 0, reason)
     return Skipped(path, status.st_size, status.st_mtime_ns, reason)
 
 
-def _infer(encoder: Encoder, batch: list[_Decoded | Skipped]) -> list[Embedded | Skipped]:
-    size = encoder.image_size
-    squares = [one.square.pixels for one in batch if isinstance(one, _Decoded)]
-    stacked = np.array(squares, np.uint8).reshape(-1, size, size, 3)  # also of none at all
-    vectors = iter(encoder.encode_squares(stacked))
-    return [
-        one
-        if isinstance(one, Skipped)
-        else Embedded(
-            one.path,
-            one.size,
-            one.mtime_ns,
-            one.sha256,
-            one.square.width,
-            one.square.height,
-            next(vectors),
-        )
-        for one in batch
-    ]
+def _embedded(one: tuple[Decoded, NDArray[np.float32]] | Skipped) -> Embedded | Skipped:
+    if isinstance(one, Skipped):
+        return one
+    file, vector = one
+    whole = file.square
+    return Embedded(
+        file.path, file.size, file.mtime_ns, file.sha256, whole.width, whole.height, vector
+    )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from clr_search.index import Index, Matches
     from clr_search.index.catalog.records import Item
     from clr_search.serve.encoder import Encoder
-    from clr_search.serve.probe.model import Probe
+    from clr_search.serve.probe import Probe, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -137,10 +137,8 @@ class Engine:
         size, infer = encoder.image_size, encoder.encode_squares
         return await self._through(self._embedding, infer, files, size, crop), encoder
 
-    async def classify(
-        self, files: Sequence[bytes]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Probabilities of the classes, float32 [N, C], and novelty, as `Probe.examine`.
+    async def classify(self, files: Sequence[bytes]) -> list[Verdict]:
+        """What picture files are taken for.
 
         Raises
         ------
@@ -156,7 +154,9 @@ class Engine:
         rows = await self._through(
             self._classifying, self._predict, files, self.probe.card.image_size
         )
-        return (rows[:, :-1], rows[:, -1]) if self.probe.tells_unknown else (rows, None)
+        if self.probe.tells_unknown:
+            return self.probe.verdicts(rows[:, :-1], rows[:, -1])
+        return self.probe.verdicts(rows, None)
 
     async def _through(
         self,

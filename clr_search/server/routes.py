@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -144,25 +143,8 @@ async def classify(
 ) -> schemas.ClassifyOut:
     """The most probable classes of pictures, and whether they are of any of them."""
     engine = _engine(request)
-    rows, novelty = await engine.classify(await read_images(request, engine.limits))
-    far = [None] * len(rows) if novelty is None else novelty.tolist()
-    assert engine.probe is not None
-    classes = engine.probe.classes
-    return schemas.ClassifyOut.model_validate(
-        {
-            "results": [
-                {
-                    "predictions": [
-                        {"label": classes[best], "probability": float(row[best])}
-                        for best in np.argsort(-row, kind="stable")[:k]
-                    ],
-                    "known": None if new is None else new <= 1,
-                    "novelty": new,
-                }
-                for row, new in zip(rows, far, strict=True)
-            ]
-        }
-    )
+    verdicts = await engine.classify(await read_images(request, engine.limits))
+    return schemas.ClassifyOut(results=[schemas.PredictionsOut.of(one, k) for one in verdicts])
 
 
 @router.get("/v1/items/{number}", response_model=schemas.ItemOut)

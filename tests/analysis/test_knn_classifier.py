@@ -38,39 +38,39 @@ def two(tmp_path: Path) -> Path:
 
 def test_the_nearest_decide(two: Path) -> None:
     with Index.open(two) as index:
-        ballots = Voters(index).vote(np.eye(8, dtype=np.float32)[:2])
-    assert [ballot.shares[0][0] for ballot in ballots] == ["a", "b"]
-    assert all(ballot.known for ballot in ballots)
-    assert sum(share for _, share in ballots[0].shares) == pytest.approx(1)
+        verdicts = Voters(index).vote(np.eye(8, dtype=np.float32)[:2])
+    assert [verdict.shares[0][0] for verdict in verdicts] == ["a", "b"]
+    assert all(verdict.known for verdict in verdicts)
+    assert sum(share for _, share in verdicts[0].shares) == pytest.approx(1)
 
 
 def test_what_is_like_nothing_is_unknown(two: Path) -> None:
     far = -np.eye(8, dtype=np.float32)[:1]
     with Index.open(two) as index:
-        ballot = Voters(index).vote(far)[0]
-    assert not ballot.known
-    assert ballot.nearest < 0.5
+        verdict = Voters(index).vote(far)[0]
+    assert not verdict.known
+    assert verdict.value < 0.5
 
 
 def test_votes_weigh_by_likeness(two: Path) -> None:
     query = np.eye(8, dtype=np.float32)[:1] + 0.9 * np.eye(8, dtype=np.float32)[1:2]
     with Index.open(two) as index:
-        ballot = Voters(index, neighbours=30).vote(query)[0]
+        verdict = Voters(index, neighbours=30).vote(query)[0]
         matches = index.search_vector(query[0], 30)
     weights = {"a": 0.0, "b": 0.0}
     for match in matches:
         if match.label:
             weights[match.label] += np.exp(match.score / TEMPERATURE)
-    for name, share in ballot.shares:
+    for name, share in verdict.shares:
         assert share == pytest.approx(weights[name] / sum(weights.values()), rel=1e-3)
 
 
 def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
     between = (np.eye(8)[:1] + np.eye(8)[1:2]).astype(np.float32)
     with Index.open(two) as index:
-        ballot = Voters(index, neighbours=5).vote(between)[0]
-    assert ballot.shares == []
-    assert not ballot.known
+        verdict = Voters(index, neighbours=5).vote(between)[0]
+    assert verdict.shares == ()
+    assert not verdict.known
 
 
 def test_about_as_many_are_unknown_as_was_meant(two: Path) -> None:

@@ -21,6 +21,7 @@ from clr_search.files.write import atomic_path, refuse_existing
 from clr_search.serve.devices import AUTO, CPU
 from clr_search.serve.inputs import Pictures, in_batches
 from clr_search.serve.probe.fit import FittedProbe
+from clr_search.serve.probe.verdict import Verdict, verdicts
 from clr_search.serve.sessions import BATCH, Session
 
 _OTHER_VERSION = "Try another version of onnxruntime; see constraints.txt for a tested one."
@@ -127,6 +128,27 @@ class Probe:
         empty = [np.empty((0, len(self.classes)), np.float32), np.empty(0, np.float32)]
         rows = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else empty
         return rows[0], rows[1] if self.tells_unknown else None
+
+    def classify(self, pictures: Pictures) -> list[Verdict]:
+        """What each picture is taken for, and whether it is of any of the classes.
+
+        Parameters
+        ----------
+        pictures : picture or iterable of pictures
+            As `Encoder.encode` takes them.
+
+        Raises
+        ------
+        UsageError, ClrSearchError
+            As `predict_proba`.
+        """
+        return self.verdicts(*self.examine(pictures))
+
+    def verdicts(
+        self, probabilities: NDArray[np.float32], novelty: NDArray[np.float32] | None
+    ) -> list[Verdict]:
+        """The verdicts on pictures that were examined; see `examine`."""
+        return verdicts(self.classes, probabilities, novelty)
 
     def predict(self, pictures: Pictures) -> list[str]:
         """Name of the most probable class of each picture; see `predict_proba`."""

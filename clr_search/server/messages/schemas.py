@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.search.query import Embedded, Picture, Query
+from clr_search.serve.probe.verdict import Verdict
 
 Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=1)]
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
@@ -179,6 +180,12 @@ class PredictionsOut(BaseModel):
     novelty: Annotated[
         float | None, Field(description="How unlike all classes; above 1, it is not known.")
     ]
+
+    @classmethod
+    def of(cls, verdict: Verdict, k: int) -> PredictionsOut:
+        """The k best classes of a verdict, and what else it says."""
+        best = [Prediction(label=name, probability=share) for name, share in verdict.best(k)]
+        return cls(predictions=best, known=verdict.known, novelty=verdict.value)
 
 
 class ClassifyOut(BaseModel):
