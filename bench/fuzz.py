@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from bench.machine import machine, resident
+from bench.made import clustered, write_noise, write_tiny_encoder, write_vectors
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError
 
@@ -129,7 +130,6 @@ def pictures(folder: Path) -> Callable[[random.Random], str]:
 def models(folder: Path) -> Callable[[random.Random], str]:
     """Load an encoder."""
     from clr_search.serve.encoder import Encoder
-    from tests.tiny import write_tiny_encoder
 
     good = write_tiny_encoder(folder / "good.onnx").read_bytes()
     path = folder / "damaged.onnx"
@@ -149,10 +149,10 @@ def models(folder: Path) -> Callable[[random.Random], str]:
 def catalogues(folder: Path) -> Callable[[random.Random], str]:
     """Open a collection whose SQLite file is damaged, search it, list it."""
     from clr_search.index import Index
-    from tests.index.made import clustered, write_vectors
 
     rows = clustered(300, 24)
-    good = write_vectors(folder / "good.clr", rows)
+    encoder = write_tiny_encoder(folder / "encoder.onnx", dimension=24)
+    good = write_vectors(folder / "good.clr", rows, encoder, [f"{n}.png" for n in range(300)])
     data = (good / "catalog.sqlite").read_bytes()
 
     def case(chance: random.Random) -> str:
@@ -207,7 +207,6 @@ def requests(count: int, seed: int) -> dict[str, Any]:
     import httpx
 
     from clr_search.index import Index
-    from tests.tiny import write_pictures, write_tiny_encoder
 
     good = corpus()
     found: dict[str, Any] = {"read": 0, "refused": 0, "failed": [], "slowest": 0.0}
@@ -215,7 +214,7 @@ def requests(count: int, seed: int) -> dict[str, Any]:
         folder = Path(name)
         encoder = write_tiny_encoder(folder / "encoder.onnx")
         with Index.create(folder / "c.clr", encoder) as index:
-            index.update([write_pictures(folder / "pictures")])
+            index.update([write_noise(folder / "pictures", 36)])
         command = [sys.executable, "-m", "clr_search", "serve", folder / "c.clr", "--port", "0"]
         log = (folder / "log").open("w+")
         server = subprocess.Popen(list(map(str, command)), stderr=log, text=True)

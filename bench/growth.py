@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import machine
+from bench.made import write_vectors
 from bench.search import K, Vectors, nearest, vectors_of
-from clr_search.index import Index
+from clr_search.index import Index, encoder_file
 
 QUERIES = 400
 SHARES = (1.0, 0.5, 0.1, 0.01, 0.001, 0.0001)
@@ -97,21 +98,22 @@ def as_kept(rows: Vectors) -> Vectors:
     return kept
 
 
-def grow(rows: Vectors, queries: Vectors, folder: Path, memory: int | None) -> dict[str, Any]:
+def grow(
+    rows: Vectors, queries: Vectors, folder: Path, encoder: Path, memory: int | None
+) -> dict[str, Any]:
     """Build over rows, and look."""
-    from tests.index.made import write_vectors
-
     collection = folder / "c.clr"
-    write_vectors(collection, rows)
+    names = [f"{number:07d}.jpg" for number in range(len(rows))]
+    write_vectors(collection, rows, encoder, names)
     np.savez(folder / "asked.npz", queries=queries, truth=nearest(rows, queries))
     built = step("build", collection, memory or 0)
     return built | step("look", collection, folder / "asked.npz")
 
 
-def through_filters(rows: Vectors, queries: Vectors, near: bool, folder: Path) -> None:
+def through_filters(
+    rows: Vectors, queries: Vectors, near: bool, folder: Path, encoder: Path
+) -> None:
     """Print a row for each share of the items that a folder holds."""
-    from tests.index.made import write_vectors
-
     generator = np.random.default_rng(3)
     rank = generator.permutation(len(rows))
     if near:
@@ -119,7 +121,7 @@ def through_filters(rows: Vectors, queries: Vectors, near: bool, folder: Path) -
     depth = [sum(r < share * len(rows) for share in SHARES[1:]) for r in rank]
     names = [f"{'in/' * inside}{n:07d}.jpg" for n, inside in enumerate(depth)]
     collection = folder / "c.clr"
-    write_vectors(collection, rows, names)
+    write_vectors(collection, rows, encoder, names)
     step("build", collection, 0)
     with Index.open(collection) as index:
         index.search_vector(queries[0], K)
@@ -159,7 +161,9 @@ def plot(found: dict[int, dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def growth(everything: Vectors, queries: Vectors, sizes: list[int]) -> dict[int, dict[str, Any]]:
+def growth(
+    everything: Vectors, queries: Vectors, sizes: list[int], encoder: Path
+) -> dict[int, dict[str, Any]]:
     """Print the table of growth."""
     print(
         "| items | structure | build, s | peak of the build, MB | batch, queries/s | p50, ms "
@@ -168,7 +172,7 @@ def growth(everything: Vectors, queries: Vectors, sizes: list[int]) -> dict[int,
     found = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as name:
-            one = found[size] = grow(everything[:size], queries, Path(name), None)
+            one = found[size] = grow(everything[:size], queries, Path(name), encoder, None)
         print(
             f"| {size:,} | {one['structure']} | {one['build']:.1f} | {one['peak']:,.0f} "
             f"| {one['batch']:,.0f} | {one['p50']:.2f} | {one['p99']:.2f} | {one['recall']:.3f} "
@@ -197,13 +201,14 @@ def main() -> None:
             print(json.dumps(look(Path(collection), asked["queries"], asked["truth"])))
         return
     real = vectors_of(given.collection, None)
+    encoder = given.collection / encoder_file.FILE_NAME
     order = np.random.default_rng(1).permutation(len(real))
     queries, real = real[order[:QUERIES]], as_kept(real[order[QUERIES:]])
     more = max(given.sizes) > len(real)
     everything = as_kept(vectors_of(given.collection, max(given.sizes))) if more else real
     print(f"{machine()}\n")
     print(f"Vectors of length {real.shape[1]} that mimic those of {given.collection.name}.\n")
-    plot(growth(everything, queries, given.sizes), given.out)
+    plot(growth(everything, queries, given.sizes, encoder), given.out)
     print(
         "\n| items | budget, MB | structure | its size, MB | own memory, MB | recall@10 | p50, ms "
         "|\n|" + "---|" * 7
@@ -211,7 +216,7 @@ def main() -> None:
     size = min(len(real), 100_000)
     for budget in (20, 6):
         with tempfile.TemporaryDirectory() as name:
-            one = grow(real[:size], queries, Path(name), budget * 10**6)
+            one = grow(real[:size], queries, Path(name), encoder, budget * 10**6)
         print(
             f"| {size:,} | {budget} | {one['structure']} | {one['bytes'] / 1e6:.1f} "
             f"| {one['memory']:.0f} "
@@ -221,7 +226,7 @@ def main() -> None:
     print("\n| folder of items | share | items | recall@10 | p50, ms | p99, ms |\n|" + "---|" * 6)
     for near in (False, True):
         with tempfile.TemporaryDirectory() as name:
-            through_filters(real, queries, near, Path(name))
+            through_filters(real, queries, near, Path(name), encoder)
 
 
 if __name__ == "__main__":

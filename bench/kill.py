@@ -42,14 +42,15 @@ def build(images: Path, collection: Path, encoder: Path, kill_after: float | Non
 
 def content(collection: Path) -> dict[str, bytes]:
     """Vector by path."""
-    with Index.open(collection) as index, index.snapshot():
-        numbers, rows = index.vectors()
-        paths = [str(index.item(int(number)).path) for number in numbers]
-        if len(set(paths)) != len(paths):
-            raise SystemExit("a picture is in the collection twice")
-        return {
-            path: row.astype(np.float16).tobytes() for path, row in zip(paths, rows, strict=True)
-        }
+    with Index.open(collection) as index:
+        held = index.embeddings()
+    paths = [str(path) for path in held.paths]
+    if len(set(paths)) != len(paths):
+        raise SystemExit("a picture is in the collection twice")
+    return {
+        path: row.astype(np.float16).tobytes()
+        for path, row in zip(paths, held.vectors, strict=True)
+    }
 
 
 def insertions(collection: Path) -> int:

@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import machine, resident
-from clr_search.index import Index
+from bench.made import write_vectors
+from clr_search.index import Index, encoder_file
 from clr_search.index.ann.goal import RECALL
 from clr_search.serve.pipeline import usable_cores
 
@@ -296,10 +297,8 @@ def nearest(rows: Vectors, queries: Vectors) -> NDArray[np.int64]:
     return found
 
 
-def prepare(rows: Vectors, folder: Path) -> None:
+def prepare(rows: Vectors, folder: Path, encoder: Path) -> None:
     """Hold out queries, find their true neighbours, write what the processes read."""
-    from tests.index.made import write_vectors
-
     order = np.random.default_rng(1).permutation(len(rows))
     # As the collection keeps them, so that all compare the same vectors.
     base = rows[np.sort(order[QUERIES:])].astype(np.float16).astype(np.float32)
@@ -310,7 +309,7 @@ def prepare(rows: Vectors, folder: Path) -> None:
     np.save(folder / "queries.npy", queries)
     names = [f"{n // 1000:05d}/{n % 1000:03d}.jpg" for n in range(len(base))]
     for name in OURS:
-        write_vectors(folder / name, base, names)
+        write_vectors(folder / name, base, encoder, names)
 
 
 def run(step: str, name: str, folder: Path) -> dict[str, Any]:
@@ -346,7 +345,7 @@ def main() -> None:
     rows = vectors_of(given.collection, given.mimic)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(rows, folder)
+        prepare(rows, folder, given.collection / encoder_file.FILE_NAME)
         kind = "that mimic those" if given.mimic else "the vectors"
         print(f"{machine()}\n")
         print(

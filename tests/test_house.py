@@ -57,6 +57,38 @@ def test_nothing_is_pickled() -> None:
     assert found == []
 
 
+CATALOGUE = HOUSE / "clr_search" / "index" / "catalog"
+SQL = re.compile(
+    r"\bimport sqlite3\b|\bdatabase\.(rows|many|scalar|integer)\b|\bSELECT\b.*\bFROM\b"
+    r"|\b(INSERT (OR \w+ )?INTO|DELETE FROM|UPDATE \w+ SET|CREATE (TABLE|INDEX)|PRAGMA)\b"
+)
+
+
+def test_the_catalogue_has_a_fence() -> None:
+    """All SQL stands in one folder, and nothing outside it talks to SQLite."""
+    found = [
+        f"{path.relative_to(HOUSE)}: {match[0]}"
+        for path in MODULES
+        if not path.is_relative_to(CATALOGUE)
+        and (match := SQL.search(path.read_text(encoding="utf-8")))
+    ]
+    assert found == []
+    assert SQL.search((CATALOGUE / "staging.py").read_text(encoding="utf-8"))
+
+
+def test_no_folder_holds_more_than_twelve_modules() -> None:
+    folders = {path.parent for path in MODULES if path.is_relative_to(CATALOGUE.parent)}
+    full = {str(f.relative_to(HOUSE)): n for f in folders if (n := len(list(f.glob("*.py")))) > 12}
+    assert full == {}
+
+
+def test_benches_take_nothing_from_the_tests() -> None:
+    """They run from a clone by themselves; the tests check them too, and may take from them."""
+    taken = re.compile(r"^\s*(from|import) tests\b", re.MULTILINE)
+    benches = sorted((HOUSE / "bench").rglob("*.py"))
+    assert [path.name for path in benches if taken.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_every_dependency_states_its_reason() -> None:
     text = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
     lines = text.splitlines()
@@ -93,3 +125,18 @@ def test_imports_are_lazy(statement: str, unwanted: set[str]) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HOUSE
     )
     assert unwanted & {name.split(".")[0] for name in done.stdout.split()} == set()
+
+
+def test_tests_mirror_the_index() -> None:
+    """Every module of the index has a file of tests of its name."""
+    index = HOUSE / "clr_search" / "index"
+    bare = [
+        str(path.relative_to(index))
+        for path in sorted(index.rglob("*.py"))
+        if path.name != "__init__.py"
+        and path.relative_to(index).parts[0] not in {"ann", "search"}
+        and not (
+            HOUSE / "tests" / "index" / path.relative_to(index).with_name(f"test_{path.name}")
+        ).exists()
+    ]
+    assert bare == []

@@ -25,10 +25,13 @@ class Cluster:
         Its items, the most typical first.
     scores : float32 array, shape (n,)
         Their cosines to the centre, falling.
+    labels : list of (str or None)
+        Their labels.
     """
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float32]
+    labels: list[str | None]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,7 +64,8 @@ def find_clusters(
     UsageError
         If there are no pictures, or fewer than clusters.
     """
-    ids, rows = index.vectors(under=under)
+    held = index.embeddings(under=under)
+    ids, rows = held.ids, held.vectors
     if not len(ids):
         raise UsageError(f"{index.path} has no pictures.")
     count = count or min(_MOST, max(1, round(math.sqrt(len(ids) / 2))))
@@ -87,7 +91,8 @@ def find_clusters(
         members = np.flatnonzero(centre == number)
         members = members[np.lexsort((ids[members], -scores[members]))]
         if len(members):
-            clusters.append(Cluster(ids[members], scores[members]))
+            labels = [held.labels[member] for member in members]
+            clusters.append(Cluster(ids[members], scores[members], labels))
     return sorted(clusters, key=lambda cluster: (-len(cluster), int(cluster.ids[0])))
 
 

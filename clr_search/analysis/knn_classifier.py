@@ -60,10 +60,10 @@ class Voters:
 
     def __init__(self, index: Reader, neighbours: int = NEIGHBOURS) -> None:
         with index.snapshot():
-            ids, rows = index.vectors()
-            names = index.labels()
-            self.labels = dict(zip(ids.tolist(), names, strict=True))
-            found = {name for name in names if name is not None}
+            held = index.embeddings()
+            rows = held.vectors
+            self.labels = dict(zip(held.ids.tolist(), held.labels, strict=True))
+            found = {name for name in held.labels if name is not None}
             if len(found) < 2:
                 raise UsageError(
                     f"{index.path} has pictures of {len(found)} classes; a vote needs two.",

@@ -228,9 +228,9 @@ class _Stages:
         from clr_search.serve.probe import fit_probe, save_probe
 
         target = self._out / "probe.onnx"
-        with Index.open(self._out / "collection.clr") as index, index.snapshot():
-            _, vectors = index.vectors()
-            fitted = fit_probe(vectors, index.labels(), seed=self._demo.seed)
+        with Index.open(self._out / "collection.clr") as index:
+            held = index.embeddings()
+        fitted = fit_probe(held.vectors, held.labels, seed=self._demo.seed)
         save_probe(fitted, self._out / "encoder.onnx", target, force=True)
 
     def _draw_sheet(self, files: Sequence[ImageFile], *, labelled: bool) -> None:

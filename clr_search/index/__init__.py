@@ -10,29 +10,32 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clr_search.index.catalog.embeddings import Embeddings as Embeddings
     from clr_search.index.catalog.filters import Filter as Filter
-    from clr_search.index.catalog.records import IndexInfo as IndexInfo
     from clr_search.index.catalog.records import Item as Item
     from clr_search.index.catalog.records import SkippedItem as SkippedItem
-    from clr_search.index.catalog.records import UpdateReport as UpdateReport
     from clr_search.index.collection import Index as Index
+    from clr_search.index.info import IndexInfo as IndexInfo
     from clr_search.index.search.matches import Match as Match
     from clr_search.index.search.matches import Matches as Matches
     from clr_search.index.search.query import Query as Query
+    from clr_search.index.sync.report import UpdateReport as UpdateReport
 
 _HOMES = {
+    "Embeddings": "catalog.embeddings",
     "Filter": "catalog.filters",
     "Index": "collection",
-    "IndexInfo": "catalog.records",
+    "IndexInfo": "info",
     "Item": "catalog.records",
     "Match": "search.matches",
     "Matches": "search.matches",
     "Query": "search.query",
     "SkippedItem": "catalog.records",
-    "UpdateReport": "catalog.records",
+    "UpdateReport": "sync.report",
 }
 
 __all__ = [
+    "Embeddings",
     "Filter",
     "Index",
     "IndexInfo",

@@ -18,8 +18,9 @@ from pathlib import Path
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.catalog.lock import LockedError
 from clr_search.index.catalog.paths import below, identity
-from clr_search.index.catalog.records import IndexInfo, UpdateReport
 from clr_search.index.collection import Index
+from clr_search.index.info import IndexInfo
+from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.watch import Watch
 from clr_search.progress import Reporter
 from clr_search.serve.devices import AUTO

@@ -1,22 +1,17 @@
-"""Keeping what is derived from the catalogue fit: FAISS generations, figures on quality."""
+"""Keeping what is derived from the catalogue fit: FAISS generations, and what a search takes."""
 
 from __future__ import annotations
 
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
-from stat import S_ISREG
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations, structures
 from clr_search.index.ann.generations import DamagedError, Generation
 from clr_search.index.ann.goal import Goal, that_fit
-from clr_search.index.ann.tuning import Tried
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.records import IndexInfo
-from clr_search.index.search.latency import Latency
 from clr_search.progress import Reporter
 
 MOST_BESIDE = 5_000
@@ -26,8 +21,14 @@ large one a tenth, up to `EXACT_ITEMS`, which a scan beside FAISS takes millisec
 
 def goal_of(catalog: Catalog) -> Goal:
     """What the search structure has to reach; inside `reading`."""
-    kept = catalog.meta("goal")
-    return Goal() if kept is None else Goal(**json.loads(kept))
+    kept = catalog.facts().goal
+    try:
+        return Goal() if kept is None else Goal(**json.loads(kept))
+    except (TypeError, ValueError) as error:
+        raise ClrSearchError(
+            f"{catalog.folder} has an unreadable entry on what its search has to reach ({error}).",
+            "Build the collection anew: clr-search build-index",
+        ) from error
 
 
 def is_goal(kept: object) -> bool:
@@ -52,8 +53,8 @@ def set_goal(catalog: Catalog, goal: Goal) -> None:
     if goal.memory is not None and goal.memory < 1:
         raise UsageError(f"The memory is {goal.memory:,} bytes; it must be 1 or more.")
     with catalog.writing():
-        that_fit(catalog.count(), int(catalog.meta("dimension")), goal)
-        catalog.set_meta("goal", json.dumps(asdict(goal)))
+        that_fit(catalog.count(), catalog.facts().dimension, goal)
+        catalog.set_goal(json.dumps(asdict(goal)))
 
 
 def settle(catalog: Catalog, reporter: Reporter) -> bool:
@@ -67,7 +68,7 @@ def settle(catalog: Catalog, reporter: Reporter) -> bool:
         Whether search goes another way now, so that its latency has to be measured.
     """
     with catalog.reading():
-        count, dimension = catalog.count(), int(catalog.meta("dimension"))
+        count, dimension = catalog.count(), catalog.facts().dimension
         generation, goal = generations.named(catalog), goal_of(catalog)
         alive = 0 if generation is None else catalog.count(newest=generation.revision)
     if generation is not None and generation.goal == goal:
@@ -82,17 +83,16 @@ def settle(catalog: Catalog, reporter: Reporter) -> bool:
 def repair(catalog: Catalog, reporter: Reporter) -> None:
     """Finish what a killed writer left half done, and replace a damaged FAISS file."""
     with catalog.reading():
-        sha256, generation = catalog.meta("encoder_sha256"), generations.named(catalog)
-        count, dimension = catalog.count(), int(catalog.meta("dimension"))
-    encoder_file.finish_change(catalog.folder, str(sha256))
+        facts, generation, count = catalog.facts(), generations.named(catalog), catalog.count()
+    encoder_file.finish_change(catalog.folder, facts.encoder_sha256)
     generations.clean(catalog.folder, generation)
     if generation is None:
         return
     try:
-        generations.check(catalog.folder, generation, dimension)
+        generations.check(catalog.folder, generation, facts.dimension)
     except DamagedError as error:
         reporter.message(f"{error.what} Making it anew from the catalogue.")
-        if not _renew(catalog, generation, count, dimension, reporter):
+        if not _renew(catalog, generation, count, facts.dimension, reporter):
             generations.retire(catalog)
 
 
@@ -131,45 +131,3 @@ def _renew(
             f"That is less than the {goal.recall:g} asked for; nothing that fits reaches it."
         )
     return True
-
-
-def keep_latency(catalog: Catalog, latency: Latency) -> None:
-    """Keep the measured time of a search in the catalogue."""
-    with catalog.writing():
-        catalog.set_meta("latency_ms", latency.median)
-        catalog.set_meta("latency_p99_ms", latency.p99)
-
-
-def info(catalog: Catalog, generation: Generation | None) -> IndexInfo:
-    """The collection at a glance; inside `reading`."""
-    latency, slowest = catalog.meta("latency_ms"), catalog.meta("latency_p99_ms")
-    count = catalog.count()
-    alive = 0 if generation is None else catalog.count(newest=generation.revision)
-    structure = "exact" if generation is None else generation.described
-    return IndexInfo(
-        path=catalog.folder,
-        count=count,
-        skipped=len(catalog.skipped()),
-        dimension=int(catalog.meta("dimension")),
-        encoder_name=str(catalog.meta("encoder_name")),
-        encoder_sha256=str(catalog.meta("encoder_sha256")),
-        roots=tuple(Path(root.path) for root in catalog.roots()),
-        structure=structure,
-        generation=None if generation is None else generation.number,
-        beside=0 if generation is None else count - alive,
-        recall=None if generation is None else generation.recall,
-        latency_ms=None if latency is None else float(latency),
-        recall_at_1=None if generation is None else generation.recall_at_1,
-        latency_p99_ms=None if slowest is None else float(slowest),
-        bytes_per_vector=None if generation is None else generation.bytes / generation.count,
-        tried=() if generation is None else tuple(Tried(**one) for one in generation.tried),
-        bytes_on_disk=sum(map(_size, catalog.folder.rglob("*"))),
-    )
-
-
-def _size(path: Path) -> int:
-    try:
-        status = path.stat()
-    except OSError:  # deleted by a writer meanwhile
-        return 0
-    return status.st_size if S_ISREG(status.st_mode) else 0

@@ -11,9 +11,9 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import write_atomically
 from clr_search.index import encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.database import FILE_NAME
 from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.catalog.migrations import migrate
+from clr_search.index.catalog.sqlite.database import FILE_NAME
+from clr_search.index.catalog.sqlite.migrations import migrate
 from clr_search.progress import Reporter, Silent
 
 _LOCK = "lock"
@@ -37,7 +37,8 @@ def open_collection(
     try:
         catalog = Catalog(path, writable=writable)
         try:
-            _require_complete(catalog)
+            with catalog.reading():
+                catalog.facts()  # refuses a making that was cut short, and damage
             if writable:
                 migrate(catalog.database, reporter)
                 maintenance.repair(catalog, reporter)
@@ -82,13 +83,12 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
 def _pin(catalog: Catalog, model: ModelFile | None) -> None:
     """Bind a new collection to its encoder; refuse another one for a collection that has one."""
     with catalog.reading():
-        pinned = catalog.meta("encoder_sha256")
-        name = catalog.meta("encoder_name")
-    if pinned is not None:
-        if model is not None and model.sha256 != pinned:
+        facts = catalog.facts() if catalog.is_pinned() else None
+    if facts is not None:
+        if model is not None and model.sha256 != facts.encoder_sha256:
             raise UsageError(
-                f"{catalog.folder} belongs to another encoder than {model.path}: to {name}, "
-                f"SHA-256 {str(pinned)[:16]}….",
+                f"{catalog.folder} belongs to another encoder than {model.path}: to "
+                f"{facts.encoder_name}, SHA-256 {facts.encoder_sha256[:16]}….",
                 "Leave the encoder out to go on with the one inside the collection, choose another "
                 "collection, or embed everything again: clr-search build-index --rebuild",
             )
@@ -96,9 +96,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
     model = model or read_model(shipped_encoder())
     write_atomically(catalog.folder / encoder_file.FILE_NAME, model.data)
     with catalog.writing():
-        catalog.set_meta("encoder_sha256", model.sha256)
-        catalog.set_meta("encoder_name", model.card.name)
-        catalog.set_meta("dimension", model.card.embedding_dim)
+        catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)
 
 
 def _require_collection(path: Path) -> None:
@@ -107,19 +105,6 @@ def _require_collection(path: Path) -> None:
     repair.refuse_unfinished(path)
     if not (path / FILE_NAME).is_file():
         raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
-
-
-def _require_complete(catalog: Catalog) -> None:
-    with catalog.reading():
-        pinned, dimension = catalog.meta("encoder_sha256"), catalog.meta("dimension")
-    if pinned is None:
-        raise UsageError(f"The making of {catalog.folder} was cut short.", _MAKE)
-    if not isinstance(dimension, int) or not 0 < dimension <= 65536:
-        raise ClrSearchError(
-            f"The catalogue of {catalog.folder} is damaged: its embeddings have length "
-            f"{dimension!r}.",
-            "Restore it from a backup, or delete it and build it anew: clr-search build-index",
-        )
 
 
 def _refuse_foreign(path: Path) -> None:

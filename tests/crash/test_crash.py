@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.harness import OPERATIONS, Scenario, Writers, crash, prepare
+from bench.crash.harness import OPERATIONS, Scenario, Writers, crash, prepare
 
 AT_FAILPOINTS, IN_POWER_CUTS, AT_RANDOM = 5, 2, 1
 """Kills of each operation."""

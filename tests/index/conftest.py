@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.index import maintenance
+from clr_search.index import Index, maintenance
 from clr_search.index.ann import structures
 from clr_search.index.search import snapshot
 from tests.index.made import Vectors, clustered, write_vectors
@@ -43,3 +43,11 @@ def paths_of(count: int, first: int = 0) -> list[str]:
         f"{'odd' if n % 3 else 'even'}/{n % 30:02d}/{n:06d}.png"
         for n in range(first, first + count)
     ]
+
+
+@pytest.fixture
+def made(tmp_path: Path, tiny_encoder: Path, pictures: Path) -> Path:
+    path = tmp_path / "colours.clr"
+    with Index.create(path, tiny_encoder) as index:
+        index.update([pictures])
+    return path

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from bench import made
+from bench.made import write_noise as write_noise
 from clr_search.files.write import sha256_bytes
-from clr_search.index.catalog.catalog import Catalog, Content
+from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.records import Content
 from clr_search.index.catalog.vectors import from_blobs, to_blob
 from clr_search.progress import Silent
 
@@ -29,12 +31,8 @@ class Heard(Silent):
 
 
 def clustered(count: int, dimension: int, seed: int = 0, *, clusters: int = 40) -> Vectors:
-    """Unit vectors around random centres, as embeddings of pictures lie."""
-    generator = np.random.default_rng(seed)
-    centres = generator.normal(size=(clusters, dimension))
-    rows = centres[generator.integers(clusters, size=count)]
-    rows = rows + 0.7 * generator.normal(size=(count, dimension))
-    return as_stored(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    """As the bench's, and as they come back from the catalogue."""
+    return as_stored(made.clustered(count, dimension, seed, clusters=clusters))
 
 
 def as_stored(rows: NDArray[np.floating]) -> Vectors:
@@ -54,9 +52,7 @@ def write_vectors(
     folder.mkdir()
     catalog = Catalog(folder, writable=True)
     with catalog.writing():
-        catalog.set_meta("encoder_sha256", "0" * 64)
-        catalog.set_meta("encoder_name", "none")
-        catalog.set_meta("dimension", rows.shape[1])
+        catalog.pin_encoder("0" * 64, "none", rows.shape[1])
     insert(catalog, rows, paths or [f"{number:06d}.png" for number in range(len(rows))], root)
     catalog.database.close()
     return folder
@@ -84,18 +80,6 @@ def brute(rows: Vectors, query: Vectors, k: int, allowed: Iterable[int] | None =
     scores = (rows.astype(np.float64) * unit.astype(np.float32).astype(np.float64)).sum(axis=1)
     positions = range(len(rows)) if allowed is None else allowed
     return sorted(positions, key=lambda position: (-scores[position], position))[:k]
-
-
-def write_noise(folder: Path, count: int, *, seed: int = 0, first: int = 0) -> Path:
-    """Many small pictures, all different, in folders of ten."""
-    generator = np.random.default_rng(seed)
-    for number in range(first, first + count):
-        path = folder / f"{number // 10:03d}" / f"{number:05d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        colour = generator.integers(0, 256, 3)
-        pixels = np.clip(colour + generator.normal(0, 40, (24, 24, 3)), 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(path, compress_level=1)
-    return folder
 
 
 def sqlite_of(collection: Path) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ import pytest
 from clr_search.errors import ClrSearchError
 from clr_search.index import Index, maintenance
 from clr_search.index.ann import structures
-from clr_search.index.catalog.database import Database
+from clr_search.index.catalog.sqlite.database import Database
 from tests.index.made import rows_of, write_noise
 
 

@@ -268,7 +268,7 @@ def test_building_does_not_go_on_over_a_repair_that_was_cut_short(
     overwrite(collection, pages_of(collection, "items_by_sha256")[0])
     with monkeypatch.context() as context:
         context.setattr(repairing, "_exchange", lambda folder: None)
-        context.setattr(repairing, "_count", lambda path: 0)
+        context.setattr(repairing.salvage, "item_count", lambda path: 0)
         repair(collection)
     for renamed in (False, True):
         if renamed:

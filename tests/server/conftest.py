@@ -51,7 +51,8 @@ def collection(
 @pytest.fixture(scope="session")
 def probe(collection: Path) -> Path:
     with Index.open(collection) as index:
-        fitted = fit_probe(index.vectors()[1], index.labels())
+        held = index.embeddings()
+        fitted = fit_probe(held.vectors, held.labels)
         return save_probe(fitted, index.encoder.path, collection.with_name("probe.onnx"))
 
 

@@ -336,7 +336,8 @@ def test_a_probe_of_before_cannot_tell(
     collection: Path, pictures: Path, tmp_path: Path, tiny_encoder: Path
 ) -> None:
     with Index.open(collection) as index:
-        fitted = replace(fit_probe(index.vectors()[1], index.labels()), novelty=None)
+        held = index.embeddings()
+        fitted = replace(fit_probe(held.vectors, held.labels), novelty=None)
         old = Probe(save_probe(fitted, tiny_encoder, tmp_path / "old.onnx"))
         data = next(pictures.rglob("*.png")).read_bytes()
         with serving(Service(index, old)) as url:

@@ -26,7 +26,7 @@ def repair(collection: Path, as_json: bool) -> None:
       clr-search repair photos.clr --json | jq .lost
     """
     from clr_search.index import Index
-    from clr_search.index.catalog.database import FILE_NAME
+    from clr_search.index.catalog.sqlite.database import FILE_NAME
     from clr_search.index.repair import REPAIRED
     from clr_search.index.repair import repair as salvage
     from clr_search.progress import Lines

@@ -117,11 +117,9 @@ def cluster(
 
 def _groups(index: Index, clusters: list[Cluster]) -> list[Group]:
     """Clusters, with the items of those pictures only that are shown."""
-    labels = dict(zip(index.ids(), index.labels(), strict=True))
     groups = []
     for cluster in clusters:
-        found = (labels[number] for number in cluster.ids.tolist())
-        counted = Counter(label for label in found if label is not None)
+        counted = Counter(label for label in cluster.labels if label is not None)
         folders = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
         shown = cluster.ids[:_REPRESENTATIVES], cluster.scores[:_REPRESENTATIVES]
         groups.append(_shown_of(index, *shown, size=len(cluster), folders=folders))

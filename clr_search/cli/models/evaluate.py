@@ -60,9 +60,9 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
 
     if curve is not None:
         refuse_existing(curve, force=force)
-    with Index.open(collection, reporter=Lines()) as index, index.snapshot():
-        _, vectors = index.vectors()
-        labels = index.labels()
+    with Index.open(collection, reporter=Lines()) as index:
+        held = index.embeddings()
+    vectors, labels = held.vectors, held.labels
     output.status(f"Measuring {output.count(len(labels), 'picture')} …")
     found = leave_one_out(vectors, labels)
     probe: FittedProbe | None = None

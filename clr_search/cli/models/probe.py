@@ -111,13 +111,9 @@ def _of_collection(collection: Path, table: Path | None) -> Given:
     from clr_search.progress import Lines
 
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
-        ids, vectors = index.vectors()
-        if table is None:
-            known = index.labels()
-        else:
-            paths = [index.item(number).path for number in ids.tolist()]
-            known = _given(paths, table, "the collection")
-        return Given(vectors, known, index.encoder.path, [])
+        held = index.embeddings()
+        known = held.labels if table is None else _given(held.paths, table, "the collection")
+        return Given(held.vectors, known, index.encoder.path, [])
 
 
 def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:

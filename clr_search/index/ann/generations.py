@@ -122,7 +122,7 @@ class DamagedError(ClrSearchError):
 
 def named(catalog: Catalog) -> Generation | None:
     """The generation the catalogue names, None where search is exact; inside `reading`."""
-    value = catalog.meta("ann")
+    value = catalog.facts().generation
     if value is None:
         return None
     try:
@@ -158,9 +158,8 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
     """
     goal = goal or Goal()
     with catalog.reading():
-        revision, dimension = int(catalog.meta("revision")), int(catalog.meta("dimension"))
-        count, last = catalog.count(), named(catalog)
-        number = int(catalog.meta("last_generation") or 0) + 1
+        facts, count, last = catalog.facts(), catalog.count(), named(catalog)
+        dimension, number = facts.dimension, facts.last_generation + 1
         if that_fit(count, dimension, goal) == [Structure(0)]:
             rows = None
         else:
@@ -180,7 +179,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
     generation = Generation(
         number,
         sha256_bytes(data),
-        revision,
+        facts.revision,
         count,
         str(structure),
         built.probes,
@@ -237,9 +236,9 @@ def retire(catalog: Catalog) -> None:
 
 def _name(catalog: Catalog, generation: Generation | None) -> None:
     with catalog.writing():
-        catalog.set_meta("ann", None if generation is None else json.dumps(asdict(generation)))
+        catalog.set_generation(None if generation is None else json.dumps(asdict(generation)))
         if generation is not None:
-            catalog.set_meta("last_generation", generation.number)
+            catalog.set_last_generation(generation.number)
 
 
 def clean(folder: Path, keep: Generation | None) -> None:

@@ -1,4 +1,4 @@
-"""What SQLite knows of a collection: roots, items, skipped files, meta.
+"""What SQLite knows of a collection: facts, roots, items, skipped files.
 
 Every write transaction raises the collection's revision by one, and an item carries the revision at
 which its embedding was written. So a reader sees by one number that it is behind, and by a range of
@@ -10,56 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from clr_search.files.find import label_of
-from clr_search.index.catalog.database import Database, plain, text
+from clr_search.index.catalog import facts
+from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
-from clr_search.index.catalog.records import Item
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A file as it was embedded; `embedding` as by `vectors.to_blob`."""
-
-    size: int
-    mtime_ns: int
-    sha256: str
-    width: int
-    height: int
-    embedding: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A folder that items lie below; `given` if it was given itself, not a file in it."""
-
-    id: int
-    path: str
-    given: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What tells whether a file has changed since it was embedded."""
-
-    id: int
-    size: int
-    mtime_ns: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A file that was skipped, as it was then; `path` is absolute."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    reason: str
+from clr_search.index.catalog.records import Broken, Content, Item, Known, Root
+from clr_search.index.catalog.sqlite.database import Database, plain, text
 
 
 class Catalog:
@@ -89,18 +48,59 @@ class Catalog:
     def writing(self) -> Iterator[int]:
         """One transaction at a new revision, which is yielded."""
         with self.database.writing():
-            revision = int(self.meta("revision") or 0) + 1
-            self.set_meta("revision", revision)
+            revision = self.revision() + 1
+            self.set_revision(revision)
             yield revision
 
-    # -- meta
+    # -- facts
 
-    def meta(self, key: str) -> Any:
-        """Value of a key, None where it is not set."""
-        return self.database.scalar("SELECT value FROM meta WHERE key = ?", key)
+    def facts(self) -> CollectionFacts:
+        """What is true of the collection as a whole, at this snapshot; see `facts_of`."""
+        rows = self.database.rows("SELECT key, value FROM meta")
+        return facts_of(self.folder, dict(rows.fetchall()))
 
-    def set_meta(self, key: str, value: str | int | float | None) -> None:
-        """Set a key."""
+    def revision(self) -> int:
+        """The revision alone, which every search asks for; 0 before the first change."""
+        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.REVISION)
+        return facts.count_of(self.folder, facts.REVISION, value)
+
+    def is_pinned(self) -> bool:
+        """Whether the collection has its encoder; without, its making was cut short."""
+        sql = "SELECT value FROM meta WHERE key = ?"
+        return self.database.scalar(sql, facts.ENCODER_SHA256) is not None
+
+    def set_revision(self, revision: int) -> None:
+        """Go on from this revision; `writing` counts by itself, a salvage must not fall back."""
+        self._set(facts.REVISION, revision)
+
+    def pin_encoder(self, sha256: str, name: str, dimension: int) -> None:
+        """Bind the collection to the encoder that its embeddings are of."""
+        self._set(facts.ENCODER_SHA256, sha256)
+        self._set(facts.ENCODER_NAME, name)
+        self._set(facts.DIMENSION, dimension)
+
+    def set_rebuild(self, sha256: str | None) -> None:
+        """Name the encoder of a rebuild that is under way; None when there is none any more."""
+        self._set(facts.REBUILD_SHA256, sha256)
+
+    def set_goal(self, goal: str) -> None:
+        """Keep what the search structure has to reach, as JSON."""
+        self._set(facts.GOAL, goal)
+
+    def set_generation(self, generation: str | None) -> None:
+        """Name the FAISS generation in use, as JSON; None for exact search."""
+        self._set(facts.GENERATION, generation)
+
+    def set_last_generation(self, number: int) -> None:
+        """Keep the number of the last generation, so that none is used twice."""
+        self._set(facts.LAST_GENERATION, number)
+
+    def set_latency(self, median_ms: float | None, p99_ms: float | None) -> None:
+        """Keep the measured time of a search; None where nothing could be measured."""
+        self._set(facts.LATENCY, median_ms)
+        self._set(facts.LATENCY_P99, p99_ms)
+
+    def _set(self, key: str, value: str | int | float | None) -> None:
         self.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
     # -- roots
@@ -156,9 +156,9 @@ class Catalog:
             )
         }
 
-    def insert(self, root: int, relative: str, content: Content, revision: int) -> None:
-        """A new item, under a new id."""
-        self.database.rows(
+    def insert(self, root: int, relative: str, content: Content, revision: int) -> int:
+        """A new item, under a new id, which is returned; its label is that of its folder."""
+        done = self.database.rows(
             "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "
             "width, height, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             root,
@@ -166,8 +166,10 @@ class Catalog:
             _label(relative),
             revision,
             datetime.now(UTC).isoformat(timespec="seconds"),
-            *astuple(content),
+            *content.values(),
         )
+        assert done.lastrowid is not None, "after an insertion there is one"
+        return done.lastrowid
 
     def replace(self, number: int, content: Content, revision: int) -> None:
         """New content for an item, under its old id."""
@@ -175,9 +177,14 @@ class Catalog:
             "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
             "height = ?, embedding = ? WHERE id = ?",
             revision,
-            *astuple(content),
+            *content.values(),
             number,
         )
+
+    def set_label(self, number: int, label: str | None) -> None:
+        """Another label than that of the folder; it holds until the item moves."""
+        kept = None if label is None else text(label)
+        self.database.rows("UPDATE items SET label = ? WHERE id = ?", kept, number)
 
     def touch(self, number: int, mtime_ns: int) -> None:
         """A file that got a new time and no new content."""

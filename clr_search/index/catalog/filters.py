@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.database import plain, text
 from clr_search.index.catalog.paths import below
+from clr_search.index.catalog.sqlite.database import plain, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,18 +33,7 @@ def chance_scores(catalog: Catalog, dimension: int) -> NDArray[np.float32]:
     float32 array, shape (n,)
         Of up to 79,800 pairs; of all pairs in a small collection; empty below two pictures.
     """
-    least, most = catalog.database.rows("SELECT min(id), max(id) FROM items").fetchone()
-    if least is None:
-        return np.empty(0, np.float32)
-    if most - least < 2 * _PICTURES:
-        numbers = embeddings.ids(catalog)
-    else:  # from a place drawn at random on, the next one: ids have gaps where items were removed
-        places = np.random.default_rng(0).integers(least, most + 1, _PICTURES)
-        sql = "SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 1"
-        found = [catalog.database.integer(sql, int(place)) for place in places]
-        numbers = np.unique(np.asarray(found, dtype=np.int64))
-    if len(numbers) > _PICTURES:
-        numbers = np.random.default_rng(0).choice(numbers, _PICTURES, replace=False)
+    numbers = embeddings.sample_of_ids(catalog, _PICTURES)
     _, rows = embeddings.of(catalog, numbers.tolist(), dimension)
     scores: NDArray[np.float32] = (rows @ rows.T)[np.triu_indices(len(rows), k=1)]
     scores.sort()

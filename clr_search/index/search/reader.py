@@ -1,25 +1,20 @@
-"""Reading a collection: search, and looking at what is in it."""
+"""Searching a collection, at the newest revision, whoever writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError
-from clr_search.index import encoder_file, maintenance
-from clr_search.index.ann.generations import DamagedError, named
+from clr_search.index import encoder_file
+from clr_search.index.ann.generations import DamagedError
 from clr_search.index.ann.neighbours import Neighbours
 from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import place
-from clr_search.index.catalog.records import IndexInfo, Item, SkippedItem
 from clr_search.index.search import latency
+from clr_search.index.search.inventory import Inventory
 from clr_search.index.search.matches import Match, Matches, Rows
 from clr_search.index.search.query import Picture, Query, SearchOptions
 from clr_search.index.search.ranking import CANDIDATES, chance_scores, percentiles, spread_out
@@ -38,8 +33,8 @@ _TIMED = 128
 """Searches that the latency is measured on."""
 
 
-class Reader:
-    """The reading half of `Index`.
+class Reader(Inventory):
+    """The reading half of `Index`: search, beside what `Inventory` tells.
 
     Every method sees one snapshot of the collection, and each call the newest one, whoever writes.
 
@@ -54,7 +49,7 @@ class Reader:
     """
 
     def __init__(self, catalog: Catalog, reporter: Reporter, device: str) -> None:
-        self._catalog = catalog
+        super().__init__(catalog)
         self._device = device
         self._reporter = reporter
         self._snapshot: Snapshot | None = None
@@ -252,138 +247,19 @@ class Reader:
         with self._catalog.reading():
             ids = embeddings.ids(self._catalog)
             spread = np.linspace(0, len(ids) - 1, min(_TIMED, len(ids))).astype(np.int64)
-            dimension = int(self._catalog.meta("dimension"))
+            dimension = self._catalog.facts().dimension
             numbers, rows = embeddings.of(self._catalog, ids[spread].tolist(), dimension)
             return latency.measure(
                 lambda vector, number: self.search_vector(vector, exclude=[number]), numbers, rows
             )
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All calls inside see the collection as it is at the first of them.
-
-        Needed where several answers must belong together, such as `vectors` and `labels`, while
-        somebody else may be writing.
-        """
-        with self._catalog.reading():
-            yield
-
-    @property
-    def path(self) -> Path:
-        """The collection."""
-        return self._catalog.folder
-
     @property
     def encoder(self) -> Encoder:
         """The encoder of the collection, loaded when first used."""
         with self._catalog.reading():
-            return self._encoder_of(str(self._catalog.meta("encoder_sha256")))
+            return self._encoder_of(self._catalog.facts().encoder_sha256)
 
     def _encoder_of(self, sha256: str) -> Encoder:
         if self._encoder is None or self._encoder.sha256 != sha256:
             self._encoder = encoder_file.load(self._catalog.folder, sha256, self._device)
         return self._encoder
-
-    def __len__(self) -> int:
-        with self._catalog.reading():
-            return self._catalog.count()
-
-    def __contains__(self, path: object) -> bool:
-        if not isinstance(path, (str, Path)):
-            return False
-        with self._catalog.reading():
-            return self._catalog.at(place(path)) is not None
-
-    def __repr__(self) -> str:
-        return f"<Index {self._catalog.folder}>"
-
-    def ids(
-        self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
-    ) -> list[int]:
-        """Ids of the items a filter leaves, ascending; empty only where there are no items.
-
-        Raises
-        ------
-        UsageError
-            If the filter leaves none, as `search`.
-        """
-        with self._catalog.reading():
-            conditions = filters.joined(where or Filter(), under=under, label=label)
-            found = filters.allowed(self._catalog, conditions)
-            numbers = embeddings.ids(self._catalog) if found is None else found
-        return [int(number) for number in numbers]
-
-    def vectors(self, *, under: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D).
-
-        With `under`, only of pictures below this folder; raises as `ids` if it has none.
-        """
-        with self._catalog.reading():
-            dimension = int(self._catalog.meta("dimension"))
-            if under is None:
-                return embeddings.newer(self._catalog, -1, dimension)
-            return embeddings.of(self._catalog, self.ids(under=under), dimension)
-
-    def vectors_of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        """Unit vectors of some items, float32 (n, D), in this order.
-
-        Raises
-        ------
-        ClrSearchError
-            If one is not, or no longer, in the collection.
-        """
-        with self._catalog.reading():
-            self.items(numbers)
-            dimension = int(self._catalog.meta("dimension"))
-            known, rows = embeddings.of(self._catalog, numbers, dimension)
-        return rows[np.searchsorted(known, np.asarray(numbers, dtype=np.int64))]
-
-    def ids_with_content(self, sha256: str) -> list[int]:
-        """Ids of the items whose files have this SHA-256."""
-        with self._catalog.reading():
-            return self._catalog.with_content(sha256)
-
-    def labels(self) -> list[str | None]:
-        """Labels of all items, in the order of `vectors`."""
-        with self._catalog.reading():
-            return self._catalog.labels()
-
-    def item(self, number: int) -> Item:
-        """An item by its id.
-
-        Raises
-        ------
-        ClrSearchError
-            If it is not, or no longer, in the collection.
-        """
-        return self.items([number])[0]
-
-    def items(self, numbers: Sequence[int]) -> list[Item]:
-        """Items by their ids, in that order.
-
-        Raises
-        ------
-        ClrSearchError
-            If one is not, or no longer, in the collection.
-        """
-        with self._catalog.reading():
-            found = self._catalog.items(numbers)
-        for number in numbers:
-            if number not in found:
-                raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
-        return [found[number] for number in numbers]
-
-    def contents(self) -> dict[int, str]:
-        """SHA-256 of the files of all items, by id."""
-        with self._catalog.reading():
-            return self._catalog.contents()
-
-    def skipped(self) -> list[SkippedItem]:
-        """Files that were left out, with their reasons, by path."""
-        with self._catalog.reading():
-            return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
-
-    def info(self) -> IndexInfo:
-        """The collection at a glance."""
-        with self._catalog.reading():
-            return maintenance.info(self._catalog, named(self._catalog))

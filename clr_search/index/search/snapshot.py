@@ -178,14 +178,15 @@ def refresh(catalog: Catalog, last: Snapshot | None, useless: int | None = None)
     DamagedError
         If the file of the generation is damaged.
     """
-    revision = int(catalog.meta("revision") or 0)
+    revision = catalog.revision()
     if (
         last is not None
         and last.revision == revision
         and (last.generation is None or last.generation.number != useless)
     ):
         return last
-    encoder, dimension = str(catalog.meta("encoder_sha256")), int(catalog.meta("dimension"))
+    facts = catalog.facts()
+    encoder, dimension = facts.encoder_sha256, facts.dimension
     generation = generations.named(catalog)
     if generation is not None and generation.number == useless:
         generation = None

@@ -20,12 +20,13 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import write_atomically
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations
-from clr_search.index.catalog.catalog import Broken, Catalog, Known
+from clr_search.index.catalog import staging
+from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import below, gone, identity
-from clr_search.index.catalog.records import SkippedItem, UpdateReport
-from clr_search.index.catalog.vectors import to_blob
+from clr_search.index.catalog.records import Broken, Known, SkippedItem
+from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.survey import refuse_replaced, status_of
-from clr_search.index.sync.update import checked, was_read
+from clr_search.index.sync.update import checked, content_of, was_read
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
@@ -88,19 +89,17 @@ class Rebuild:
         model = read_model(self._source)
         path = self._catalog.folder / encoder_file.NEXT_NAME
         with self._catalog.reading():
-            going_on = self._catalog.meta("rebuild_sha256") == model.sha256
+            going_on = self._catalog.facts().rebuild_sha256 == model.sha256
         if not going_on:
             with self._catalog.writing():
-                self._catalog.database.rows("DELETE FROM staged")
-                self._catalog.set_meta("rebuild_sha256", model.sha256)
+                staging.begin(self._catalog, model.sha256)
         write_atomically(path, model.data)
         return Encoder(path, device=self._device)
 
     def _waiting(self) -> tuple[dict[str, Known], list[str]]:
         with self._catalog.reading():
             known = self._catalog.known()
-            rows = self._catalog.database.rows("SELECT id, size, mtime_ns FROM staged")
-            staged = {number: (size, mtime_ns) for number, size, mtime_ns in rows}
+            staged = staging.staged(self._catalog)
         waiting = []
         for path, item in known.items():
             status = status_of(path)
@@ -138,23 +137,11 @@ class Rebuild:
             self._reporter.end()
 
     def _keep(self, number: int, result: Embedded | Skipped) -> None:
-        values: tuple[object, ...] = (None, None, None)
-        reason, embedding = None, None
         if isinstance(result, Embedded):
-            values = (result.sha256, result.width, result.height)
-            embedding = to_blob(result.vector)
+            staging.keep(self._catalog, number, content_of(result))
         else:
-            reason = result.reason
-        self._catalog.database.rows(
-            "INSERT OR REPLACE INTO staged (id, size, mtime_ns, sha256, width, height, reason, "
-            "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            number,
-            result.size,
-            result.mtime_ns,
-            *values,
-            reason,
-            embedding,
-        )
+            state = (result.size, result.mtime_ns)
+            staging.keep_unusable(self._catalog, number, state, result.reason)
 
     def _swap(
         self,
@@ -162,7 +149,7 @@ class Rebuild:
         known: dict[str, Known],
         before: dict[str, tuple[int, int] | None],
     ) -> UpdateReport:
-        catalog, run = self._catalog, self._catalog.database.rows
+        catalog = self._catalog
         with catalog.writing() as revision:
             broken = self._broken({item.id: path for path, item in known.items()})
             for _, entry in broken:
@@ -170,18 +157,9 @@ class Rebuild:
                     catalog.skip(entry)
             refuse_replaced(before)  # after the last look at a file
             catalog.delete(number for number, _ in broken)
-            run(
-                "UPDATE items SET revision = ?, (size, mtime_ns, sha256, width, height, embedding) "
-                "= (SELECT size, mtime_ns, sha256, width, height, embedding FROM staged "
-                "WHERE staged.id = items.id)",
-                revision,
-            )
-            run("DELETE FROM staged")
-            catalog.set_meta("rebuild_sha256", None)
-            catalog.set_meta("encoder_sha256", encoder.sha256)
-            catalog.set_meta("encoder_name", encoder.card.name)
-            catalog.set_meta("dimension", encoder.dimension)
-            catalog.set_meta("ann", None)
+            staging.take_over(catalog, revision)
+            catalog.pin_encoder(encoder.sha256, encoder.card.name, encoder.dimension)
+            catalog.set_generation(None)
         skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
         return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
 
@@ -193,11 +171,10 @@ class Rebuild:
         ClrSearchError
             If others could not be read: a vector of the old encoder cannot stay among new ones.
         """
-        rows = self._catalog.database.rows(
-            "SELECT id, size, mtime_ns, reason FROM staged WHERE embedding IS NULL "
-            "AND id IN (SELECT id FROM items)"
-        )
-        broken = [(number, Broken(paths[number], *rest)) for number, *rest in rows]
+        broken = [
+            (number, Broken(paths[number], *state, reason))
+            for number, state, reason in staging.unusable(self._catalog)
+        ]
         failed = [e for _, e in broken if not was_read(e) and not gone(e.path)]
         if failed:
             pictures = "1 picture" if len(failed) == 1 else f"{len(failed):,} pictures"

@@ -1,10 +1,4 @@
-"""Comparing a collection with what lies on disk: what an update will have to do.
-
-Every file has one home. Below a folder that was given, that folder is its root; a file that was
-given itself and lies below no such folder has its own folder for a root. When a folder is given
-that lies around earlier roots, their items move over to it with their embeddings, so that no file
-ever comes in twice.
-"""
+"""Comparing a collection with what lies on disk: what an update will have to do."""
 
 from __future__ import annotations
 
@@ -17,8 +11,10 @@ from clr_search.errors import UsageError
 from clr_search.files.find import find_images, is_image_name
 from clr_search.files.overlooked import Overlooked
 from clr_search.files.write import sha256_file
-from clr_search.index.catalog.catalog import Broken, Catalog, Known
+from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import Spellings, absolute, below, gone, identity, place
+from clr_search.index.catalog.records import Broken, Known
+from clr_search.index.sync import roots
 from clr_search.index.sync.changes import Changes, UnsureError
 from clr_search.progress import Reporter
 
@@ -129,7 +125,8 @@ class Survey:
             self._changed = None
             found = self._find(known, overlooked)
         with self._catalog.writing():
-            self._settle_roots()
+            for folder in self._folders:
+                roots.give(self._catalog, folder)
         plan = self._compare(found, known, broken)
         plan.overlooked = overlooked
         if plan.vanished:
@@ -183,16 +180,6 @@ class Survey:
                     "mounted?",
                     f"If they are gone for good: clr-search remove {self._catalog.folder} {folder}",
                 )
-
-    def _settle_roots(self) -> None:
-        for folder in self._folders:
-            roots = self._catalog.roots()
-            if any(root.given and below(folder, root.path) is not None for root in roots):
-                continue
-            number = self._catalog.add_root(folder, given=True)
-            for root in roots:
-                if way := below(root.path, folder):
-                    self._catalog.merge_root(root, number, way + "/")
 
     def _compare(
         self, found: list[str], known: dict[str, Known], broken: dict[str, Broken]

@@ -8,7 +8,6 @@ missing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,10 +15,12 @@ from typing import TypeVar
 import numpy as np
 
 from clr_search.errors import UsageError
-from clr_search.index.catalog.catalog import Broken, Catalog, Content, Known
-from clr_search.index.catalog.paths import Places, below, place
-from clr_search.index.catalog.records import SkippedItem, UpdateReport
+from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.paths import Places, place
+from clr_search.index.catalog.records import Broken, Content, Known, SkippedItem
 from clr_search.index.catalog.vectors import to_blob
+from clr_search.index.sync import roots
+from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.survey import Plan, Survey
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
@@ -72,14 +73,14 @@ class Update:
         for moved in _parts(plan.moved):
             with self._catalog.writing():
                 for path, status, number in moved:
-                    self._catalog.move(number, *self._home(path), status.st_mtime_ns)
+                    self._catalog.move(number, *roots.home(self._catalog, path), status.st_mtime_ns)
                 self._catalog.unskip(path for path, _, _ in moved)
         for part in _parts(plan.copies):
             with self._catalog.writing() as revision:
                 for path, status, sha256 in part:
                     row = self._catalog.embedded(sha256)
                     assert row is not None, "nothing is removed before"
-                    root, relative = self._home(path)
+                    root, relative = roots.home(self._catalog, path)
                     content = Content(status.st_size, status.st_mtime_ns, sha256, *row)
                     self._catalog.insert(root, relative, content, revision)
                 self._catalog.unskip(path for path, _, _ in part)
@@ -142,27 +143,12 @@ class Update:
                         catalog.skip(Broken(path, result.size, result.mtime_ns, result.reason))
                         catalog.delete([item.id] if item else [])
                     continue
-                content = Content(
-                    result.size,
-                    result.mtime_ns,
-                    result.sha256,
-                    result.width,
-                    result.height,
-                    to_blob(result.vector),
-                )
+                content = content_of(result)
                 if item:
                     catalog.replace(item.id, content, revision)
                 else:
-                    catalog.insert(*self._home(path), content, revision)
+                    catalog.insert(*roots.home(self._catalog, path), content, revision)
                 catalog.unskip([path])
-
-    def _home(self, path: str) -> tuple[int, str]:
-        """Id of the root, and the path below it."""
-        for root in self._catalog.roots():
-            if root.given and (relative := below(path, root.path)):
-                return root.id, relative
-        folder, name = os.path.split(path)
-        return self._catalog.add_root(folder, given=False), name
 
 
 def was_read(result: Skipped | Broken) -> bool:
@@ -172,6 +158,18 @@ def was_read(result: Skipped | Broken) -> bool:
     it is an item, it stays as it was.
     """
     return (result.size, result.mtime_ns) != (0, 0)
+
+
+def content_of(result: Embedded) -> Content:
+    """A file that was embedded, as the catalogue keeps it."""
+    return Content(
+        result.size,
+        result.mtime_ns,
+        result.sha256,
+        result.width,
+        result.height,
+        to_blob(result.vector),
+    )
 
 
 def checked(result: Embedded | Skipped) -> Embedded | Skipped:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from clr_search.errors import ClrSearchError, UsageError, require
 from clr_search.files.find import is_image_name
-from clr_search.index.catalog.database import FILE_NAME
 from clr_search.index.catalog.paths import below, identity, place
+from clr_search.index.catalog.sqlite.database import FILE_NAME
 
 if TYPE_CHECKING:
     from watchfiles.main import FileChange

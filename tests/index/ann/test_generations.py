@@ -379,8 +379,7 @@ def test_the_latency_is_that_of_the_structure_there_is(published: Path) -> None:
     def stale() -> None:
         catalog = Catalog(published, writable=True)
         with catalog.writing():
-            catalog.set_meta("latency_ms", 1e6)
-            catalog.set_meta("latency_p99_ms", 1e6)
+            catalog.set_latency(1e6, 1e6)
         catalog.database.close()
 
     stale()

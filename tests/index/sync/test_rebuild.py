@@ -9,7 +9,7 @@ import pytest
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.index import Index, encoder_file
-from clr_search.index.catalog.database import Database
+from clr_search.index.catalog.sqlite.database import Database
 from clr_search.index.sync import rebuild as rebuild_module
 from clr_search.serve import Encoder
 from clr_search.serve.pipeline import embed_files

@@ -10,10 +10,8 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index, repair
-from clr_search.index.catalog import embeddings, migrations, schema
-from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.database import Database
 from clr_search.index.catalog.filters import Filter
+from clr_search.index.catalog.sqlite import migrations, schema
 from tests.index.made import Heard, sqlite_of, write_vectors
 
 GOLDEN = Path(__file__).parent / "golden" / "collection-v1.sql"
@@ -55,15 +53,16 @@ def content(collection: Path) -> list[list[tuple[object, ...]]]:
 
 def answers(index: Index) -> object:
     """All that a reader can see."""
-    ids, vectors = index.vectors()
+    held = index.embeddings()
     where = Filter(min_side=50, min_bytes=2000)
     return (
-        index.items(ids.tolist()),
-        vectors.tolist(),
-        [list(index.search(number, 5)) for number in ids.tolist()],
+        index.items(held.ids.tolist()),
+        held.vectors.tolist(),
+        [list(index.search(number, 5)) for number in held.ids.tolist()],
         list(index.search_vector(QUERY, 4, where=where)),
         index.skipped(),
-        index.labels(),
+        held.labels,
+        list(held.paths),
     )
 
 
@@ -149,49 +148,7 @@ def test_a_damaged_catalogue_of_a_newer_release_is_not_repaired_by_halves(
 ) -> None:
     """It may hold what this release knows nothing of."""
     sqlite_of(old).execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-    monkeypatch.setattr(repair, "is_whole", lambda path: False)
+    monkeypatch.setattr(repair.salvage, "is_whole", lambda path: False)
     with pytest.raises(UsageError, match="matching release"):
         repair.repair(old)
     assert [path.name for path in old.glob("*.sqlite")] == ["catalog.sqlite"]
-
-
-@pytest.mark.parametrize(
-    ("condition", "how"),
-    [
-        ("mtime_ns >= 5", "SEARCH"),
-        ("mtime_ns < 5 AND size >= 3", "SEARCH"),
-        ("size <= 3", "SCAN"),
-        ("min(width, height) >= 3", "SCAN"),
-    ],
-)
-def test_filters_by_what_is_known_of_files_read_no_embeddings(
-    tmp_path: Path, condition: str, how: str
-) -> None:
-    """What version 2 is for."""
-    folder = write_vectors(tmp_path / "x.clr", np.eye(4, dtype=np.float32))
-    plan = sqlite_of(folder).execute(f"EXPLAIN QUERY PLAN SELECT id FROM items WHERE {condition}")
-    (step,) = [row[3] for row in plan]
-    assert step.startswith(f"{how} items USING COVERING INDEX items_by_file")
-
-
-def test_a_reader_that_keeps_up_reads_what_is_new_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And not the whole table, embeddings and all, in the order of ids."""
-    folder = write_vectors(tmp_path / "x.clr", np.eye(4, dtype=np.float32))
-    asked: list[str] = []
-    real = Database.rows
-
-    def listen(self: Database, sql: str, *values: object) -> sqlite3.Cursor:
-        asked.append(sql)
-        return real(self, sql, *values)
-
-    monkeypatch.setattr(Database, "rows", listen)
-    catalog = Catalog(folder, writable=False)
-    with catalog.reading():
-        ids, _ = embeddings.newer(catalog, 1, 4)
-    catalog.database.close()
-    assert ids.tolist() == [1, 2, 3, 4]
-    (sql,) = [sql for sql in asked if "embedding" in sql]
-    plan = sqlite_of(folder).execute(f"EXPLAIN QUERY PLAN {sql}", (1,)).fetchall()
-    assert plan[0][3].startswith("SEARCH items USING INDEX items_by_revision")

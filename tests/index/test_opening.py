@@ -5,56 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index
-from clr_search.index import __all__ as public
 from tests.index.made import Heard, sqlite_of
 from tests.tiny import write_tiny_encoder
-
-
-@pytest.fixture
-def made(tmp_path: Path, tiny_encoder: Path, pictures: Path) -> Path:
-    path = tmp_path / "colours.clr"
-    with Index.create(path, tiny_encoder) as index:
-        index.update([pictures])
-    return path
-
-
-def test_it_needs_nothing_but_itself(made: Path, tmp_path: Path, pictures: Path) -> None:
-    moved = tmp_path / "elsewhere" / "moved.clr"
-    moved.parent.mkdir()
-    shutil.move(made, moved)
-    with Index.open(moved) as index:
-        assert len(index) == 36
-        assert len(index.search(pictures / "red" / "red00.jpg", 5)) == 5
-        assert index.encoder.path == moved / "encoder.onnx"
-    assert {path.name for path in moved.iterdir()} >= {"catalog.sqlite", "encoder.onnx", "lock"}
-
-
-def test_info_is_the_collection_at_a_glance(made: Path, pictures: Path, tiny_encoder: Path) -> None:
-    with Index.open(made) as index:
-        info = index.info()
-        assert (info.count, info.skipped, info.dimension) == (36, 0, 16)
-        assert (info.structure, info.generation, info.beside, info.recall) == (
-            "exact",
-            None,
-            0,
-            None,
-        )
-        assert info.encoder_name == "tiny"
-        assert info.encoder_sha256 == index.encoder.sha256
-        assert info.roots == (pictures,)
-        assert info.latency_ms is not None
-        assert 0 < info.latency_ms < 1000
-        assert info.bytes_on_disk > tiny_encoder.stat().st_size
-        assert json.loads(json.dumps(info.summary()))["path"] == str(made)
-        assert repr(index) == f"<Index {made}>"
 
 
 def test_creating_again_opens_what_is_there(made: Path, tiny_encoder: Path, tmp_path: Path) -> None:
@@ -174,41 +132,11 @@ def test_a_senseless_dimension_is_damage(made: Path, value: str) -> None:
         Index.open(made)
 
 
-def test_a_reader_changes_nothing(made: Path, pictures: Path, tiny_encoder: Path) -> None:
-    with Index.open(made) as index:
-        for attempt in (
-            lambda: index.update([pictures]),
-            lambda: index.add([pictures]),
-            lambda: index.remove([pictures]),
-            lambda: index.rebuild(tiny_encoder),
-        ):
-            with pytest.raises(UsageError, match="open for reading only") as caught:
-                attempt()
-            assert "writable=True" in caught.value.remedy
-
-
-def test_a_closed_one_says_so(made: Path) -> None:
-    index = Index.open(made, writable=True)
-    index.close()
-    with pytest.raises(ClrSearchError, match="has been closed"):
-        len(index)
-    Index.open(made, writable=True).close()  # the lock is free
-
-
 def test_an_opening_that_fails_frees_the_lock(made: Path) -> None:
     sqlite_of(made).execute("UPDATE meta SET value = NULL WHERE key = 'encoder_sha256'")
     for _ in range(2):
         with pytest.raises(UsageError, match="was cut short"):
             Index.open(made, writable=True)
-
-
-def test_membership(made: Path, pictures: Path) -> None:
-    with Index.open(made) as index:
-        assert pictures / "red" / "red00.jpg" in index
-        assert str(pictures / "red" / "red00.jpg") in index
-        assert pictures / "red" not in index
-        assert pictures / "red" / "none.jpg" not in index
-        assert 3 not in index
 
 
 def test_messages_go_to_the_log_where_nobody_listens(
@@ -225,40 +153,3 @@ def test_messages_go_to_the_log_where_nobody_listens(
     Index.open(made, writable=True, reporter=Heard()).close()
     with Index.open(made) as index:
         assert index.info().structure == "exact"
-
-
-def test_the_public_names() -> None:
-    import clr_search.index as package
-
-    assert set(dir(package)) == set(public)
-    for name in public:
-        assert getattr(package, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'Indices'"):
-        package.__getattr__("Indices")
-
-
-@pytest.mark.parametrize(
-    ("code", "unwanted"),
-    [
-        ("import clr_search.index", {"faiss", "onnxruntime", "onnx", "torch", "PIL", "sqlite3"}),
-        (
-            "index = clr_search.index.Index.open(sys.argv[1]); index.search(sys.argv[2]); "
-            "index.info()",
-            {"faiss", "onnxruntime", "onnx", "torch", "sklearn"},
-        ),
-        (
-            "from PIL import Image; index = clr_search.index.Index.open(sys.argv[1]); "
-            "index.search(Image.new('RGB', (9, 9), 'red'))",
-            {"faiss", "torch", "sklearn"},
-        ),
-    ],
-)
-def test_only_what_is_needed_is_imported(
-    made: Path, pictures: Path, code: str, unwanted: set[str]
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys, clr_search.index\n{code}\nprint(*sys.modules)", made,
-         pictures / "red" / "red00.jpg"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert unwanted & {name.split(".")[0] for name in done.stdout.split()} == set()

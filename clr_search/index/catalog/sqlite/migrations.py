@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clr_search.index.catalog.database import Database
+from clr_search.index.catalog.sqlite.database import Database
 from clr_search.progress import Reporter
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.files import write as atomic
-from clr_search.index.catalog.database import Database
+from clr_search.index.catalog.sqlite.database import Database
 
 
 class Failpoints:
@@ -110,8 +110,9 @@ class Failpoints:
             self._renames = [entry for entry in self._renames if entry[1].parent != folder]
             self.hit("folder fsynced")
 
-        Path.write_bytes, Path.replace, Path.unlink = write_bytes, replace, remove  # type: ignore[method-assign]
-        os.fsync, atomic.sync_folder = synced, folder_synced
+        _put(Path, write_bytes=write_bytes, replace=replace, unlink=remove)
+        _put(os, fsync=synced)
+        _put(atomic, sync_folder=folder_synced)
 
     def _around_transactions(self) -> None:
         writing, rows, compact = Database.writing, Database.rows, Database.compact
@@ -137,7 +138,13 @@ class Failpoints:
             compact(database)
             self.hit("compacted")
 
-        Database.writing, Database.rows, Database.compact = transaction, statement, compacted  # type: ignore[method-assign]
+        _put(Database, writing=transaction, rows=statement, compact=compacted)
+
+
+def _put(owner: object, **steps: Callable[..., Any]) -> None:
+    """Replace functions of a module, or methods of a class, for the rest of this process."""
+    for name, step in steps.items():
+        setattr(owner, name, step)
 
 
 def _kind(path: Path) -> str:

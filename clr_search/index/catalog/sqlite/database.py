@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index.catalog.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
+from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
 
 FILE_NAME = "catalog.sqlite"
 

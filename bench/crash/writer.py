@@ -3,7 +3,7 @@
 Reads one job a line from the standard input, as JSON, and answers with one line: what the writer
 acknowledged before it died, and whether it did.
 
-    python -m tests.crash.writer
+    python -m bench.crash.writer
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ import onnxruntime  # noqa: F401
 
 import clr_search.index.sync.rebuild
 import clr_search.index.sync.update  # noqa: F401
+from bench.crash.failpoints import Failpoints
+from bench.made import clustered
 from clr_search.index import Index, maintenance
 from clr_search.index.ann import structures
-from clr_search.index.catalog.database import FILE_NAME, Database
+from clr_search.index.catalog.sqlite.database import FILE_NAME, Database
+from clr_search.index.sync import ingest
 from clr_search.serve import pipeline, sessions  # noqa: F401
-from tests.crash.failpoints import Failpoints
 
 STATE = (
     "PRAGMA user_version",
@@ -75,6 +77,9 @@ def operate(job: dict[str, Any]) -> None:
             index.update(job["paths"], batch_size=7, workers=1)
         elif what == "add":
             index.add(job["paths"], batch_size=7, workers=1)
+        elif what == "ingest":
+            paths = [f"{number % 3}/{number}.png" for number in range(30)]
+            index.add_vectors(clustered(30, index.info().dimension), paths, root="/elsewhere")
         elif what in ("remove", "retire"):
             files = [item.path for item in index.items(index.ids())]
             there = [p for p in job["paths"] if any(file.is_relative_to(p) for file in files)]
@@ -87,6 +92,7 @@ def operate(job: dict[str, Any]) -> None:
 def write(job: dict[str, Any], out: int) -> None:
     """In a fork: do it, acknowledge commits on `out`, and at the end tell the failpoints met."""
     structures.EXACT_ITEMS, maintenance.MOST_BESIDE = job["exact_items"], 0
+    ingest._COMMIT = 7
 
     def acknowledge(database: Database) -> None:
         _say(out, "state", digest(database.folder, STATE))

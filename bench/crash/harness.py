@@ -17,18 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.crash.writer import CONTENT, STATE, digest
+from bench.made import write_noise, write_tiny_encoder
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.ann import structures
-from clr_search.index.catalog.database import FILE_NAME
-from tests.crash.writer import CONTENT, STATE, digest
-from tests.index.made import write_noise
-from tests.tiny import write_tiny_encoder
+from clr_search.index.catalog.sqlite.database import FILE_NAME
 
 EXACT_ITEMS = 40
 """Collections of more items get a FAISS file here."""
 
-OPERATIONS = ("build", "update", "migrate", "add", "remove", "retire", "rebuild")
+OPERATIONS = ("build", "update", "migrate", "add", "ingest", "remove", "retire", "rebuild")
 """To migrate is an update of a collection of schema version 1. A removal may leave enough items for
 a new FAISS file, or so few that it is retired."""
 
@@ -38,7 +37,7 @@ class Writers:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.writer"],
+            [sys.executable, "-m", "bench.crash.writer"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -5,7 +5,7 @@
 Builds, updates, additions, removals and rebuilds of a small collection are killed; after each kill
 the catalogue must be in a state that the uninterrupted operation went through, no earlier than the
 last acknowledged commit; every item must find itself; and the operation, run again, must end as if
-nothing had happened, with nothing left over. See `tests/crash`.
+nothing had happened, with nothing left over. `harness` says how, `failpoints` where.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.crash.harness import OPERATIONS, Writers, crash, prepare
 from bench.machine import machine
 from clr_search.progress import for_terminal
-from tests.crash.harness import OPERATIONS, Writers, crash, prepare
 
 
 def main() -> None:

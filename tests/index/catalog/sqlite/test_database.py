@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index.catalog import database
-from clr_search.index.catalog.database import APPLICATION_ID, FILE_NAME, Database, plain, text
+from clr_search.index.catalog.sqlite import database
+from clr_search.index.catalog.sqlite.database import (
+    APPLICATION_ID,
+    FILE_NAME,
+    Database,
+    plain,
+    text,
+)
 
 
 @pytest.fixture
