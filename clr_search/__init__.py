@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clr_search.errors import ImageError as ImageError
     from clr_search.errors import UsageError as UsageError
     from clr_search.export.onnx import export_run as export_run
+    from clr_search.index import Embeddings as Embeddings
     from clr_search.index import Filter as Filter
     from clr_search.index import Index as Index
     from clr_search.index import Item as Item
@@ -57,6 +58,7 @@ _TORCH = ("torch", "train")
 _HOMES = {
     "Client": _Home("clr_search.server.client"),
     "ClrSearchError": _Home("clr_search.errors"),
+    "Embeddings": _Home("clr_search.index"),
     "Encoder": _Home("clr_search.serve"),
     "Filter": _Home("clr_search.index"),
     "ImageError": _Home("clr_search.errors"),
@@ -76,6 +78,7 @@ _HOMES = {
 __all__ = [
     "Client",
     "ClrSearchError",
+    "Embeddings",
     "Encoder",
     "Filter",
     "ImageError",

@@ -62,7 +62,7 @@ def test_importing_the_package_imports_no_other_package() -> None:
 @pytest.mark.parametrize(
     "names",
     [
-        "Filter, Index, Item, Match, Matches, Query",
+        "Embeddings, Filter, Index, Item, Match, Matches, Query",
         "ClrSearchError, ImageError, UsageError",
         "find_duplicates",
         "TrainConfig",
