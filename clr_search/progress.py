@@ -8,29 +8,62 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol, TextIO
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-class Reporter(Protocol):
+class Reporter(ABC):
     """What a stage may tell the person who waits."""
 
+    @abstractmethod
     def message(self, text: str) -> None:
         """Say one line."""
 
-    def begin(self, what: str, total: int | None, unit: str) -> None:
-        """Open a bar: `what` is being done, `total` `unit`s in all (None where unknown)."""
+    @contextmanager
+    def task(self, what: str, total: int | None, unit: str) -> Iterator[None]:
+        """A bar for the time of the context, however it ends.
 
+        Parameters
+        ----------
+        what : str
+            What is being done, such as ``"Embedding"``.
+        total : int or None
+            How many units there are in all; None where that is not known.
+        unit : str
+            What is counted, such as ``"images"``.
+
+        Examples
+        --------
+        >>> reporter = Silent()
+        >>> with reporter.task("Embedding", 2, "images"):
+        ...     for image in ("a.jpg", "b.jpg"):
+        ...         reporter.advance()
+        """
+        self.begin(what, total, unit)
+        try:
+            yield
+        finally:
+            self.end()
+
+    @abstractmethod
+    def begin(self, what: str, total: int | None, unit: str) -> None:
+        """Open a bar; stages use `task`, which closes it."""
+
+    @abstractmethod
     def advance(self, count: int = 1, note: str = "") -> None:
         """Report `count` more units done, and replace the note at the end of the line."""
 
+    @abstractmethod
     def end(self) -> None:
         """Close the bar."""
 
 
-class Silent:
+class Silent(Reporter):
     """A reporter that says nothing."""
 
     def message(self, text: str) -> None: ...
@@ -42,7 +75,7 @@ class Silent:
     def end(self) -> None: ...
 
 
-class Lines:
+class Lines(Reporter):
     """Plain lines for logs and pipes: one every `interval` seconds, and one at the end.
 
     Parameters
@@ -98,7 +131,7 @@ class Lines:
         self.message(" · ".join(parts))
 
 
-class Bar:
+class Bar(Reporter):
     """A bar with count, rate, remaining time and note, for a terminal."""
 
     def __init__(self) -> None:

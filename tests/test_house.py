@@ -89,6 +89,16 @@ def test_benches_take_nothing_from_the_tests() -> None:
     assert [path.name for path in benches if taken.search(path.read_text(encoding="utf-8"))] == []
 
 
+def test_every_bar_is_closed() -> None:
+    """By `Reporter.task`, whatever happens meanwhile."""
+    opened = [
+        str(path.relative_to(HOUSE))
+        for path in MODULES
+        if re.search(r"reporter\.(begin|end)\(", path.read_text(encoding="utf-8"))
+    ]
+    assert opened == []
+
+
 def test_every_dependency_states_its_reason() -> None:
     text = (HOUSE / "pyproject.toml").read_text(encoding="utf-8")
     lines = text.splitlines()

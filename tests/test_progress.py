@@ -131,3 +131,17 @@ def test_for_terminal(monkeypatch: pytest.MonkeyPatch, terminal: bool, kind: typ
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr("sys.stderr", stream)
     assert isinstance(for_terminal(), kind)
+
+
+def test_a_task_closes_its_bar_also_when_it_fails() -> None:
+    stream = StringIO()
+    lines = Lines(stream, interval=0)
+
+    def interrupted() -> None:
+        with lines.task("Embedding", 3, "images"):
+            lines.advance()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert stream.getvalue().splitlines()[-1].startswith("Embedding: 1/3 images")

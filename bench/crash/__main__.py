@@ -44,17 +44,16 @@ def main() -> None:
             usual = (time.monotonic() - began_whole) / 2
             points, often = len(scenario.failpoints), given.random // len(OPERATIONS)
             tried = range(chance.randrange(given.every), points, given.every)
-            reporter.begin(operation.capitalize(), 2 * len(tried) + often, "kills")
-            counts = [0, 0, 0]
-            for power in (False, True):
-                for deadly in tried:
-                    counts[power] += crash(scenario, here, writers, deadly=deadly, power=power)
+            with reporter.task(operation.capitalize(), 2 * len(tried) + often, "kills"):
+                counts = [0, 0, 0]
+                for power in (False, True):
+                    for deadly in tried:
+                        counts[power] += crash(scenario, here, writers, deadly=deadly, power=power)
+                        reporter.advance()
+                for _ in range(often):
+                    seconds = chance.uniform(0, usual)
+                    counts[2] += crash(scenario, here, writers, seconds=seconds)
                     reporter.advance()
-            for _ in range(often):
-                seconds = chance.uniform(0, usual)
-                counts[2] += crash(scenario, here, writers, seconds=seconds)
-                reporter.advance()
-            reporter.end()
             total += sum(counts)
             print(f"| {operation} | {points} | {counts[0]} | {counts[1]} | {counts[2]} |")
     print(

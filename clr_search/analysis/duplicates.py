@@ -205,15 +205,12 @@ class _Pictures:
     def sketches(self, positions: Sequence[int]) -> dict[int, Sketch]:
         """Sketches of those that can be read."""
         found = {}
-        self.reporter.begin("Comparing candidates", len(positions), "images")
-        try:
+        with self.reporter.task("Comparing candidates", len(positions), "images"):
             for position, path in zip(positions, self.paths(positions), strict=True):
                 pixels = self.pixels(path)
                 if pixels is not None:
                     found[position] = Sketch(pixels)
                 self.reporter.advance()
-        finally:
-            self.reporter.end()
         return found
 
 
@@ -253,11 +250,8 @@ def _calibrated(pictures: _Pictures, rows: NDArray[np.float32], seed: int) -> Ca
         return pictures.pixels(path)
 
     sample = list(zip(pictures.paths(chosen.tolist()), rows[chosen], strict=True))
-    pictures.reporter.begin("Choosing a threshold by copies", 2 * len(sample), "images")
-    try:
+    with pictures.reporter.task("Choosing a threshold by copies", 2 * len(sample), "images"):
         found = calibrate(pixels, pictures.index.encoder.encode, sample, pictures.paths(like))
-    finally:
-        pictures.reporter.end()
     if found is None:
         raise UsageError(
             f"None of {len(sample)} pictures of {pictures.index.path} can be read, from which to "

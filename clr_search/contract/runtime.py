@@ -1,9 +1,13 @@
-"""ONNX Runtime over a model in memory, as `serve` opens it: for checks and for calibration."""
+"""The one door to ONNX Runtime: how it is imported, set, and given a model.
+
+Serving opens its sessions here, and so do export's checks and calibration, so that all of them
+compute alike. Which device a session runs on is chosen in `serve.devices`.
+"""
 
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,56 +15,70 @@ from numpy.typing import NDArray
 
 from clr_search.contract.model_file import EMBEDDING, IMAGES
 
-TURNS, TURN = 12, 4
-"""Turns that two models take when their speed is compared, and pictures in each."""
+CPU_PROVIDER = "CPUExecutionProvider"
+
+_BATCH = 32
+"""Pictures in one run of a check: bounds the memory of the activations."""
 
 
 def runtime() -> Any:
-    """The module onnxruntime, kept from reporting home; see `serve.devices`."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import
+    """The module onnxruntime, kept from reporting home."""
+    # Before the import: since 1.29 its Linux builds report home unless told otherwise.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()  # where the caller had imported it already
     return onnxruntime
 
 
-def open_session(data: bytes, threads: int = 0) -> Any:
-    """A session on the processor; 0 threads are all cores."""
+def open_session(
+    data: bytes,
+    threads: int = 0,
+    providers: Sequence[str | tuple[str, dict[str, str]]] = (CPU_PROVIDER,),
+    *,
+    fall_back: bool = True,
+) -> Any:
+    """An `InferenceSession` over a model in memory.
+
+    Parameters
+    ----------
+    data : bytes
+        The model.
+    threads : int
+        Threads of one run; 0 for all physical cores.
+    providers : sequence
+        Execution providers of ONNX Runtime, the preferred one first.
+    fall_back : bool
+        Whether a session whose preferred provider fails goes on with the next one.
+
+    Raises
+    ------
+    Exception
+        Whatever ONNX Runtime raises if it does not accept the model; its exceptions share no base
+        class.
+    """
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: its warnings are about optimisations
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Idle threads sleep instead of spinning, for the decoders of the pipeline use the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    more = {} if fall_back else {"enable_fallback": 0}
+    return onnxruntime.InferenceSession(data, options, providers=list(providers), **more)
+
+
+def first_line(error: Exception) -> str:
+    """What ONNX Runtime says in front of its stack, without the full stop."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def vectors(session: Any, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Embed pictures of one size, uint8 [N, H, W, 3] → float32 [N, D]; N ≥ 1."""
     parts = [
-        session.run([EMBEDDING], {IMAGES: pictures[start : start + 32]})[0]
-        for start in range(0, len(pictures), 32)
+        session.run([EMBEDDING], {IMAGES: pictures[start : start + _BATCH]})[0]
+        for start in range(0, len(pictures), _BATCH)
     ]
     return np.concatenate(parts)
-
-
-def speed_ratio(exact: bytes, reduced: bytes, pictures: NDArray[np.uint8]) -> float:
-    """How many times as fast the second model is, here, on one core.
-
-    Both take turns on the same pictures; the quickest turn of each counts, in processor time, so
-    that other work on the machine says little.
-
-    Parameters
-    ----------
-    exact, reduced : bytes
-        Two models under the contract.
-    pictures : uint8 array, shape (N, S, S, 3)
-        The first `TURN` are used.
-    """
-    sessions = [open_session(exact, 1), open_session(reduced, 1)]
-    quickest = [float("inf"), float("inf")]
-    for _ in range(TURNS):
-        for at, session in enumerate(sessions):
-            began = time.process_time()
-            vectors(session, pictures[:TURN])
-            quickest[at] = min(quickest[at], time.process_time() - began)
-    return quickest[0] / max(quickest[1], 1e-9)

@@ -200,13 +200,14 @@ def write_collection(
     work = list(wanted.files(folder))
     for family in wanted.families:
         (folder / family).mkdir(parents=True, exist_ok=True)
-    reporter.begin("Drawing", len(work), "swatches")
     # Threads, not processes: NumPy and the JPEG encoder let go of the interpreter lock in their
-    # loops, and threads need no start method. Each swatch has its own seed: order is of no matter.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # loops, and threads need no start method. Each swatch has its own seed: order does not matter.
+    with (
+        reporter.task("Drawing", len(work), "swatches"),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
         for _ in pool.map(lambda item: _write(*item, size=size, seed=seed), work):
             reporter.advance()
-    reporter.end()
     write_atomically(folder / MANIFEST, wanted.to_json())
     return folder
 

@@ -131,16 +131,15 @@ def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int 
 def histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
     """Colour histograms, float32 (N, 512), and labels of the pictures that can be read."""
     vectors, labels = [], []
-    reporter.begin("Colour histograms", len(files), "images")
-    for file in files:
-        reporter.advance()
-        try:
-            picture = images.load(file.path, at_least=128)
-        except ImageError:
-            continue  # counted and listed by the index
-        vectors.append(rgb_histogram(picture.pixels))
-        labels.append(str(file.label))
-    reporter.end()
+    with reporter.task("Colour histograms", len(files), "images"):
+        for file in files:
+            reporter.advance()
+            try:
+                picture = images.load(file.path, at_least=128)
+            except ImageError:
+                continue  # counted and listed by the index
+            vectors.append(rgb_histogram(picture.pixels))
+            labels.append(str(file.label))
     return np.stack(vectors), labels
 
 
@@ -148,14 +147,13 @@ def embeddings(files: Sequence[ImageFile], name: str, path: Path, reporter: Repo
     """Vectors, float32 (N, D), and labels of the pictures that can be read."""
     label_of = {file.path: str(file.label) for file in files}
     vectors, labels = [], []
-    reporter.begin(f"Embedding, {name}", len(files), "images")
-    for batch in embed_files(Encoder(path), (file.path for file in files)):
-        reporter.advance(len(batch))
-        for result in batch:
-            if isinstance(result, Embedded):
-                vectors.append(result.vector)
-                labels.append(label_of[result.path])
-    reporter.end()
+    with reporter.task(f"Embedding, {name}", len(files), "images"):
+        for batch in embed_files(Encoder(path), (file.path for file in files)):
+            reporter.advance(len(batch))
+            for result in batch:
+                if isinstance(result, Embedded):
+                    vectors.append(result.vector)
+                    labels.append(label_of[result.path])
     return np.stack(vectors), labels
 
 

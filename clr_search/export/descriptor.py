@@ -132,20 +132,19 @@ def whiten(
     """
     chosen = files[:: -(-len(files) // MOST_PICTURES)] if files else []
     batches, skipped = [], 0
-    reporter.begin("Whitening", len(chosen), "images")
-    for start in range(0, len(chosen), _BATCH):
-        squares = []
-        for file in chosen[start : start + _BATCH]:
-            try:
-                squares.append(square(load(file.path, at_least=size).pixels, size))
-            except ImageError:
-                skipped += 1
-        if squares:
-            pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
-            with torch.inference_mode():
-                batches.append(stage_features(encoder, pixels).double())
-        reporter.advance(len(chosen[start : start + _BATCH]))
-    reporter.end()
+    with reporter.task("Whitening", len(chosen), "images"):
+        for start in range(0, len(chosen), _BATCH):
+            squares = []
+            for file in chosen[start : start + _BATCH]:
+                try:
+                    squares.append(square(load(file.path, at_least=size).pixels, size))
+                except ImageError:
+                    skipped += 1
+            if squares:
+                pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
+                with torch.inference_mode():
+                    batches.append(stage_features(encoder, pixels).double())
+            reporter.advance(len(chosen[start : start + _BATCH]))
     count = sum(map(len, batches))
     if count <= encoder.dimension:
         raise UsageError(

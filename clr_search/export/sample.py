@@ -64,16 +64,15 @@ def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 
     wanted = MOST_CALIBRATING + MOST_COMPARED
     squares: list[NDArray[np.uint8]] = []
     skipped = 0
-    reporter.begin("Reading pictures", min(wanted, len(files)), "images")
-    for number in order:
-        if len(squares) == wanted:
-            break
-        try:
-            squares.append(decode_square(read(files[number].path)[0], size).pixels)
-        except ImageError:
-            skipped += 1
-        reporter.advance()
-    reporter.end()
+    with reporter.task("Reading pictures", min(wanted, len(files)), "images"):
+        for number in order:
+            if len(squares) == wanted:
+                break
+            try:
+                squares.append(decode_square(read(files[number].path)[0], size).pixels)
+            except ImageError:
+                skipped += 1
+            reporter.advance()
     if len(squares) < LEAST:
         raise UsageError(
             f"Reduced weights are measured on {LEAST} pictures or more, "

@@ -7,27 +7,16 @@ CUDA needs another build of ONNX Runtime, the package ``onnxruntime-gpu`` in pla
 from __future__ import annotations
 
 import logging
-import os
 import re
 from functools import cache
 from typing import Any
 
+from clr_search.contract import runtime
 from clr_search.errors import UsageError
 
 AUTO, CPU = "auto", "cpu"
 
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-
-
-def runtime() -> Any:
-    """The module onnxruntime, kept from reporting home."""
-    # Before the import: since 1.29 its Linux builds report home unless told otherwise.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    if hasattr(onnxruntime, "disable_telemetry_events"):
-        onnxruntime.disable_telemetry_events()  # where the caller had imported it already
-    return onnxruntime
+_CUDA = "CUDAExecutionProvider"
 
 
 def require(device: str) -> int | None:
@@ -53,7 +42,7 @@ def require(device: str) -> int | None:
         raise UsageError(f"The device is {device!r}; it must be auto, cpu, cuda, or as cuda:1.")
     if device == CPU:
         return None
-    offered = runtime().get_available_providers()
+    offered = runtime.runtime().get_available_providers()
     if _CUDA in offered:
         return int(found[2] or 0)
     if device == AUTO:
@@ -66,15 +55,15 @@ def require(device: str) -> int | None:
     )
 
 
-def open_session(data: bytes, options: Any, device: str) -> tuple[Any, str]:
+def open_session(data: bytes, threads: int, device: str) -> tuple[Any, str]:
     """An `InferenceSession` on a device.
 
     Parameters
     ----------
     data : bytes
         The model.
-    options : SessionOptions
-        Of the session.
+    threads : int
+        Threads of one run; 0 for all physical cores.
     device : str
         As of `require`. ``auto`` is CUDA where ONNX Runtime has it and can start it, else the
         processor; that it has it and cannot is warned of, once.
@@ -94,7 +83,7 @@ def open_session(data: bytes, options: Any, device: str) -> tuple[Any, str]:
     """
     number, problem = require(device), ""
     if number is not None:
-        session, problem = _on_cuda(data, options, number)
+        session, problem = _on_cuda(data, threads, number)
         if session is not None:
             return session, f"cuda:{number}"
         if device != AUTO:
@@ -103,29 +92,23 @@ def open_session(data: bytes, options: Any, device: str) -> tuple[Any, str]:
                 "It needs the CUDA and cuDNN that its release was built for; or let the device be "
                 "cpu.",
             )
-    session = runtime().InferenceSession(data, options, providers=[_CPU])
+    session = runtime.open_session(data, threads)
     if problem:  # and not with the model, which the processor has accepted
         _warn_once(f"ONNX Runtime has CUDA but cannot start it, so the processor works: {problem}.")
     return session, CPU
 
 
-def first_line(error: Exception) -> str:
-    """What ONNX Runtime says in front of its stack, without the full stop."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-def _on_cuda(data: bytes, options: Any, number: int) -> tuple[Any, str]:
+def _on_cuda(data: bytes, threads: int, number: int) -> tuple[Any, str]:
     """A session on a GPU, or None and why there is none."""
     # Unless told otherwise it computes in TF32, which rounds what is multiplied to 10 bits.
     provider = (_CUDA, {"device_id": str(number), "use_tf32": "0"})
     try:
         # Without `enable_fallback` it would go on on the processor, and say so on stdout only.
-        session = runtime().InferenceSession(
-            data, options, providers=[provider, _CPU], enable_fallback=0
+        session = runtime.open_session(
+            data, threads, [provider, runtime.CPU_PROVIDER], fall_back=False
         )
     except Exception as error:  # noqa: BLE001  # its exceptions share no base class
-        return None, first_line(error)
+        return None, runtime.first_line(error)
     if _CUDA not in session.get_providers():
         return None, "libraries of CUDA or cuDNN are missing, or of another version"
     return session, ""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.model_file import IMAGES, ModelFile
+from clr_search.contract.runtime import first_line
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import devices
 
@@ -44,19 +45,13 @@ class Session:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; it must be 1 or more.")
         self._path = model.path
-        options = devices.runtime().SessionOptions()
-        options.log_severity_level = 3  # errors only: its warnings are about optimisations
-        options.intra_op_num_threads = threads or 0
-        options.inter_op_num_threads = 1
-        # Idle threads sleep instead of spinning, for the decoders of the pipeline use the cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session, self.device = devices.open_session(model.data, options, device)
+            self._session, self.device = devices.open_session(model.data, threads or 0, device)
         except UsageError:
             raise
         except Exception as error:  # its exceptions share no base class
             raise UsageError(
-                f"{model.path} is not accepted by ONNX Runtime: {devices.first_line(error)}.",
+                f"{model.path} is not accepted by ONNX Runtime: {first_line(error)}.",
                 "The file is damaged, or needs a newer onnxruntime; export it again, or update.",
             ) from error
 
@@ -92,6 +87,6 @@ class Session:
             ]
         except Exception as error:
             raise ClrSearchError(
-                f"{self._path} failed in ONNX Runtime: {devices.first_line(error)}."
+                f"{self._path} failed in ONNX Runtime: {first_line(error)}."
             ) from error
         return [np.concatenate(rows) for rows in zip(*parts, strict=True)]

@@ -50,18 +50,14 @@ def write(paths: Sequence[Path], folder: Path, side: int, reporter: Reporter) ->
             return None
 
     drawn: list[int] = []
-    reporter.begin("Thumbnails", len(paths), "pictures")
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            for at in range(0, len(paths), _PART):
-                for place, data in enumerate(pool.map(draw, paths[at : at + _PART]), start=at):
-                    reporter.advance()
-                    if data is None:
-                        continue
-                    file = folder / address(len(drawn))
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    file.write_bytes(data)
-                    drawn.append(place)
-    finally:
-        reporter.end()
+    with reporter.task("Thumbnails", len(paths), "pictures"), ThreadPoolExecutor(4) as pool:
+        for at in range(0, len(paths), _PART):
+            for place, data in enumerate(pool.map(draw, paths[at : at + _PART]), start=at):
+                reporter.advance()
+                if data is None:
+                    continue
+                file = folder / address(len(drawn))
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
+                drawn.append(place)
     return drawn

@@ -159,16 +159,13 @@ class Trainer:
         """
         self.method.networks.train()
         total = self._config.epochs * self._epoch_steps
-        self._reporter.begin("Training", total - self.progress.step, "steps")
-        try:
+        with self._reporter.task("Training", total - self.progress.step, "steps"):
             # Asked first: a run may have been killed when it had had enough, and is gone on with.
             while self.progress.epoch < self._config.epochs and not self._had_enough():
                 if not self._epoch(stop):
                     return False
             if self._had_enough():
                 self._reporter.message(self._why_enough())
-        finally:
-            self._reporter.end()
         return True
 
     def _epoch(self, stop: Callable[[], bool]) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from clr_search.contract import runtime
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.serve import Encoder, devices
@@ -45,7 +46,7 @@ class Faked:
 def faked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Faked]]:
     def install(fails: str = "") -> Faked:
         fake = Faked(fails)
-        monkeypatch.setattr(devices, "runtime", lambda: fake)
+        monkeypatch.setattr(runtime, "runtime", lambda: fake)
         return fake
 
     devices._warn_once.cache_clear()

@@ -217,16 +217,12 @@ def _write(
     from clr_search.progress import Silent, for_terminal
 
     reporter = Silent() if as_json else for_terminal()  # a bar would take stdout for its own
-    reporter.begin("Searching", len(queries), "queries")
-    try:
-        with written(out) as results:
-            for query, matches in _answer(index, queries, ask, answers):
-                results.add(query, matches)
-                if as_json:
-                    output.echo_json(answer(query, matches))
-                reporter.advance()
-    finally:
-        reporter.end()
+    with reporter.task("Searching", len(queries), "queries"), written(out) as results:
+        for query, matches in _answer(index, queries, ask, answers):
+            results.add(query, matches)
+            if as_json:
+                output.echo_json(answer(query, matches))
+            reporter.advance()
     answered = output.count(answers.count, "answer")
     click.echo(f"{output.shown(out)}: {answered}", err=True)
 

@@ -71,15 +71,12 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     with catalog.reading():
         known = catalog.known()
     counts: Counter[str] = Counter()
-    reporter.begin("Adding", len(paths), "vectors")
-    try:
+    with reporter.task("Adding", len(paths), "vectors"):
         for start in range(0, len(paths), _COMMIT):
             part = slice(start, start + _COMMIT)
             theirs = None if labels is None else labels[part]
             counts.update(_commit(catalog, known, paths[part], given.vectors[part], theirs))
             reporter.advance(len(paths[part]))
-    finally:
-        reporter.end()
     return UpdateReport(
         added=counts["added"], changed=counts["changed"], unchanged=counts["unchanged"]
     )

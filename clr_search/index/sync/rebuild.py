@@ -117,24 +117,22 @@ class Rebuild:
         workers: int | None,
     ) -> None:
         done = 0
-        self._reporter.begin("Embedding again", len(known), "images")
-        self._reporter.advance(len(known) - len(waiting))
-        try:
-            files = (Path(path) for path in waiting)
-            for batch in embed_files(encoder, files, batch_size=batch_size, workers=workers):
-                with self._catalog.writing():
-                    for result in map(checked, batch):
-                        self._keep(known[str(result.path)].id, result)
-                done += len(batch)
-                self._reporter.advance(len(batch))
-        except KeyboardInterrupt:
-            self._reporter.message(
-                f"Stopped: {done:,} of {len(waiting):,} images are done and kept; the same command "
-                "goes on from there. Until then the collection stays as it was."
-            )
-            raise
-        finally:
-            self._reporter.end()
+        with self._reporter.task("Embedding again", len(known), "images"):
+            self._reporter.advance(len(known) - len(waiting))
+            try:
+                files = (Path(path) for path in waiting)
+                for batch in embed_files(encoder, files, batch_size=batch_size, workers=workers):
+                    with self._catalog.writing():
+                        for result in map(checked, batch):
+                            self._keep(known[str(result.path)].id, result)
+                    done += len(batch)
+                    self._reporter.advance(len(batch))
+            except KeyboardInterrupt:
+                self._reporter.message(
+                    f"Stopped: {done:,} of {len(waiting):,} images are done and kept; the same "
+                    "command goes on from there. Until then the collection stays as it was."
+                )
+                raise
 
     def _keep(self, number: int, result: Embedded | Skipped) -> None:
         if isinstance(result, Embedded):

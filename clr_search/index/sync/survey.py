@@ -235,8 +235,7 @@ class Survey:
         if not suspects:
             return
         contents = {item.sha256 for item in known.values()}
-        self._reporter.begin("Comparing", len(suspects), "files")
-        try:
+        with self._reporter.task("Comparing", len(suspects), "files"):
             for path, status in suspects:
                 try:
                     sha256 = sha256_file(Path(path))
@@ -251,8 +250,6 @@ class Survey:
                 else:
                     plan.embed.append(path)
                 self._reporter.advance()
-        finally:
-            self._reporter.end()
 
 
 def _has_image(folder: str, found: Sequence[str], kept: Sequence[str]) -> bool:

@@ -105,31 +105,29 @@ class Update:
         skipped: list[tuple[str, str]] = []
         if not plan.embed:
             return added, changed, removed, skipped
-        self._reporter.begin("Embedding", len(plan.embed), "images")
-        try:
-            files = (Path(path) for path in plan.embed)
-            for batch in embed_files(encoder(), files, batch_size=batch_size, workers=workers):
-                results = [checked(result) for result in batch]
-                self._commit(results, known)
-                for result in results:
-                    item = known.get(str(result.path))
-                    if isinstance(result, Skipped):
-                        skipped.append((str(result.path), result.reason))
-                        removed += item is not None and was_read(result)
-                    elif item:
-                        changed += 1
-                    else:
-                        added += 1
-                done += len(batch)
-                self._reporter.advance(len(batch), f"{len(skipped)} skipped" if skipped else "")
-        except KeyboardInterrupt:
-            self._reporter.message(
-                f"Stopped: {done:,} of {len(plan.embed):,} images are done and kept; the same "
-                "command goes on from there."
-            )
-            raise
-        finally:
-            self._reporter.end()
+        with self._reporter.task("Embedding", len(plan.embed), "images"):
+            try:
+                files = (Path(path) for path in plan.embed)
+                for batch in embed_files(encoder(), files, batch_size=batch_size, workers=workers):
+                    results = [checked(result) for result in batch]
+                    self._commit(results, known)
+                    for result in results:
+                        item = known.get(str(result.path))
+                        if isinstance(result, Skipped):
+                            skipped.append((str(result.path), result.reason))
+                            removed += item is not None and was_read(result)
+                        elif item:
+                            changed += 1
+                        else:
+                            added += 1
+                    done += len(batch)
+                    self._reporter.advance(len(batch), f"{len(skipped)} skipped" if skipped else "")
+            except KeyboardInterrupt:
+                self._reporter.message(
+                    f"Stopped: {done:,} of {len(plan.embed):,} images are done and kept; the same "
+                    "command goes on from there."
+                )
+                raise
         return added, changed, removed, skipped
 
     def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, Known]) -> None:

@@ -212,15 +212,14 @@ def _decode_all(
         except ImageError as error:
             reasons[row] = error.what
 
-    reporter.begin("Decoding", len(files), "images")
-    try:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(files), _AHEAD):
-                rows = range(start, min(start + _AHEAD, len(files)))
-                for _ in pool.map(decode, rows):
-                    reporter.advance(note=f"{len(reasons)} skipped" if reasons else "")
-    finally:
-        reporter.end()
+    with (
+        reporter.task("Decoding", len(files), "images"),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for start in range(0, len(files), _AHEAD):
+            rows = range(start, min(start + _AHEAD, len(files)))
+            for _ in pool.map(decode, rows):
+                reporter.advance(note=f"{len(reasons)} skipped" if reasons else "")
     return aspects, reasons
 
 
