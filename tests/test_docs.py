@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,47 @@ def test_the_python_of_the_readme(desk: Path) -> None:
 def test_the_encoder_with_onnxruntime_alone() -> None:
     vector = run(blocks("docs/encoder-contract.md"), "docs/encoder-contract.md")["vector"]
     assert abs(vector @ Encoder("encoder.onnx").encode("photo.jpg")[0] - 1) < 1e-5
+
+
+def test_links_lead_to_headings_that_exist() -> None:
+    documents = [*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md"), *HOUSE.glob("bench/**/*.md")]
+    link = re.compile(r"\]\(([^)#\s]*)#([^)\s]+)\)")
+    broken = [
+        f"{document.relative_to(HOUSE)}: {target}#{anchor}"
+        for document in documents
+        for target, anchor in link.findall(document.read_text(encoding="utf-8"))
+        if "://" not in target and anchor not in anchors(document.parent / target, document)
+    ]
+    assert broken == []
+
+
+def anchors(target: Path, document: Path) -> set[str]:
+    """Anchors of a document's headings, as GitHub makes them; of `document` for a link within."""
+    path = document if target.is_dir() else target
+    if not path.is_file():
+        return set()
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    plain = [re.sub(r"[`*]|\]\([^)]*\)|\[", "", title).strip().lower() for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
+
+
+def test_the_floors_are_those_that_are_checked() -> None:
+    text = (HOUSE / "docs/architecture.md").read_text(encoding="utf-8")
+    told = [re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| \d+ \| (.*) \|$", text, re.M)]
+    project = tomllib.loads((HOUSE / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert told == [re.findall(r"clr_search\.(\w+)", layer) for layer in layers]
+
+
+def test_paths_that_are_named_exist() -> None:
+    """Such as `tests/index/test_disk.py` or `clr_search/train`, outside links and blocks."""
+    documents = [*HOUSE.glob("*.md"), *HOUSE.glob("docs/*.md"), *HOUSE.glob("bench/*.md")]
+    path = re.compile(r"`((?:clr_search|tests|bench|examples|docs)/[\w./-]+)`")
+    broken = [
+        f"{document.relative_to(HOUSE)}: {named}"
+        for document in documents
+        for named in path.findall(document.read_text(encoding="utf-8"))
+        if not (HOUSE / named).exists()
+    ]
+    assert broken == []
