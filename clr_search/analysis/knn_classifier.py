@@ -22,7 +22,7 @@ _SAMPLE = 1000  # pictures that the least likeness is learnt from
 _UNKNOWN = 0.02  # share of the collection's own pictures that would be called none of these
 
 
-class Voters:
+class KnnClassifier:
     """The labelled pictures of a collection.
 
     Parameters

@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from clr_search.errors import ClrSearchError
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
     from clr_search.index import IndexInfo
 
 
@@ -180,11 +180,11 @@ def complain(error: ClrSearchError) -> None:
     click.echo(f"Error: {error}", err=True)
 
 
-def complain_of(overlooked: Overlooked) -> list[ClrSearchError]:
+def complain_of(left_out: LeftOut) -> list[ClrSearchError]:
     """Report the folders that could not be listed, and return these failures."""
     from clr_search.errors import ClrSearchError
 
-    skipped = overlooked.skipped()
+    skipped = left_out.skipped()
     failures = [ClrSearchError(f"{shown(path)} is left out: {reason}.") for path, reason in skipped]
     for failure in failures:
         complain(failure)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
-from clr_search.files.overlooked import Overlooked
+from clr_search.files.left_out import LeftOut
 from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.checkpoint import CHECKPOINT
@@ -103,12 +103,12 @@ def train(
     """
     with joined(choose_device(config.device)) as processes:
         reporter = reporter if reporter and processes.first else Silent()
-        overlooked = Overlooked()
-        files = find_images(images, overlooked)
-        for line in overlooked.told():
+        left_out = LeftOut()
+        files = find_images(images, left_out)
+        for line in left_out.told():
             reporter.message(line)
         result = _train(files, Path(out), config, resume, force, reporter)
-        return replace(result, skipped=[*overlooked.skipped(), *result.skipped])
+        return replace(result, skipped=[*left_out.skipped(), *result.skipped])
 
 
 def _train(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.analysis.knn_classifier import Voters
+from clr_search.analysis.knn_classifier import KnnClassifier
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.catalog.catalog import Catalog
@@ -38,7 +38,7 @@ def two(tmp_path: Path) -> Path:
 
 def test_the_nearest_decide(two: Path) -> None:
     with Index.open(two) as index:
-        verdicts = Voters(index).vote(np.eye(8, dtype=np.float32)[:2])
+        verdicts = KnnClassifier(index).vote(np.eye(8, dtype=np.float32)[:2])
     assert [verdict.shares[0][0] for verdict in verdicts] == ["a", "b"]
     assert all(verdict.known for verdict in verdicts)
     assert sum(share for _, share in verdicts[0].shares) == pytest.approx(1)
@@ -47,7 +47,7 @@ def test_the_nearest_decide(two: Path) -> None:
 def test_what_is_like_nothing_is_unknown(two: Path) -> None:
     far = -np.eye(8, dtype=np.float32)[:1]
     with Index.open(two) as index:
-        verdict = Voters(index).vote(far)[0]
+        verdict = KnnClassifier(index).vote(far)[0]
     assert not verdict.known
     assert verdict.value < 0.5
 
@@ -55,7 +55,7 @@ def test_what_is_like_nothing_is_unknown(two: Path) -> None:
 def test_votes_weigh_by_likeness(two: Path) -> None:
     query = np.eye(8, dtype=np.float32)[:1] + 0.9 * np.eye(8, dtype=np.float32)[1:2]
     with Index.open(two) as index:
-        verdict = Voters(index, neighbours=30).vote(query)[0]
+        verdict = KnnClassifier(index, neighbours=30).vote(query)[0]
         matches = index.search_vector(query[0], 30)
     weights = {"a": 0.0, "b": 0.0}
     for match in matches:
@@ -68,7 +68,7 @@ def test_votes_weigh_by_likeness(two: Path) -> None:
 def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
     between = (np.eye(8)[:1] + np.eye(8)[1:2]).astype(np.float32)
     with Index.open(two) as index:
-        verdict = Voters(index, neighbours=5).vote(between)[0]
+        verdict = KnnClassifier(index, neighbours=5).vote(between)[0]
     assert verdict.shares == ()
     assert not verdict.known
 
@@ -76,7 +76,7 @@ def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
 def test_about_as_many_are_unknown_as_was_meant(two: Path) -> None:
     """Two in a hundred of the collection's own, were each not there itself."""
     with Index.open(two) as index:
-        voters = Voters(index)
+        voters = KnnClassifier(index)
         rows = index.vectors()[1]
         nearest = np.sort(rows @ rows.T, axis=1)[:, -2]
     assert np.mean(nearest < voters.least) == pytest.approx(0.02, abs=0.011)
@@ -86,4 +86,4 @@ def test_one_class_is_no_choice(tmp_path: Path) -> None:
     rows = as_stored(np.eye(8)[:4])
     collection = labelled(tmp_path, rows, ["a", "a", None, None])
     with Index.open(collection) as index, pytest.raises(UsageError, match="of 1 classes"):
-        Voters(index)
+        KnnClassifier(index)

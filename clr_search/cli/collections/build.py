@@ -12,7 +12,7 @@ from clr_search.cli import options, output
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
-    from clr_search.index.follow import Keeper, Updated
+    from clr_search.index.follow import Follower, Updated
     from clr_search.index.sync.watch import Watch
     from clr_search.progress import Reporter
 
@@ -139,10 +139,10 @@ def build_index(
     for report in reports:
         _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     if watched is not None:
-        from clr_search.index.follow import Keeper
+        from clr_search.index.follow import Follower
 
-        keeper = Keeper(collection, batch_size, workers, device)
-        _follow(keeper, watched, verbose=verbose, as_json=as_json)
+        follower = Follower(collection, batch_size, workers, device)
+        _follow(follower, watched, verbose=verbose, as_json=as_json)
 
 
 def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
@@ -151,13 +151,13 @@ def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
     return Watch(folders, poll=poll)
 
 
-def _follow(keeper: Keeper, watched: Watch, *, verbose: bool, as_json: bool) -> None:
+def _follow(follower: Follower, watched: Watch, *, verbose: bool, as_json: bool) -> None:
     """The first update as any other; then a line for each that changed something."""
     from clr_search.progress import Lines, for_terminal
 
     known: set[SkippedItem] | None = None
     brief = Lines(brief=True)
-    for done in keeper.keep_up(watched, first=for_terminal(), reporter=brief):
+    for done in follower.follow(watched, first=for_terminal(), reporter=brief):
         report, skipped = done.report, set(done.report.skipped)
         changed = any((report.added, report.changed, report.moved, report.removed))
         if as_json and (changed or skipped != known):
@@ -273,7 +273,7 @@ def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 def _print(
     report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
 ) -> None:
-    from clr_search.files.overlooked import passed_over
+    from clr_search.files.left_out import passed_over
 
     embedded = report.added + report.changed
     rate = embedded / seconds if embedded else None

@@ -180,16 +180,16 @@ def search(
 def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
     """The pictures that are given, and those in the folders that are."""
     from clr_search.files.find import find_images
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
 
     found: list[Path] = []
-    overlooked = Overlooked()
+    left_out = LeftOut()
     for query in queries:
         if query.is_dir():
-            found += [image.path for image in find_images([query], overlooked)]
+            found += [image.path for image in find_images([query], left_out)]
         else:
             found.append(query)
-    answers.failures += output.complain_of(overlooked)
+    answers.failures += output.complain_of(left_out)
     return found
 
 

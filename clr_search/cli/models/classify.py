@@ -45,17 +45,17 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
     from clr_search.files.find import find_images
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
     from clr_search.serve.pipeline import Skipped, infer_files
 
     classifier = _by_vote(collection) if collection else _by_probe(paths[0])
     images = paths if collection else paths[1:]
     if not images:
         raise click.UsageError("Missing argument 'IMAGE...': what to classify.")
-    overlooked = Overlooked()
-    files = [image.path for image in find_images(images, overlooked)]
-    output.complain_of(overlooked)
-    failed = bool(overlooked.folders)
+    left_out = LeftOut()
+    files = [image.path for image in find_images(images, left_out)]
+    output.complain_of(left_out)
+    failed = bool(left_out.folders)
     several = len(files) > 1 and k > 1
     for batch in infer_files(classifier.verdicts, classifier.size, files):
         for one in batch:
@@ -86,12 +86,12 @@ def _by_probe(model: Path) -> Classifier:
 
 def _by_vote(collection: Path) -> Classifier:
     """By the nearest of a collection."""
-    from clr_search.analysis.knn_classifier import Voters
+    from clr_search.analysis.knn_classifier import KnnClassifier
     from clr_search.index import Index
     from clr_search.progress import Lines
 
     index = Index.open(collection, reporter=Lines())
-    voters, encoder = Voters(index), index.encoder
+    voters, encoder = KnnClassifier(index), index.encoder
 
     def vote(squares: NDArray[np.uint8]) -> list[Verdict]:
         return voters.vote(encoder.encode_squares(squares))

@@ -124,13 +124,13 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     import numpy as np
 
     from clr_search.files.find import find_images
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
     from clr_search.serve import Encoder
     from clr_search.serve.pipeline import Embedded, embed_files
 
-    overlooked = Overlooked()
-    encoder, files = Encoder(path), find_images([folder], overlooked)
-    output.complain_of(overlooked)
+    left_out = LeftOut()
+    encoder, files = Encoder(path), find_images([folder], left_out)
+    output.complain_of(left_out)
     paths = [file.path for file in files]
     known = [file.label for file in files] if table is None else _given(paths, table, str(folder))
     found = [one for batch in embed_files(encoder, paths) for one in batch]
@@ -146,7 +146,7 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
         )
     rows = [one.vector for one in found if isinstance(one, Embedded)]
     vectors = np.array(rows, np.float32).reshape(-1, encoder.dimension)
-    skipped = [place for place, _ in overlooked.skipped()]
+    skipped = [place for place, _ in left_out.skipped()]
     skipped += [one.path for one in found if not isinstance(one, Embedded)]
     return Given(vectors, kept, encoder.path, skipped)
 

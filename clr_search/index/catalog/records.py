@@ -86,7 +86,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class IndexedFile:
     """What tells whether a file has changed since it was embedded."""
 
     id: int
@@ -96,7 +96,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class SkippedFile:
     """A file that was skipped, as it was then; `path` is absolute."""
 
     path: str
