@@ -46,7 +46,7 @@ from clr_search.train.methods.network import build_networks
 from clr_search.train.monitor.metrics import METRICS, read_metrics
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.trainer import Trainer
 
 

@@ -40,7 +40,8 @@ from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, write_config, write_weights
 from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig, difference
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig, difference
 from clr_search.train.trainer import Trainer
 
 

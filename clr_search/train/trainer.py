@@ -35,7 +35,7 @@ from clr_search.train.network.initial import load_initial
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.optimization.schedule import learning_rate_at, view_side_at
 from clr_search.train.rng import generator_for
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 _NOTE_SECONDS = 0.5  # reading a loss makes a GPU wait, so it is read only so often
 _AGREE_STEPS = 8

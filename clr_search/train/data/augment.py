@@ -23,7 +23,7 @@ from torch import Tensor
 from clr_search.train.data.colour import blend_, hue_, luma
 from clr_search.train.data.resample import blur, kernel_size, resample
 from clr_search.train.hardware import sent
-from clr_search.train.settings.config import Augmentation
+from clr_search.train.settings.augmentation import Augmentation
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 """The four operations of colour jitter, as `Draws.order` numbers them."""

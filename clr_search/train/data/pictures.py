@@ -34,7 +34,7 @@ from clr_search.images import load
 from clr_search.progress import Reporter
 from clr_search.train.distributed import share_of
 from clr_search.train.hardware import make_current, sent
-from clr_search.train.settings.config import Cache
+from clr_search.train.settings.names import Cache
 
 CACHE = "cache"
 

@@ -21,7 +21,7 @@ from clr_search.train.losses.contrastive import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import generator_for
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 MOMENTUM = 0.5
 """Share of the old vector that an update of the bank keeps, as in the authors' code."""

@@ -14,7 +14,7 @@ from clr_search.train.data.augment import Draws, apply
 from clr_search.train.data.pictures import Batch
 from clr_search.train.distributed import world
 from clr_search.train.network.model import build_encoder, build_head
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDict:

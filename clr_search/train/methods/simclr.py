@@ -16,7 +16,7 @@ from clr_search.train.distributed import gather
 from clr_search.train.losses.contrastive import Objective, dcl, margin_triplet, nt_logistic, nt_xent
 from clr_search.train.methods.cached import cached_backward, statistics_kept
 from clr_search.train.methods.network import build_networks, parts_of, project
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 TILED_FROM = 2048
 """Batch size from which the matrix of similarities is never made. It would take 67 MB, several

@@ -15,7 +15,7 @@ from clr_search.train.losses.contrastive import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import derived_seed
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def require_classes(collection: Collection) -> None:

@@ -36,7 +36,8 @@ from clr_search.train.losses.contrastive import nt_xent
 from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.study.design import Cell, Experiment
 from clr_search.train.trainer import Trainer
 

@@ -24,7 +24,7 @@ from clr_search.train.data.pictures import (
     remove_cache,
     typical_side,
 )
-from clr_search.train.settings.config import Cache
+from clr_search.train.settings.names import Cache
 
 CPU = torch.device("cpu")
 

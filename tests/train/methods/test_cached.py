@@ -12,7 +12,8 @@ from clr_search.train.data.augment import draw
 from clr_search.train.data.pictures import Batch
 from clr_search.train.methods.network import build_networks, project
 from clr_search.train.methods.simclr import SimCLR, loss_for
-from clr_search.train.settings.config import LossName, ResolvedConfig
+from clr_search.train.settings.names import LossName
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def chance() -> torch.Generator:

@@ -17,7 +17,7 @@ from clr_search.train.methods.instdisc import (
     full_softmax,
     noise_contrastive,
 )
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 @pytest.fixture

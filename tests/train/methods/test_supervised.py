@@ -14,7 +14,7 @@ from clr_search.errors import UsageError
 from clr_search.train import train
 from clr_search.train.data.pictures import Batch, Collection
 from clr_search.train.methods.supervised import Supervised
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from tests.train.conftest import TINY
 
 
