@@ -16,7 +16,7 @@ from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpo
 from clr_search.train.data.heldout import held_out, held_out_loss
 from clr_search.train.data.pictures import Batch, Collection, batches
 from clr_search.train.distributed import any_of_all, sum_gradients, world
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods import Method, build_method
 from clr_search.train.monitor.curves import CURVES, draw_curves
 from clr_search.train.monitor.evaluate import features, knn_accuracy, measurable

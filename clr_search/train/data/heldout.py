@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from clr_search.train.data.augment import draw
 from clr_search.train.data.pictures import Batch, Collection
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.network import parts_of, project
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.config import TrainConfig

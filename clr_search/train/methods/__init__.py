@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from clr_search.train.data.pictures import Batch, Collection
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.instdisc import InstDisc
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised

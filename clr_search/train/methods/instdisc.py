@@ -17,7 +17,7 @@ from clr_search.train.data.augment import draw
 from clr_search.train.data.pictures import Batch
 from clr_search.train.distributed import gather, total, world
 from clr_search.train.hardware import sent
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import generator_for

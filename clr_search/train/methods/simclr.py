@@ -13,7 +13,11 @@ from clr_search.train.data.augment import draw
 from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.data.pictures import Batch
 from clr_search.train.distributed import gather
-from clr_search.train.losses.contrastive import Objective, dcl, margin_triplet, nt_logistic, nt_xent
+from clr_search.train.losses.dcl import dcl
+from clr_search.train.losses.margin import margin_triplet
+from clr_search.train.losses.nt_logistic import nt_logistic
+from clr_search.train.losses.nt_xent import nt_xent
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.cached import cached_backward, statistics_kept
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.settings.resolved import ResolvedConfig

@@ -11,7 +11,7 @@ from clr_search.train.data.augment import draw
 from clr_search.train.data.pictures import Batch, Collection
 from clr_search.train.distributed import total
 from clr_search.train.hardware import sent
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import derived_seed

@@ -32,7 +32,7 @@ from clr_search.train.data.augment import apply, draw
 from clr_search.train.data.pictures import Collection, decode_collection, resident
 from clr_search.train.hardware import well_set
 from clr_search.train.interruption import Interruption
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.choices import resolve
