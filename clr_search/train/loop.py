@@ -13,7 +13,6 @@ from clr_search.files.overlooked import Overlooked
 from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.heldout import count_held_out
 from clr_search.train.data.pictures import (
     CACHE,
     Collection,
@@ -27,6 +26,7 @@ from clr_search.train.hardware import choose_device, numbered, well_set
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
 from clr_search.train.monitor.curves import CURVES, draw_curves
+from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import (
     METRICS,
     Totals,

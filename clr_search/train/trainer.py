@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
-from clr_search.train.data.heldout import held_out, held_out_loss
 from clr_search.train.data.pictures import Batch, Collection, batches
 from clr_search.train.distributed import any_of_all, sum_gradients, world
 from clr_search.train.losses.objective import Objective
@@ -21,6 +20,7 @@ from clr_search.train.methods import Method, build_method
 from clr_search.train.monitor.curves import CURVES, draw_curves
 from clr_search.train.monitor.evaluate import features, knn_accuracy, measurable
 from clr_search.train.monitor.health import LOOKED_AT, Spread, require_finite, spread
+from clr_search.train.monitor.heldout import held_out, held_out_loss
 from clr_search.train.monitor.metrics import (
     METRICS,
     Row,

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from clr_search.train.data.augment import draw
-from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.data.pictures import Batch
 from clr_search.train.distributed import gather
 from clr_search.train.losses.dcl import dcl
 from clr_search.train.losses.margin import margin_triplet
+from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.losses.nt_logistic import nt_logistic
 from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.losses.objective import Objective

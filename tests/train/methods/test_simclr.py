@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.data.pictures import Batch
+from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.methods.network import build_networks
 from clr_search.train.methods.simclr import SimCLR, loss_for
 from clr_search.train.settings.augmentation import Augmentation
