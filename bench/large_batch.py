@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.machine import machine
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
 from clr_search.train.hardware import well_set
 from clr_search.train.losses import multicrop
 from clr_search.train.losses.nt_xent import nt_xent

@@ -13,14 +13,8 @@ from clr_search.files.overlooked import Overlooked
 from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.pictures import (
-    CACHE,
-    Collection,
-    decode_collection,
-    remove_cache,
-    resident,
-    typical_side,
-)
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import CACHE, decode_collection, remove_cache, typical_side
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, numbered, well_set
 from clr_search.train.interruption import Interruption

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
-from clr_search.train.data.pictures import Batch, Collection, batches
+from clr_search.train.data.batches import Batch, batches
+from clr_search.train.data.collection import Collection
 from clr_search.train.distributed import any_of_all, sum_gradients, world
 from clr_search.train.losses.objective import Objective
 from clr_search.train.methods import Method, build_method

@@ -19,7 +19,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
 from clr_search.train.hardware import sent
 from clr_search.train.losses.tiled import tiled_nt_xent
 from clr_search.train.methods import Method

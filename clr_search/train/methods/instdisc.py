@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import gather, total, world
 from clr_search.train.hardware import sent
 from clr_search.train.losses.objective import Objective

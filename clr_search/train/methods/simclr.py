@@ -9,8 +9,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import gather
 from clr_search.train.losses.dcl import dcl
 from clr_search.train.losses.margin import margin_triplet

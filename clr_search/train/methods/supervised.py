@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from clr_search.errors import UsageError
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import total
 from clr_search.train.hardware import sent
 from clr_search.train.losses.objective import Objective

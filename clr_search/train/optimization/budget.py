@@ -7,7 +7,8 @@ import time
 
 import torch
 
-from clr_search.train.data.pictures import Collection, batches
+from clr_search.train.data.batches import batches
+from clr_search.train.data.collection import Collection
 from clr_search.train.methods import build_method
 from clr_search.train.monitor.evaluate import measurable
 from clr_search.train.optimization.optimizers import build_optimizer

@@ -28,8 +28,10 @@ from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.progress import Reporter, Silent
-from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.pictures import Collection, decode_collection, resident
+from clr_search.train.data.augment import apply
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.data.draws import draw
 from clr_search.train.hardware import well_set
 from clr_search.train.interruption import Interruption
 from clr_search.train.losses.nt_xent import nt_xent

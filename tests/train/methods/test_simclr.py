@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.augment import apply
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.methods.network import build_networks
 from clr_search.train.methods.simclr import SimCLR, loss_for
