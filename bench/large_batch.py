@@ -20,10 +20,10 @@ import torch
 from torch.nn import functional as F
 
 from bench.machine import machine
-from clr_search.train.data import multicrop
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
 from clr_search.train.hardware import well_set
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses import multicrop
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.simclr import TILE, SimCLR
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.settings.choices import resolve

@@ -41,7 +41,9 @@ from clr_search.files.find import find_images
 from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
 from clr_search.train import Augmentation, TrainConfig, load_run, train, write_initial_run
-from clr_search.train.data.pictures import Batch, Collection, batches, decode_collection
+from clr_search.train.data.batches import Batch, batches
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection
 from clr_search.train.hardware import well_set
 from clr_search.train.methods import build_method
 from clr_search.train.network.average import Average

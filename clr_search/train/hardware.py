@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 
 from clr_search.errors import UsageError
-from clr_search.train.settings.config import Precision
+from clr_search.train.settings.names import Precision
 
 
 def choose_device(asked: str) -> str:

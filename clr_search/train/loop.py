@@ -13,20 +13,14 @@ from clr_search.files.left_out import LeftOut
 from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.heldout import count_held_out
-from clr_search.train.data.pictures import (
-    CACHE,
-    Collection,
-    decode_collection,
-    remove_cache,
-    resident,
-    typical_side,
-)
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import CACHE, decode_collection, remove_cache, typical_side
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, numbered, well_set
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
 from clr_search.train.monitor.curves import CURVES, draw_curves
+from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import (
     METRICS,
     Totals,
@@ -40,7 +34,8 @@ from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, write_config, write_weights
 from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig, difference
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig, difference
 from clr_search.train.trainer import Trainer
 
 

@@ -27,7 +27,8 @@ from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 CONFIG = "config.json"
 PARTS = ("encoder", "head")

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
-from clr_search.train.data.heldout import held_out, held_out_loss
-from clr_search.train.data.pictures import Batch, Collection, batches
+from clr_search.train.data.batches import Batch, batches
+from clr_search.train.data.collection import Collection
 from clr_search.train.distributed import any_of_all, sum_gradients, world
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods import Method, build_method
 from clr_search.train.monitor.curves import CURVES, draw_curves
 from clr_search.train.monitor.evaluate import features, knn_accuracy, measurable
 from clr_search.train.monitor.health import LOOKED_AT, Spread, require_finite, spread
+from clr_search.train.monitor.heldout import held_out, held_out_loss
 from clr_search.train.monitor.metrics import (
     METRICS,
     Row,
@@ -35,7 +36,7 @@ from clr_search.train.network.initial import load_initial
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.optimization.schedule import learning_rate_at, view_side_at
 from clr_search.train.rng import generator_for
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 _NOTE_SECONDS = 0.5  # reading a loss makes a GPU wait, so it is read only so often
 _AGREE_STEPS = 8

@@ -141,7 +141,7 @@ def _run(path: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from clr_search.train.monitor.metrics import METRICS, read_metrics, totals
-    from clr_search.train.settings.config import ResolvedConfig
+    from clr_search.train.settings.resolved import ResolvedConfig
 
     file = path / "config.json"
     config = ResolvedConfig.from_json(file.read_text(encoding="utf-8"), str(file))

@@ -10,12 +10,13 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from clr_search.train.data.pictures import Batch, Collection
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.instdisc import InstDisc
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 class Method(Protocol):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 
 
 def cached_backward(

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import gather, total, world
 from clr_search.train.hardware import sent
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import generator_for
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 MOMENTUM = 0.5
 """Share of the old vector that an update of the bank keeps, as in the authors' code."""

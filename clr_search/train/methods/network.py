@@ -10,11 +10,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.data.augment import Draws, apply
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.augment import apply
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import Draws
 from clr_search.train.distributed import world
 from clr_search.train.network.model import build_encoder, build_head
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDict:

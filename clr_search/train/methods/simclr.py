@@ -9,14 +9,18 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from clr_search.train.data.augment import draw
-from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import gather
-from clr_search.train.losses.contrastive import Objective, dcl, margin_triplet, nt_logistic, nt_xent
+from clr_search.train.losses.dcl import dcl
+from clr_search.train.losses.margin import margin_triplet
+from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
+from clr_search.train.losses.nt_logistic import nt_logistic
+from clr_search.train.losses.nt_xent import nt_xent
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.cached import cached_backward, statistics_kept
 from clr_search.train.methods.network import build_networks, parts_of, project
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 TILED_FROM = 2048
 """Batch size from which the matrix of similarities is never made. It would take 67 MB, several

@@ -7,15 +7,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from clr_search.errors import UsageError
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import total
 from clr_search.train.hardware import sent
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import derived_seed
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def require_classes(collection: Collection) -> None:

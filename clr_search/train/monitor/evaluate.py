@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clr_search import knn
-from clr_search.train.data.augment import central_squares
-from clr_search.train.data.pictures import Collection
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.draws import central_squares
 from clr_search.train.data.resample import resample
 from clr_search.train.rng import generator_for
 

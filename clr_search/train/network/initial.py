@@ -16,14 +16,9 @@ from torch import Tensor, nn
 
 from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.errors import UsageError
-from clr_search.train.settings.config import (
-    Architecture,
-    Head,
-    Norm,
-    ResolvedConfig,
-    Stem,
-    TrainConfig,
-)
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Architecture, Head, Norm, Stem
+from clr_search.train.settings.resolved import ResolvedConfig
 
 NETWORK = "clr_search.network"
 """Key of the metadata of `weights.safetensors`: a `Shape` as JSON."""

@@ -10,7 +10,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from clr_search.train.rng import derived_seed
 from clr_search.train.settings.choices import head_for, stem_for
-from clr_search.train.settings.config import Norm, Stem, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Norm, Stem
 
 # Means and standard deviations of ImageNet's channels: any fixed values would do, these are usual.
 _MEAN = (0.485, 0.456, 0.406)

@@ -7,13 +7,14 @@ import time
 
 import torch
 
-from clr_search.train.data.pictures import Collection, batches
+from clr_search.train.data.batches import batches
+from clr_search.train.data.collection import Collection
 from clr_search.train.methods import build_method
 from clr_search.train.monitor.evaluate import measurable
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.optimization.schedule import relative_cost
 from clr_search.train.rng import generator_for
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.trainer import epoch_order, measure, take_step
 
 _WARM = 2  # first steps, in which memory is allocated and kernels are made, are not counted

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
-from clr_search.train.data.pictures import Collection, decode_collection
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection
 from clr_search.train.monitor import evaluate
 from clr_search.train.monitor.evaluate import (
     features,

@@ -15,7 +15,7 @@ from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, train, trainer, write_initial_run
 from clr_search.train.checkpoint import BEST, CHECKPOINT
-from clr_search.train.data.pictures import decode_collection
+from clr_search.train.data.decode import decode_collection
 from clr_search.train.monitor.evaluate import features
 from clr_search.train.monitor.health import LOOKED_AT, spread
 from clr_search.train.network.average import Average, decay_at

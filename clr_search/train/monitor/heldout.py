@@ -10,12 +10,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch, Collection
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.draws import draw
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.network import parts_of, project
 from clr_search.train.rng import generator_for
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 SHARE = 10
 """One picture of so many is held out,"""

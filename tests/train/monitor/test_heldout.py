@@ -17,13 +17,15 @@ from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, loop, train
 from clr_search.train import trainer as trainer_module
-from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.heldout import count_held_out, held_out, held_out_loss
-from clr_search.train.data.pictures import Batch, decode_collection
+from clr_search.train.data.augment import apply
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import World
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.network import build_networks
 from clr_search.train.methods.simclr import SimCLR
+from clr_search.train.monitor.heldout import count_held_out, held_out, held_out_loss
 from clr_search.train.monitor.metrics import best_epoch, had_enough, read_metrics
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.choices import resolve
