@@ -129,7 +129,7 @@ def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Ite
 
 
 def _images(folder: str, names: Iterable[str], root: Path, left_out: LeftOut) -> Iterator[str]:
-    """Those of the names in a folder that are of images."""
+    """Yields the names in a folder that are those of images."""
     for name in names:
         path = f"{folder}{os.sep}{name}"
         if is_image_name(name):

@@ -41,7 +41,7 @@ class Updated:
     Attributes
     ----------
     report : UpdateReport
-        What it did.
+        What the update did.
     info : IndexInfo
         The collection after it.
     seconds : float
@@ -92,7 +92,7 @@ class _Trust:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Who keeps a collection up to date.
+    """Keeps a collection up to date with the folders that are watched.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ class Follower:
         reporter: Reporter,
         troubles: list[str],
     ) -> Iterator[Updated]:
-        """Of all folders together, so that pictures may move between them; or else one by one."""
+        """Updates from all folders at once, so that pictures may move between them."""
         if not folders:
             return
         try:

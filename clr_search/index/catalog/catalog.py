@@ -231,7 +231,7 @@ class Catalog:
         return None
 
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
-        """Those of these items that exist, by id."""
+        """Returns the items with these ids, by id; ids of no item are left out."""
         rows = self.database.rows(
             "SELECT items.id, roots.path, items.path, label, width, height, size, mtime_ns, "
             "sha256, added_at FROM items JOIN roots ON roots.id = root_id "

@@ -30,7 +30,7 @@ def below(path: str, folder: str) -> str | None:
 
 
 class PathSet:
-    """Some absolute paths: tells for any other which of them it is, or lies below.
+    """A set of absolute paths that tells which of them a path is, or lies below.
 
     Remembered by folder, as files are many: the time does not grow with the number of places.
     """
@@ -40,7 +40,7 @@ class PathSet:
         self._folders: dict[str, frozenset[str]] = {}
 
     def containing(self, path: str) -> frozenset[str]:
-        """Those that are this path, or folders that it lies in."""
+        """Returns the paths of the set that are this path, or folders that it lies in."""
         folder = os.path.dirname(path)  # noqa: PTH120 -- a million of them
         if folder == path:  # the root
             return self._paths & {path}

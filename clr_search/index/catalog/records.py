@@ -23,7 +23,7 @@ class Item:
     width, height : int
         Of the upright picture, in pixels.
     size, mtime_ns, sha256
-        Of the file as it was embedded.
+        Size in bytes, time in ns and SHA-256 of the file as it was embedded.
     added_at : str
         When it first came in: ISO 8601, UTC.
     """

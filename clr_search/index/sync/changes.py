@@ -19,7 +19,7 @@ class UnsureError(Exception):
 
 
 class Changes:
-    """Some places, and all that lies below them; they need not exist any more.
+    """A set of changed paths, and all that lies below them; they need not exist any more.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     given : Given
         The vectors, and where they belong.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _commit(
 
 
 def _home(catalog: Catalog, homes: dict[str, tuple[int, str]], path: str) -> tuple[int, str]:
-    """As `roots.home`, remembered by folder."""
+    """Returns the root of a path and the way below it, as `roots.home` does."""
     folder, name = os.path.split(path)
     if folder not in homes:
         number, relative = roots.home(catalog, path)
@@ -131,7 +131,7 @@ def _content(path: str, vector: NDArray[np.float32], label: tuple[str | None] | 
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Of length 1, by way of float64, in which the length of float32 numbers does not overflow."""
+    """Returns rows of length 1, by way of float64, where lengths of float32 rows do not overflow."""
     rows = np.asarray(vectors, np.float64)
     unit: NDArray[np.float32] = (rows / _lengths(rows)[:, None]).astype(np.float32)
     return unit

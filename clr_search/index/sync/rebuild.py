@@ -42,7 +42,7 @@ class Rebuild:
     encoder : Path
         The new encoder.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
     device : str
         On what to embed; see `serve.Encoder`.
     """

@@ -75,7 +75,7 @@ class Survey:
     drop : bool
         Whether items whose files have vanished from these folders are to leave.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
     changed : Changes, optional
         Where to look, if everything else is as it was; everywhere where that is not enough.
     """

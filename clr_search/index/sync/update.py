@@ -41,7 +41,7 @@ class Update:
     survey : Survey
         Of the paths, in the same catalogue.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
     """
 
     def __init__(self, catalog: Catalog, survey: Survey, reporter: Reporter) -> None:
