@@ -131,7 +131,7 @@ def _content(path: str, vector: NDArray[np.float32], label: tuple[str | None] | 
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Returns rows of length 1, by way of float64, where lengths of float32 rows do not overflow."""
+    """Returns rows of length 1, by way of float64, in which their squares do not overflow."""
     rows = np.asarray(vectors, np.float64)
     unit: NDArray[np.float32] = (rows / _lengths(rows)[:, None]).astype(np.float32)
     return unit
