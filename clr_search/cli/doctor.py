@@ -143,17 +143,17 @@ def _examined(item: Dependency) -> Dependency:
     module = _MODULES.get(item.name, item.name)
     command = [sys.executable, "-m", "clr_search.cli.examine", module]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return replace(item, problem=f"importing it takes more than {_PATIENCE:.0f} seconds")
-    if done.returncode < 0:
-        return replace(item, problem=f"importing it crashes (signal {-done.returncode})")
-    if done.returncode > 0:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if process.returncode < 0:
+        return replace(item, problem=f"importing it crashes (signal {-process.returncode})")
+    if process.returncode > 0:
+        last = (process.stderr.strip().splitlines() or ["no reason given"])[-1]
         return replace(item, problem=f"it cannot be imported: {last}")
-    return replace(item, ability=done.stdout.strip())
+    return replace(item, ability=process.stdout.strip())
 
 
 def _machine() -> dict[str, str]:

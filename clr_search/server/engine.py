@@ -229,7 +229,7 @@ class Engine:
 
     # -- search
 
-    async def search(self, asked: SearchIn) -> Matches:
+    async def search(self, message: SearchIn) -> Matches:
         """Return the nearest neighbours of the query of a request.
 
         Raises
@@ -239,7 +239,7 @@ class Engine:
             length than the embeddings or is zero, or no item passes the filter (all 422).
         """
         for _ in range(2):
-            query = asked.query(await self._embedded(asked))
+            query = message.query(await self._embedded(message))
             try:
                 return await self.in_index(partial(self.index.search, query))
             except OtherEncoderError:
@@ -252,13 +252,13 @@ class Engine:
                 ) from None
         raise busy("The collection has just got another encoder.")
 
-    async def _embedded(self, asked: SearchIn) -> dict[str, Embedded]:
+    async def _embedded(self, message: SearchIn) -> dict[str, Embedded]:
         """Return the embedded pictures of a search under the keys of `SearchIn.pictures`."""
-        named = asked.pictures()
+        named = message.pictures()
         if not named:
             return {}
         files = [from_base64(text, where) for text, where in named.values()]
-        vectors, encoder = await self.embed(files, asked.crop)
+        vectors, encoder = await self.embed(files, message.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
         return {
             name: Embedded(vector, encoder.sha256, content)

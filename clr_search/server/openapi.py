@@ -115,13 +115,13 @@ def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    known = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (ImagesIn, SearchIn, ProblemOut):
         schema = model.model_json_schema(ref_template=_REF)
-        known.update(schema.pop("$defs", {}))
-        known[model.__name__] = schema
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
     for name in ("HTTPValidationError", "ValidationError"):
-        known.pop(name, None)
+        schemas.pop(name, None)
     refusal = {MEDIA_TYPE: {"schema": _reference("ProblemOut")}}
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -124,10 +124,10 @@ async def embed(request: Request) -> Response:
     if BINARY in request.headers.get("accept", ""):
         headers = {"x-shape": ",".join(map(str, vectors.shape)), "x-model": encoder.sha256}
         return Response(vectors.astype("<f4").tobytes(), media_type=BINARY, headers=headers)
-    made = schemas.EmbedOut(
+    answer = schemas.EmbedOut(
         embeddings=vectors.tolist(), dimension=vectors.shape[1], model=encoder.sha256
     )
-    return Response(made.model_dump_json(), media_type="application/json")
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/v1/search", openapi_extra=SEARCH_BODY, response_model=schemas.SearchOut)

@@ -106,9 +106,9 @@ class Keys:
         """Whether a request with this key is accepted; every wrong key takes the same time."""
         if not self.hashes:
             return True
-        given = _hash(key or "")
+        digest = _hash(key or "")
         # All hashes have one length and all are compared, so that the time reveals nothing.
-        return sum(hmac.compare_digest(given, known) for known in self.hashes) > 0
+        return sum(hmac.compare_digest(digest, accepted) for accepted in self.hashes) > 0
 
 
 def _hash(key: str) -> bytes:

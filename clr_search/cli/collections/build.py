@@ -157,28 +157,28 @@ def _follow(follower: Follower, watched: Watch, *, verbose: bool, as_json: bool)
     """Print the first update as without --watch, then a line for each that changes something."""
     from clr_search.progress import Lines, for_terminal
 
-    known: set[SkippedItem] | None = None
+    reported: set[SkippedItem] | None = None
     brief = Lines(brief=True)
-    for done in follower.follow(watched, first=for_terminal(), reporter=brief):
-        report, skipped = done.report, set(done.report.skipped)
+    for update in follower.follow(watched, first=for_terminal(), reporter=brief):
+        report, skipped = update.report, set(update.report.skipped)
         changed = any((report.added, report.changed, report.moved, report.removed))
-        if as_json and (changed or skipped != known):
-            _print(report, done.info, done.seconds, verbose=verbose, as_json=True)
-        elif known is None:
-            _print(report, done.info, done.seconds, verbose=verbose, as_json=False)
+        if as_json and (changed or skipped != reported):
+            _print(report, update.info, update.seconds, verbose=verbose, as_json=True)
+        elif reported is None:
+            _print(report, update.info, update.seconds, verbose=verbose, as_json=False)
             brief.message("Watching for changes; Ctrl-C ends it.")
-        elif changed or skipped - known:
-            _print_line(done, skipped - known)
-        known = skipped
+        elif changed or skipped - reported:
+            _print_line(update, skipped - reported)
+        reported = skipped
 
 
-def _print_line(done: Updated, skipped: set[SkippedItem]) -> None:
+def _print_line(update: Updated, skipped: set[SkippedItem]) -> None:
     """Print one update of --watch as a line, and the newly skipped files below it."""
     names = ("added", "changed", "moved", "removed")
-    counts = [(getattr(done.report, name), name) for name in names] + [(len(skipped), "skipped")]
+    counts = [(getattr(update.report, name), name) for name in names] + [(len(skipped), "skipped")]
     text = ", ".join(f"{number:,} {name}" for number, name in counts if number)
     click.echo(
-        f"{time.strftime('%H:%M:%S')}  {text}; {output.count(done.info.count, 'image')}", err=True
+        f"{time.strftime('%H:%M:%S')}  {text}; {output.count(update.info.count, 'image')}", err=True
     )
     for entry in sorted(skipped, key=lambda entry: entry.path)[:_MOST_LISTED]:
         click.echo(f"  skipped {output.shown(entry.path)}: {entry.reason}", err=True)

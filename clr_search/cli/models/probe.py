@@ -83,19 +83,19 @@ def probe(
             f"{source} is no folder of pictures: a collection has its own encoder.",
             "Leave --encoder out.",
         )
-    given = _of_folder(source, labels, encoder) if folder else _of_collection(source, labels)
-    output.status(f"Fitting on {output.count(len(given.labels), 'picture')} …")
-    fitted = (fit_shots if folder else fit_probe)(given.vectors, given.labels)
+    pictures = _of_folder(source, labels, encoder) if folder else _of_collection(source, labels)
+    output.status(f"Fitting on {output.count(len(pictures.labels), 'picture')} …")
+    fitted = (fit_shots if folder else fit_probe)(pictures.vectors, pictures.labels)
     if confusion is not None and not fitted.held_out:
         raise UsageError(
             "There is no confusion matrix: no class has a picture to spare.",
             "Leave --confusion out, or give two pictures of a class.",
         )
-    save_probe(fitted, given.encoder, out, force=force)
+    save_probe(fitted, pictures.encoder, out, force=force)
     if confusion is not None:
         _draw(fitted, confusion)
     if as_json:
-        output.echo_json(_facts(fitted, out) | {"skipped": given.skipped})
+        output.echo_json(_facts(fitted, out) | {"skipped": pictures.skipped})
     else:
         _print(fitted, out, confusion)
 

@@ -77,9 +77,9 @@ def export_site(
     with Index.open(collection, reporter=Lines()) as index:
         written = site.export_site(index, out, chosen, force=force, reporter=for_terminal())
     if written.left_out:
-        left = output.count(written.left_out, "picture")
+        pictures = output.count(written.left_out, "picture")
         verb = "is" if written.left_out == 1 else "are"
-        click.echo(f"{left} cannot be read now, and {verb} left out.", err=True)
+        click.echo(f"{pictures} cannot be read now, and {verb} left out.", err=True)
     click.echo(
         f"{output.shown(out)}: {output.count(written.pictures, 'picture')}, "
         f"{output.size(written.total_bytes)}; a visitor loads {output.size(written.first_bytes)}, "

@@ -103,27 +103,27 @@ async def read_search(request: Request, limits: Limits) -> SearchIn:
     """
     kind = _kind(request)
     if kind == JSON:
-        asked = parsed(SearchIn, await request.body())
+        search = parsed(SearchIn, await request.body())
     elif kind == FORM:
-        asked = await _search_form(request, limits)
+        search = await _search_form(request, limits)
     else:
         raise _unsupported(kind, f"{JSON} or {FORM}")
-    given = [name for name in ("image", "vector", "ids") if getattr(asked, name) is not None]
-    if len(given) != 1:
+    subjects = [name for name in ("image", "vector", "ids") if getattr(search, name) is not None]
+    if len(subjects) != 1:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "A search is by one of image, vector and ids"
-            + (f", not by {' and '.join(given)} at once." if given else ": none is given."),
+            + (f", not by {' and '.join(subjects)} at once." if subjects else ": none is given."),
         )
-    if asked.crop is not None and asked.image is None:
+    if search.crop is not None and search.image is None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "crop is of image, and there is none.")
-    if asked.k > limits.neighbours:
+    if search.k > limits.neighbours:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"k is {asked.k:,}; the most is {limits.neighbours:,}.",
+            f"k is {search.k:,}; the most is {limits.neighbours:,}.",
         )
-    require_few(1 + len(asked.like) + len(asked.unlike), limits)
-    return asked
+    require_few(1 + len(search.like) + len(search.unlike), limits)
+    return search
 
 
 def require_few(count: int, limits: Limits) -> None:
@@ -221,7 +221,7 @@ def told(errors: Sequence[Any], most: int = 3) -> str:
     """
     lines = []
     for item in errors[:most]:
-        where = ".".join(str(part) for part in item["loc"])
+        where = ".".join(str(key) for key in item["loc"])
         lines.append(f"{where}: {item['msg']}" if where else str(item["msg"]))
     if len(errors) > most:
         lines.append(f"{len(errors) - most} more")
@@ -281,10 +281,10 @@ def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _unsupported(kind: str, known: str) -> Problem:
-    """Return the refusal of a media type; `known` lists those that are accepted."""
+def _unsupported(kind: str, accepted: str) -> Problem:
+    """Return the refusal of a media type; `accepted` lists the readable ones."""
     return Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"The content type is {kind or 'not given'}.",
-        f"Send {known}.",
+        f"Send {accepted}.",
     )
