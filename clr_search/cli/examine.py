@@ -7,16 +7,15 @@ Prints what the package can do here, if that is worth a line.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 
 
 def providers() -> str:
     """Execution providers of ONNX Runtime."""
-    import onnxruntime
+    from clr_search.contract.runtime import runtime
 
-    names = onnxruntime.get_available_providers()
+    names = runtime().get_available_providers()
     return ", ".join(name.removesuffix("ExecutionProvider") for name in names)
 
 
@@ -57,10 +56,10 @@ ABILITIES: dict[str, Callable[[], str]] = {
     "PIL": formats,
     "torch": devices,
 }
-"""What to ask, by module."""
+"""What to ask, by module; asking imports it."""
 
 if __name__ == "__main__":
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report home; see serve.devices
-    importlib.import_module(sys.argv[1])
     if sys.argv[1] in ABILITIES:
         print(ABILITIES[sys.argv[1]]())
+    else:
+        importlib.import_module(sys.argv[1])

@@ -1,7 +1,7 @@
 """The one door to ONNX Runtime: how it is imported, set, and given a model.
 
-Serving opens its sessions here, and so do export's checks and calibration, so that all of them
-compute alike. Which device a session runs on is chosen in `serve.devices`.
+Serving opens its sessions here, and so do export's checks, so that all of them compute alike. Which
+device a session runs on is chosen in `serve.devices`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ def runtime() -> Any:
     if hasattr(onnxruntime, "disable_telemetry_events"):
         onnxruntime.disable_telemetry_events()  # where the caller had imported it already
     return onnxruntime
+
+
+def quantization() -> Any:
+    """The module onnxruntime.quantization, which reduces weights; it needs the package onnx."""
+    runtime()
+    import onnxruntime.quantization
+
+    return onnxruntime.quantization
 
 
 def open_session(
