@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,10 +19,10 @@ from clr_search.pictures.inline import data_uri, jpeg, shrunk
 TILE = 320
 """Side of a tile in pixels: 160 on the page, twice that on a dense screen."""
 
-CAPACITY = 1024
-"""Small pictures kept in memory; one takes about 20 kB."""
+MOST_BYTES = 2**25
+"""Of small pictures kept in memory: some 1,600 tiles of 20 kB, or 200 pictures of 1,024 pixels."""
 
-_Drawn = TypeVar("_Drawn")
+_Drawn = TypeVar("_Drawn", bound=Sized)
 
 
 def tile(pixels: NDArray[np.uint8], side: int = TILE) -> str:
@@ -41,16 +41,18 @@ class Thumbnails(Generic[_Drawn]):
     Parameters
     ----------
     draw : callable
-        Makes the small picture of upright RGB pixels, uint8 (h, w, 3), and a side in pixels.
-    capacity : int
-        Small pictures kept.
+        Makes the small picture, as bytes or ASCII, of upright RGB pixels, uint8 (h, w, 3), and a
+        side in pixels.
+    most_bytes : int
+        Of all small pictures kept together.
     """
 
     def __init__(
-        self, draw: Callable[[NDArray[np.uint8], int], _Drawn], *, capacity: int = CAPACITY
+        self, draw: Callable[[NDArray[np.uint8], int], _Drawn], *, most_bytes: int = MOST_BYTES
     ) -> None:
         self._draw = draw
-        self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._kept: OrderedDict[tuple[Path, int, int, int], _Drawn] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -70,9 +72,13 @@ class Thumbnails(Generic[_Drawn]):
                 return self._kept[key]
         made = self._draw(images.load(path, at_least=side).pixels, side)
         with self._lock:
+            if key in self._kept:  # another thread was quicker
+                return self._kept[key]
             self._kept[key] = made
-            while len(self._kept) > self._capacity:
-                self._kept.popitem(last=False)
+            self._bytes += len(made)
+            while self._bytes > self._most_bytes:
+                _, forgotten = self._kept.popitem(last=False)
+                self._bytes -= len(forgotten)
         return made
 
 
@@ -81,15 +87,15 @@ class Tiles:
 
     Parameters
     ----------
-    capacity : int
-        Tiles kept.
+    most_bytes : int
+        Of all tiles kept together.
     workers : int
         Threads that decode.
     """
 
-    def __init__(self, *, capacity: int = CAPACITY, workers: int = 4) -> None:
+    def __init__(self, *, most_bytes: int = MOST_BYTES, workers: int = 4) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="thumbnail")
-        self._thumbnails = Thumbnails(tile, capacity=capacity)
+        self._thumbnails = Thumbnails(tile, most_bytes=most_bytes)
 
     def tiles(self, paths: Sequence[Path]) -> list[str]:
         """A tile for each file, in order; an empty string where the file cannot be read now."""
