@@ -85,16 +85,16 @@ def _by_probe(model: Path) -> Classifier:
 
 
 def _by_vote(collection: Path) -> Classifier:
-    """By the nearest of a collection."""
+    """By the nearest of a collection, which stays open as long as the command runs."""
     from clr_search.analysis.knn_classifier import KnnClassifier
     from clr_search.index import Index
     from clr_search.progress import Lines
 
-    index = Index.open(collection, reporter=Lines())
-    voters, encoder = KnnClassifier(index), index.encoder
+    index = click.get_current_context().with_resource(Index.open(collection, reporter=Lines()))
+    classifier, encoder = KnnClassifier(index), index.encoder
 
     def vote(squares: NDArray[np.uint8]) -> list[Verdict]:
-        return voters.vote(encoder.encode_squares(squares))
+        return classifier.vote(encoder.encode_squares(squares))
 
     return Classifier(encoder.image_size, vote)
 
