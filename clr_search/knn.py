@@ -2,7 +2,7 @@
 
 InstDisc (Wu et al. 2018, arXiv 1805.01978, section 3.4): each of the k most similar pictures votes
 for its class with the weight exp(cosine / τ). Training measures by it, `evaluate` does, and
-`classify --knn` answers by it.
+`classify --knn` answers by it, with fewer neighbours.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ TEMPERATURE = 0.1
 """τ, as in the paper's code."""
 
 
-def neighbours(voters: int, classes: int) -> int:
-    """How many neighbours vote: 200, but at most the mean size of a class, and at least 1.
+def neighbours(voters: int, classes: int, most: int = MOST_NEIGHBOURS) -> int:
+    """How many neighbours vote: `most`, but at most the mean size of a class, and at least 1.
 
     With more neighbours than a class has, the others outvote it by necessity.
 
@@ -28,13 +28,15 @@ def neighbours(voters: int, classes: int) -> int:
         Pictures that may vote: where each picture is asked against all others, one less than all.
     classes : int
         Classes they are of.
+    most : int
+        200 where the vote is a measure, so that it compares with what others report.
 
     Examples
     --------
     >>> neighbours(50_000, 10), neighbours(36, 3), neighbours(3, 9)
     (200, 12, 1)
     """
-    return max(1, min(MOST_NEIGHBOURS, round(voters / classes)))
+    return max(1, min(most, round(voters / classes)))
 
 
 def vote(

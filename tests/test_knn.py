@@ -16,6 +16,7 @@ def test_k_is_capped_by_the_classes() -> None:
     assert neighbours(50_000, 10) == 200
     assert neighbours(36, 3) == 12
     assert neighbours(3, 9) == 1
+    assert (neighbours(36, 3, 20), neighbours(90, 3, 20)) == (12, 20)
 
 
 def test_a_tenth_of_a_cosine_is_worth_e_votes() -> None:

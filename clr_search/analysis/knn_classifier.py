@@ -1,8 +1,8 @@
 """Classification without training: the nearest pictures vote, or nobody knows.
 
-The vote is that of `knn`. Whether a picture is of any of the classes
-is told by how alike the nearest one is: less than nearly all pictures of the collection are to
-their own nearest, and it is none of these.
+The vote is that of `knn`. Whether a picture is of any of the classes is told by how alike the
+nearest one is: less than nearly all pictures of the collection are to their own nearest, and it is
+none of these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from clr_search.index.search.reader import Reader
 from clr_search.serve.probe.verdict import NEAREST, Verdict
 
 NEIGHBOURS = 20
-"""Pictures that vote on a picture, where nobody asks for more."""
+"""Most pictures that vote on a picture. The 200 that measures take are right less often
+(`bench/results/neighbours.md`)."""
 
 _SAMPLE = 1000  # pictures that the least likeness is learnt from
 _UNKNOWN = 0.02  # share of the collection's own pictures that would be called none of these
@@ -30,7 +31,7 @@ class KnnClassifier:
     index : Reader
         Of which one snapshot is taken.
     neighbours : int
-        How many vote on a picture.
+        Most pictures that vote on a picture; no more than a class has on average.
 
     Raises
     ------
@@ -56,11 +57,13 @@ class KnnClassifier:
             sample = rows[:: max(1, len(rows) // _SAMPLE)]
             nearest = index.search_vectors(sample, min(2, len(rows))).scores[:, -1]
             self.least = float(np.quantile(nearest, _UNKNOWN))
-        self._index, self._neighbours = index, neighbours
+        voters = int((self._labels >= 0).sum())
+        self.neighbours = knn.neighbours(voters, len(self.classes), neighbours)
+        self._index = index
 
     def vote(self, vectors: NDArray[np.float32]) -> list[Verdict]:
         """How the nearest vote on pictures, by their vectors, shape (n, D)."""
-        found = self._index.search_vectors(vectors, self._neighbours)
+        found = self._index.search_vectors(vectors, self.neighbours)
         there = np.searchsorted(self._ids, found.ids).clip(max=len(self._ids) - 1)
         # What came in since has no class here.
         labels = np.where(self._ids[there] == found.ids, self._labels[there], -1)

@@ -7,16 +7,15 @@ packages in parallel. The module prints the abilities that depend on the machine
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 
 
 def providers() -> str:
     """Return the execution providers of ONNX Runtime, as text."""
-    import onnxruntime
+    from clr_search.contract.runtime import runtime
 
-    names = onnxruntime.get_available_providers()
+    names = runtime().get_available_providers()
     return ", ".join(name.removesuffix("ExecutionProvider") for name in names)
 
 
@@ -57,10 +56,10 @@ ABILITIES: dict[str, Callable[[], str]] = {
     "PIL": formats,
     "torch": devices,
 }
-"""Functions that describe the abilities of a package, by the name of its module."""
+"""Functions that describe the abilities of a package, by the name of its module; they import it."""
 
 if __name__ == "__main__":
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Otherwise it sends telemetry; see serve.devices.
-    importlib.import_module(sys.argv[1])
     if sys.argv[1] in ABILITIES:
         print(ABILITIES[sys.argv[1]]())
+    else:
+        importlib.import_module(sys.argv[1])

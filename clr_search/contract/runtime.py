@@ -1,7 +1,7 @@
 """The one place where ONNX Runtime is imported, configured and given a model.
 
-Serving opens its sessions here, and so do the checks and the calibration of export, so that all of
-them compute alike. The module `serve.devices` chooses the device that a session runs on.
+Serving opens its sessions here, and so do the checks of export, so that all of them compute
+alike. The module `serve.devices` chooses the device that a session runs on.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ def runtime() -> Any:
         # The variable above comes too late where the caller has imported onnxruntime already.
         onnxruntime.disable_telemetry_events()
     return onnxruntime
+
+
+def quantization() -> Any:
+    """The module onnxruntime.quantization, which reduces weights; it needs the package onnx."""
+    runtime()
+    import onnxruntime.quantization
+
+    return onnxruntime.quantization
 
 
 def open_session(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from clr_search import images
 from clr_search.errors import ImageError
-from clr_search.pictures import inline
 from clr_search.progress import Reporter
+from clr_search.web.thumbnails import small_jpeg
 
 _BATCH = 512  # Thumbnails in memory at a time; they take about 10 MB.
 
@@ -55,7 +55,7 @@ def write(paths: Sequence[Path], folder: Path, side: int, reporter: Reporter) ->
 
     def draw(path: Path) -> bytes | None:
         try:
-            return inline.jpeg(inline.shrunk(images.load(path, at_least=side).pixels, side))
+            return small_jpeg(images.load(path, at_least=side).pixels, side)
         except ImageError:
             return None
 

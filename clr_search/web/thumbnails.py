@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -19,10 +19,10 @@ from clr_search.pictures.inline import data_uri, jpeg, shrunk
 TILE = 320
 """Side of a tile in pixels: it is 160 CSS pixels wide, and a dense screen shows twice as many."""
 
-CAPACITY = 1024
-"""Thumbnails in the memory cache; one takes about 20 kB, so that the cache takes about 20 MB."""
+MOST_BYTES = 2**25
+"""Bytes of the memory cache: some 1,600 tiles of 20 kB, or 200 thumbnails of 1,024 pixels."""
 
-_Drawn = TypeVar("_Drawn")
+_Drawn = TypeVar("_Drawn", bound=Sized)
 
 
 def tile(pixels: NDArray[np.uint8], side: int = TILE) -> str:
@@ -69,16 +69,17 @@ class Thumbnails(Generic[_Drawn]):
     Parameters
     ----------
     draw : callable
-        Draws a thumbnail from upright RGB pixels, uint8 (H, W, 3), and a side in pixels.
-    capacity : int
-        Number of thumbnails in the cache.
+        Draws a thumbnail, as bytes or ASCII, from upright RGB pixels, uint8 (H, W, 3), and a side.
+    most_bytes : int
+        Bytes of all thumbnails in the cache.
     """
 
     def __init__(
-        self, draw: Callable[[NDArray[np.uint8], int], _Drawn], *, capacity: int = CAPACITY
+        self, draw: Callable[[NDArray[np.uint8], int], _Drawn], *, most_bytes: int = MOST_BYTES
     ) -> None:
         self._draw = draw
-        self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._cache: OrderedDict[tuple[Path, int, int, int], _Drawn] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -98,9 +99,13 @@ class Thumbnails(Generic[_Drawn]):
                 return self._cache[key]
         thumbnail = self._draw(images.load(path, at_least=side).pixels, side)
         with self._lock:
+            if key in self._cache:  # another thread was quicker
+                return self._cache[key]
             self._cache[key] = thumbnail
-            while len(self._cache) > self._capacity:
-                self._cache.popitem(last=False)
+            self._bytes += len(thumbnail)
+            while self._bytes > self._most_bytes:
+                _, forgotten = self._cache.popitem(last=False)
+                self._bytes -= len(forgotten)
         return thumbnail
 
 
@@ -109,15 +114,15 @@ class Tiles:
 
     Parameters
     ----------
-    capacity : int
-        Number of tiles in the cache.
+    most_bytes : int
+        Bytes of all tiles in the cache.
     workers : int
         Number of threads that decode files.
     """
 
-    def __init__(self, *, capacity: int = CAPACITY, workers: int = 4) -> None:
+    def __init__(self, *, most_bytes: int = MOST_BYTES, workers: int = 4) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="thumbnail")
-        self._thumbnails = Thumbnails(tile, capacity=capacity)
+        self._thumbnails = Thumbnails(tile, most_bytes=most_bytes)
 
     def tiles(self, paths: Sequence[Path]) -> list[str]:
         """Return the tile of each file in order, or an empty string where it cannot be read."""

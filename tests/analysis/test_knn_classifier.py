@@ -65,6 +65,15 @@ def test_votes_weigh_by_likeness(two: Path) -> None:
         assert share == pytest.approx(weights[name] / sum(weights.values()), rel=1e-3)
 
 
+def test_no_more_vote_than_a_class_has_on_average(tmp_path: Path) -> None:
+    rows = as_stored(np.eye(8))
+    collection = labelled(tmp_path, rows, ["a"] * 4 + ["b"] * 2 + [None] * 2)
+    with Index.open(collection) as index:
+        assert KnnClassifier(index).neighbours == 3
+        assert KnnClassifier(index, neighbours=2).neighbours == 2
+        assert KnnClassifier(index).vote(np.empty((0, 8), np.float32)) == []
+
+
 def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
     between = (np.eye(8)[:1] + np.eye(8)[1:2]).astype(np.float32)
     with Index.open(two) as index:

@@ -95,16 +95,16 @@ def _by_probe(model: Path) -> Classifier:
 
 
 def _by_vote(collection: Path) -> Classifier:
-    """Return a classifier by the votes of the nearest pictures of a collection."""
+    """Return a classifier by the votes of the nearest of a collection, which stays open so long."""
     from clr_search.analysis.knn_classifier import KnnClassifier
     from clr_search.index import Index
     from clr_search.progress import Lines
 
-    index = Index.open(collection, reporter=Lines())
-    voters, encoder = KnnClassifier(index), index.encoder
+    index = click.get_current_context().with_resource(Index.open(collection, reporter=Lines()))
+    classifier, encoder = KnnClassifier(index), index.encoder
 
     def vote(squares: NDArray[np.uint8]) -> list[Verdict]:
-        return voters.vote(encoder.encode_squares(squares))
+        return classifier.vote(encoder.encode_squares(squares))
 
     return Classifier(encoder.image_size, vote)
 
