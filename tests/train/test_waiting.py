@@ -29,10 +29,10 @@ from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
 from clr_search.train.network.average import Average
 from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.optimization.step import take_step
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
-from clr_search.train.trainer import take_step
 
 IMAGES, SIDE = 16, 16
 aten = torch.ops.aten

@@ -1,4 +1,4 @@
-"""``classify``: which class a picture is of, if any."""
+"""``classify``: tell the class of pictures, or that they are of none."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
     """Classify pictures, or all pictures in folders.
 
     PROBE is a probe.onnx. With --knn, no training is needed: the nearest pictures of the collection
-    vote by their folders. A picture unlike all classes is "none of these" (in JSON, "known" is
-    false; null, where the probe cannot tell): for that, the probe's own pictures must have been
-    made in the same way. A picture that cannot be read is reported, and the others are classified.
+    vote by their folders. A picture that is unlike all classes is "none of these". In JSON, "known"
+    is then false; it is null where the probe cannot tell. This works only for pictures that were
+    made in the same way as those the probe was fitted on. A picture that cannot be read is
+    reported, and the others are classified.
 
     \b
     Example:
@@ -71,13 +72,22 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
 
 
 class Classifier(NamedTuple):
-    """What squares of this side, uint8 (n, S, S, 3), are taken for."""
+    """A function that classifies squares, and their side.
+
+    Attributes
+    ----------
+    size : int
+        Side S of the squares in pixels.
+    verdicts : callable
+        A function that returns N verdicts for N squares, uint8 (N, S, S, 3).
+    """
 
     size: int
     verdicts: Callable[[NDArray[np.uint8]], list[Verdict]]
 
 
 def _by_probe(model: Path) -> Classifier:
+    """Return the classifier of a probe.onnx."""
     from clr_search.serve import Probe
 
     probe = Probe(model)
@@ -85,7 +95,7 @@ def _by_probe(model: Path) -> Classifier:
 
 
 def _by_vote(collection: Path) -> Classifier:
-    """By the nearest of a collection."""
+    """Return a classifier by the votes of the nearest pictures of a collection."""
     from clr_search.analysis.knn_classifier import KnnClassifier
     from clr_search.index import Index
     from clr_search.progress import Lines
@@ -100,6 +110,7 @@ def _by_vote(collection: Path) -> Classifier:
 
 
 def _show(path: Path, verdict: Verdict, k: int, *, as_json: bool, several: bool) -> None:
+    """Print the verdict on one picture; `several` is true for several lines a picture."""
     best = verdict.best(k)
     if as_json:
         predictions = [{"label": name, "probability": share} for name, share in best]
@@ -112,8 +123,9 @@ def _show(path: Path, verdict: Verdict, k: int, *, as_json: bool, several: bool)
 
 
 def _print_classes(path: Path, best: Sequence[tuple[str, float]], *, several: bool) -> None:
+    """Print the most probable classes of a picture."""
     right = output.Column(right=True, style="cyan")
-    rows = [[f"{chance:.3f}", name] for name, chance in best]
+    rows = [[f"{probability:.3f}", name] for name, probability in best]
     if len(best) == 1:
         click.echo(f"{rows[0][0]}  {rows[0][1]}  {output.shown(path)}")
         return
@@ -123,7 +135,7 @@ def _print_classes(path: Path, best: Sequence[tuple[str, float]], *, several: bo
 
 
 def _print_none(path: Path, verdict: Verdict, *, several: bool) -> None:
-    """Why it is none, and where several lines a picture are printed, in that form."""
+    """Print that a picture is of no class, with the measure that decided it."""
     text = f"none of these  ({verdict.measure} {verdict.value:.2f})"
     if several:
         output.echo_heading(output.shown(path))

@@ -1,7 +1,7 @@
-"""The linear probe: its model, its fit, its graph, and what it does not know.
+"""The linear probe classifies embeddings, and tells pictures that are of none of its classes.
 
-Importing this package loads neither onnxruntime nor scikit-learn; the names below are imported
-when first used.
+Importing this package loads neither onnxruntime nor scikit-learn: each name below is imported when
+it is first used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Verdict`: what a picture is taken for, and whether it is of any of the classes at all."""
+"""A `Verdict` states the likely classes of a picture, and whether it is of any of them at all."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ NOVELTY, NEAREST = "novelty", "nearest"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a picture is taken for.
+    """The classification of one picture.
 
     Attributes
     ----------
     shares : tuple of (str, float)
-        Classes with their probabilities, or their shares of a vote, the greatest first. They say
-        which class it is if it is one of them.
+        Classes with their probabilities, or their shares of a vote, in [0, 1], the greatest first.
+        They assume that the picture is of one of the classes.
     known : bool or None
         Whether the picture is of any of the classes; None where that cannot be told.
     measure : str
-        What `known` goes by: `NOVELTY`, above 1 for what is of none of the classes, or `NEAREST`,
-        the cosine of the nearest picture.
+        Name of the measure that decides `known`: `NOVELTY`, which is above 1 for a picture of none
+        of the classes, or `NEAREST`, the cosine similarity to the nearest picture.
     value : float or None
-        Of the measure.
+        Value of the measure for this picture.
     """
 
     shares: tuple[tuple[str, float], ...]
@@ -35,7 +35,7 @@ class Verdict:
     value: float | None
 
     def best(self, k: int) -> tuple[tuple[str, float], ...]:
-        """The k greatest shares."""
+        """Return the classes with the k greatest shares, the greatest first."""
         return self.shares[:k]
 
 
@@ -44,16 +44,16 @@ def verdicts(
     probabilities: NDArray[np.float32],
     novelty: NDArray[np.float32] | None,
 ) -> list[Verdict]:
-    """Verdicts on pictures, from what a probe says of them.
+    """Return the verdicts on pictures, one a picture, from the outputs of a probe.
 
     Parameters
     ----------
     classes : sequence of str
         C names.
     probabilities : float32 array, shape (N, C)
-        As `Probe.predict_proba` gives them.
+        Class probabilities, as `Probe.predict_proba` returns them.
     novelty : float32 array, shape (N,), or None
-        As `Probe.examine` gives it.
+        Distances over the threshold, as `Probe.examine` returns them.
 
     Examples
     --------

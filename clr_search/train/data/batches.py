@@ -12,6 +12,7 @@ from torch import Tensor
 from clr_search.train.data.collection import Collection
 from clr_search.train.distributed import share_of
 from clr_search.train.hardware import make_current, sent
+from clr_search.train.rng import generator_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,17 @@ class Batch:
     indices: Tensor
     share: slice
     view_side: int
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order of the images in an epoch: a random permutation, int64 [count].
+
+    Examples
+    --------
+    >>> sorted(epoch_order(4, seed=0, epoch=0).tolist())
+    [0, 1, 2, 3]
+    """
+    return torch.randperm(count, generator=generator_for(seed, "order", epoch))
 
 
 def batches(

@@ -1,8 +1,8 @@
-"""Stopping early: when pictures that are not trained on are told apart no better any more.
+"""Held-out images, by whose loss a training can stop early.
 
-Some pictures are held out, and after every epoch their contrastive loss is measured, on views that
-are always the same. No label is needed. On a small collection a training that goes on too long
-learns its pictures by heart, and this loss is what shows it.
+Some images are held out of the training, and after every epoch their contrastive loss is measured
+on views that are always the same. No labels are needed. A training that goes on too long on a small
+collection overfits it, and then this loss rises.
 """
 
 from __future__ import annotations
@@ -20,48 +20,54 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 SHARE = 10
-"""One picture of so many is held out,"""
+"""One image in this many is held out."""
 
 LEAST, MOST = 8, 256
-"""but not fewer or more than these."""
+"""Least and greatest number of images that are held out."""
 
 
 def count_held_out(count: int, config: TrainConfig) -> int:
-    """How many of `count` pictures are not trained on; none without `config.patience`."""
+    """The number of images that are held out of `count`; 0 without `config.patience`.
+
+    Examples
+    --------
+    >>> count_held_out(1000, TrainConfig(patience=5)), count_held_out(1000, TrainConfig())
+    (100, 0)
+    """
     if config.patience is None:
         return 0
     return min(MOST, max(LEAST, count // SHARE))
 
 
 def held_out(count: int, config: ResolvedConfig) -> Tensor:
-    """Numbers of the pictures that are not trained on, int64 [H]; always the same ones."""
+    """The numbers of the held-out images, int64 [H]; the same for the same seed and count."""
     order = torch.randperm(count, generator=generator_for(config.seed, "held out"))
     return order[: count_held_out(count, config)].sort().values
 
 
 @torch.no_grad()
 def held_out_loss(
-    networks: nn.ModuleDict, collection: Collection, chosen: Tensor, config: ResolvedConfig
+    networks: nn.ModuleDict, collection: Collection, indices: Tensor, config: ResolvedConfig
 ) -> float:
-    """NT-Xent of two views each of the pictures held out, in nats.
+    """NT-Xent over two views of each held-out image, in nats.
 
-    The networks work as at inference, and are left in the mode they were found in.
+    The networks are in evaluation mode while the loss is computed; their mode is restored.
 
     Parameters
     ----------
     networks : nn.ModuleDict
-        With "encoder" and "head".
+        "encoder" and "head".
     collection : Collection
-        All pictures.
-    chosen : Tensor
-        int64 [H].
+        All images.
+    indices : Tensor
+        int64 [H]: numbers of the held-out images.
     config : ResolvedConfig
-        Augmentation, temperature and size.
+        Augmentation, temperature and image size.
     """
     device = torch.device(config.device)
-    aspects, labels = collection.aspects[chosen], collection.labels[chosen]
-    pixels, share = collection.take(chosen).to(device), slice(0, len(chosen))
-    batch = Batch(pixels, aspects, labels, chosen, share, config.image_size)
+    aspects, labels = collection.aspects[indices], collection.labels[indices]
+    pixels, share = collection.take(indices).to(device), slice(0, len(indices))
+    batch = Batch(pixels, aspects, labels, indices, share, config.image_size)
     generator = generator_for(config.seed, "held-out views")
     draws = draw(aspects.repeat(2), config.augmentation, generator)
     training = networks.training
@@ -69,7 +75,7 @@ def held_out_loss(
     try:
         parts = parts_of(batch, config)
         z = torch.cat([project(networks, batch, part, draws, config) for part in parts], dim=1)
-        found = nt_xent(z[0], z[1], config.temperature, normalise=config.normalise)
-        return float(found.loss)
+        objective = nt_xent(z[0], z[1], config.temperature, normalise=config.normalise)
+        return float(objective.loss)
     finally:
         networks.train(training)

@@ -32,7 +32,7 @@ from clr_search.train.data.augment import apply
 from clr_search.train.data.collection import Collection, resident
 from clr_search.train.data.decode import decode_collection
 from clr_search.train.data.draws import draw
-from clr_search.train.hardware import well_set
+from clr_search.train.hardware import tuned_for
 from clr_search.train.interruption import Interruption
 from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
@@ -214,7 +214,7 @@ def _train(
     stop: Callable[[], bool],
 ) -> Result | None:
     began = time.monotonic()
-    with well_set(config.device), tempfile.TemporaryDirectory() as folder:
+    with tuned_for(config.device), tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(Path(folder), config, resident(found.train, config.device), reporter)
         if not trainer.run(stop):
             return None
