@@ -13,7 +13,7 @@ import signal
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +207,17 @@ def resume(older: Older, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 
     from clr_search.train import train
     from clr_search.train.run import load_config
-    from clr_search.train.settings import config
+    from clr_search.train.settings import declaration
 
-    monkeypatch.setattr(config, "WIDTHS", (*config.WIDTHS, WIDTH))
+    declared = declaration.settings_of
+
+    def with_the_small_width(cls: type[Any]) -> tuple[declaration.Setting, ...]:
+        return tuple(
+            replace(one, choices=(*one.choices, WIDTH)) if one.name == "width" else one
+            for one in declared(cls)
+        )
+
+    monkeypatch.setattr(declaration, "settings_of", with_the_small_width)
 
     def resumed(name: str, *, after: int | None = None) -> Path:
         out = older.folder / name
