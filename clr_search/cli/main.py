@@ -12,7 +12,7 @@ import importlib
 import os
 import sys
 import traceback
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -22,35 +22,78 @@ from clr_search.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+
+class Entry(NamedTuple):
+    """A command in the list of all.
+
+    Attributes
+    ----------
+    module : str
+        The module below `clr_search.cli` that holds it.
+    summary : str
+        The first line of its help, so that the list of commands imports none of them.
+    """
+
+    module: str
+    summary: str
+
+
 SECTIONS = {
-    "Everything at once": {"demo": "showing.demo"},
+    "Everything at once": {
+        "demo": Entry("showing.demo", "Go the whole way, from a folder of images to the app."),
+    },
     "An encoder of your own": {
-        "train": "models.train",
-        "export": "models.export",
-        "study": "models.study",
+        "train": Entry("models.train", "Train an encoder on images without labels, by SimCLR."),
+        "export": Entry("models.export", "Export the encoder of a run as one ONNX file."),
+        "study": Entry("models.study", "Repeat the experiments of the SimCLR paper."),
     },
     "A collection": {
-        "build-index": "collections.build",
-        "add": "collections.build",
-        "remove": "collections.build",
-        "repair": "collections.repair",
+        "build-index": Entry(
+            "collections.build", "Index folders of images, or bring an index up to date."
+        ),
+        "add": Entry("collections.build", "Add files and folders to a collection."),
+        "remove": Entry(
+            "collections.build", "Remove files, and all files below folders, from a collection."
+        ),
+        "repair": Entry(
+            "collections.repair", "Check a collection, and save what can be read of it."
+        ),
     },
     "Search": {
-        "search": "finding.search",
-        "duplicates": "finding.duplicates",
-        "cluster": "finding.cluster",
-        "map": "finding.map",
-        "evaluate": "models.evaluate",
-        "app": "showing.app",
-        "serve": "showing.serve",
-        "export-site": "showing.site",
+        "search": Entry(
+            "finding.search", "Find the pictures of a collection most similar to a picture."
+        ),
+        "duplicates": Entry(
+            "finding.duplicates", "Find copies: the same file, or nearly the same picture."
+        ),
+        "cluster": Entry(
+            "finding.cluster", "Show what is in a collection: groups of similar pictures."
+        ),
+        "map": Entry("finding.map", "Draw a map of a collection: similar pictures side by side."),
+        "evaluate": Entry(
+            "models.evaluate", "Measure how well pictures of the same folder are found."
+        ),
+        "app": Entry("showing.app", "Search a collection in the browser."),
+        "serve": Entry("showing.serve", "Serve a collection to other programs over HTTP."),
+        "export-site": Entry(
+            "showing.site", "Write a page that searches a collection in the browser."
+        ),
     },
-    "Sorting into classes": {"probe": "models.probe", "classify": "models.classify"},
-    "About": {"info": "collections.info", "doctor": "doctor", "completion": "completion"},
+    "Sorting into classes": {
+        "probe": Entry("models.probe", "Fit a classifier on pictures with classes, and write it."),
+        "classify": Entry("models.classify", "Classify pictures, or all pictures in folders."),
+    },
+    "About": {
+        "info": Entry("collections.info", "Describe a run, an encoder or probe, or a collection."),
+        "doctor": Entry("doctor", "Check the installation, and show what this machine offers."),
+        "completion": Entry(
+            "completion", "Print the script that lets the shell complete commands."
+        ),
+    },
 }
-"""Headings of ``--help``, with the names of their commands and the modules that hold these."""
+"""Headings of ``--help``, and below each its commands."""
 
-_MODULES = {name: module for section in SECTIONS.values() for name, module in section.items()}
+_COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
 class Failure(click.ClickException):
@@ -80,33 +123,31 @@ class Commands(click.Group):
     """A group whose commands are imported only when they run or are described."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULES)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _MODULES:
+        if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"clr_search.cli.{_MODULES[cmd_name]}")
+        module = importlib.import_module(f"clr_search.cli.{_COMMANDS[cmd_name].module}")
         commands = (item for item in vars(module).values() if isinstance(item, click.Command))
         return next(command for command in commands if command.name == cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in _MODULES:
-            close = difflib.get_close_matches(args[0], _MODULES, n=2)
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=2)
             hint = f" Did you mean {' or '.join(close)}?" if close else ""
             ctx.fail(f"There is no command {args[0]}.{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        longest = max(map(len, _MODULES))
-        for heading, names in SECTIONS.items():
-            rows = []
-            for name in names:
-                command = self.get_command(ctx, name)
-                assert command is not None
-                text = command.get_short_help_str(formatter.width - longest - 6)
-                rows.append((name.ljust(longest), text))
+        longest = max(map(len, _COMMANDS))
+        width = formatter.width - longest - 6
+        for heading, entries in SECTIONS.items():
+            rows = [
+                (name.ljust(longest), _cut(entry.summary, width)) for name, entry in entries.items()
+            ]
             with formatter.section(heading):
                 formatter.write_dl(rows)
 
@@ -122,6 +163,11 @@ class Commands(click.Group):
             raise
         except Exception as error:  # noqa: BLE001  # Nothing above this could explain it.
             _fail(ctx, error)
+
+
+def _cut(summary: str, width: int) -> str:
+    """Return a summary as click shows it where there is so much room."""
+    return click.Command(None, help=summary).get_short_help_str(width)
 
 
 def _fail(ctx: click.Context, error: Exception) -> NoReturn:

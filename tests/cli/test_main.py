@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -110,3 +112,20 @@ def test_every_command_is_of_our_class(run: Run) -> None:
         assert command is not None
         assert "--debug" in [option for p in command.get_params(context) for option in p.opts]
     assert cli.main.get_command(context, "xyzzy") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"), [item for section in cli.SECTIONS.values() for item in section.items()]
+)
+def test_the_list_says_of_a_command_what_its_own_help_says(name: str, entry: cli.Entry) -> None:
+    command = cli.main.get_command(click.Context(cli.main), name)
+    assert command is not None
+    assert command.get_short_help_str(500) == entry.summary
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = "import sys\nfrom clr_search.cli.main import main\ntry:\n    main(['--help'])\n"
+    code += "finally:\n    print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stderr.split() if name.startswith("clr_search.cli.")}
+    assert loaded == {"clr_search.cli.main", "clr_search.cli.options"}
