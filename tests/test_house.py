@@ -215,7 +215,6 @@ def test_tests_mirror_the_index() -> None:
         str(path.relative_to(index))
         for path in sorted(index.rglob("*.py"))
         if path.name != "__init__.py"
-        and path.relative_to(index).parts[0] not in {"ann", "search"}
         and not (
             HOUSE / "tests" / "index" / path.relative_to(index).with_name(f"test_{path.name}")
         ).exists()

@@ -9,7 +9,10 @@ import pytest
 
 from clr_search.index import Filter, Index
 from clr_search.index.ann import goal
+from clr_search.index.ann.base import Selector
+from clr_search.index.ann.structures import load
 from clr_search.index.catalog.catalog import Catalog
+from tests.index.ann.made import ROWS, kept, linked, loaded
 from tests.index.conftest import paths_of
 from tests.index.made import Heard, Vectors, brute, insert
 
@@ -107,3 +110,26 @@ def test_a_damaged_graph_is_searched_without_and_made_anew(graphed: Path, rows: 
         assert index.info().structure.startswith("HNSW16")
         assert index.info().generation == 2
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
+
+
+def test_a_graph_has_no_vectors_in_its_file() -> None:
+    """They are those of the mapped file: what is written there is what a search compares."""
+    built = linked()
+    assert 0.8 * len(built.data) < built.structure.bytes_for(4000, 24) < 1.3 * len(built.data)
+    held = kept()
+    index = load(built.data.tobytes(), held, 64)
+    positions, products = index.candidates(ROWS[:5], 3, 9, 200)
+    assert positions[:, 0].tolist() == [0, 1, 2, 3, 4]
+    held.values[:] = 0
+    assert (index.candidates(ROWS[:5], 3, 9, 200)[1] == 0).all()
+    assert (products > 0.1).all()
+
+
+def test_a_graph_finds_all_that_is_allowed_when_nothing_else_helps() -> None:
+    allowed = np.arange(4000) % 7 == 0
+    index = loaded(linked())
+    near = index.candidates(ROWS[:1], 12, 100, 200, Selector(allowed))[0][0]
+    assert allowed[near[near >= 0]].all()
+    every = index.candidates(ROWS[:2], 572, 572, 4000, Selector(allowed))[0]
+    assert sorted(every[0].tolist()) == np.flatnonzero(allowed).tolist()
+    assert index.effort(100, None).probes >= 5 * index.effort(10, None).probes

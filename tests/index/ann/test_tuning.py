@@ -1,0 +1,110 @@
+"""The structure that is chosen, and the effort it is set to."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+import pytest
+
+from clr_search.errors import UsageError
+from clr_search.index.ann import structures
+from clr_search.index.ann.goal import RECALL, Goal
+from clr_search.index.ann.graph import Graph
+from clr_search.index.ann.mapped_vectors import MappedVectors
+from clr_search.index.ann.structures import GRAPH, Structure, choose, load
+from clr_search.index.ann.tuning import build, select
+from clr_search.index.catalog.vectors import scale_of
+from tests.index.ann.made import ROWS, kept, linked, loaded, made
+from tests.index.made import brute
+
+
+@pytest.mark.parametrize("kind", structures.KINDS)
+def test_the_measured_recall_is_the_true_one(kind: str) -> None:
+    """Against a slow search, on queries of which the builder knew nothing."""
+    built = made(kind=kind)
+    assert built.recall >= RECALL
+    assert built.recall_at_1 >= built.recall - 0.02
+    index, hits = loaded(built), 0
+    for position in range(0, 4000, 80):
+        near = index.candidates(ROWS[position][None], 11, index.scored_for(11), built.probes)[0][0]
+        truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
+        hits += len(set(truth) & set(near.tolist()))
+    assert hits / 500 >= RECALL - 0.02
+    assert hits / 500 == pytest.approx(built.recall, abs=0.04)
+
+
+def test_probes_are_no_more_than_are_needed() -> None:
+    built = made()
+    assert 1 <= built.probes < 64
+    more = made(goal=Goal(0.985))
+    assert more.probes > made(goal=Goal(0.7)).probes
+    assert more.recall > 0.985
+
+
+def test_the_quickest_that_reaches_the_recall_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 1000)
+    structure, tried = select(kept(), Goal())
+    assert [one.kind for one in tried] == list(structures.KINDS)
+    best = next(one for one in tried if one.kind == structure.kind)
+    assert best.reached
+    assert best.recall >= RECALL
+    assert best.milliseconds == min(one.milliseconds for one in tried if one.reached)
+
+
+def test_only_what_fits_the_memory_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 1000)
+    sizes = sorted(s.bytes_for(4000, 24) for s in choose(4000, 24))
+    structure, tried = select(kept(), Goal(memory=sizes[1]))
+    assert len(tried) == 2
+    assert structure.bytes_for(4000, 24) <= sizes[1]
+    with pytest.raises(UsageError, match=f"The smallest takes {sizes[0]:,}"):
+        select(kept(), Goal(memory=sizes[0] - 1))
+
+
+def test_where_nothing_reaches_the_recall_the_best_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 1000)
+    noise = np.random.default_rng(1).normal(size=ROWS.shape).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    structure, tried = select(kept(noise), Goal(0.999999))
+    reached = [one for one in tried if one.reached]
+    chosen = next(one for one in tried if one.kind == structure.kind)
+    assert chosen in reached or chosen.recall == max(one.recall for one in tried)
+
+
+def test_a_build_is_the_same_every_time() -> None:
+    faiss.omp_set_num_threads(1)
+    assert made().data.tobytes() == made().data.tobytes()
+    assert made(seed=1).data.tobytes() != made().data.tobytes()
+
+
+def test_the_measured_recall_of_a_graph_is_the_true_one() -> None:
+    built = linked()
+    assert str(built.structure) == "HNSW16"
+    assert built.recall >= RECALL
+    assert linked(goal=Goal(0.01)).probes == 16, "what is shown is what is done"
+    index, hits = loaded(built), 0
+    assert isinstance(index, Graph)
+    for position in range(0, 4000, 80):
+        near = index.candidates(ROWS[position][None], 11, index.scored_for(11), built.probes)[0][0]
+        truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
+        hits += len(set(truth) & set(near.tolist()))
+    assert hits / 500 >= RECALL - 0.02
+
+
+def test_the_recall_of_a_graph_is_that_of_new_queries() -> None:
+    """Of its own items it finds far more: linked to their neighbours, they say nothing."""
+    rows = np.random.default_rng(2).normal(size=(9000, 48)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    queries, rows = rows[:1000], rows[1000:]
+    held = MappedVectors(
+        np.arange(8000), scale_of(rows.astype(np.float16)), rows.astype(np.float16)
+    )
+    built = build(held, Structure(0, GRAPH), Goal(0.8))
+    index = load(built.data.tobytes(), held, built.probes)
+    near = index.candidates(queries, 10, index.scored_for(10), built.probes)[0]
+    truth = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
+    found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near, truth, strict=True)])
+    assert found == pytest.approx(built.recall, abs=0.03)
+    assert 0.78 < found < 0.9
