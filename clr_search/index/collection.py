@@ -2,10 +2,10 @@
 
 Layout of ``collection.clr/``::
 
-    catalog.sqlite      the truth: items with their embeddings, skipped files, meta
-    encoder.onnx        the encoder the embeddings are of, so that a collection needs nothing else
+    catalog.sqlite      the source of truth: items with their embeddings, skipped files, meta
+    encoder.onnx        the encoder that made the embeddings, so that nothing else is needed
     ann/<n>.faiss       derived; only where the collection is too large for an exact scan
-    ann/<n>.vectors     derived; the vectors it was made of, to be mapped
+    ann/<n>.vectors     derived; the vectors of the FAISS file, to be mapped into memory
     lock                held by the one writer
 """
 
@@ -23,8 +23,17 @@ from clr_search.serve.devices import AUTO
 class Index(Writer):
     """A collection of pictures that can be searched by likeness; a context manager.
 
-    Made by `Index.create` or `Index.open`. Every method sees one snapshot of the collection, and
-    each call the newest one, whoever writes. Safe to use from several threads, one call at a time.
+    `Index.create` and `Index.open` make it. Every call sees the newest snapshot of the collection,
+    and one snapshot only, whoever writes. Several threads may use it, one call at a time.
+
+    Examples
+    --------
+    ::
+
+        with Index.create("flowers.clr") as index:
+            index.update(["photos"])
+        with Index.open("flowers.clr") as index:
+            print(index.info().count)
     """
 
     @classmethod
@@ -36,25 +45,27 @@ class Index(Writer):
         device: str = AUTO,
         reporter: Reporter | None = None,
     ) -> Index:
-        """Make a collection for an encoder, or open the one that is there, for writing.
+        """Makes a collection for an encoder, or opens the one at `path`, for writing.
 
         Parameters
         ----------
         path : path
             The collection, such as ``flowers.clr``.
         encoder : path, optional
-            An `encoder.onnx`; it is copied into the collection. Where not given, a new collection
-            gets the encoder that comes with the package, and one that is there keeps its own.
+            An `encoder.onnx`, which is copied into the collection. Without it, a new collection
+            gets the encoder that comes with the package, and an existing one keeps its own.
         device : str
-            On what pictures are embedded; see `serve.Encoder`.
+            The device that embeds pictures; see `serve.Encoder`.
         reporter : Reporter, optional
             Where messages on repairs go; by default to `logging`.
 
         Raises
         ------
         UsageError
-            If the collection belongs to another encoder or is being written to, if something else
-            is at `path`, or the encoder is none.
+            If the collection belongs to another encoder or is being written to, if `path` is
+            something else than a collection, or the file is no encoder.
+        ClrSearchError
+            If the folder cannot be made or written to, or the catalogue is damaged.
         """
         reporter = reporter or opening.Logged()
         given = None if encoder is None else Path(encoder)
@@ -69,33 +80,33 @@ class Index(Writer):
         device: str = AUTO,
         reporter: Reporter | None = None,
     ) -> Index:
-        """Open a collection.
+        """Opens a collection.
 
         Parameters
         ----------
         path : path
-            The collection.
+            The collection, such as ``flowers.clr``.
         writable : bool
-            Open it for changes too; only one process can at a time.
+            Whether to open it for changes too; only one process can at a time.
         device : str
-            On what pictures are embedded; see `serve.Encoder`.
+            The device that embeds pictures; see `serve.Encoder`.
         reporter : Reporter, optional
             Where messages on repairs go; by default to `logging`.
 
         Raises
         ------
         UsageError
-            If there is no collection at `path`, it is of an unknown version, or, with `writable`,
-            somebody else writes to it.
+            If there is no collection at `path`, its version is unknown, or, with `writable`,
+            another process writes to it.
         ClrSearchError
-            If its catalogue is damaged.
+            If the catalogue is damaged.
         """
         reporter = reporter or opening.Logged()
         opened = opening.open_collection(Path(path), reporter, writable=writable)
         return cls(*opened, reporter, device)
 
     def close(self) -> None:
-        """Let go of the files; nothing is lost if this is never called."""
+        """Closes the files and releases the lock; no data is lost if this is never called."""
         self._catalog.database.close()
         if self._lock is not None:
             self._lock.release()

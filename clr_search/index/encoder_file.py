@@ -1,8 +1,8 @@
 """The encoder inside a collection: one file, pinned by its SHA-256 in the catalogue.
 
-A rebuild brings a second file, ``encoder.next.onnx``, and takes effect with the transaction that
-replaces the embeddings and the SHA-256 together; only then is the file renamed. So between the two
-the right encoder is the next one, and which of the files is right can always be told.
+A rebuild adds a second file, ``encoder.next.onnx``, and takes effect with the transaction that
+replaces the embeddings and the SHA-256 together; only then is the file renamed. So the right file
+is always the one with the pinned SHA-256, also if the process is killed in between.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder
 
 FILE_NAME = "encoder.onnx"
+"""Name of the encoder inside a collection."""
+
 NEXT_NAME = "encoder.next.onnx"
+"""Name of the encoder of a rebuild, until the rebuild has taken effect."""
 
 
 class WrongEncoderError(ClrSearchError):
-    """No encoder in the collection is the one its embeddings are of."""
+    """The error for a collection that lacks the encoder that made its embeddings."""
 
 
 def load(folder: Path, sha256: str, device: str) -> Encoder:
-    """The encoder of this SHA-256 out of a collection, on a device; see `serve.Encoder`.
+    """Loads the encoder with this SHA-256 from a collection onto a device; see `serve.Encoder`.
 
     Raises
     ------
     WrongEncoderError
-        If it is not there.
+        If no file in the collection has this SHA-256.
     """
     from clr_search.serve.encoder import Encoder
 
@@ -50,10 +53,27 @@ def load(folder: Path, sha256: str, device: str) -> Encoder:
 
 
 def finish_change(folder: Path, sha256: str) -> None:
-    """Rename the next encoder if it has taken effect; delete what killed copies have left."""
+    """Renames the next encoder if its rebuild has taken effect, and deletes incomplete copies.
+
+    Parameters
+    ----------
+    folder : Path
+        The collection, of which the caller is the writer.
+    sha256 : str
+        SHA-256 of the encoder that the catalogue is pinned to.
+
+    Examples
+    --------
+    >>> _ = Path(NEXT_NAME).write_bytes(b"model")
+    >>> finish_change(Path(), sha256_file(Path(NEXT_NAME)))
+    >>> Path(FILE_NAME).read_bytes()
+    b'model'
+    """
     following = folder / NEXT_NAME
     if following.is_file() and sha256_file(following) == sha256:
         following.replace(folder / FILE_NAME)
     for name in (FILE_NAME, NEXT_NAME):
-        for leftover in folder.glob(f".{name}.*.tmp"):  # of `files.atomic_path`
+        for leftover in folder.glob(
+            f".{name}.*.tmp"
+        ):  # the names that `files.write.atomic_path` makes
             leftover.unlink()

@@ -1,10 +1,11 @@
-"""Keeping a collection up to date while its folders change.
+"""Keeps a collection up to date while its folders change.
 
-The file system says where something has happened; what it was, an ordinary update finds out, which
-looks only there. It looks at everything at first, once an hour, and wherever what was told may not
-be all: the system's queue was full, a name is no text, an update failed, somebody else wrote, links
-lie in the folders, or nothing is told at all. A picture that was still being written is tried again
-when the rest of it has come. The writer's lock is held during an update only.
+The file system reports which paths have changed, and an ordinary update looks at only those. An
+update looks at everything at first, once an hour, and whenever the reports may be incomplete: the
+queue of the system was full, a name is no text, an update failed, another process wrote to the
+collection, links lie in the folders, or the file system reports nothing. A picture that was still
+being written is tried again when the rest of it has come. The writer's lock is held only during an
+update.
 """
 
 from __future__ import annotations
@@ -26,28 +27,29 @@ from clr_search.progress import Reporter
 from clr_search.serve.devices import AUTO
 
 RETRY = 30.0
-"""Seconds until an update that failed is tried again, where nothing changes before."""
+"""Seconds after which a failed update is tried again, if no file changes before."""
 
 FULL = 3600.0
-"""Seconds after which an update looks at everything, whatever was told."""
+"""Seconds after which an update looks at everything, in case that a change was not reported."""
 
-_PAUSE = 0.2  # seconds between two looks at a lock
+_PAUSE = 0.2  # seconds between two tries to take the writer's lock
 
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """An update that was made.
+    """The result of one update.
 
     Attributes
     ----------
     report : UpdateReport
-        What the update did.
+        How many pictures the update added, changed and removed, and what it skipped.
     info : IndexInfo
-        The collection after it.
+        The collection after the update.
     seconds : float
-        How long it took.
+        Time that the update took.
     revision : int
-        Of the collection after it; another one tells that somebody else has written since.
+        Revision of the collection after the update; a later one means that another process has
+        written since.
     """
 
     report: UpdateReport
@@ -57,37 +59,38 @@ class Updated:
 
 
 class _Trust:
-    """Whether what a watch tells is all that may have changed since the last update."""
+    """Decides whether the reports of a watch cover all changes since the last update."""
 
     def __init__(self) -> None:
         self._last: Updated | None = None
-        self._untold = False  # for good: a folder that can be listed again is not watched
+        # Never false again, since a folder that can be listed only later is not watched.
+        self._untold = False
         self._due = -math.inf
 
     def note(self, update: Updated, *, everything: bool) -> None:
-        """Go by an update of all folders, and by whether it looked at everything."""
+        """Records an update of all folders, and whether it looked at everything."""
         self._last = update
         self._untold = self._untold or update.report.untold
         if everything:
             self._due = time.monotonic() - update.seconds + FULL
 
     def forget(self) -> None:
-        """Have the next update look at everything."""
+        """Makes the next update look at everything."""
         self._last = None
 
-    def left(self) -> float:
-        """Seconds until an update looks at everything anyway."""
+    def remaining(self) -> float:
+        """Returns the seconds until an update looks at everything anyway."""
         return max(0.0, self._due - time.monotonic())
 
-    def places(self, told: frozenset[str] | None, revision: int) -> frozenset[str] | None:
-        """Where to look in a collection of this revision; None for everywhere."""
+    def paths(self, reported: frozenset[str] | None, revision: int) -> frozenset[str] | None:
+        """Returns the paths to look at in a collection of this revision; None for everything."""
         last = self._last
-        if told is None or last is None or self._untold or last.revision != revision:
+        if reported is None or last is None or self._untold or last.revision != revision:
             return None
-        if not self.left():
+        if not self.remaining():
             return None
-        # What could not be read is tried again at every update.
-        return told | {str(entry.path) for entry in last.report.skipped}
+        # Files that could not be read are tried again at every update.
+        return reported | {str(entry.path) for entry in last.report.skipped}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,11 @@ class Follower:
     Attributes
     ----------
     collection : Path
-        It exists.
+        An existing collection.
     batch_size, workers
-        As of `Index.update`.
+        Passed to `Index.update`.
     device : str
-        As of `Index.open`.
+        Passed to `Index.open`.
     """
 
     collection: Path
@@ -110,45 +113,45 @@ class Follower:
     device: str = AUTO
 
     def follow(self, watch: Watch, *, first: Reporter, reporter: Reporter) -> Iterator[Updated]:
-        """Bring the collection up to date with watched folders, now and after every change.
+        """Brings the collection up to date with watched folders, now and after every change.
 
-        After a change an update looks only where it was, if that is known for certain. If somebody
-        else writes to the collection, that is waited for. An update that fails is told of, and
-        tried again. A folder that is not there is left out; its pictures stay.
+        After a change an update looks only at the changed paths, if these are known for certain. It
+        waits while another process writes to the collection. A failed update is reported and tried
+        again. A missing folder is left out; its pictures stay.
 
         Parameters
         ----------
         watch : Watch
-            Of the folders.
+            The watch of the folders.
         first, reporter : Reporter
-            Of the first update, and of all others.
+            The reporter of the first update, and that of all later ones.
 
         Yields
         ------
         Updated
-            Of every update, also one that had nothing to do. Without end.
+            The result of each update, also of one that changed nothing. The iterator never ends.
         """
-        told: list[str] = []
+        reported: list[str] = []
         changed: frozenset[str] | None = None
         trust = _Trust()
         while True:
             missing = [folder for folder in watch.folders if not folder_identity(folder)]
-            there = [folder for folder in watch.folders if not _around(folder, missing)]
+            present = [folder for folder in watch.folders if not _around(folder, missing)]
             troubles = [
                 f"{folder} is not there; its pictures stay in the collection until it is back."
                 for folder in missing
             ]
             count = 0
-            for done in self._updates(there, changed, trust, first, troubles):
+            for updated in self._updates(present, changed, trust, first, troubles):
                 count += 1
-                yield done
+                yield updated
             if troubles or count != 1:
                 trust.forget()
             for trouble in dict.fromkeys(troubles):
-                if trouble not in told:
+                if trouble not in reported:
                     reporter.message(trouble)
-            told, first = troubles, reporter
-            changed = watch.wait(RETRY if troubles else trust.left())
+            reported, first = troubles, reporter
+            changed = watch.wait(RETRY if troubles else trust.remaining())
 
     def _updates(
         self,
@@ -158,17 +161,20 @@ class Follower:
         reporter: Reporter,
         troubles: list[str],
     ) -> Iterator[Updated]:
-        """Updates from all folders at once, so that pictures may move between them."""
+        """Yields one update from all folders, so that pictures may move between them.
+
+        Where it is refused, each folder is updated by itself; errors are added to `troubles`.
+        """
         if not folders:
             return
         try:
-            done = self._update(folders, changed, trust, reporter)
-        except UsageError as error:  # as of a folder that is empty now
+            updated = self._update(folders, changed, trust, reporter)
+        except UsageError as error:  # for example, a folder has become empty
             if len(folders) == 1:
                 troubles.append(str(error))
                 return
             refused: list[str] = []
-            for folder in sorted(folders, key=len, reverse=True):  # what lies below others first
+            for folder in sorted(folders, key=len, reverse=True):  # inner folders first
                 if not _around(folder, refused):
                     before = len(troubles)
                     yield from self._updates([folder], None, trust, reporter, troubles)
@@ -176,7 +182,7 @@ class Follower:
         except ClrSearchError as error:
             troubles.append(str(error))
         else:
-            yield done
+            yield updated
 
     def _update(
         self,
@@ -185,32 +191,46 @@ class Follower:
         trust: _Trust,
         reporter: Reporter,
     ) -> Updated:
+        """Makes one update as soon as no other process writes, and records it in `trust`."""
         began = time.monotonic()
 
         def opened() -> Index:
             return Index.open(self.collection, writable=True, device=self.device, reporter=reporter)
 
         with when_free(opened, reporter) as index:
-            places = trust.places(changed, index.revision)
+            paths = trust.paths(changed, index.revision)
             report = index.update(
                 folders,
                 reporter=reporter,
                 batch_size=self.batch_size,
                 workers=self.workers,
-                changed=places,
+                changed=paths,
             )
-            done = Updated(report, index.info(), time.monotonic() - began, index.revision)
-            trust.note(done, everything=places is None)
-            return done
+            updated = Updated(report, index.info(), time.monotonic() - began, index.revision)
+            trust.note(updated, everything=paths is None)
+            return updated
 
 
 def _around(folder: str, others: Sequence[str]) -> bool:
-    """Whether one of the others is this folder, or lies below it."""
+    """Returns whether one of the others is this folder, or lies below it."""
     return any(below(other, folder) is not None for other in others)
 
 
 def when_free(opened: Callable[[], Index], reporter: Reporter) -> Index:
-    """What `opened` gives, as soon as nobody else writes to the collection."""
+    """Returns the result of `opened`, as soon as no other process writes to the collection.
+
+    Parameters
+    ----------
+    opened : callable
+        Opens the collection for writing; called again while it raises `LockedError`.
+    reporter : Reporter
+        Gets one message if there is a wait.
+
+    Raises
+    ------
+    ClrSearchError
+        Any other error of `opened`.
+    """
     waiting = False
     while True:
         try:

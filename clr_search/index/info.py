@@ -1,4 +1,4 @@
-"""A collection at a glance: `IndexInfo`, and how it is gathered."""
+"""`IndexInfo`: the size, encoder, search structure and speed of a collection."""
 
 from __future__ import annotations
 
@@ -14,40 +14,41 @@ from clr_search.index.catalog.catalog import Catalog
 
 @dataclass(frozen=True, slots=True)
 class IndexInfo:
-    """A collection at a glance.
+    """The size, encoder, search structure and speed of a collection.
 
     Attributes
     ----------
     path : Path
-        The collection.
+        Folder of the collection.
     count, skipped : int
-        Pictures in it, and files left out.
+        Number of pictures in it, and of files that were left out.
     dimension : int
         D, length of an embedding.
     encoder_name, encoder_sha256 : str
-        The encoder it belongs to.
+        Name and SHA-256 of its encoder.
     roots : tuple of Path
-        Folders that were indexed.
+        Folders that were indexed, absolute.
     structure : str
         ``"exact"``, or the FAISS structure such as ``"IVF512,SQ8"`` with its number of probes.
     generation : int or None
         Number of the FAISS file; None where search is exact.
     beside : int
-        Items newer than the generation, searched exactly beside it.
+        Number of items newer than the generation, which are searched exactly beside it.
     recall : float or None
-        Measured recall@10 of the structure on held-out items; None where search is exact.
+        Measured recall@10 on held-out items, in [0, 1]; None where search is exact.
     latency_ms : float or None
-        Measured median time of one search for 10 neighbours, without embedding the query.
+        Measured median time of one search for 10 neighbours in milliseconds, without embedding
+        the query.
     bytes_on_disk : int
-        Of the whole collection.
+        Size of the whole collection.
     recall_at_1 : float or None
-        As `recall`, of the nearest item.
+        Measured share of nearest items that are found, in [0, 1]; None where search is exact.
     latency_p99_ms : float or None
-        As `latency_ms`, exceeded by one search in a hundred.
+        99th percentile of the time whose median is `latency_ms`.
     bytes_per_vector : float or None
-        Of the structure, on disk and in memory; None where search is exact.
+        Size of the structure for each vector, on disk and in memory; None where search is exact.
     tried : tuple of Tried
-        The structures that were tried on a sample.
+        The structures that were tried on a sample, with their measurements.
     """
 
     path: Path
@@ -69,12 +70,12 @@ class IndexInfo:
     tried: tuple[Tried, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """The facts as `--json` prints them."""
+        """Returns the fields as ``clr-search info --json`` prints them, with paths as strings."""
         return asdict(self) | {"path": str(self.path), "roots": [str(root) for root in self.roots]}
 
 
 def info_of(catalog: Catalog) -> IndexInfo:
-    """The collection at a glance; inside `reading`."""
+    """Gathers the `IndexInfo` of a collection; the caller is inside `Catalog.reading`."""
     facts, generation, count = catalog.facts(), named(catalog), catalog.count()
     alive = 0 if generation is None else catalog.count(newest=generation.revision)
     structure = "exact" if generation is None else generation.described
@@ -94,14 +95,15 @@ def info_of(catalog: Catalog) -> IndexInfo:
         recall_at_1=None if generation is None else generation.recall_at_1,
         latency_p99_ms=facts.latency_p99_ms,
         bytes_per_vector=None if generation is None else generation.bytes / generation.count,
-        tried=() if generation is None else tuple(Tried(**one) for one in generation.tried),
+        tried=() if generation is None else tuple(Tried(**fields) for fields in generation.tried),
         bytes_on_disk=sum(map(_size, catalog.folder.rglob("*"))),
     )
 
 
 def _size(path: Path) -> int:
+    """Returns the size of a regular file in bytes; 0 for all else."""
     try:
         status = path.stat()
-    except OSError:  # deleted by a writer meanwhile
+    except OSError:  # a writer has deleted it meanwhile
         return 0
     return status.st_size if S_ISREG(status.st_mode) else 0

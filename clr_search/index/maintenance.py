@@ -1,4 +1,4 @@
-"""Keeping what is derived from the catalogue fit: FAISS generations, and what a search takes."""
+"""Keeps the FAISS generation of a collection up to date with its catalogue and its goal."""
 
 from __future__ import annotations
 
@@ -15,15 +15,21 @@ from clr_search.index.catalog.catalog import Catalog
 from clr_search.progress import Reporter
 
 MOST_BESIDE = 5_000
-"""Items newer than the generation, or gone from it, that are put up with in any collection; in a
-large one a tenth, up to `EXACT_ITEMS`, which a scan beside FAISS takes milliseconds for."""
+"""Items added or removed since the last generation that are tolerated in any collection. In a large
+one a tenth is, up to `EXACT_ITEMS`: they are scanned beside FAISS, which takes milliseconds."""
 
 
 def goal_of(catalog: Catalog) -> Goal:
-    """What the search structure has to reach; inside `reading`."""
-    kept = catalog.facts().goal
+    """Returns the goal of the search structure; the caller is inside `Catalog.reading`.
+
+    Raises
+    ------
+    ClrSearchError
+        If the stored goal cannot be read.
+    """
+    stored = catalog.facts().goal
     try:
-        return Goal() if kept is None else Goal(**json.loads(kept))
+        return Goal() if stored is None else Goal(**json.loads(stored))
     except (TypeError, ValueError) as error:
         raise ClrSearchError(
             f"{catalog.folder} has an unreadable entry on what its search has to reach ({error}).",
@@ -32,7 +38,13 @@ def goal_of(catalog: Catalog) -> Goal:
 
 
 def is_goal(kept: object) -> bool:
-    """Whether this, out of a damaged catalogue, is a goal that `set_goal` has kept."""
+    """Returns whether a value from a damaged catalogue is a goal that `set_goal` can have stored.
+
+    Examples
+    --------
+    >>> is_goal('{"recall": 0.9}'), is_goal('{"recall": 9}'), is_goal(None)
+    (True, False, False)
+    """
     try:
         goal = Goal(**json.loads(kept)) if isinstance(kept, str) else None
         return goal is not None and 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
@@ -41,12 +53,13 @@ def is_goal(kept: object) -> bool:
 
 
 def set_goal(catalog: Catalog, goal: Goal) -> None:
-    """Keep what the search structure has to reach, for all that come.
+    """Stores the goal that this search structure and all later ones have to reach.
 
     Raises
     ------
     UsageError
-        If the recall is no share, or nothing over the items there are now fits into the memory.
+        If the recall is not in (0, 1), the memory is less than a byte, or no structure over the
+        present items fits into it.
     """
     if not 0 < goal.recall < 1:
         raise UsageError(f"The recall is {goal.recall:g}; it must be between 0 and 1.")
@@ -58,14 +71,15 @@ def set_goal(catalog: Catalog, goal: Goal) -> None:
 
 
 def settle(catalog: Catalog, reporter: Reporter) -> bool:
-    """Publish the next generation where the last has fallen behind, or retire it.
+    """Publishes the next generation where the last has fallen behind, or retires it.
 
-    Where nothing fits into the memory any more, the last stays; it is said.
+    Where no structure fits into the memory any more, the last stays, and the reporter gets a
+    message.
 
     Returns
     -------
     bool
-        Whether search goes another way now, so that its latency has to be measured.
+        Whether another generation, or none, is in use now, so that latency has to be measured.
     """
     with catalog.reading():
         count, dimension = catalog.count(), catalog.facts().dimension
@@ -81,7 +95,7 @@ def settle(catalog: Catalog, reporter: Reporter) -> bool:
 
 
 def repair(catalog: Catalog, reporter: Reporter) -> None:
-    """Finish what a killed writer left half done, and replace a damaged FAISS file."""
+    """Finishes what a killed writer has left half done, and replaces a damaged FAISS file."""
     with catalog.reading():
         facts, generation, count = catalog.facts(), generations.named(catalog), catalog.count()
     encoder_file.finish_change(catalog.folder, facts.encoder_sha256)
@@ -99,15 +113,15 @@ def repair(catalog: Catalog, reporter: Reporter) -> None:
 def _renew(
     catalog: Catalog, last: Generation | None, count: int, dimension: int, reporter: Reporter
 ) -> bool:
-    """Publish the next generation, or go back to exact search where the collection is small.
+    """Publishes the next generation, or goes back to exact search where the collection is small.
 
-    False where nothing fits into the memory; then nothing is done.
+    Returns False, and changes nothing, where no structure fits into the memory.
     """
     with catalog.reading():
         goal = goal_of(catalog)
     try:
         fitting = that_fit(count, dimension, goal)
-    except UsageError as error:  # no wrong use now: the collection has grown since it was given
+    except UsageError as error:  # the collection has outgrown a limit that was right when set
         reporter.message(
             f"{error.what} {error.remedy} All is found nevertheless, but takes more memory or "
             "time. Give a higher limit, or none: clr-search build-index --memory none"
@@ -119,14 +133,14 @@ def _renew(
         return True
     reporter.message(f"Choosing and building a search structure over {count:,} items …")
     began = time.monotonic()
-    made = generations.publish(catalog, goal)
-    if made is None:
+    published = generations.publish(catalog, goal)
+    if published is None:
         return True
     reporter.message(
-        f"Built in {time.monotonic() - began:.1f} s: {made.described}, "
-        f"measured recall@10 {made.recall:.3f}."
+        f"Built in {time.monotonic() - began:.1f} s: {published.described}, "
+        f"measured recall@10 {published.recall:.3f}."
     )
-    if made.recall < goal.recall:
+    if published.recall < goal.recall:
         reporter.message(
             f"That is less than the {goal.recall:g} asked for; nothing that fits reaches it."
         )

@@ -1,4 +1,4 @@
-"""Making and opening a collection: what is checked before anything in it is believed."""
+"""Makes and opens collections, and checks them before anything in them is used."""
 
 from __future__ import annotations
 
@@ -21,24 +21,36 @@ _MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION"
 
 
 class Logged(Silent):
-    """A reporter for library use: messages become warnings of the logger ``clr_search.index``."""
+    """A reporter for use as a library: it logs messages as warnings of ``clr_search.index``."""
 
     def message(self, text: str) -> None:
-        """Log one line."""
+        """Logs one line as a warning."""
         logging.getLogger("clr_search.index").warning("%s", text)
 
 
 def open_collection(
     path: Path, reporter: Reporter, *, writable: bool
 ) -> tuple[Catalog, WriterLock | None]:
-    """See `Index.open`."""
+    """Opens a collection, and returns its catalogue and, with `writable`, its lock.
+
+    The caller closes the catalogue and releases the lock. A writer also migrates an older
+    catalogue, and repairs what a killed writer has left.
+
+    Raises
+    ------
+    UsageError
+        If there is no collection at `path`, its version is unknown, or, with `writable`, another
+        process writes to it.
+    ClrSearchError
+        If the catalogue is damaged.
+    """
     _require_collection(path)
     lock = WriterLock(path / _LOCK) if writable else None
     try:
         catalog = Catalog(path, writable=writable)
         try:
             with catalog.reading():
-                catalog.facts()  # refuses a making that was cut short, and damage
+                catalog.facts()  # raises an error for a half-made or damaged collection
             if writable:
                 migrate(catalog.database, reporter)
                 maintenance.repair(catalog, reporter)
@@ -53,11 +65,25 @@ def open_collection(
 
 
 def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalog, WriterLock]:
-    """See `Index.create`."""
+    """Makes a collection, or opens the one at `path`, and returns its catalogue and lock.
+
+    The caller closes the catalogue and releases the lock. Without `encoder`, a new collection gets
+    the encoder that comes with the package.
+
+    Raises
+    ------
+    UsageError
+        If the collection belongs to another encoder or is being written to, if `path` is something
+        else than a collection, or the file is no encoder.
+    ClrSearchError
+        If the folder cannot be made or written to, or the catalogue is damaged.
+    """
     repair.refuse_unfinished(path)
     if path.exists() and not (path / FILE_NAME).is_file():
         _refuse_foreign(path)
-    model = None if encoder is None else read_model(encoder)  # before anything is made
+    model = (
+        None if encoder is None else read_model(encoder)
+    )  # may fail, so it comes before the folder
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,7 +107,7 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
 
 
 def _pin(catalog: Catalog, model: ModelFile | None) -> None:
-    """Bind a new collection to its encoder; refuse another one for a collection that has one."""
+    """Binds a new collection to its encoder; refuses another encoder for an existing one."""
     with catalog.reading():
         facts = catalog.facts() if catalog.is_pinned() else None
     if facts is not None:
@@ -100,6 +126,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
 
 
 def _require_collection(path: Path) -> None:
+    """Refuses a path at which there is no collection, or one whose repair was cut short."""
     if not path.exists():
         raise UsageError(f"There is no collection {path}.", _MAKE)
     repair.refuse_unfinished(path)
@@ -108,6 +135,7 @@ def _require_collection(path: Path) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
+    """Refuses a path that holds anything but the files of a half-made collection."""
     ours = {_LOCK, encoder_file.FILE_NAME}
     if not path.is_dir() or any(
         entry.name not in ours and not entry.name.startswith(f".{encoder_file.FILE_NAME}.")

@@ -1,16 +1,14 @@
-"""Saving what can be read of a damaged catalogue.
+"""Replaces a damaged catalogue by a new one with all items that can be read.
 
-`catalog.salvage` reads it, and believes only what is whole; what is lost, the next ``build-index``
-embeds again. Here are the steps in which the repaired catalogue takes the place of the damaged one.
+`catalog.salvage` copies the intact items; the next ``build-index`` embeds the lost ones again. This
+module exchanges the catalogues in three steps, so that a repair can be killed at any instant:
 
-A repair can be killed at any instant:
-
-1. it is written whole as ``catalog.repaired.sqlite``;
-2. the damaged one is renamed to ``catalog.damaged.sqlite``, with its WAL, and kept, as are those
-   of earlier repairs, under numbers;
+1. the repaired catalogue is written whole as ``catalog.repaired.sqlite``;
+2. the damaged one is renamed to ``catalog.damaged.sqlite``, with its WAL, and kept; those of
+   earlier repairs are kept under numbers;
 3. the repaired one is renamed to ``catalog.sqlite``.
 
-Run again, a repair that was cut short after step 1 goes on with step 2.
+If a repair was killed after step 1, the next one goes on with step 2.
 """
 
 from __future__ import annotations
@@ -32,24 +30,25 @@ from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.schema import VERSION
 
 REPAIRED, DAMAGED = "catalog.repaired.sqlite", "catalog.damaged.sqlite"
+"""Names of the repaired catalogue until it is in use, and of the damaged one that is kept."""
 
-_PLACE = ".repair."  # and letters drawn at random: the folder in which a catalogue is written
+_PREFIX = ".repair."  # of the temporary folder in which the repaired catalogue is written
 
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """What a repair came to.
+    """The result of a repair.
 
     Attributes
     ----------
     kept : int
-        Items of the collection now.
+        Number of items in the collection now.
     lost : int or None
-        Items that could not be read; None where nothing tells how many there were.
+        Number of items that were lost; None where their former number is unknown.
     whole : bool
-        Whether there was nothing to repair.
+        Whether the catalogue was intact, so that nothing was changed.
     damaged : Path or None
-        The damaged catalogue, which is kept.
+        The damaged catalogue, which is kept; None where it was intact.
     """
 
     kept: int
@@ -59,7 +58,7 @@ class Salvage:
 
 
 def repair(folder: Path) -> Salvage:
-    """Check a catalogue, and replace it by what can be read of it where it is damaged.
+    """Checks a catalogue, and where it is damaged replaces it by what can be read of it.
 
     Parameters
     ----------
@@ -69,14 +68,14 @@ def repair(folder: Path) -> Salvage:
     Raises
     ------
     UsageError
-        If somebody else writes to it, a newer release has written it, or it is no catalogue.
+        If another process writes to it, a newer release has written it, or it is no catalogue.
     ClrSearchError
-        If nothing can be read, or the encoder inside is not there.
+        If nothing can be read, or the encoder of the embeddings is missing.
     """
     lock = WriterLock(folder / "lock")
     try:
-        for left in folder.glob(f"{_PLACE}*"):  # of a repair that was killed in step 1
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in folder.glob(f"{_PREFIX}*"):  # a repair was killed in step 1
+            shutil.rmtree(leftover, ignore_errors=True)
         if not (folder / REPAIRED).exists():
             source = folder / FILE_NAME
             _refuse_foreign(source)
@@ -85,7 +84,7 @@ def repair(folder: Path) -> Salvage:
             _refuse_newer(source)
             lost = _write(folder, source)
         else:
-            lost = None  # it was told by the run that was cut short
+            lost = None  # only the run that was cut short knew the number
         _exchange(folder)
         return Salvage(
             salvage.item_count(folder / FILE_NAME), lost, whole=False, damaged=folder / DAMAGED
@@ -95,12 +94,16 @@ def repair(folder: Path) -> Salvage:
 
 
 def refuse_unfinished(folder: Path) -> None:
-    """Refuse a collection whose repair has to be finished first.
+    """Refuses a collection whose repair has to be finished first.
 
     Raises
     ------
     UsageError
-        If there is one that was cut short.
+        If a repair of the collection was cut short.
+
+    Examples
+    --------
+    >>> refuse_unfinished(Path("flowers.clr"))  # without a repair nothing happens
     """
     if (folder / REPAIRED).is_file():
         raise UsageError(
@@ -109,7 +112,7 @@ def refuse_unfinished(folder: Path) -> None:
 
 
 def _refuse_foreign(source: Path) -> None:
-    """There is nothing to repair in an empty file, or one of another program."""
+    """Refuses an empty file and one of another program, in which there is nothing to repair."""
     if salvage.is_foreign(source):
         raise UsageError(
             f"{source} is no catalogue of a collection: it is empty, or another program's.",
@@ -118,7 +121,7 @@ def _refuse_foreign(source: Path) -> None:
 
 
 def _refuse_newer(source: Path) -> None:
-    """What a newer release keeps in other tables would be lost, and nobody told."""
+    """Refuses a newer version, since the contents of tables unknown here would be lost."""
     version = salvage.schema_version(source)
     if version is not None and version > VERSION:
         raise UsageError(
@@ -128,23 +131,23 @@ def _refuse_newer(source: Path) -> None:
 
 
 def _write(folder: Path, source: Path) -> int | None:
-    """Step 1; how many items were lost."""
+    """Does step 1, and returns the number of lost items; None where it is unknown."""
     _keep_earlier(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_PLACE) as name:
-        place = Path(name)
-        catalog = Catalog(place, writable=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX) as name:
+        temporary = Path(name)
+        catalog = Catalog(temporary, writable=True)
         try:
             with salvage.opened(source) as damaged:
                 lost = _copy(damaged, catalog, _encoder(folder, damaged.encoder_sha256()))
         finally:
-            catalog.database.close()  # folds the WAL into the file, which is synced then
-        (place / FILE_NAME).replace(folder / REPAIRED)
+            catalog.database.close()  # folds the WAL into the file, and syncs it
+        (temporary / FILE_NAME).replace(folder / REPAIRED)
     sync_folder(folder)
     return lost
 
 
 def _copy(damaged: Damaged, catalog: Catalog, model: ModelFile) -> int | None:
-    """Bring over what can be read; how many items cannot."""
+    """Copies what can be read, and returns the number of lost items; None where unknown."""
     goal, dimension = damaged.goal(), model.card.embedding_dim
     with catalog.writing() as revision:
         catalog.pin_encoder(model.sha256, model.card.name, dimension)
@@ -154,7 +157,7 @@ def _copy(damaged: Damaged, catalog: Catalog, model: ModelFile) -> int | None:
 
 
 def _encoder(folder: Path, pinned: object) -> ModelFile:
-    """The encoder of the embeddings; where the catalogue cannot say which, the one there is."""
+    """Returns the encoder with the SHA-256 `pinned`; the first one found where that is None."""
     for name in (encoder_file.FILE_NAME, encoder_file.NEXT_NAME):
         path = folder / name
         if path.is_file() and pinned in (None, sha256_file(path)):
@@ -167,7 +170,7 @@ def _encoder(folder: Path, pinned: object) -> ModelFile:
 
 
 def _keep_earlier(folder: Path) -> None:
-    """Give the damaged catalogue of an earlier repair a number."""
+    """Renames the damaged catalogue of an earlier repair, if any, by adding a number."""
     if not (folder / DAMAGED).exists():
         return
     number = 1
@@ -177,9 +180,9 @@ def _keep_earlier(folder: Path) -> None:
 
 
 def _exchange(folder: Path) -> None:
-    """Steps 2 and 3."""
+    """Does steps 2 and 3: renames the damaged catalogue, and then the repaired one."""
     current = folder / FILE_NAME
-    # The WAL goes first: beside another file it would be taken for that one's.
+    # The WAL is renamed first: SQLite would take it for that of the repaired catalogue.
     wal = folder / f"{FILE_NAME}-wal"
     if wal.exists():
         wal.replace(folder / f"{DAMAGED}-wal")

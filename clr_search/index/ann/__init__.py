@@ -1,1 +1,1 @@
-"""FAISS, derived from the catalogue: structures, their choice, and their files."""
+"""FAISS indexes, which are derived from the catalogue: their kinds, choice and files."""

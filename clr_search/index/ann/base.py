@@ -17,18 +17,19 @@ from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.neighbours import Neighbours, nearest
 
 SLACK = 6
-"""Candidates beyond those wanted: their products are taken with vectors whose lengths differ a
-little from 1, so the last of them may change places."""
+"""Candidates that are fetched beyond the neighbours wanted. Their products are taken with float16
+vectors, whose lengths differ a little from 1, so that the last of them may change places."""
 
 SELECTION_MARGIN = 2
-"""Times the effort that the share of a selection in the whole asks for."""
+"""Factor on the effort of a search in a selection, on top of the inverse of its share in the whole,
+which alone would do only if the selection were spread evenly."""
 
 _MORE_EFFORT = 4
-"""Times the effort of the search before, where too few of a selection were met."""
+"""Factor by which the effort grows where the search before met too few candidates."""
 
 
 class Effort(NamedTuple):
-    """What a search asks of FAISS.
+    """The amount of work that a search asks of FAISS.
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class Effort(NamedTuple):
     probes : int
         Cells that an inverted file visits, or efSearch of a graph.
     needed : int
-        Candidates that must come back, or else the search is made again with more probes.
+        Candidates that must come back; with fewer, the search is made again with more probes.
     """
 
     returned: int
@@ -54,20 +55,20 @@ class Ann(ABC):
     Parameters
     ----------
     index : faiss.Index
-        Its vectors are numbered as those of `vectors`.
+        The index; it numbers its vectors as `vectors` does.
     vectors : MappedVectors
-        The vectors.
+        The N vectors of length D that candidates are scored on.
     probes : int
         Tuned effort of a search: cells that an inverted file visits, or efSearch of a graph.
     width : float
-        How many times the usual candidates are scored.
+        Factor on the usual number of candidates that are scored, at least 1.
     most_probes : int
         The greatest effort: with it, everything is visited.
 
     Attributes
     ----------
     count : int
-        Vectors.
+        N, the number of vectors.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class Ann(ABC):
 
     @abstractmethod
     def scored_for(self, wanted: int) -> int:
-        """Returns how many candidates are scored where so many neighbours are wanted."""
+        """Returns how many candidates are scored to find `wanted` neighbours."""
 
     @abstractmethod
     def effort(self, wanted: int, among: Selector | None) -> Effort:
-        """Returns the effort that finds the nearest `wanted`, of all or of a selection."""
+        """Returns the effort that finds `wanted` neighbours among all vectors or a selection."""
 
     @abstractmethod
     def candidates(
@@ -102,25 +103,26 @@ class Ann(ABC):
         probes: int,
         among: Selector | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Returns about the nearest, by their products with the mapped vectors, in one pass.
+        """Returns approximate neighbours, by their products with the mapped vectors, in one pass.
 
         Parameters
         ----------
         queries : float32 array, shape (Q, D)
             Unit vectors.
         k : int
-            How many to return.
+            Number of neighbours to return for each query.
         scored, probes : int
-            How many candidates to score, at least k, and the effort.
+            Number of candidates to score, at least k, and the effort.
         among : Selector, optional
-            Positions that count.
+            The positions to search; all of them by default.
 
         Returns
         -------
         positions : int64 array, shape (Q, k)
-            The nearest first; -1 at the end where fewer were met.
+            Positions, the nearest first; -1 at the end of a row where fewer were met.
         products : float32 array, shape (Q, k)
-            With the float16 values as they are, whose lengths differ from 1 by about 1e-4.
+            Dot products with the float16 vectors as stored, whose lengths differ from 1 by
+            about 1e-4.
         """
 
     def search(
@@ -131,21 +133,27 @@ class Ann(ABC):
         *,
         precise: bool = False,
     ) -> Neighbours:
-        """Returns the nearest of each query: at least k columns, if there are so many vectors.
+        """Returns the nearest vectors of each query.
 
-        Where removed items or a filter leave too few in the cells visited, more are visited, in the
-        end all: such a search is slower, and never finds fewer.
+        Where removed items or a filter leave too few candidates in the cells visited, more cells
+        are visited, in the end all: such a search is slower, and never finds fewer.
 
         Parameters
         ----------
         queries : float32 array, shape (Q, D)
             Unit vectors.
         k : int
-            How many are wanted.
+            Number of neighbours that are wanted.
         among : Selector, optional
-            Positions that count.
+            The positions to search; all of them by default.
         precise : bool
-            Score the candidates of a single query once more in float64; see `nearest`.
+            Whether the candidates of a single query are scored once more in float64, so that
+            equal vectors have equal scores.
+
+        Returns
+        -------
+        Neighbours
+            At least k columns, if there are so many vectors.
         """
         effort = self.effort(k, among)
         arguments = effort.returned, effort.scored
@@ -156,10 +164,10 @@ class Ann(ABC):
             short = positions[:, effort.needed - 1] < 0 if effort.needed else np.zeros(0, bool)
             if not short.any():
                 break
-            lacking = np.flatnonzero(short)
+            incomplete = np.flatnonzero(short)
             probes *= _MORE_EFFORT
-            again = self.candidates(queries[lacking], *arguments, probes, among)
-            positions[lacking], products[lacking] = again
+            repeated = self.candidates(queries[incomplete], *arguments, probes, among)
+            positions[incomplete], products[incomplete] = repeated
         return self._scored(queries, positions, products, precise=precise)
 
     def exact(
@@ -170,13 +178,13 @@ class Ann(ABC):
         *,
         precise: bool = False,
     ) -> Neighbours:
-        """Returns the nearest of each query as `search` does, by scoring all that count."""
+        """Returns the nearest vectors of each query as `search` does, by scoring every vector."""
         return self._scored(queries, *self.scan(queries, k, among), precise=precise)
 
     def scan(
         self, queries: NDArray[np.float32], k: int, among: Selector | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Returns positions and products as `candidates` does, by scoring all that count."""
+        """Returns positions and products as `candidates` does, by scoring every vector."""
         import faiss
 
         parameters = faiss.SearchParameters()
@@ -194,7 +202,7 @@ class Ann(ABC):
         *,
         precise: bool,
     ) -> Neighbours:
-        """Returns candidates with their ids and cosines."""
+        """Returns the candidates as ids and cosine similarities."""
         met = positions >= 0
         if precise and len(queries) == 1:
             chosen = positions[0][met[0]]
@@ -206,12 +214,17 @@ class Ann(ABC):
 
 
 class Selector:
-    """Positions that count in a search.
+    """The positions that a search is restricted to, in the form that FAISS needs.
 
     Parameters
     ----------
     counted : bool array, shape (N,)
-        Whether the vector at each position counts.
+        Whether the vector at each position may be found.
+
+    Attributes
+    ----------
+    count : int
+        Number of positions that may be found.
     """
 
     def __init__(self, counted: NDArray[np.bool_]) -> None:
@@ -219,15 +232,15 @@ class Selector:
 
         self.counted = counted
         self.count = int(np.count_nonzero(counted))
-        self._bits = np.packbits(counted, bitorder="little")  # FAISS keeps a pointer to them
+        self._bits = np.packbits(counted, bitorder="little")  # kept: FAISS points to it
         self.selector: Any = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
 
 
 def view(vectors: MappedVectors) -> Any:
     """Returns the mapped vectors as a FAISS index that does not copy them.
 
-    FAISS has no call for it but that of its own file format (`IO_FLAG_MMAP_IFC`), whose checksum we
-    would have to do without; these are the fields which that call sets.
+    FAISS offers this for its own file format only (`IO_FLAG_MMAP_IFC`), which has no checksum. So
+    this function sets the fields that FAISS would set.
     """
     import faiss
 

@@ -3,15 +3,15 @@
 FAISS writes in place and without a checksum: killed while saving, it leaves a file that cannot be
 read, and a flipped bit often loads without a word. So a generation is published in four steps:
 
-1. its vectors, and then the serialised index made from them, are written to temporary files and
+1. the vectors, and then the serialised index made from them, are written to temporary files and
    fsynced;
-2. each is renamed to its number, one above the last, and its folder fsynced;
-3. one SQLite transaction names it, with its SHA-256s and the revision it stands for;
+2. each file is renamed to its number, one above the last, and the folder fsynced;
+3. one SQLite transaction names them, with their SHA-256s and the revision they stand for;
 4. all other files in ``ann/`` are deleted.
 
-Killed before step 3, the catalogue names the generation before, which is still there; after it, the
-new one. Whatever lies around from a killed attempt is deleted by the next step 4. A file is read
-once, its bytes are checked against SQLite, and only they reach FAISS.
+If the process is killed before step 3, the catalogue names the generation before, which still
+exists; after step 3, the new one. Files that a killed attempt has left are deleted by the next step
+4. A file is read once, its bytes are checked against SQLite, and only those bytes reach FAISS.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 
 FOLDER = "ann"
+"""Name of the folder of the FAISS files inside a collection."""
 
-_FORM = 3
+_FORM = 3  # `Generation.form` that this release writes, and the only one that it reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +46,36 @@ class Generation:
     Attributes
     ----------
     number : int
-        Its name.
+        Number of the generation, which names its files.
     sha256 : str
         SHA-256 of the FAISS file.
     revision : int
-        It holds the items embedded up to this revision of the collection.
+        The file holds the items embedded up to this revision of the collection.
     count : int
-        How many they were.
+        Number of vectors in the file.
     structure : str
-        Such as ``"IVF512,SQ8"``.
+        Name of the structure, such as ``"IVF512,SQ8"``.
     probes : int
-        Cells a query visits; of a graph, efSearch.
+        Cells a query visits, or efSearch of a graph.
     recall : float
-        Measured recall@10.
+        Measured recall@10, in [0, 1].
     width : float
-        How many times the usual candidates a query asks for.
+        Factor on the usual number of candidates of a query.
     recall_at_1 : float or None
-        Measured share of nearest neighbours that are found.
+        Measured share of nearest neighbours that are found, in [0, 1].
     bytes : int
-        Size of the FAISS file.
+        Size of the FAISS file in bytes.
     goal_recall, goal_memory, goal_graph
-        The goal it was built for; see `Goal`.
+        The fields of the `Goal` that it was built for.
     chosen_at : int
-        How many vectors there were when this kind of structure was chosen.
-    tried : tuple of dict
-        Fields of `tuning.Tried`, of each structure that was tried on a sample.
+        Number of vectors in the collection when this kind of structure was chosen.
+    tried : sequence of dict
+        The fields of `tuning.Tried` for each structure that was tried on a sample.
     rows_sha256 : str
-        Of the file with its vectors, see `stored`; empty where a former release made none.
+        SHA-256 of the file of `mapped_vectors`; empty where a former release made none.
     form : int
-        3, if FAISS numbers the vectors by their place in that file, which has their scale; less, of
-        former releases, is of no use.
+        3 where FAISS numbers the vectors by their position in that file, which has their scale.
+        Less marks a file of a former release, which cannot be used.
     """
 
     number: int
@@ -87,7 +88,7 @@ class Generation:
     width: float = 1
     recall_at_1: float | None = None
     bytes: int = 0
-    goal_recall: float = 0.95  # of releases that did not say
+    goal_recall: float = 0.95  # the goal of releases that did not store it
     goal_memory: int | None = None
     tried: Sequence[dict[str, Any]] = ()
     rows_sha256: str = ""
@@ -97,17 +98,17 @@ class Generation:
 
     @property
     def goal(self) -> Goal:
-        """What it was built for."""
+        """The goal that it was built for."""
         return Goal(self.goal_recall, self.goal_memory, self.goal_graph)
 
     @property
     def chosen_over(self) -> int:
-        """The count that the kind was chosen for; older releases do not say, and give `count`."""
+        """Number of vectors that the kind was chosen for; `count` for releases that did not say."""
         return self.chosen_at or self.count
 
     @property
     def described(self) -> str:
-        """Its structure and effort, for a person."""
+        """The structure and its effort for messages, such as ``"IVF512,SQ8, 12 probes"``."""
         unit = "efSearch {}" if self.structure.startswith(GRAPH) else "{} probes"
         return f"{self.structure}, {unit.format(self.probes)}"
 
@@ -121,7 +122,15 @@ class DamagedError(ClrSearchError):
 
 
 def named(catalog: Catalog) -> Generation | None:
-    """The generation the catalogue names, None where search is exact; inside `reading`."""
+    """Returns the generation that the catalogue names; the caller is inside `Catalog.reading`.
+
+    None stands for exact search.
+
+    Raises
+    ------
+    ClrSearchError
+        If the entry cannot be read.
+    """
     value = catalog.facts().generation
     if value is None:
         return None
@@ -135,26 +144,38 @@ def named(catalog: Catalog) -> Generation | None:
 
 
 def path_of(folder: Path, generation: Generation) -> Path:
-    """Its file."""
+    """Returns the path of the FAISS file of a generation in the collection `folder`."""
     return folder / FOLDER / f"{generation.number:d}.faiss"
 
 
 def rows_of(folder: Path, generation: Generation) -> Path:
-    """The file with its vectors."""
+    """Returns the path of the file with the mapped vectors of a generation."""
     return path_of(folder, generation).with_suffix(".vectors")
 
 
 def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Generation | None:
-    """Build the next generation from all items, and make it the one in use.
+    """Builds the next generation from all items, and makes it the one in use.
 
-    None where an exact search serves as well; then none is in use.
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue, open for writing.
+    goal : Goal, optional
+        Recall and memory that the structure has to reach.
+    seed : int
+        Seed of all random samples.
+
+    Returns
+    -------
+    Generation or None
+        None where the collection is so small that search is exact; then no generation is in use.
 
     Raises
     ------
     UsageError
         If nothing fits the memory of the goal.
     ClrSearchError
-        If it cannot be written; then the one before stays in use.
+        If a file cannot be written; then the generation before stays in use.
     """
     goal = goal or Goal()
     with catalog.reading():
@@ -172,8 +193,8 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         retire(catalog)
         return None
     vectors = mapped_vectors.load(rows, count, dimension, sha256)
-    again = _still_good(last, count, dimension, goal)
-    structure, tried = again or select(vectors, goal, seed=seed)
+    reused = _still_good(last, count, dimension, goal)
+    structure, tried = reused or select(vectors, goal, seed=seed)
     built = build(vectors, structure, goal, seed=seed)
     data = built.data.tobytes()
     generation = Generation(
@@ -189,11 +210,11 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         len(data),
         goal.recall,
         goal.memory,
-        [asdict(one) for one in tried],
+        [asdict(result) for result in tried],
         sha256,
         form=_FORM,
         goal_graph=goal.graph,
-        chosen_at=last.chosen_over if again and last else count,
+        chosen_at=last.chosen_over if reused and last else count,
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
@@ -205,6 +226,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    """Turns an error of the file system into one that says what to do."""
     try:
         yield
     except OSError as error:
@@ -218,23 +240,27 @@ def _explained(path: Path) -> Iterator[None]:
 def _still_good(
     last: Generation | None, count: int, dimension: int, goal: Goal
 ) -> tuple[Structure, list[Tried]] | None:
-    """The kind of structure that is in use, unless the collection or the goal has changed much."""
+    """Returns the kind of structure in use, unless the goal or the collection has changed much.
+
+    Much is another goal, or half or double the number of vectors; then None is returned.
+    """
     if last is None or last.goal != goal or not last.tried:
         return None
-    kind, then = last.structure.partition(",")[2], last.chosen_over
+    kind, before = last.structure.partition(",")[2], last.chosen_over
     for structure in goal.structures(count, dimension):
-        if structure.cells and structure.kind == kind and count <= 2 * then <= 4 * count:
-            return structure, [Tried(**one) for one in last.tried]
+        if structure.cells and structure.kind == kind and count <= 2 * before <= 4 * count:
+            return structure, [Tried(**fields) for fields in last.tried]
     return None
 
 
 def retire(catalog: Catalog) -> None:
-    """Go back to exact search: the collection has become small, or its vectors are all new."""
+    """Goes back to exact search, as where the collection has become small or all of it is new."""
     _name(catalog, None)
     clean(catalog.folder, None)
 
 
 def _name(catalog: Catalog, generation: Generation | None) -> None:
+    """Names the generation in use in the catalogue, in one transaction."""
     with catalog.writing():
         catalog.set_generation(None if generation is None else json.dumps(asdict(generation)))
         if generation is not None:
@@ -242,21 +268,22 @@ def _name(catalog: Catalog, generation: Generation | None) -> None:
 
 
 def clean(folder: Path, keep: Generation | None) -> None:
-    """Delete all files but those of the generation in use."""
-    kept = set() if keep is None else {path_of(folder, keep), rows_of(folder, keep)}
+    """Deletes all FAISS files but those of the generation `keep`; of None, all of them."""
+    current = set() if keep is None else {path_of(folder, keep), rows_of(folder, keep)}
     for path in (folder / FOLDER).glob("*"):
-        if path not in kept:
-            with contextlib.suppress(OSError):  # Windows: a reader has it open; the next time then
+        if path not in current:
+            # On Windows a reader may have the file open; the next call deletes it.
+            with contextlib.suppress(OSError):
                 path.unlink()
 
 
 def verified(folder: Path, generation: Generation) -> bytes:
-    """Content of its file.
+    """Returns the content of the FAISS file of a generation.
 
     Raises
     ------
     DamagedError
-        If it is missing, or not the file that was published.
+        If the file is missing, or not the one that was published.
     """
     try:
         data = path_of(folder, generation).read_bytes()
@@ -270,24 +297,24 @@ def verified(folder: Path, generation: Generation) -> bytes:
 
 
 def check(folder: Path, generation: Generation, dimension: int) -> None:
-    """See whether its files are those that were published.
+    """Checks that the files of a generation are those that were published.
 
     Raises
     ------
     DamagedError
-        If they are not.
+        If a file is missing, truncated or altered.
     """
     verified(folder, generation)
     _rows(folder, generation, dimension)
 
 
 def load(folder: Path, generation: Generation, dimension: int) -> Ann:
-    """The generation, ready to search.
+    """Returns the index of a generation, ready to search vectors of length `dimension`.
 
     Raises
     ------
     DamagedError
-        As `check`, and where FAISS refuses it.
+        If a file is missing, truncated or altered, or FAISS refuses it.
     """
     vectors = _rows(folder, generation, dimension)
     try:
@@ -301,6 +328,7 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
 
 
 def _rows(folder: Path, generation: Generation, dimension: int) -> mapped_vectors.MappedVectors:
+    """Maps the vectors of a generation; raises `DamagedError` where that is not possible."""
     if generation.form != _FORM:
         raise DamagedError(generation, "is of a former release")
     path = rows_of(folder, generation)

@@ -1,4 +1,4 @@
-"""What a search structure has to reach, and which structures may serve for it."""
+"""`Goal`: the recall and memory that a search structure has to reach, and which ones may."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from clr_search.index.ann import structures
 from clr_search.index.ann.structures import Structure
 
 RECALL = 0.97
-"""Least recall@10 where nothing else is asked for."""
+"""Least recall@10 by default, a share of the ten true neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a structure has to reach.
+    """The recall and memory that a search structure has to reach.
 
     Attributes
     ----------
     recall : float
         Least recall@10, in (0, 1).
     memory : int or None
-        Most bytes that it may take when loaded.
+        Most bytes that it may take when loaded; None for no limit.
     graph : bool
         Whether the structure is to be a graph.
     """
@@ -31,24 +31,37 @@ class Goal:
     graph: bool = False
 
     def structures(self, count: int, dimension: int) -> list[Structure]:
-        """That may serve so many vectors; none, where nothing fits the memory."""
+        """Returns the structures that may serve `count` vectors of length `dimension`.
+
+        The list is empty where nothing fits the memory.
+
+        Examples
+        --------
+        >>> [str(structure) for structure in Goal(graph=True).structures(1_000_000, 128)]
+        ['HNSW16']
+        """
         return structures.choose(count, dimension, self.memory, graph=self.graph)
 
 
 def that_fit(count: int, dimension: int, goal: Goal) -> list[Structure]:
-    """Structures that may serve so many vectors within the memory of the goal.
+    """Returns the structures that may serve `count` vectors within the memory of the goal.
 
     Raises
     ------
     UsageError
-        If nothing fits.
+        If nothing fits the memory; the error names the least memory that would do.
+
+    Examples
+    --------
+    >>> [str(structure) for structure in that_fit(1000, 128, Goal())]
+    ['exact']
     """
-    found = goal.structures(count, dimension)
-    if not found:
+    fitting = goal.structures(count, dimension)
+    if not fitting:
         unbounded = replace(goal, memory=None).structures(count, dimension)
         least = min(s.bytes_for(count, dimension) for s in unbounded)
         raise UsageError(
             f"No search structure over {count:,} items fits into {goal.memory:,} bytes.",
             f"The smallest takes {least:,}.",
         )
-    return found
+    return fitting

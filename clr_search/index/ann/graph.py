@@ -1,4 +1,4 @@
-"""Graphs: a search walks from vector to vector, nearer and nearer to the query."""
+"""Graph indexes: a search walks from vector to vector, nearer and nearer to the query."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ from clr_search.index.ann.base import SELECTION_MARGIN, SLACK, Ann, Effort, Sele
 from clr_search.index.ann.mapped_vectors import MappedVectors
 
 _TUNED_FOR = 10
-"""Neighbours that the effort is tuned for."""
+"""Number of neighbours that the effort is tuned for; more of them need more effort."""
 
 _STEP = 16
-"""About what a step of a graph costs, in products with vectors one after the other."""
+"""About what one step in a graph costs, in dot products with vectors that are read in order."""
 
 
 class Graph(Ann):
     """A hierarchical navigable small world (arXiv 1603.09320) over the mapped vectors themselves.
 
-    Its file has the links alone. A selection is made of what a search has met, since FAISS, given
-    one, stops where the nearest are, whether they are of it or not. Where a search would cost more
-    than scoring all vectors, they are scored.
+    The FAISS file holds only the links. A selection is applied to the candidates of a search, since
+    FAISS, given one, stops at the nearest vectors, whether they are selected or not. Where a search
+    would cost more than scoring all vectors, all are scored.
     """
 
     def __init__(self, index: Any, vectors: MappedVectors, probes: int, width: float) -> None:
         super().__init__(index, vectors, probes, width, max(int(index.ntotal) // _STEP, 1))
-        if index.storage is None:  # it was loaded: while it is built, it has a copy of its own
+        # A loaded graph has no vectors; one that is being built has a copy of its own.
+        if index.storage is None:
             index.own_fields, index.storage = False, self._exact
         self._parameters = lru_cache(64)(_parameters)
 
     def serialized(self) -> NDArray[np.uint8]:
-        """See `Ann.serialized`."""
+        """Returns the bytes that FAISS writes, without the mapped vectors."""
         import faiss
 
         data: NDArray[np.uint8] = faiss.serialize_index(self._index, faiss.IO_FLAG_SKIP_STORAGE)
         return data
 
     def scored_for(self, wanted: int) -> int:
-        """See `Ann.scored_for`."""
+        """Returns how many candidates are scored to find `wanted` neighbours."""
         return min(wanted + SLACK, self.count)
 
     def effort(self, wanted: int, among: Selector | None) -> Effort:
-        """See `Ann.effort`."""
+        """Returns the effort, which grows with `wanted` and as the selection gets smaller."""
         scored = self.scored_for(wanted)
         probes = max(self.probes, math.ceil(self.probes * wanted / _TUNED_FOR), scored)
         if among is None:
@@ -62,13 +63,13 @@ class Graph(Ann):
         probes: int,
         among: Selector | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """See `Ann.candidates`."""
+        """Returns positions and products of approximate neighbours; see `Ann.candidates`."""
         effort = max(probes, scored)
         if effort >= self.most_probes:
             return self.scan(queries, k, among)
-        met = k if among is None else effort
+        fetched = k if among is None else effort
         rows = np.ascontiguousarray(queries)
-        products, positions = self._index.search(rows, met, params=self._parameters(effort))
+        products, positions = self._index.search(rows, fetched, params=self._parameters(effort))
         if among is None:
             return positions, products
         return _selected(positions, products, among, k)
@@ -77,7 +78,7 @@ class Graph(Ann):
 def _selected(
     positions: NDArray[np.int64], products: NDArray[np.float32], among: Selector, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Returns the first k of a selection in each row, -1 where there are fewer."""
+    """Returns the first k selected positions of each row with their products; -1 fills a row."""
     chosen = (positions >= 0) & among.counted[positions]
     first = np.argsort(~chosen, axis=1, kind="stable")[:, :k]
     positions = np.where(chosen, positions, -1)
@@ -88,6 +89,6 @@ def _parameters(effort: int) -> Any:
     """Returns the search parameters of FAISS for this effort."""
     import faiss
 
-    parameters: Any = faiss.SearchParametersHNSW()  # type: ignore[attr-defined]  # of its stubs
+    parameters: Any = faiss.SearchParametersHNSW()  # type: ignore[attr-defined]  # missing in the stubs
     parameters.efSearch = effort
     return parameters

@@ -1,6 +1,6 @@
-"""Inverted files: candidates by coarse codes, scored again on the mapped vectors.
+"""Inverted files: candidates are found by coarse codes, and scored again on the mapped vectors.
 
-FAISS does both: in Python the second took several times as long as all the rest.
+FAISS does both, since scoring in Python took several times as long as the rest of a search.
 """
 
 from __future__ import annotations
@@ -16,22 +16,28 @@ from clr_search.index.ann.base import SELECTION_MARGIN, SLACK, Ann, Effort, Sele
 from clr_search.index.ann.mapped_vectors import MappedVectors
 
 _VISITED = 16
-"""Least items visited for each candidate: probes are tuned for ten neighbours, and where hundreds
-are wanted they lie in more cells."""
+"""Least number of items visited for each candidate: probes are tuned for ten neighbours, and
+hundreds of them lie in more cells."""
 
 _SELECTED = 8
-"""Times the usual candidates of a selection."""
+"""Factor on the number of candidates where a search is restricted to a selection."""
 
 
 def usual_candidates(k: int) -> int:
-    """Returns how many candidates FAISS scores again where k are wanted, for the right order."""
+    """Returns how many candidates are scored again, so that the nearest k are in the right order.
+
+    Examples
+    --------
+    >>> usual_candidates(10)
+    56
+    """
     return 4 * k + 16
 
 
 class InvertedFile(Ann):
-    """Cells of like vectors, of which a query visits some; their vectors are kept as codes.
+    """An index of cells of similar vectors, of which a query visits some.
 
-    `structures.KINDS` lists the codes.
+    The vectors of a cell are kept as short codes; `structures.KINDS` lists them.
     """
 
     def __init__(self, index: Any, vectors: MappedVectors, probes: int, width: float) -> None:
@@ -42,27 +48,26 @@ class InvertedFile(Ann):
         self._parameters = lru_cache(64)(_parameters)  # making them takes a tenth of a search
 
     def centroids(self) -> NDArray[np.float32]:
-        """Returns the centroids of the cells, shape (cells, D)."""
-        found: NDArray[np.float32] = self._index.quantizer.reconstruct_n(0, self.most_probes)
-        return found
+        """Returns the centroids of the cells: float32, shape (cells, D)."""
+        rows: NDArray[np.float32] = self._index.quantizer.reconstruct_n(0, self.most_probes)
+        return rows
 
     def serialized(self) -> NDArray[np.uint8]:
-        """See `Ann.serialized`."""
+        """Returns the bytes that FAISS writes, without the mapped vectors."""
         import faiss
 
         data: NDArray[np.uint8] = faiss.serialize_index(self._index)
         return data
 
     def scored_for(self, wanted: int) -> int:
-        """See `Ann.scored_for`."""
+        """Returns how many candidates are scored to find `wanted` neighbours."""
         return min(round(usual_candidates(wanted) * self.width), self.count)
 
     def effort(self, wanted: int, among: Selector | None) -> Effort:
-        """See `Ann.effort`.
+        """Returns the effort, with enough probes that the cells hold many times the candidates.
 
-        Where the nearest are gone, the cells around a query hold a few others, and the nearest of
-        those that are left are elsewhere. So there must be many times the usual candidates in the
-        cells.
+        Where the nearest items are removed or filtered out, the cells around a query hold few of
+        the others, and the nearest of those may lie in other cells.
         """
         scored = self.scored_for(wanted)
         least = math.ceil(self.most_probes * _VISITED * scored / max(self.count, 1))
@@ -81,10 +86,12 @@ class InvertedFile(Ann):
         probes: int,
         among: Selector | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """See `Ann.candidates`."""
+        """Returns positions and products of approximate neighbours; see `Ann.candidates`."""
+        rows = np.ascontiguousarray(queries)
         effort = max(scored, k) / k, min(probes, self.most_probes)
-        made = self._parameters(*effort) if among is None else _parameters(*effort, among)
-        products, positions = self._refined.search(np.ascontiguousarray(queries), k, params=made)
+        cached = among is None
+        parameters = self._parameters(*effort) if cached else _parameters(*effort, among)
+        products, positions = self._refined.search(rows, k, params=parameters)
         return positions, products
 
 

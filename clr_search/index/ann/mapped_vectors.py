@@ -1,13 +1,13 @@
 """The vectors of a generation in a file that is mapped: ``ann/<generation>.vectors``.
 
-FAISS' codes are coarse, and its candidates are scored again. Out of SQLite that takes 7 µs for
-each, longer than finding it; out of a mapped file next to nothing, and the file is in the cache of
-the system instead of every process' memory. Like the FAISS file it is derived, of one revision, and
-checked by its SHA-256.
+FAISS' codes are coarse, so its candidates are scored again. Reading a candidate from SQLite takes
+7 µs, longer than finding it; from a mapped file it takes next to nothing, and the file lies once in
+the cache of the system instead of in the memory of every process. Like the FAISS file it is derived
+from one revision of the catalogue, and checked by its SHA-256.
 
-Layout: the ids as little-endian int64, ascending but for some at the end; what brings each vector
-to unit length, as little-endian float32; the vectors as little-endian float16, row by row, as the
-catalogue has them.
+The file holds the ids as little-endian int64, ascending except for some at the end; then the factor
+that brings each vector to unit length, as little-endian float32; then the vectors as little-endian
+float16, row by row, as the catalogue has them.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from clr_search.errors import ClrSearchError
 from clr_search.files.write import atomic_path, sha256_file
 from clr_search.index.catalog.vectors import scale_of, unit_rows
 
-_CHUNK = 8192
-_HEAD = 12  # bytes a vector before the vectors
+_CHUNK = 8192  # vectors that are in memory as float32 at once: 16 MB at D = 512
+_HEAD = 12  # bytes for each vector that stand before the vectors: its id (8) and scale (4)
 
 
 @dataclass(frozen=True, slots=True)
 class MappedVectors:
-    """The file, mapped.
+    """The vectors of a generation, mapped into memory.
 
     Attributes
     ----------
     ids : int64 array, shape (N,)
-        Ascending, but for those that were to stand last.
+        Ids of the items, ascending except for those that `write` was told to put last.
     scale : float32 array, shape (N,)
-        1 / length of each vector: within some 1e-4 of 1.
+        1 / length of each vector, which differs from 1 by about 1e-4.
     values : float16 array, shape (N, D)
-        Vectors, about of unit length.
+        The vectors as stored, of about unit length.
     ordered : int64 array, shape (N,), optional
-        Places in the order of their ids; None where that is the order of the file.
+        Positions in the order of their ids; None where that is the order of the file.
     """
 
     ids: NDArray[np.int64]
@@ -50,25 +50,25 @@ class MappedVectors:
     ordered: NDArray[np.int64] | None = None
 
     def subset(self, positions: NDArray[np.int64] | slice) -> MappedVectors:
-        """Returns the vectors at these positions alone; a slice is not copied."""
+        """Returns only the vectors at these positions; a slice is not copied."""
         return MappedVectors(self.ids[positions], self.scale[positions], self.values[positions])
 
     def positions(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where those of these ids, ascending, are that it has."""
+        """Returns the positions, shape (n,), of those ids (int64, ascending) that the file has."""
         rank = np.searchsorted(self.ids, ids, sorter=self.ordered)
         rank = rank[rank < len(self.ids)]
         position: NDArray[np.int64] = rank if self.ordered is None else self.ordered[rank]
-        there: NDArray[np.int64] = position[self.ids[position] == ids[: len(position)]]
-        return there
+        matches: NDArray[np.int64] = position[self.ids[position] == ids[: len(position)]]
+        return matches
 
     def rows(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        """Unit vectors, shape (n, D), of these positions."""
+        """Returns the unit vectors at these positions: float32, shape (n, D)."""
         return unit_rows(self.values[positions].astype(np.float32))
 
     def chunks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """All unit vectors, some thousands at a time, with the position of the first."""
-        for at in range(0, len(self.ids), _CHUNK):
-            yield at, self.rows(slice(at, at + _CHUNK))
+        """Yields all unit vectors, some thousands at a time, each with its first position."""
+        for start in range(0, len(self.ids), _CHUNK):
+            yield start, self.rows(slice(start, start + _CHUNK))
 
 
 def write(
@@ -78,39 +78,48 @@ def write(
     dimension: int,
     last: NDArray[np.int64] | None = None,
 ) -> str:
-    """Write the file, a chunk at a time; its SHA-256.
+    """Writes the file, a chunk at a time, and returns its SHA-256 in hexadecimal digits.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; it appears whole, or not at all.
     chunks : iterable of (int64 array (n,), float16 array (n, D))
-        `count` ids, ascending over all chunks, and their vectors to the bit: brought to unit
+        The ids, ascending over all chunks, and their vectors exactly as stored: brought to unit
         length and rounded once more, their scores would change by a few millionths.
     count, dimension : int
-        N and D.
+        N, the number of vectors in all chunks, and D, their length.
     last : int64 array, optional
-        Numbers of vectors, counted as they come, that are to stand at the end.
+        Indices of the vectors, counted over all chunks, that are to stand at the end.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
+    ClrSearchError
+        If the chunks do not hold `count` vectors.
+
+    Examples
+    --------
+    >>> chunks = [(np.array([3, 5]), np.eye(2, dtype=np.float16))]
+    >>> sha256 = write(Path("1.vectors"), chunks, count=2, dimension=2)
+    >>> load(Path("1.vectors"), 2, 2, sha256).positions(np.array([5]))
+    array([1])
     """
     with atomic_path(path) as temporary:
         ids, scale = np.empty(count, dtype="<i8"), np.empty(count, dtype="<f4")
         with temporary.open("wb") as file:
             file.seek(ids.nbytes + scale.nbytes)
-            at = 0
+            written = 0
             for numbers, rows in _with_last(chunks, last):
-                part, halves = slice(at, at + len(numbers)), rows.astype("<f2")
-                ids[part], scale[part] = numbers, scale_of(halves)
-                at += len(numbers)
+                batch, halves = slice(written, written + len(numbers)), rows.astype("<f2")
+                ids[batch], scale[batch] = numbers, scale_of(halves)
+                written += len(numbers)
                 file.write(halves.tobytes())
             file.seek(0)
             file.write(ids.tobytes() + scale.tobytes())
-        if at != count or temporary.stat().st_size != count * (_HEAD + 2 * dimension):
-            raise ClrSearchError(f"{path} would hold {at:,} vectors, not {count:,}.")
+        if written != count or temporary.stat().st_size != count * (_HEAD + 2 * dimension):
+            raise ClrSearchError(f"{path} would hold {written:,} vectors, not {count:,}.")
         return sha256_file(temporary)
 
 
@@ -118,29 +127,29 @@ _Chunk = tuple[NDArray[np.int64], NDArray[np.float16]]
 
 
 def _with_last(chunks: Iterable[_Chunk], last: NDArray[np.int64] | None) -> Iterator[_Chunk]:
-    """The chunks without the vectors of these numbers, and then those."""
+    """Yields the chunks without the vectors at the indices in `last`, and then those vectors."""
     if last is None:
         yield from chunks
         return
-    kept: list[_Chunk] = []
+    postponed: list[_Chunk] = []
     start = 0
     for ids, rows in chunks:
         late = np.isin(np.arange(start, start + len(ids)), last)
         start += len(ids)
-        kept.append((ids[late], rows[late]))
+        postponed.append((ids[late], rows[late]))
         yield ids[~late], rows[~late]
-    yield from kept
+    yield from postponed
 
 
 def load(path: Path, count: int, dimension: int, sha256: str) -> MappedVectors:
-    """Map the file, if it is the one that was written.
+    """Maps a file of `count` vectors of length `dimension` that `write` has made.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     ValueError
-        If it is another one.
+        If its SHA-256 is another one.
     """
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDING = 1e-5
-"""Error allowed to a float32 dot product of unit vectors when the best are picked for ranking."""
+"""Largest error of a float32 dot product of unit vectors that is allowed for when the best are
+picked, before they are ranked in float64."""
 
 _BLOCK_VALUES = 2**24
-"""Values of a matrix of scores that are in memory at once: 64 MB."""
+"""Most float32 scores that are in memory at once, 64 MB, whatever the number of queries."""
 
 
 class Neighbours(NamedTuple):
@@ -30,32 +31,45 @@ class Neighbours(NamedTuple):
 
     @classmethod
     def none(cls, queries: int, k: int = 0) -> Neighbours:
-        """Rows in which nothing was found."""
+        """Returns `queries` rows of k columns in which nothing was found."""
         return cls(np.full((queries, k), -1), np.full((queries, k), -np.inf, np.float32))
 
     def best(self, k: int) -> Neighbours:
-        """The k of greatest score in each row, falling; of equal ones those of smaller id."""
+        """Returns the k greatest scores of each row, falling; equal scores are in order of id.
+
+        Examples
+        --------
+        >>> row = Neighbours(np.array([[4, 5, 6]]), np.array([[0.1, 0.9, 0.9]]))
+        >>> row.best(2).ids
+        array([[5, 6]])
+        """
         ids, scores = self
         row = np.arange(len(ids))[:, None]
         if scores.shape[1] > 4 * k:
-            kept = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            ids, scores = ids[row, kept], scores[row, kept]
+            columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            ids, scores = ids[row, columns], scores[row, columns]
         order = np.lexsort((ids, -scores), axis=1)[:, :k]
         return Neighbours(ids[row, order], scores[row, order])
 
     def joined(self, other: Neighbours) -> Neighbours:
-        """Both, side by side and in no order."""
+        """Returns the columns of both, side by side; `best` brings them into order."""
         return Neighbours(
             np.concatenate([self.ids, other.ids], axis=1),
             np.concatenate([self.scores, other.scores], axis=1),
         )
 
     def without(self, excluded: NDArray[np.int64]) -> Neighbours:
-        """The same, with these ids taken out: -1 and -inf stand in their places."""
+        """Returns the neighbours without these ids: -1 and -inf stand in their places.
+
+        Examples
+        --------
+        >>> Neighbours(np.array([[4, 5]]), np.array([[0.9, 0.1]])).without(np.array([4])).ids
+        array([[-1,  5]])
+        """
         if not len(excluded):
             return self
-        gone = np.isin(self.ids, excluded)
-        return Neighbours(np.where(gone, -1, self.ids), np.where(gone, -np.inf, self.scores))
+        removed = np.isin(self.ids, excluded)
+        return Neighbours(np.where(removed, -1, self.ids), np.where(removed, -np.inf, self.scores))
 
 
 def nearest(
@@ -65,7 +79,7 @@ def nearest(
     k: int,
     counted: NDArray[np.bool_] | None = None,
 ) -> Neighbours:
-    """The k rows of greatest cosine to each query, by an exact scan.
+    """Returns the k rows of greatest cosine similarity to each query, by an exact scan.
 
     Parameters
     ----------
@@ -76,16 +90,16 @@ def nearest(
     queries : float32 array, shape (Q, D)
         Unit vectors.
     k : int
-        How many; at least 1.
+        Number of neighbours, at least 1.
     counted : bool array, shape (N,), optional
-        The rows that count; all of them where it is not given. A mask, since a copy of the rows
-        takes longer than the scan.
+        Whether each row may be found; all may by default. It is a mask, since copying the rows
+        takes longer than scanning them.
 
     Returns
     -------
     Neighbours
-        Of k columns. The scores of a single query are ranked in float64, so that equal vectors have
-        equal scores wherever they stand; those of many queries are float32.
+        Rows of k columns. The scores of a single query are ranked in float64, so that equal
+        vectors have equal scores wherever they stand; those of many queries are float32.
 
     Examples
     --------
@@ -113,7 +127,7 @@ def _nearest_to_one(
     k: int,
     counted: NDArray[np.bool_] | None,
 ) -> Neighbours:
-    """The nearest of one query; see `nearest`.
+    """Returns the nearest rows of one query, ranked in float64.
 
     The scan is a float32 product, row by row without BLAS: it is bound by memory, and the threads
     of BLAS take a hundred times longer on a busy machine, waiting for each other. Rows that could
@@ -130,6 +144,6 @@ def _nearest_to_one(
         ids, rows = ids[counted], rows[counted]
     scores = (rows.astype(np.float64) * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0)
     order = np.lexsort((ids, -scores))[:k]
-    found = Neighbours(np.full((1, k), -1), np.full((1, k), -np.inf))
-    found.ids[0, : len(order)], found.scores[0, : len(order)] = ids[order], scores[order]
-    return found
+    best = Neighbours(np.full((1, k), -1), np.full((1, k), -np.inf))
+    best.ids[0, : len(order)], best.scores[0, : len(order)] = ids[order], scores[order]
+    return best

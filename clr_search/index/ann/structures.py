@@ -1,8 +1,8 @@
-"""Approximate nearest neighbours with FAISS: which structures may serve, and filling them.
+"""FAISS structures for approximate nearest neighbours: which may serve, and how they are built.
 
 Small collections need none: a matrix product over them takes milliseconds and misses nothing.
-Larger ones get an inverted file, whose vectors are kept in one of several ways (`KINDS`); which
-one, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
+Larger ones get an inverted file, whose vectors are kept as one of several codes (`KINDS`); the
+code, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
 yields are scored again on the stored vectors, so that coarse codes cost little recall.
 
 A graph (HNSW) is made only where it is asked for. It takes two to four times as long to build, and
@@ -31,23 +31,23 @@ SQLite in a fresh process a quarter of a second, which is what importing faiss a
 EXACT_VALUES = 2**25
 """Most values (items × D) searched exactly, 128 MB as float32."""
 
-_TRAIN_PER_CELL = 48  # FAISS warns below 39
-_ROUNDS = 6  # of k-means; FAISS' own 10 reach the same recall
-_CODE_ROUNDS = 10  # of that of the codes; as its own 25
-_MANY_CELLS = 1024  # from where FAISS' k-means that skips most products is quicker, by a third
+_TRAIN_PER_CELL = 48  # vectors that k-means sees for each cell; FAISS warns below 39
+_ROUNDS = 6  # iterations of k-means for the cells; FAISS' default of 10 reaches the same recall
+_CODE_ROUNDS = 10  # iterations of k-means for the codes; FAISS' default of 25 reaches the same
+_MANY_CELLS = 1024  # cells from which FAISS' k-means that skips most products is a third quicker
 
 
 class Kind(NamedTuple):
-    """A way to keep vectors in the cells of an inverted file.
+    """A code by which an inverted file keeps the vectors in its cells.
 
     Attributes
     ----------
     code : str
-        In FAISS' language of structures, with the length D in braces.
+        The code in the language of `faiss.index_factory`; ``{half}`` stands for D / 2.
     bits : float
-        Of a number.
+        Bits that each of the D numbers of a vector takes.
     widths : tuple of float
-        How many times the usual candidates are worth asking for.
+        Factors on the usual number of candidates that are worth trying: coarse codes need more.
     """
 
     code: str
@@ -67,20 +67,31 @@ GRAPH = "HNSW"
 """Kind of a structure that is no inverted file: a graph over the stored vectors."""
 
 LINKS = 16
-"""Links of a vector of a graph in one direction, M of HNSW; the lowest level has 2M."""
+"""Links of each vector of a graph, M of HNSW; the lowest level has 2M."""
 
 _CONSTRUCTION = 100
-"""efConstruction. With 40, FAISS' own, a graph over a million is built in 79 s instead of 215, and
-needs an effort of 32 instead of 16 for a recall of 0.97: half the searches a second."""
+"""efConstruction of HNSW, the effort of building. With 40, FAISS' default, a graph over
+a million is built in 79 s instead of 215, but needs an effort of 32 instead of 16 for a recall of
+0.97: half the searches a second."""
 
-_PQ_LEAST = 1000
-_OVERHEAD = 16  # bytes a vector: its id, and the factors that some codes need
+_PQ_LEAST = 1000  # vectors below which product quantization has too few to learn its codes from
+_OVERHEAD = 16  # bytes for each vector: its id, and the factors that some codes need
 
 
 class Structure(NamedTuple):
-    """An index structure: an inverted file of so many cells, or without cells one of two others.
+    """An index structure: an inverted file, a graph, or the exact scan, which needs no FAISS.
 
-    Those are `GRAPH`, and the exact scan, which needs no FAISS.
+    Attributes
+    ----------
+    cells : int
+        Cells of an inverted file; 0 for a graph and for the exact scan.
+    kind : str
+        A key of `KINDS`, or `GRAPH`; without a meaning for the exact scan.
+
+    Examples
+    --------
+    >>> str(Structure(512, "SQ8")), str(Structure(0, GRAPH)), str(Structure(0))
+    ('IVF512,SQ8', 'HNSW16', 'exact')
     """
 
     cells: int
@@ -92,49 +103,68 @@ class Structure(NamedTuple):
         return f"IVF{self.cells},{self.kind}" if self.cells else "exact"
 
     def factory(self, dimension: int) -> str:
-        """Returns the string from which `faiss.index_factory` makes this structure."""
+        """Returns the string from which `faiss.index_factory` makes this inverted file.
+
+        Examples
+        --------
+        >>> Structure(512, "PQfs").factory(128)
+        'IVF512,PQ64x4fsr'
+        """
         return f"IVF{self.cells},{KINDS[self.kind].code.format(half=dimension // 2)}"
 
     def bytes_for(self, count: int, dimension: int) -> int:
-        """About the memory it takes, beside the mapped vectors."""
+        """Returns about how many bytes it takes in memory, without the mapped vectors."""
         if self.kind == GRAPH:
             return count * (8 * LINKS + _OVERHEAD)
         if not self.cells:
             return 4 * count * dimension
-        each = KINDS[self.kind].bits * dimension / 8 + _OVERHEAD
-        return round(count * each) + 4 * self.cells * dimension
+        bytes_per_vector = KINDS[self.kind].bits * dimension / 8 + _OVERHEAD
+        return round(count * bytes_per_vector) + 4 * self.cells * dimension
 
 
 def choose(
     count: int, dimension: int, memory: int | None = None, *, graph: bool = False
 ) -> list[Structure]:
-    """Structures that may serve `count` vectors of length `dimension` within `memory` bytes.
+    """Returns the structures that may serve `count` vectors of length `dimension`.
 
-    The exact scan alone, where it is quick enough; else a graph, if it is wanted; else inverted
-    files of 2√N cells, as a power of 2. None where nothing fits.
+    That is the exact scan alone, where it is quick enough; else a graph, if `graph` asks for one;
+    else inverted files of `cells_for` cells, one of each kind. Structures that take more than
+    `memory` bytes are left out, so that the list may be empty.
+
+    Examples
+    --------
+    >>> [str(structure) for structure in choose(1_000_000, 128, memory=100_000_000)]
+    ['IVF2048,PQfs', 'IVF2048,RaBitQ']
     """
     exact = Structure(0)
     if count <= EXACT_ITEMS and count * dimension <= EXACT_VALUES:
-        found = [exact]
+        structures = [exact]
     elif graph:
-        found = [Structure(0, GRAPH)]
+        structures = [Structure(0, GRAPH)]
     else:
         cells = cells_for(count)
-        small = dimension % 2 or count < _PQ_LEAST  # for codes of two numbers, of 16 kinds
-        found = [Structure(cells, kind) for kind in KINDS if kind != "PQfs" or not small]
-    return [s for s in found if memory is None or s.bytes_for(count, dimension) <= memory]
+        # Product quantization codes pairs of numbers, and learns 16 codes for each pair.
+        no_pairs = dimension % 2 or count < _PQ_LEAST
+        structures = [Structure(cells, kind) for kind in KINDS if kind != "PQfs" or not no_pairs]
+    return [s for s in structures if memory is None or s.bytes_for(count, dimension) <= memory]
 
 
 def cells_for(count: int) -> int:
-    """2√N as a power of 2."""
+    """Returns the number of cells for `count` vectors: about 2√N, as a power of 2.
+
+    Examples
+    --------
+    >>> cells_for(1_000_000)
+    2048
+    """
     return int(2 ** round(math.log2(2 * math.sqrt(max(count, 1)))))
 
 
 def link(vectors: MappedVectors, index: Any = None) -> Any:
-    """Link all vectors to a graph, a chunk at a time: a new one, or one that goes on.
+    """Adds all vectors to a FAISS graph, a chunk at a time, and returns it.
 
-    Meanwhile they lie in memory a second time, as float16. Several threads link them, so that no
-    two graphs are quite alike.
+    Without `index` a new graph is made. Until it is written, the graph has a copy of the vectors
+    in memory, as float16. Several threads add them, so that no two graphs are quite alike.
     """
     import faiss
 
@@ -156,18 +186,18 @@ def fill(
     seed: int = 0,
     centroids: NDArray[np.float32] | None = None,
 ) -> InvertedFile:
-    """Train an inverted file on a sample, and put all vectors into it, a chunk at a time.
+    """Trains an inverted file on a sample, and adds all vectors to it, a chunk at a time.
 
     Parameters
     ----------
     vectors : MappedVectors
         The vectors.
     structure : Structure
-        With at least one cell.
+        The inverted file to make, with at least one cell.
     seed : int
-        Of the sample and of the clustering.
+        Seed of the random sample and of the clustering.
     centroids : float32 array, shape (cells, D), optional
-        Of the cells, from a structure of as many over the same vectors: saves the clustering.
+        Centroids of a structure of as many cells over the same vectors, which saves the clustering.
     """
     import faiss
 
@@ -187,7 +217,7 @@ def fill(
         index.pq.cp.niter = _CODE_ROUNDS
         index.pq.cp.min_points_per_centroid = 1
     if centroids is not None:
-        index.quantizer.add(centroids)  # it is then taken as trained
+        index.quantizer.add(centroids)  # FAISS then takes the cells as trained
     index.train(vectors.rows(sample))
     for _, rows in vectors.chunks():
         index.add(rows)
@@ -195,12 +225,13 @@ def fill(
 
 
 def load(data: bytes, vectors: MappedVectors, probes: int, width: float = 1) -> Ann:
-    """Deserialise bytes whose checksum has been verified.
+    """Returns the index that these bytes hold; the caller has verified their checksum.
 
     Raises
     ------
     ClrSearchError
-        If they are neither an inverted file nor a graph over so many vectors of this dimension.
+        If they are neither an inverted file nor a graph over as many vectors as `vectors`, of the
+        same length.
     """
     import faiss
 
@@ -209,10 +240,10 @@ def load(data: bytes, vectors: MappedVectors, probes: int, width: float = 1) -> 
         index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
     except (RuntimeError, MemoryError) as error:
         raise ClrSearchError(f"FAISS cannot read it: {error}") from error
-    made = {faiss.IndexIVF: InvertedFile, faiss.IndexHNSW: Graph}
-    kind = next((kind for base, kind in made.items() if isinstance(index, base)), None)
-    if kind is None or index.d != dimension:
+    classes = {faiss.IndexIVF: InvertedFile, faiss.IndexHNSW: Graph}
+    loaded = next((ours for base, ours in classes.items() if isinstance(index, base)), None)
+    if loaded is None or index.d != dimension:
         raise ClrSearchError(f"it is no search structure of dimension {dimension}")
     if index.ntotal != count:
         raise ClrSearchError(f"it holds {index.ntotal:,} items, not {count:,}")
-    return kind(index, vectors, probes, width)
+    return loaded(index, vectors, probes, width)

@@ -1,10 +1,10 @@
-"""Which structure, how many cells, how many candidates: measured, not guessed.
+"""Chooses a search structure and its effort by measurements on the collection itself.
 
 On a sample of the collection every structure that fits the memory is built, and set to the least
 effort that reaches the recall; the one that then answers quickest is built over everything, and set
-again. Recall is counted against exact neighbours, on items that were not used for setting it. The
-time is that of one search after the other, scoring the candidates included, since coarser codes
-need more of them.
+again. Recall is counted against exact neighbours, on items that were not used for setting the
+effort. Time is measured for one search after the other, and includes scoring the candidates, since
+coarser codes need more of them.
 """
 
 from __future__ import annotations
@@ -23,31 +23,33 @@ from clr_search.index.ann.inverted import InvertedFile
 from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.structures import GRAPH, Structure, fill, link
 
-_MARGIN = 0.007  # beyond the goal, since what is tuned on some queries does worse on others
-_SAMPLE = 32_768
-_QUERIES = 2048  # half of them to tune on, half to measure with
-_FEWER = 384  # to choose a structure with, on the sample
-_TIMED, _ROUNDS = 64, 3
-_NEIGHBOURS = 10
-_OF_CELLS = 16  # of all cells are visited at the first try: about what is needed in the end
-_GRAPH_FIRST = 32  # the same for a graph
-_TIE = 2e-6  # of products in float32, summed in another order
+_MARGIN = (
+    0.007  # recall beyond the goal, since the effort is tuned on some queries and used for all
+)
+_SAMPLE = 32_768  # items that each structure is tried on
+_QUERIES = 2048  # queries over everything: half to tune the effort on, half to measure recall with
+_FEWER = 384  # queries on the sample, where structures only have to be compared
+_TIMED, _ROUNDS = 64, 3  # queries whose time is measured, and how often; the quickest round counts
+_NEIGHBOURS = 10  # neighbours of each query: recall is recall@10
+_OF_CELLS = 16  # the first try visits one cell in 16, about what is needed in the end
+_GRAPH_FIRST = 32  # efSearch of the first try with a graph, for the same reason
+_TIE = 2e-6  # difference of two float32 products that are equal but summed in another order
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A structure on the sample.
+    """A structure that was tried on the sample, and what was measured.
 
     Attributes
     ----------
     kind : str
-        Of `ann.KINDS`.
+        A key of `structures.KINDS`.
     bytes_per_vector : float
-        In memory.
+        Memory that it takes for each vector of the whole collection.
     recall : float
-        Recall@10 at the least effort that reaches the goal, or at the greatest.
+        Recall@10 at the least effort that reaches the goal, or at the greatest effort.
     milliseconds : float
-        Of one search, in the median.
+        Median time of one search.
     reached : bool
         Whether the recall reached that of the goal.
     """
@@ -61,7 +63,7 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A structure over everything, with its settings and what was measured.
+    """A structure over all vectors, with its settings and what was measured.
 
     Attributes
     ----------
@@ -70,7 +72,7 @@ class Built:
     structure : Structure
         The structure that was built.
     probes, width : int, float
-        Cells a query visits, and how many times the usual candidates it asks for.
+        Cells a query visits, or efSearch of a graph, and the factor on its candidates.
     recall, recall_at_1 : float
         Share of the ten true neighbours, and of the nearest one, that are found.
     """
@@ -84,7 +86,7 @@ class Built:
 
 
 def select(vectors: MappedVectors, goal: Goal, *, seed: int = 0) -> tuple[Structure, list[Tried]]:
-    """The structure that answers quickest on a sample, and what was tried.
+    """Returns the structure that answers quickest on a sample, and all that were tried.
 
     Parameters
     ----------
@@ -109,16 +111,16 @@ def select(vectors: MappedVectors, goal: Goal, *, seed: int = 0) -> tuple[Struct
     sample = vectors.subset(chosen)
     truth, tried, centroids = _Truth.of(sample, seed, _FEWER), [], None
     for structure in fitting:
-        found, made = _try(structure, sample, goal, count, seed, truth, centroids)
-        centroids = made.centroids()
-        tried.append(found)
-    best = min(range(len(tried)), key=lambda at: _rank(tried[at]))
+        result, index = _try(structure, sample, goal, count, seed, truth, centroids)
+        centroids = index.centroids()
+        tried.append(result)
+    best = min(range(len(tried)), key=lambda position: _rank(tried[position]))
     return fitting[best], tried
 
 
-def _rank(found: Tried) -> tuple[bool, float]:
-    """What reaches the goal before what does not; of those the quickest, of these the best."""
-    return not found.reached, found.milliseconds if found.reached else -found.recall
+def _rank(result: Tried) -> tuple[bool, float]:
+    """Ranks results: the quickest that reaches the goal is first, else that of best recall."""
+    return not result.reached, result.milliseconds if result.reached else -result.recall
 
 
 def _try(
@@ -130,20 +132,21 @@ def _try(
     truth: _Truth,
     centroids: NDArray[np.float32] | None,
 ) -> tuple[Tried, InvertedFile]:
+    """Builds and tunes a structure on the sample; `total` is the size of the collection."""
     count, dimension = sample.values.shape
     small = structure._replace(cells=structures.cells_for(count))
-    made = fill(sample, small, seed=seed, centroids=centroids)
-    trial = _Trial(made, truth)
+    index = fill(sample, small, seed=seed, centroids=centroids)
+    trial = _Trial(index, truth)
     _set(trial, small, goal)
     recall, _ = trial.recall(truth.measured)
     seconds = trial.seconds()
-    each = structure.bytes_for(total, dimension) / total
-    found = Tried(structure.kind, round(each, 1), recall, 1e3 * seconds, recall >= goal.recall)
-    return found, made
+    size = round(structure.bytes_for(total, dimension) / total, 1)
+    reached = recall >= goal.recall
+    return Tried(structure.kind, size, recall, 1e3 * seconds, reached), index
 
 
 def build(vectors: MappedVectors, structure: Structure, goal: Goal, *, seed: int = 0) -> Built:
-    """Train, fill and tune a structure over everything.
+    """Trains, fills and tunes a structure over all vectors.
 
     Parameters
     ----------
@@ -154,50 +157,57 @@ def build(vectors: MappedVectors, structure: Structure, goal: Goal, *, seed: int
     goal : Goal
         Recall and memory that the structure has to reach.
     seed : int
-        Of the samples that are trained, tuned and measured on.
+        Seed of the samples that are used for training, tuning and measuring.
     """
     if structure.kind == GRAPH:
         return _build_graph(vectors, structure, goal)
-    made = fill(vectors, structure, seed=seed)
-    trial = _Trial(made, _Truth.of(vectors, seed, _QUERIES))
+    index = fill(vectors, structure, seed=seed)
+    trial = _Trial(index, _Truth.of(vectors, seed, _QUERIES))
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
-    return Built(made.serialized(), structure, made.probes, made.width, recall, first)
+    return Built(index.serialized(), structure, index.probes, index.width, recall, first)
 
 
 def held_back(count: int, *, seed: int = 0) -> NDArray[np.int64]:
-    """Numbers of the vectors, ascending, that a graph is tuned with, and that must stand last.
+    """Returns the indices, int64 and ascending, of the vectors that a graph is tuned with.
 
     A graph is built to find what is in it: with half the effort that a new query needs, its own
-    items already find 98 % of their neighbours. So these are linked only when it has been tuned.
+    items already find 98 % of their neighbours. So these vectors must stand last, and are added
+    only after the graph has been tuned.
+
+    Examples
+    --------
+    >>> held_back(100).shape
+    (10,)
     """
     generator = np.random.default_rng(seed + 1)
     return np.sort(generator.choice(count, _held_back_of(count), replace=False))
 
 
 def _held_back_of(count: int) -> int:
+    """Returns how many of `count` vectors are held back."""
     return min(_QUERIES, count // 10)
 
 
 def _build_graph(vectors: MappedVectors, structure: Structure, goal: Goal) -> Built:
-    """See `build`; the vectors that are `held_back` stand last."""
+    """Builds and tunes a graph without the last vectors, those of `held_back`, then adds them."""
     within = len(vectors.ids) - _held_back_of(len(vectors.ids))
     inside, outside = vectors.subset(slice(0, within)), vectors.subset(slice(within, None))
     index = link(inside)
-    mixed = np.random.default_rng(0).permutation(len(outside.ids))
-    trial = _Trial(Graph(index, inside, 1, 1), _Truth.within(inside, outside.rows(mixed)))
+    order = np.random.default_rng(0).permutation(len(outside.ids))
+    trial = _Trial(Graph(index, inside, 1, 1), _Truth.within(inside, outside.rows(order)))
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
     link(outside, index)
-    least = trial.ann.scored_for(_NEIGHBOURS)  # which every search looks at
+    least = trial.ann.scored_for(_NEIGHBOURS)  # every search looks at that many
     made = Graph(index, vectors, max(trial.ann.probes, least), 1)
     return Built(made.serialized(), structure, made.probes, made.width, recall, first)
 
 
 def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
-    """Set the least effort that reaches the goal: for each width the probes, then the quickest."""
+    """Sets the quickest pair of width and least number of probes that reaches the goal."""
     wanted, index = min(goal.recall + _MARGIN, 1.0), trial.ann
-    found: list[tuple[bool, float, float, int]] = []
+    settings: list[tuple[bool, float, float, int]] = []
     graph = structure.kind == GRAPH
     first = _GRAPH_FIRST if graph else max(1, index.most_probes // _OF_CELLS)
     index.probes = min(first, index.most_probes)
@@ -205,16 +215,15 @@ def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
         index.width = width
         index.probes, reached = _least_probes(trial, wanted, index.probes)
         effort = trial.seconds() if reached else -trial.recall(trial.truth.tuned)[0]
-        found.append((not reached, effort, width, index.probes))
-    _, _, index.width, index.probes = min(found)
+        settings.append((not reached, effort, width, index.probes))
+    _, _, index.width, index.probes = min(settings)
 
 
 def _least_probes(trial: _Trial, wanted: float, first: int) -> tuple[int, bool]:
     """Finds the least effort that reaches a recall, and says whether any does.
 
     The search begins with a guess, doubles or halves it, and then halves the last step three times.
-
-    All cells, where even they do not do.
+    Where no effort reaches the recall, the greatest is returned.
     """
     index = trial.ann
 
@@ -242,17 +251,17 @@ def _least_probes(trial: _Trial, wanted: float, first: int) -> tuple[int, bool]:
 class _Truth:
     """Queries, and the scores of their true neighbours."""
 
-    positions: NDArray[np.int64]  # of the queries, if they are items; else -1
-    queries: NDArray[np.float32]
-    scores: NDArray[np.float32]  # of the ten true neighbours, ascending
+    positions: NDArray[np.int64]  # (Q,): the position of each query that is an item; else -1
+    queries: NDArray[np.float32]  # (Q, D)
+    scores: NDArray[np.float32]  # (Q, 10): scores of the true neighbours, ascending
 
     @classmethod
     def of(cls, vectors: MappedVectors, seed: int, most: int) -> _Truth:
-        """Takes a random sample of the items as queries, at most so many."""
+        """Takes a random sample of at most `most` items as queries."""
         generator = np.random.default_rng(seed + 1)
         count = len(vectors.ids)
-        asked = generator.choice(count, min(count, most), replace=False)
-        return cls.within(vectors, vectors.rows(asked), asked)
+        positions = generator.choice(count, min(count, most), replace=False)
+        return cls.within(vectors, vectors.rows(positions), positions)
 
     @classmethod
     def within(
@@ -267,14 +276,14 @@ class _Truth:
         """
         import faiss
 
-        asked = np.full(len(queries), -1) if positions is None else positions
+        own = np.full(len(queries), -1) if positions is None else positions
         best = np.full((len(queries), _NEIGHBOURS), -np.inf, dtype=np.float32)
         for start, rows in vectors.chunks():
-            near = min(_NEIGHBOURS + 1, len(rows))
-            scores, found = faiss.knn(queries, rows, near, metric=faiss.METRIC_INNER_PRODUCT)
-            scores[found + start == asked[:, None]] = -np.inf  # none is its own neighbour
+            k = min(_NEIGHBOURS + 1, len(rows))
+            scores, indices = faiss.knn(queries, rows, k, metric=faiss.METRIC_INNER_PRODUCT)
+            scores[indices + start == own[:, None]] = -np.inf  # no item is its own neighbour
             best = np.sort(np.concatenate([best, scores], axis=1), axis=1)[:, -_NEIGHBOURS:]
-        return cls(asked, queries, best)
+        return cls(own, queries, best)
 
     @property
     def tuned(self) -> slice:
@@ -289,17 +298,17 @@ class _Truth:
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """A structure, and what it should find."""
+    """An index, and the true neighbours that it should find."""
 
     ann: Ann
     truth: _Truth
 
     def recall(self, part: slice) -> tuple[float, float]:
-        """Recall@10 and recall@1 as the structure is set; ties count as found."""
+        """Returns recall@10 and recall@1 on some of the queries; ties count as found."""
         index, truth = self.ann, self.truth
-        wanted = _NEIGHBOURS + 1  # itself being the first
-        asked = index.scored_for(wanted)
-        positions, products = index.candidates(truth.queries[part], wanted, asked, index.probes)
+        wanted = _NEIGHBOURS + 1  # a query that is an item finds itself first
+        scored = index.scored_for(wanted)
+        positions, products = index.candidates(truth.queries[part], wanted, scored, index.probes)
         products[(positions < 0) | (positions == truth.positions[part][:, None])] = -np.inf
         scores = products * index.vectors.scale[positions]
         true = truth.scores[part]
@@ -308,14 +317,14 @@ class _Trial:
         return float(hits.mean() / _NEIGHBOURS), float(first.mean())
 
     def seconds(self) -> float:
-        """Median time of one search, in the quickest of some rounds."""
+        """Returns the median time of one search in seconds, in the quickest of some rounds."""
         index, rounds = self.ann, []
-        asked = index.scored_for(_NEIGHBOURS)
+        scored = index.scored_for(_NEIGHBOURS)
         for _ in range(_ROUNDS):
-            taken = []
+            times = []
             for query in self.truth.queries[:_TIMED]:
                 began = time.perf_counter()
-                index.candidates(query[None], _NEIGHBOURS, asked, index.probes)
-                taken.append(time.perf_counter() - began)
-            rounds.append(float(np.median(taken)))
+                index.candidates(query[None], _NEIGHBOURS, scored, index.probes)
+                times.append(time.perf_counter() - began)
+            rounds.append(float(np.median(times)))
         return min(rounds)

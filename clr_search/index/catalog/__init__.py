@@ -1,1 +1,1 @@
-"""SQLite, the truth of a collection: every statement of SQL is in this folder."""
+"""The SQLite catalogue, the source of truth of a collection; all SQL stands in this folder."""

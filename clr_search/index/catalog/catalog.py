@@ -1,8 +1,8 @@
-"""What SQLite knows of a collection: facts, roots, items, skipped files.
+"""`Catalog`: the facts, roots, items and skipped files of a collection, in SQLite.
 
 Every write transaction raises the collection's revision by one, and an item carries the revision at
 which its embedding was written. So a reader sees by one number that it is behind, and by a range of
-numbers what is new; a FAISS generation built at revision R stands for the items up to R.
+numbers which items are new; a FAISS generation built at revision R holds the items up to R.
 """
 
 from __future__ import annotations
@@ -22,14 +22,29 @@ from clr_search.index.catalog.sqlite.database import Database, plain, text
 
 
 class Catalog:
-    """Queries and changes; every call belongs inside `reading` or `writing`.
+    """The catalogue of a collection; every call belongs inside `reading` or `writing`.
 
     Parameters
     ----------
     folder : Path
-        The collection.
+        The folder of the collection.
     writable : bool
-        Whether changes are allowed; the caller holds the writer's lock.
+        Whether changes are allowed; the caller then holds the writer's lock.
+
+    Raises
+    ------
+    UsageError
+        If the file is no catalogue, or its schema version is one that this release cannot read.
+    ClrSearchError
+        If the file cannot be opened, or is damaged.
+
+    Examples
+    --------
+    ::
+
+        catalog = Catalog(Path("flowers.clr"), writable=False)
+        with catalog.reading():
+            print(catalog.count(), catalog.facts().encoder_name)
     """
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
@@ -37,16 +52,16 @@ class Catalog:
         self.database = Database(folder, writable=writable)
 
     def version(self) -> tuple[int, int] | None:
-        """See `Database.version`."""
+        """Returns a value that changes with every commit of any process, or None if unknown."""
         return self.database.version()
 
     def reading(self) -> AbstractContextManager[None]:
-        """One snapshot for all that is read inside."""
+        """Opens one snapshot for all that is read inside."""
         return self.database.reading()
 
     @contextmanager
     def writing(self) -> Iterator[int]:
-        """One transaction at a new revision, which is yielded."""
+        """Opens one transaction at a new revision, which is yielded."""
         with self.database.writing():
             revision = self.revision() + 1
             self.set_revision(revision)
@@ -55,63 +70,67 @@ class Catalog:
     # -- facts
 
     def facts(self) -> CollectionFacts:
-        """What is true of the collection as a whole, at this snapshot; see `facts_of`."""
+        """Returns the facts on the collection as a whole; raises the errors of `facts_of`."""
         rows = self.database.rows("SELECT key, value FROM meta")
         return facts_of(self.folder, dict(rows.fetchall()))
 
     def revision(self) -> int:
-        """The revision alone, which every search asks for; 0 before the first change."""
+        """Returns the revision alone, which every search needs; 0 before the first change."""
         value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.REVISION)
         return facts.count_of(self.folder, facts.REVISION, value)
 
     def is_pinned(self) -> bool:
-        """Whether the collection has its encoder; without, its making was cut short."""
+        """Returns whether the collection has an encoder; without, its creation was cut short."""
         sql = "SELECT value FROM meta WHERE key = ?"
         return self.database.scalar(sql, facts.ENCODER_SHA256) is not None
 
     def set_revision(self, revision: int) -> None:
-        """Go on from this revision; `writing` counts by itself, a salvage must not fall back."""
+        """Sets the revision; only a salvage needs it, since `writing` counts by itself."""
         self._set(facts.REVISION, revision)
 
     def pin_encoder(self, sha256: str, name: str, dimension: int) -> None:
-        """Bind the collection to the encoder that its embeddings are of."""
+        """Binds the collection to the encoder that makes its embeddings of length `dimension`."""
         self._set(facts.ENCODER_SHA256, sha256)
         self._set(facts.ENCODER_NAME, name)
         self._set(facts.DIMENSION, dimension)
 
     def set_rebuild(self, sha256: str | None) -> None:
-        """Name the encoder of a rebuild that is under way; None when there is none any more."""
+        """Stores the encoder of a rebuild that is under way; None ends the rebuild."""
         self._set(facts.REBUILD_SHA256, sha256)
 
     def set_goal(self, goal: str) -> None:
-        """Keep what the search structure has to reach, as JSON."""
+        """Stores the goal of the search structure, as JSON."""
         self._set(facts.GOAL, goal)
 
     def set_generation(self, generation: str | None) -> None:
-        """Name the FAISS generation in use, as JSON; None for exact search."""
+        """Stores the FAISS generation in use, as JSON; None stands for exact search."""
         self._set(facts.GENERATION, generation)
 
     def set_last_generation(self, number: int) -> None:
-        """Keep the number of the last generation, so that none is used twice."""
+        """Stores the number of the last generation, so that no number is used twice."""
         self._set(facts.LAST_GENERATION, number)
 
     def set_latency(self, median_ms: float | None, p99_ms: float | None) -> None:
-        """Keep the measured time of a search; None where nothing could be measured."""
+        """Stores the measured milliseconds of a search; None where nothing was measured."""
         self._set(facts.LATENCY, median_ms)
         self._set(facts.LATENCY_P99, p99_ms)
 
     def _set(self, key: str, value: str | int | float | None) -> None:
+        """Stores one fact in the table ``meta``."""
         self.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
     # -- roots
 
     def roots(self) -> list[Root]:
-        """All roots, in the order they came."""
+        """Returns all roots, in the order in which they were added."""
         rows = self.database.rows("SELECT id, path, given FROM roots ORDER BY id")
         return [Root(number, plain(path), bool(given)) for number, path, given in rows]
 
     def add_root(self, path: str, *, given: bool) -> int:
-        """Id of the root at this path, made where there is none; `given` is never taken back."""
+        """Returns the id of the root at this path, which is added where it is missing.
+
+        A root that was `given` once stays so.
+        """
         self.database.rows(
             "INSERT INTO roots (path, given) VALUES (?, ?) "
             "ON CONFLICT (path) DO UPDATE SET given = max(given, excluded.given)",
@@ -121,7 +140,10 @@ class Catalog:
         return self.database.integer("SELECT id FROM roots WHERE path = ?", text(path))
 
     def merge_root(self, source: Root, target: int, prefix: str) -> None:
-        """Hand the items of a root to one above it; `prefix` is the way down, ending in a slash."""
+        """Moves the items of a root to the root `target`, a folder above it, and deletes the root.
+
+        `prefix` is the path from `target` down to `source`, and ends in a slash.
+        """
         rows = self.database.rows("SELECT path, id FROM items WHERE root_id = ?", source.id)
         moved = [(prefix + plain(path), number) for path, number in rows]
         self.database.many(
@@ -131,7 +153,7 @@ class Catalog:
         self.database.rows("DELETE FROM roots WHERE id = ?", source.id)
 
     def drop_empty_roots(self, *, also_given: Iterable[int] = ()) -> None:
-        """Forget roots without items: those of single files, and these given ones."""
+        """Deletes roots without items: those of single files, and those of the given ids."""
         self.database.rows(
             "DELETE FROM roots WHERE (given = 0 OR id IN (SELECT value FROM json_each(?))) "
             "AND NOT EXISTS (SELECT 1 FROM items WHERE root_id = roots.id)",
@@ -141,13 +163,13 @@ class Catalog:
     # -- items
 
     def count(self, *, newest: int | None = None) -> int:
-        """Number of items; with `newest`, of those embedded up to that revision."""
+        """Returns the number of items; with `newest`, of those embedded up to that revision."""
         if newest is None:
             return self.database.integer("SELECT count(*) FROM items")
         return self.database.integer("SELECT count(*) FROM items WHERE revision <= ?", newest)
 
     def known(self) -> dict[str, IndexedFile]:
-        """All items by absolute path."""
+        """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
         return {
             absolute(roots[root], plain(path)): IndexedFile(number, size, mtime_ns, sha256)
@@ -157,8 +179,8 @@ class Catalog:
         }
 
     def insert(self, root: int, relative: str, content: Content, revision: int) -> int:
-        """A new item, under a new id, which is returned; its label is that of its folder."""
-        done = self.database.rows(
+        """Adds an item and returns its new id; its label is the name of its folder."""
+        cursor = self.database.rows(
             "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "
             "width, height, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             root,
@@ -168,11 +190,11 @@ class Catalog:
             datetime.now(UTC).isoformat(timespec="seconds"),
             *content.values(),
         )
-        assert done.lastrowid is not None, "after an insertion there is one"
-        return done.lastrowid
+        assert cursor.lastrowid is not None, "after an insertion there is one"
+        return cursor.lastrowid
 
     def replace(self, number: int, content: Content, revision: int) -> None:
-        """New content for an item, under its old id."""
+        """Gives an item new content; it keeps its id."""
         self.database.rows(
             "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
             "height = ?, embedding = ? WHERE id = ?",
@@ -182,16 +204,16 @@ class Catalog:
         )
 
     def set_label(self, number: int, label: str | None) -> None:
-        """Another label than that of the folder; it holds until the item moves."""
-        kept = None if label is None else text(label)
-        self.database.rows("UPDATE items SET label = ? WHERE id = ?", kept, number)
+        """Gives an item another label than that of its folder; it stays until the item moves."""
+        value = None if label is None else text(label)
+        self.database.rows("UPDATE items SET label = ? WHERE id = ?", value, number)
 
     def touch(self, number: int, mtime_ns: int) -> None:
-        """A file that got a new time and no new content."""
+        """Stores the new time of a file whose content has not changed."""
         self.database.rows("UPDATE items SET mtime_ns = ? WHERE id = ?", mtime_ns, number)
 
     def move(self, number: int, root: int, relative: str, mtime_ns: int) -> None:
-        """The same content at another place, under its old id."""
+        """Moves an item to another path; it keeps its id and takes the label of its folder."""
         self.database.rows(
             "UPDATE items SET root_id = ?, path = ?, label = ?, mtime_ns = ? WHERE id = ?",
             root,
@@ -202,23 +224,23 @@ class Catalog:
         )
 
     def delete(self, numbers: Iterable[int]) -> None:
-        """Remove items."""
+        """Removes the items with these ids."""
         self.database.many("DELETE FROM items WHERE id = ?", ((number,) for number in numbers))
 
     def embedded(self, sha256: str) -> tuple[int, int, bytes] | None:
-        """Width, height and embedding of any item with this content."""
+        """Returns width, height and embedding of an item with this SHA-256; None without one."""
         row = self.database.rows(
             "SELECT width, height, embedding FROM items WHERE sha256 = ? LIMIT 1", sha256
         ).fetchone()
         return None if row is None else (row[0], row[1], row[2])
 
     def with_content(self, sha256: str) -> list[int]:
-        """Ids of the items with this content."""
+        """Returns the ids of the items with this SHA-256, ascending."""
         rows = self.database.rows("SELECT id FROM items WHERE sha256 = ? ORDER BY id", sha256)
         return [number for (number,) in rows]
 
     def at(self, path: str) -> int | None:
-        """Id of the item at this absolute path."""
+        """Returns the id of the item at this absolute path; None where there is none."""
         for root in self.roots():
             relative = below(path, root.path)
             if not relative:
@@ -236,7 +258,7 @@ class Catalog:
             "SELECT items.id, roots.path, items.path, label, width, height, size, mtime_ns, "
             "sha256, added_at FROM items JOIN roots ON roots.id = root_id "
             "WHERE items.id IN (SELECT value FROM json_each(?))",
-            json.dumps([int(number) for number in numbers]),  # also of numpy's numbers
+            json.dumps([int(number) for number in numbers]),  # json takes no NumPy integers
         )
         return {
             number: Item(number, Path(plain(root)), plain(path), _plain(label), *rest)
@@ -244,24 +266,24 @@ class Catalog:
         }
 
     def labels(self) -> list[str | None]:
-        """Labels of all items, in the order of their ids."""
+        """Returns the labels of all items, in the order of their ids."""
         return [
             _plain(label) for (label,) in self.database.rows("SELECT label FROM items ORDER BY id")
         ]
 
     def contents(self) -> dict[int, str]:
-        """SHA-256 of all items, by id."""
+        """Returns the SHA-256 of all items, by id."""
         return dict(self.database.rows("SELECT id, sha256 FROM items").fetchall())
 
     # -- skipped files
 
     def skipped(self) -> list[SkippedFile]:
-        """All files that were left out, by path."""
+        """Returns all files that were left out, in the order of their paths."""
         rows = self.database.rows("SELECT path, size, mtime_ns, reason FROM skipped ORDER BY path")
         return [SkippedFile(plain(path), *rest) for path, *rest in rows]
 
     def skip(self, broken: SkippedFile) -> None:
-        """Remember a file that is no usable picture."""
+        """Stores a file that is no usable picture, with the reason."""
         self.database.rows(
             "INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)",
             text(broken.path),
@@ -271,14 +293,16 @@ class Catalog:
         )
 
     def unskip(self, paths: Iterable[str]) -> None:
-        """Forget skipped files."""
+        """Deletes the entries of skipped files at these absolute paths."""
         self.database.many("DELETE FROM skipped WHERE path = ?", ((text(p),) for p in paths))
 
 
 def _label(relative: str) -> str | bytes | None:
+    """Returns the label of a relative path as it is stored."""
     label = label_of(relative)
     return None if label is None else text(label)
 
 
 def _plain(label: str | bytes | None) -> str | None:
+    """Returns a stored label as text."""
     return None if label is None else plain(label)

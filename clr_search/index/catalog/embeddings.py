@@ -1,4 +1,4 @@
-"""Embeddings out of the catalogue, as arrays; every call belongs inside `Catalog.reading`."""
+"""Reads embeddings from the catalogue as arrays; every call belongs inside `Catalog.reading`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,25 @@ from clr_search.index.catalog.paths import absolute
 from clr_search.index.catalog.sqlite.database import plain
 from clr_search.index.catalog.vectors import from_blobs, halves
 
-_CHUNK = 8192
-_EVER = 2**62
+_CHUNK = 8192  # embeddings that are read at once: 8 MB at D = 512
+_EVER = 2**62  # a revision that no collection reaches
 
 Rows = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Ids, shape (n,), ascending, and unit vectors, shape (n, D)."""
 
 
 class Paths(Sequence[Path]):
-    """Absolute paths of items; each is made when it is asked for.
+    """A sequence of absolute paths of items, each made only when it is read.
 
-    A hundred thousand `Path`s take longer to make than their vectors to read, and most who read
-    vectors look at few paths, or at none.
+    Making a hundred thousand `Path`s takes longer than reading their vectors, and most callers look
+    at few paths, or at none.
+
+    Parameters
+    ----------
+    roots : dict of int to str
+        Absolute paths of the roots, by id.
+    placed : sequence of (int, str)
+        The root id of each item, and its path below the root with forward slashes.
     """
 
     def __init__(self, roots: dict[int, str], placed: Sequence[tuple[int, str]]) -> None:
@@ -53,18 +60,23 @@ class Paths(Sequence[Path]):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Embeddings:
-    """Embeddings of items, with what belongs to each: all by position, ids ascending.
+    """Embeddings of items with ids, paths and labels; position i of each belongs to one item.
 
     Attributes
     ----------
     ids : int64 array, shape (N,)
-        Ids of the items.
+        Ids of the items, ascending.
     paths : sequence of Path
-        Absolute.
+        Absolute paths of the items.
     labels : list of (str or None)
-        Labels; see `Item.label`.
+        Labels of the items; None for items without one.
     vectors : float32 array, shape (N, D)
-        Of unit length.
+        Embeddings of unit length.
+
+    Examples
+    --------
+    >>> Embeddings(np.array([7]), [Path("a.jpg")], ["rose"], np.ones((1, 1), np.float32))
+    <1 embeddings of length 1, 1 labels>
     """
 
     ids: NDArray[np.int64]
@@ -82,14 +94,20 @@ class Embeddings:
 
 
 def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) -> Embeddings:
-    """All items, or those of these ids that exist, by one query."""
+    """Returns all items, or those of the ids `allowed` that exist, by one query.
+
+    Raises
+    ------
+    ClrSearchError
+        If a stored embedding is damaged.
+    """
     query = "SELECT id, embedding, root_id, path, label FROM items"
     if allowed is None:
         rows = catalog.database.rows(f"{query} ORDER BY id").fetchall()
     else:
-        wanted = json.dumps(allowed.tolist())
+        numbers_json = json.dumps(allowed.tolist())
         among = "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
-        rows = catalog.database.rows(f"{query} {among}", wanted).fetchall()
+        rows = catalog.database.rows(f"{query} {among}", numbers_json).fetchall()
     numbers, vectors = _arrays([row[:2] for row in rows], dimension)
     roots = {root.id: root.path for root in catalog.roots()}
     placed = [(root, plain(path)) for _, _, root, path, _ in rows]
@@ -107,13 +125,14 @@ def of(catalog: Catalog, ids: Sequence[int], dimension: int) -> Rows:
 
 
 def newer(catalog: Catalog, revision: int, dimension: int) -> Rows:
-    """Items embedded after this revision; all of them after -1."""
-    if revision < 0:  # in the order of ids, which reads every page once
+    """Returns the items embedded after this revision; -1 stands for all items."""
+    if revision < 0:  # the order of ids reads every page once
         return _arrays(
             catalog.database.rows("SELECT id, embedding FROM items ORDER BY id").fetchall(),
             dimension,
         )
-    # "+": else SQLite reads the whole table in the order of ids, and not by the index on revision.
+    # Without the "+", SQLite would read the whole table in the order of ids instead of using the
+    # index on revision.
     rows = catalog.database.rows(
         "SELECT id, embedding FROM items WHERE revision > ? ORDER BY +id", revision
     )
@@ -123,7 +142,10 @@ def newer(catalog: Catalog, revision: int, dimension: int) -> Rows:
 def chunks(
     catalog: Catalog, dimension: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
-    """All ids in ascending order, some thousands at a time, with their vectors as stored."""
+    """Yields all ids, ascending, with their vectors as stored, some thousands at a time.
+
+    Each chunk is an int64 array, shape (n,), and a float16 array, shape (n, D).
+    """
     cursor = catalog.database.rows("SELECT id, embedding FROM items ORDER BY id")
     while rows := cursor.fetchmany(_CHUNK):
         numbers = np.fromiter((number for number, _ in rows), dtype=np.int64, count=len(rows))
@@ -131,7 +153,7 @@ def chunks(
 
 
 def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArray[np.int64]:
-    """Ids of the items embedded after a revision, and up to another one, ascending."""
+    """Returns the ids of the items embedded after one revision and up to another, ascending."""
     rows = catalog.database.rows(
         "SELECT id FROM items WHERE revision > ? AND revision <= ?", newer_than, newest
     )
@@ -139,22 +161,26 @@ def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArr
 
 
 def sample_of_ids(catalog: Catalog, most: int) -> NDArray[np.int64]:
-    """Ids of up to so many items drawn at random, and always the same ones of the same items."""
+    """Returns the ids of at most `most` items drawn at random: int64, shape (n,).
+
+    The same items always give the same sample.
+    """
     least, last = catalog.database.rows("SELECT min(id), max(id) FROM items").fetchone()
     if least is None:
         return np.empty(0, np.int64)
     if last - least < 2 * most:
         numbers = ids(catalog)
-    else:  # from a place drawn at random on, the next one: ids have gaps where items were removed
-        places = np.random.default_rng(0).integers(least, last + 1, most)
+    else:  # takes the next id after each random number, since removed items leave gaps
+        starts = np.random.default_rng(0).integers(least, last + 1, most)
         sql = "SELECT id FROM items WHERE id >= ? ORDER BY id LIMIT 1"
-        found = [catalog.database.integer(sql, int(place)) for place in places]
-        numbers = np.unique(np.asarray(found, dtype=np.int64))
+        drawn = [catalog.database.integer(sql, int(start)) for start in starts]
+        numbers = np.unique(np.asarray(drawn, dtype=np.int64))
     if len(numbers) > most:
         numbers = np.random.default_rng(0).choice(numbers, most, replace=False)
     return numbers
 
 
 def _arrays(rows: list[tuple[int, bytes]], dimension: int) -> Rows:
+    """Returns rows of id and stored embedding as arrays."""
     numbers = np.fromiter((number for number, _ in rows), dtype=np.int64, count=len(rows))
     return numbers, from_blobs([blob for _, blob in rows], dimension)

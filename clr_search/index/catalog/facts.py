@@ -1,7 +1,7 @@
-"""What is true of a collection as a whole, as the table ``meta`` keeps it, one fact a row.
+"""Facts on a collection as a whole, which the table ``meta`` keeps, one fact a row.
 
-The keys and the values on disk are those of all releases. What FAISS has to reach, and what it has
-reached, is JSON that `ann` writes and reads: here it is text.
+The keys and the values on disk are those of all releases. The goal of the FAISS index and its
+generation are JSON that `ann` and `maintenance` write and read: here they are text.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ LAST_GENERATION = "last_generation"
 LATENCY = "latency_ms"
 LATENCY_P99 = "latency_p99_ms"
 
-_MOST_VALUES = 65_536  # of an embedding; whatever says more is damage
+_MOST_VALUES = 65_536  # longest embedding that is believed; a greater number is damage
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """A collection as a whole, at one revision.
+    """Facts on a collection as a whole, at one revision.
 
     Attributes
     ----------
     revision : int
-        Raised by every change; 0 before the first.
+        Number of the last change; 0 before the first.
     encoder_sha256, encoder_name : str
-        The encoder that all embeddings are of.
+        SHA-256 and name of the encoder that made all embeddings.
     dimension : int
         D, length of an embedding.
     rebuild_sha256 : str or None
-        The encoder of a rebuild that is under way.
+        SHA-256 of the encoder of a rebuild that is under way; None where there is none.
     goal : str or None
-        What the search structure has to reach, as JSON; None where nobody has said.
+        The goal of the search structure, as JSON; None for the default goal.
     generation : str or None
         The FAISS generation in use, as JSON; None where search is exact.
     last_generation : int
         Number of the last generation that was published, retired or not; 0 before the first.
     latency_ms, latency_p99_ms : float or None
-        Measured time of a search: the median, and what one in a hundred exceeds.
+        Measured milliseconds of a search: the median, and the 99th percentile.
     """
 
     revision: int
@@ -63,50 +63,63 @@ class CollectionFacts:
 
 
 def facts_of(folder: Path, kept: Mapping[str, object]) -> CollectionFacts:
-    """The rows of ``meta``, checked.
+    """Returns the rows of ``meta`` as facts, after checking them.
 
     Parameters
     ----------
     folder : Path
-        The collection, for messages.
+        The collection, which error messages name.
     kept : mapping of str to object
-        All rows.
+        All rows: value by key.
 
     Raises
     ------
     UsageError
-        If there is no encoder yet: the making of the collection was cut short.
+        If there is no encoder: the creation of the collection was cut short.
     ClrSearchError
-        If a value cannot be what it stands for.
+        If a value has a wrong type, or is out of range: the catalogue is damaged.
+
+    Examples
+    --------
+    >>> facts = facts_of(Path("flowers.clr"), {"encoder_sha256": "ab12", "dimension": 512})
+    >>> facts.dimension, facts.revision
+    (512, 0)
     """
-    found = _Kept(folder, kept)
-    sha256 = found.text(ENCODER_SHA256)
+    values = _Kept(folder, kept)
+    sha256 = values.text(ENCODER_SHA256)
     if sha256 is None:
         raise UsageError(
             f"The making of {folder} was cut short.",
             "Make one with: clr-search build-index IMAGES --index COLLECTION",
         )
     return CollectionFacts(
-        revision=found.count(REVISION),
+        revision=values.count(REVISION),
         encoder_sha256=sha256,
-        encoder_name=found.text(ENCODER_NAME) or "",
-        dimension=found.dimension(),
-        rebuild_sha256=found.text(REBUILD_SHA256),
-        goal=found.text(GOAL),
-        generation=found.text(GENERATION),
-        last_generation=found.count(LAST_GENERATION),
-        latency_ms=found.number(LATENCY),
-        latency_p99_ms=found.number(LATENCY_P99),
+        encoder_name=values.text(ENCODER_NAME) or "",
+        dimension=values.dimension(),
+        rebuild_sha256=values.text(REBUILD_SHA256),
+        goal=values.text(GOAL),
+        generation=values.text(GENERATION),
+        last_generation=values.count(LAST_GENERATION),
+        latency_ms=values.number(LATENCY),
+        latency_p99_ms=values.number(LATENCY_P99),
     )
 
 
 def count_of(folder: Path, key: str, value: object) -> int:
-    """A whole number that counts something, 0 where it is not set.
+    """Returns a stored count, 0 where it is not set.
 
     Raises
     ------
     ClrSearchError
-        If it is none.
+        If the value is no whole number, or negative.
+
+    Examples
+    --------
+    >>> count_of(Path("flowers.clr"), "revision", 3)
+    3
+    >>> count_of(Path("flowers.clr"), "revision", None)
+    0
     """
     if value is None:
         return 0
@@ -116,7 +129,13 @@ def count_of(folder: Path, key: str, value: object) -> int:
 
 
 def damaged(folder: Path, what: str) -> ClrSearchError:
-    """The error for a value that only damage can have left."""
+    """Returns the error for a value that only damage can have left.
+
+    Examples
+    --------
+    >>> damaged(Path("flowers.clr"), "its revision is 'x'").what
+    "The catalogue of flowers.clr is damaged: its revision is 'x'."
+    """
     return ClrSearchError(
         f"The catalogue of {folder} is damaged: {what}.",
         "Restore it from a backup, or delete it and build it anew: clr-search build-index",
@@ -124,7 +143,7 @@ def damaged(folder: Path, what: str) -> ClrSearchError:
 
 
 class _Kept:
-    """The rows of ``meta``, by the type that each has to be of."""
+    """The rows of ``meta``, each read as the type that it has to have."""
 
     def __init__(self, folder: Path, kept: Mapping[str, object]) -> None:
         self._folder, self._kept = folder, kept

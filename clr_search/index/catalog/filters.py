@@ -1,4 +1,4 @@
-"""Restricting a search to some pictures, by folder, label, path, time, size or id."""
+"""`Filter` restricts a search to some pictures, by folder, label, path, time, size or id."""
 
 from __future__ import annotations
 
@@ -22,27 +22,33 @@ from clr_search.index.catalog.sqlite.database import plain, text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What is asked of a picture; all of it, where several things are.
+    """The conditions on a picture, all of which it has to meet; a filter without any is false.
 
     Attributes
     ----------
     under : str, optional
-        A folder: absolute, relative to a root, or else relative to the working folder. Compared by
-        whole names: ``roses`` does not stand for ``roses-old``.
+        A folder: absolute, relative to a root, or else relative to the working folder. Whole names
+        are compared: ``roses`` does not match ``roses-old``.
     label : str, optional
         The exact label.
     glob : str, optional
         A pattern with ``*``, ``?`` and ``[…]`` for the path below the root, or for its end:
-        ``IMG_*.jpg`` matches in every folder. ``*`` also stands for slashes; case counts.
+        ``IMG_*.jpg`` matches in every folder. ``*`` also matches slashes; case counts.
     after, before : datetime, optional
-        Files changed at or after, and before, this time; without a time zone, that of the machine.
+        The file was changed at or after, or before, this time. Without a time zone, the time is
+        that of the machine.
     min_side, max_side : int, optional
-        Shorter side of the picture in pixels.
+        Limits of the shorter side of the picture in pixels, both included.
     min_bytes, max_bytes : int, optional
-        Size of the file.
+        Limits of the size of the file in bytes, both included.
     ids : sequence of int, optional
-        These items only; ids that are none are ignored. Kept as a tuple, so that filters can be
-        compared, and what becomes of a list later does not matter.
+        Only the items with these ids; ids of no item are ignored. They are kept as a tuple, so
+        that filters can be compared, and later changes to a list have no effect.
+
+    Examples
+    --------
+    >>> bool(Filter()), bool(Filter(label="rose")), Filter(ids=[3, 4]).ids
+    (False, True, (3, 4))
     """
 
     under: str | None = None
@@ -65,18 +71,24 @@ class Filter:
 
 
 ALL = Filter()
-"""The filter that leaves everything."""
+"""The filter without conditions, which every picture passes."""
 
 
 def joined(
     where: Filter | Mapping[str, Any], *, under: str | None = None, label: str | None = None
 ) -> Filter:
-    """A filter, or a mapping with its fields, and this folder and label besides.
+    """Returns a filter, or a mapping with its fields, with this folder and label added.
 
     Raises
     ------
     UsageError
-        If two folders or two labels are asked for, or a field is no condition.
+        If two folders or two labels are given, or a key of the mapping is no field of `Filter`.
+
+    Examples
+    --------
+    >>> where = joined({"min_side": 200}, label="rose")
+    >>> where.min_side, where.label
+    (200, 'rose')
     """
     if not isinstance(where, Filter):
         names = [field.name for field in fields(Filter)]
@@ -93,82 +105,87 @@ def joined(
 
 
 def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
-    """Ids a filter leaves, ascending; None where there is no filter.
+    """Returns the ids of the items that pass a filter.
 
     Parameters
     ----------
     catalog : Catalog
-        Inside `reading`.
+        The catalogue; the caller is inside `reading`.
     where : Filter
         The conditions.
+
+    Returns
+    -------
+    int64 array, shape (n,), or None
+        The ids, ascending; None where the filter has no conditions.
 
     Raises
     ------
     UsageError
-        If it leaves nothing; for a folder or label without items, naming those that are spelt like
-        it.
+        If no item passes. For a folder or label without items, the error names similar ones.
     """
     if not where:
         return None
-    parts = _by_name(catalog, where)
+    selections = _by_name(catalog, where)
     conditions = _conditions(where)
     if conditions:
         sql = " AND ".join(condition for condition, _ in conditions)
         values = [value for _, value in conditions]
-        parts.append(_ids(catalog, f"SELECT id FROM items WHERE {sql}", *values))  # noqa: S608
-    found = parts[0]
-    for part in parts[1:]:
-        found = np.intersect1d(found, part, assume_unique=True)
-    if not len(found):
+        selections.append(_ids(catalog, f"SELECT id FROM items WHERE {sql}", *values))  # noqa: S608
+    ids = selections[0]
+    for selection in selections[1:]:
+        ids = np.intersect1d(ids, selection, assume_unique=True)
+    if not len(ids):
         if where == Filter(under=where.under, label=where.label):
             raise UsageError(f"No pictures under {where.under} have the label {where.label}.")
         raise UsageError(
             f"No pictures of {catalog.folder} pass the filter.", "Leave out one of its conditions."
         )
-    return found
+    return ids
 
 
 class Passing:
-    """`allowed`, not asked again while it is the same filter of the same revision."""
+    """A cache of the last result of `allowed`, as long as filter and revision stay the same."""
 
     def __init__(self) -> None:
-        self._asked: tuple[Path, int, Filter] | None = None
+        self._key: tuple[Path, int, Filter] | None = None
         self._ids: NDArray[np.int64] | None = None
 
     def ids(self, catalog: Catalog, where: Filter, revision: int) -> NDArray[np.int64] | None:
-        """Ids that the filter leaves, ascending; see `allowed`."""
+        """Returns the ids that pass the filter, and raises the errors, as `allowed` does."""
         if where is ALL or not where:
             return None
-        asked = Path.cwd(), revision, where  # a folder may be relative
-        if asked != self._asked:
-            self._ids, self._asked = allowed(catalog, where), asked
+        key = Path.cwd(), revision, where  # `under` may be relative to the working folder
+        if key != self._key:
+            self._ids, self._key = allowed(catalog, where), key
         return self._ids
 
 
 def _by_name(catalog: Catalog, where: Filter) -> list[NDArray[np.int64]]:
-    """Ids below the folder, and those with the label; each of these must have some."""
-    parts = []
+    """Returns the ids below the folder, and those with the label; neither may be empty."""
+    selections = []
     if where.under is not None:
-        parts.append(_under(catalog, where.under))
-        if not len(parts[-1]):
+        selections.append(_under(catalog, where.under))
+        if not len(selections[-1]):
             raise UsageError(
                 f"No pictures of {catalog.folder} lie under {where.under}.",
                 _like(where.under, _folders(catalog)),
             )
     if where.label is not None:
-        parts.append(_ids(catalog, "SELECT id FROM items WHERE label = ?", text(where.label)))
-        if not len(parts[-1]):
+        sql = "SELECT id FROM items WHERE label = ?"
+        selections.append(_ids(catalog, sql, text(where.label)))
+        if not len(selections[-1]):
             raise UsageError(
                 f"No pictures of {catalog.folder} have the label {where.label}.",
                 _like(where.label, _labels(catalog)),
             )
-    return parts
+    return selections
 
 
 def _conditions(where: Filter) -> list[tuple[str, object]]:
-    """Conditions in SQL, our own text, with their values."""
+    """Returns the conditions in SQL, which hold no text of the user, and their values."""
     sides = "min(width, height)"
-    found: list[tuple[str, object]] = [
+    conditions: list[tuple[str, object]] = [
         (sql, value)
         for sql, value in (
             (f"{sides} >= ?", _countable(where.min_side)),
@@ -182,89 +199,100 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
         if value is not None
     ]
     if where.glob is not None:
-        # A slash before the path, so that one pattern stands for its end as well as for all of it.
-        found.append(("'/' || CAST(path AS TEXT) GLOB '*/' || ?", text(where.glob)))
-    return found
+        # A slash before the path lets one pattern match the end of the path as well as all of it.
+        conditions.append(("'/' || CAST(path AS TEXT) GLOB '*/' || ?", text(where.glob)))
+    return conditions
 
 
 def _listed(ids: Sequence[int] | None) -> str | None:
+    """Returns ids as JSON, the form in which SQLite takes a list."""
     return None if ids is None else json.dumps(ids)
 
 
 def _nanoseconds(moment: datetime | None) -> int | None:
-    """Nanoseconds since 1970, as far as SQLite can count them: to the year 2262."""
+    """Returns nanoseconds since 1970, as far as SQLite can count them: to the year 2262."""
     if moment is None:
         return None
     try:
         seconds = moment.timestamp()
     except (ValueError, OverflowError, OSError):
-        # The system knows no local time so far back; the zone is nothing against the distance.
+        # The system knows no local time so far back; at that distance the time zone is negligible.
         seconds = moment.replace(tzinfo=UTC).timestamp()
     return _countable(round(seconds * 1e6) * 1000)
 
 
 def _countable(number: int | None) -> int | None:
-    """The nearest number that SQLite has: nothing that is counted lies beyond."""
+    """Returns the nearest number that SQLite can store; no count lies beyond."""
     return None if number is None else max(-(2**63), min(2**63 - 1, number))
 
 
 def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
-    """Ids of the items below a folder given by its absolute path, ascending."""
-    found = [np.empty(0, dtype=np.int64)]
+    """Returns the ids of the items below a folder, an absolute path: int64, ascending."""
+    selections = [np.empty(0, dtype=np.int64)]
     for root in catalog.roots():
         if below(root.path, folder) is not None:
-            found.append(_ids(catalog, "SELECT id FROM items WHERE root_id = ?", root.id))
-        elif way := below(folder, root.path):
-            found.append(_range(catalog, root.id, way + "/"))
-    return np.sort(np.concatenate(found))  # an item has one root, so none comes twice
+            selections.append(_ids(catalog, "SELECT id FROM items WHERE root_id = ?", root.id))
+        elif relative := below(folder, root.path):
+            selections.append(_range(catalog, root.id, relative + "/"))
+    return np.sort(np.concatenate(selections))  # an item has one root, so no id occurs twice
 
 
 def _under(catalog: Catalog, under: str) -> NDArray[np.int64]:
+    """Returns the ids below a folder that is absolute, or relative to a root or working folder."""
     try:
-        here = os.path.realpath(under)
+        resolved = os.path.realpath(under)
     except ValueError as error:  # a null character, or half of a surrogate pair
         raise UsageError(f"{under!r} cannot be a path: {error}.") from error
     if Path(under).is_absolute():
-        places = [os.path.normpath(under), here]
+        folders = [os.path.normpath(under), resolved]
     else:
-        places = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
-    found = [ids for place in dict.fromkeys(places) if len(ids := below_folder(catalog, place))]
-    if not found:
-        return below_folder(catalog, here)
-    return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+        folders = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
+    selections = [
+        ids for folder in dict.fromkeys(folders) if len(ids := below_folder(catalog, folder))
+    ]
+    if not selections:
+        return below_folder(catalog, resolved)
+    return selections[0] if len(selections) == 1 else np.unique(np.concatenate(selections))
 
 
 def _range(catalog: Catalog, root: int, prefix: str) -> NDArray[np.int64]:
-    """Items of a root whose path starts with `prefix`, which ends in a slash.
+    """Returns the ids of items of a root whose path starts with `prefix`, which ends in a slash.
 
-    A range of the unique index on (root, path): whatever starts with "a/" lies between "a/" and
-    "a0", "0" being the character after the slash. Paths kept as bytes have a range of their own.
+    They are a range of the unique index on (root, path): paths that start with "a/" lie between
+    "a/" and "a0", as "0" is the character after the slash. Paths stored as bytes are a range of
+    their own.
     """
     sql = "SELECT id FROM items WHERE root_id = ? AND path >= ? AND path < ?"
     low = prefix.encode("utf-8", "surrogatepass")
-    found = _ids(catalog, sql, root, low, low[:-1] + b"0")
+    ids = _ids(catalog, sql, root, low, low[:-1] + b"0")
     if isinstance(text(prefix), str):
-        found = np.concatenate([found, _ids(catalog, sql, root, prefix, prefix[:-1] + "0")])
-    return found
+        ids = np.concatenate([ids, _ids(catalog, sql, root, prefix, prefix[:-1] + "0")])
+    return ids
 
 
 def _ids(catalog: Catalog, sql: str, *values: object) -> NDArray[np.int64]:
-    """Ascending; as one JSON text, since a row of Python for each takes several times as long."""
-    found = catalog.database.scalar(f"SELECT json_group_array(id) FROM ({sql})", *values)  # noqa: S608
-    return np.sort(np.array(json.loads(str(found)), dtype=np.int64))
+    """Returns the ids that a query selects, ascending.
+
+    SQLite gives them as one JSON text, since a Python row for each takes several times as long.
+    """
+    listed = catalog.database.scalar(f"SELECT json_group_array(id) FROM ({sql})", *values)  # noqa: S608
+    return np.sort(np.array(json.loads(str(listed)), dtype=np.int64))
 
 
 def _labels(catalog: Catalog) -> list[str]:
+    """Returns the different labels of all items, sorted."""
     rows = catalog.database.rows("SELECT DISTINCT label FROM items WHERE label IS NOT NULL")
     return sorted(plain(label) for (label,) in rows)
 
 
 def _folders(catalog: Catalog) -> list[str]:
+    """Returns the folders of all items, relative to their roots, sorted."""
     rows = catalog.database.rows("SELECT path FROM items")
     return sorted({parent for (path,) in rows if (parent := plain(path).rpartition("/")[0])})
 
 
 def _like(wanted: str, names: Iterable[str]) -> str:
+    """Returns a remedy that suggests names similar to the one that was given."""
     names = list(names)
     close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
     folded = [name for name in names if name.casefold() == wanted.casefold()]

@@ -1,7 +1,7 @@
-"""One writer a collection: an operating-system lock that vanishes with its process, kill -9 or not.
+"""`WriterLock`: one writer for each collection, by a lock that ends with its process, even killed.
 
 The lock file itself stays: removing it would let a second writer lock a new file of the same name
-while the first still holds the old one. What it contains is only for the message to the second.
+while the first still holds the old one. Its text only tells the second writer who holds it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-_FAR = 2**30  # Windows forbids reading the locked byte, so it lies far behind the text
+_FAR = 2**30  # offset of the locked byte, behind the text: Windows forbids reading that byte
 
 
 class LockedError(UsageError):
-    """Somebody else writes to the collection."""
+    """The error for a collection that another process, or another object, is writing to."""
 
 
 class WriterLock:
-    """Exclusive right to write to a collection, held from creation to `release`.
+    """The exclusive right to write to a collection, held from creation to `release`.
 
     Parameters
     ----------
@@ -38,9 +38,17 @@ class WriterLock:
     Raises
     ------
     LockedError
-        If another holds it, in this process or another.
+        If another lock on the file is held, in this process or another one.
     ClrSearchError
-        If the folder may not be written, or its file system has no locks.
+        If the folder may not be written to, or its file system has no locks.
+
+    Examples
+    --------
+    >>> lock = WriterLock(Path("lock"))
+    >>> WriterLock(Path("lock"))
+    Traceback (most recent call last):
+    clr_search.index.catalog.lock.LockedError: ...
+    >>> lock.release()
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +61,7 @@ class WriterLock:
             ) from error
         try:
             _lock(self._file)
-        except (BlockingIOError, PermissionError):  # the second on Windows
+        except (BlockingIOError, PermissionError):  # Windows raises the second
             holder = _holder(self._file)
             self._file.close()
             raise LockedError(
@@ -67,22 +75,24 @@ class WriterLock:
                 "Keep the collection on a file system that has locks, such as a local disk.",
             ) from error
         text = f"process {os.getpid()} since {datetime.now().astimezone():%Y-%m-%d %H:%M:%S}\n"
-        with contextlib.suppress(OSError):  # a full disk: removing pictures must still be possible
+        # On a full disk the text is left out, since removing pictures must still be possible.
+        with contextlib.suppress(OSError):
             self._file.seek(0)
             self._file.truncate()
             self._file.write(text.encode())
 
     def release(self) -> None:
-        """Let others write."""
+        """Gives the right back, so that others may write."""
         self._file.close()
 
 
 def _open(path: Path) -> FileIO:
-    # Neither truncated nor exclusive: the holder's text must survive a second writer's opening.
+    """Opens the lock file without truncating it: the holder's text must survive a second writer."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
 
 
 def _lock(file: FileIO) -> None:
+    """Locks the file, or raises at once where it is locked."""
     if sys.platform == "win32":
         file.seek(_FAR)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -91,6 +101,7 @@ def _lock(file: FileIO) -> None:
 
 
 def _holder(file: FileIO) -> str:
+    """Returns the text that the holder has written, for a message."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         file.seek(0)
         return file.read(200).decode().strip() or "another process"

@@ -1,7 +1,7 @@
-"""Absolute paths as strings, and where they lie below a root.
+"""Functions on absolute paths as strings, and on paths relative to a root.
 
-Strings and not `Path`, since an update compares every file of a collection: a million `Path`s take
-seconds to make and hundreds of megabytes to keep.
+They take strings and not `Path`, since an update compares every file of a collection: a million
+`Path`s take seconds to make and hundreds of megabytes of memory.
 """
 
 from __future__ import annotations
@@ -13,13 +13,31 @@ from stat import S_ISDIR, S_ISREG
 
 
 def absolute(root: str, relative: str) -> str:
-    """Path of an item: `relative` has forward slashes on every system."""
+    """Returns the absolute path of an item; `relative` has forward slashes on every system.
+
+    Examples
+    --------
+    ::
+
+        absolute("/photos", "roses/1.jpg")  # "/photos/roses/1.jpg" on Linux
+    """
     local = relative if os.sep == "/" else relative.replace("/", os.sep)
     return root + local if root.endswith(os.sep) else f"{root}{os.sep}{local}"
 
 
 def below(path: str, folder: str) -> str | None:
-    """Path relative to a folder, with forward slashes; "" for the folder itself, None outside."""
+    """Returns a path relative to a folder, with forward slashes on every system.
+
+    The folder itself gives "", and a path outside it gives None.
+
+    Examples
+    --------
+    >>> folder = os.path.join(os.sep, "photos")
+    >>> below(os.path.join(folder, "roses", "1.jpg"), folder)
+    'roses/1.jpg'
+    >>> below(folder + "-old", folder) is None
+    True
+    """
     if path == folder:
         return ""
     prefix = folder if folder.endswith(os.sep) else folder + os.sep
@@ -32,7 +50,14 @@ def below(path: str, folder: str) -> str | None:
 class PathSet:
     """A set of absolute paths that tells which of them a path is, or lies below.
 
-    Remembered by folder, as files are many: the time does not grow with the number of places.
+    Results are cached by folder, so that the time for each of many files does not grow with the
+    size of the set.
+
+    Examples
+    --------
+    >>> paths = PathSet(["/photos/roses", "/photos/tulips"])
+    >>> sorted(paths.containing("/photos/roses/1.jpg"))
+    ['/photos/roses']
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -40,18 +65,24 @@ class PathSet:
         self._folders: dict[str, frozenset[str]] = {}
 
     def containing(self, path: str) -> frozenset[str]:
-        """Returns the paths of the set that are this path, or folders that it lies in."""
+        """Returns those paths of the set that are this path, or folders that it lies in."""
         folder = os.path.dirname(path)  # noqa: PTH120 -- a million of them
-        if folder == path:  # the root
+        if folder == path:  # the root of the file system has no folder above it
             return self._paths & {path}
         if folder not in self._folders:
             self._folders[folder] = self.containing(folder)
-        found = self._folders[folder]
-        return found | {path} if path in self._paths else found
+        matches = self._folders[folder]
+        return matches | {path} if path in self._paths else matches
 
 
 def is_missing(path: str) -> bool:
-    """Whether there is certainly no file; one that merely cannot be looked at now is not gone."""
+    """Returns whether there is certainly no file; one that cannot be read now is not missing.
+
+    Examples
+    --------
+    >>> is_missing("no such file.jpg")
+    True
+    """
     try:
         return not S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 -- a million of them
     except (FileNotFoundError, NotADirectoryError):
@@ -61,9 +92,14 @@ def is_missing(path: str) -> bool:
 
 
 def folder_identity(folder: str) -> tuple[int, int] | None:
-    """What tells a folder from another one that has taken its place, as when a disk is unmounted.
+    """Returns device and inode of a folder; None where there is none, or it cannot be read.
 
-    None where there is no folder, or it cannot be looked at.
+    They differ where another folder has taken its place, as when a disk is unmounted.
+
+    Examples
+    --------
+    >>> folder_identity("no such folder") is None
+    True
     """
     try:
         status = os.stat(folder)  # noqa: PTH116
@@ -73,9 +109,15 @@ def folder_identity(folder: str) -> tuple[int, int] | None:
 
 
 def canonical(path: Path | str) -> str:
-    """Absolute path as items have it: the folder resolved, a link at the end left as it is.
+    """Returns an absolute path in the form that items have.
 
-    By `realpath`, since `Path.resolve` raises where links lead round in a circle.
+    Links among the folders are resolved, a link that is the file itself is not. `realpath` does
+    it, since `Path.resolve` raises an error where links form a circle.
+
+    Examples
+    --------
+    >>> canonical("1.jpg") == str(Path(os.path.realpath(".")) / "1.jpg")
+    True
     """
     path = Path(path)
     if path.name in ("", "..") or path.is_dir():
@@ -84,54 +126,55 @@ def canonical(path: Path | str) -> str:
 
 
 class KnownFolders:
-    """Folders under the spelling by which they are known.
+    """A set of folders that gives each folder the spelling by which it is known already.
 
     Where case does not count, or a folder is mounted twice, one folder has several paths that do
-    not resolve to each other, and its pictures would come in under each.
+    not resolve to each other, and its pictures would be added under each of them.
 
     Parameters
     ----------
     folders : iterable of str
-        Those that are known; they and the folders around them keep their spelling.
+        Absolute paths of the known folders; they and the folders above them keep their spelling.
     """
 
     def __init__(self, folders: Iterable[str]) -> None:
         self._known: set[str] = set()
-        self._unseen: list[str] = []  # known, but not looked at: mostly nobody has to
+        self._unseen: list[str] = []  # known folders whose identity was not needed yet
         self._by_identity: dict[tuple[int, int], str] = {}
         for folder in folders:
             self._learn(folder)
 
     def of(self, folder: str) -> str:
-        """A folder, an absolute path, by the known spelling; from now on it is known itself."""
+        """Returns a folder, an absolute path, by its known spelling, and adds it to the set."""
         spelt = folder
         for path in _upwards(folder):
             if path in self._known:
                 break
             if same := self._same(path):
-                way = below(folder, path)
-                spelt = absolute(same, way) if way else same
+                relative = below(folder, path)
+                spelt = absolute(same, relative) if relative else same
                 break
         self._learn(spelt)
         return spelt
 
     def _learn(self, folder: str) -> None:
+        """Adds a folder and those above it to the known ones."""
         new = [path for path in _upwards(folder) if path not in self._known]
         self._known.update(new)
         self._unseen += new
 
     def _same(self, path: str) -> str | None:
-        """The known folder that is this one."""
+        """Returns the known spelling of the folder at this path; None where it is not known."""
         for known in self._unseen:
-            if found := folder_identity(known):
-                self._by_identity.setdefault(found, known)
+            if known_identity := folder_identity(known):
+                self._by_identity.setdefault(known_identity, known)
         self._unseen.clear()
-        which = folder_identity(path)
-        return self._by_identity.get(which) if which else None
+        identity = folder_identity(path)
+        return self._by_identity.get(identity) if identity else None
 
 
 def _upwards(folder: str) -> Iterator[str]:
-    """A folder, and all those around it."""
+    """Yields a folder, and then all folders above it."""
     yield folder
     while (parent := os.path.dirname(folder)) != folder:  # noqa: PTH120
         folder = parent

@@ -1,4 +1,4 @@
-"""Rows of the catalogue as values: pictures, roots, and files that were left out."""
+"""Data classes for the rows of the catalogue: pictures, roots, and files that were left out."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ class Item:
     Attributes
     ----------
     id : int
-        Never used twice.
+        Number of the item; it is never used for another one.
     root : Path
-        The folder it was indexed with.
+        The folder that was indexed, absolute.
     relative : str
         Path below `root`, with forward slashes.
     label : str or None
-        Name of the folder it lies in; None directly below `root`.
+        Name of the folder that the file lies in, unless another label was set; None directly
+        below `root`.
     width, height : int
-        Of the upright picture, in pixels.
+        Width and height of the upright picture in pixels.
     size, mtime_ns, sha256
-        Size in bytes, time in ns and SHA-256 of the file as it was embedded.
+        Size in bytes, time of the last change in nanoseconds, and SHA-256 of the file when it was
+        embedded.
     added_at : str
-        When it first came in: ISO 8601, UTC.
+        Time when the item was added, in ISO 8601 and UTC.
     """
 
     id: int
@@ -41,7 +43,7 @@ class Item:
 
     @property
     def path(self) -> Path:
-        """Absolute path."""
+        """Absolute path of the file."""
         return self.root / self.relative
 
 
@@ -55,7 +57,7 @@ class SkippedItem:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file as it was embedded; `embedding` as by `vectors.to_blob`."""
+    """The content of a file when it was embedded; `vectors.to_blob` made the `embedding`."""
 
     size: int
     mtime_ns: int
@@ -65,7 +67,7 @@ class Content:
     embedding: bytes
 
     def values(self) -> tuple[int, int, str, int, int, bytes]:
-        """The fields in their order; `astuple` copies each, and takes longer than SQLite."""
+        """Returns the fields in order; `astuple` would copy each, and take longer than SQLite."""
         return (
             self.size,
             self.mtime_ns,
@@ -78,7 +80,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder that items lie below; `given` if it was given itself, not a file in it."""
+    """A folder that items lie below; `given` if the user named it, and not only a file in it."""
 
     id: int
     path: str
@@ -87,7 +89,7 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class IndexedFile:
-    """What tells whether a file has changed since it was embedded."""
+    """The size, time and SHA-256 of an item's file, which tell whether it has changed since."""
 
     id: int
     size: int
@@ -97,7 +99,7 @@ class IndexedFile:
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
-    """A file that was skipped, as it was then; `path` is absolute."""
+    """A file that was skipped, with its size and time then; `path` is absolute."""
 
     path: str
     size: int

@@ -1,9 +1,9 @@
-"""Reading a catalogue that is damaged, and bringing over what is whole.
+"""Reads a damaged catalogue, and copies its intact items to a new one.
 
-SQLite notices a damaged page when it reads it, and reads all the others. So items are read one
-stretch of ids after another, and where that fails one by one; each is believed only if it is whole:
-an embedding of the right length with finite values, a SHA-256, a place of its own. Nothing here
-goes through `Database`, which refuses what is damaged.
+SQLite reports a damaged page when it reads it, and reads all the others. So items are read one
+range of ids after another, and where that fails one by one. An item is copied only if it is intact:
+it has an embedding of the right length with finite values, a SHA-256, and a path that no other item
+has. Nothing here goes through `Database`, which refuses damaged files.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.sqlite.database import plain, uri_of
 
 ANEW = "Restore it from a backup, or delete the collection and build it anew."
+"""The remedy in messages on a catalogue that cannot be repaired."""
 
-_STRETCH = 256
-_FURTHER = 100_000  # ids tried beyond the last readable one, where nothing tells how many there are
+_STRETCH = 256  # ids that are read at once, and one by one where one of them is damaged
+_FURTHER = 100_000  # ids tried beyond the last readable one, where the last id is unknown
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _ITEM = "id, root_id, path, size, mtime_ns, sha256, width, height, label, added_at, embedding"
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
-_INSERT = f"INSERT INTO items ({_ITEM}, revision) VALUES ({'?, ' * 11}?)"  # noqa: S608  # names of ours
+_INSERT = f"INSERT INTO items ({_ITEM}, revision) VALUES ({'?, ' * 11}?)"  # noqa: S608  # constants only
 
 
 class _Item(NamedTuple):
-    """A row of ``items`` as it is read, of which nothing is believed yet."""
+    """A row of ``items`` as it was read, whose values are not checked yet."""
 
     id: object
     root_id: object
@@ -50,7 +51,7 @@ class _Item(NamedTuple):
     embedding: object
 
     def is_sound(self, dimension: int) -> bool:
-        """Whether it is whole, with an embedding of this length."""
+        """Returns whether all values are plausible, and the embedding has this length."""
         if not isinstance(self.embedding, bytes) or len(self.embedding) != 2 * dimension:
             return False
         numbers = (self.size, self.mtime_ns, self.width, self.height)
@@ -66,17 +67,17 @@ class _Item(NamedTuple):
 
 
 def is_whole(path: Path) -> bool:
-    """Whether SQLite finds nothing wrong with a file, on reading all of it."""
+    """Returns whether SQLite reads all of a file and finds nothing wrong with it."""
     try:
         with _connected(path) as connection:
-            found = connection.execute("PRAGMA integrity_check(1)").fetchall()
-            return bool(found == [("ok",)])
+            report = connection.execute("PRAGMA integrity_check(1)").fetchall()
+            return bool(report == [("ok",)])
     except sqlite3.DatabaseError:
         return False
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is an empty one, or one of another program; False where it is damaged."""
+    """Returns whether a file is empty, or of another program; False where it is damaged."""
     try:
         with _connected(path) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -86,65 +87,65 @@ def is_foreign(path: Path) -> bool:
 
 
 def schema_version(path: Path) -> int | None:
-    """The version that a file says it has; None where that cannot be read."""
+    """Returns the schema version that a file states; None where that cannot be read."""
     with _connected(path) as connection:
         version = _first(connection, "PRAGMA user_version")
     return version if isinstance(version, int) else None
 
 
 def item_count(path: Path) -> int:
-    """Number of items in a catalogue that is whole."""
+    """Returns the number of items in an intact catalogue."""
     with _connected(path) as connection:
         return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
 class Damaged:
-    """A damaged catalogue, open for reading; made by `opened`."""
+    """A damaged catalogue that `opened` has opened for reading."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def encoder_sha256(self) -> object:
-        """The encoder that it is pinned to, as it stands there; None where it cannot be read."""
+        """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
         return self._fact(facts.ENCODER_SHA256)
 
     def goal(self) -> object:
-        """What the search structure has to reach, as it stands there; None where it cannot."""
+        """Returns the stored goal of its search, unchecked; None where it cannot be read."""
         return self._fact(facts.GOAL)
 
     def bring_over(self, catalog: Catalog, dimension: int, revision: int) -> int | None:
-        """Copy roots, items, skipped files, and where the counting of each has come to.
+        """Copies roots, items and skipped files, and the last revision, generation and id.
 
         Parameters
         ----------
         catalog : Catalog
-            A new one; inside `writing`.
+            The new catalogue; the caller is inside `writing`.
         dimension : int
-            D of the encoder.
+            D, the length of the encoder's embeddings.
         revision : int
-            Of that transaction; a later one is taken where the damaged catalogue had one.
+            Revision of that transaction; it is raised above that of the damaged catalogue.
 
         Returns
         -------
         int or None
-            How many items were lost; None where nothing tells how many there were.
+            Number of items that were lost; None where their former number cannot be read.
         """
         before = self._fact(facts.REVISION)
-        if isinstance(before, int):  # so that it never goes back
+        if isinstance(before, int):  # readers rely on revisions that never fall
             revision = max(revision, before + 1)
             catalog.set_revision(revision)
         last = self._fact(facts.LAST_GENERATION)
         if isinstance(last, int):
             catalog.set_last_generation(last)
-        kept = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
+        copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
         self._continue_ids(catalog)
-        there = self._first("SELECT count(*) FROM items INDEXED BY items_by_revision")
-        return max(0, there - kept) if isinstance(there, int) else None
+        total = self._first("SELECT count(*) FROM items INDEXED BY items_by_revision")
+        return max(0, total - copied) if isinstance(total, int) else None
 
     def _copy_roots(self, catalog: Catalog) -> set[object]:
-        """Ids of the roots that were read."""
+        """Copies the roots that can be read, and returns their ids."""
         roots = {number: (path, given) for number, path, given in self._table("roots")}
         for number, (path, given) in roots.items():
             catalog.database.rows("INSERT INTO roots VALUES (?, ?, ?)", number, path, given)
@@ -153,44 +154,46 @@ class Damaged:
     def _copy_items(
         self, catalog: Catalog, roots: set[object], dimension: int, revision: int
     ) -> int:
-        """How many items were whole."""
+        """Copies the intact items of these roots, and returns their number."""
         seen: set[tuple[object, object]] = set()
         for item in self._items():
-            place = (item.root_id, item.path)
-            if item.root_id not in roots or place in seen or not item.is_sound(dimension):
+            path = (item.root_id, item.path)
+            if item.root_id not in roots or path in seen or not item.is_sound(dimension):
                 continue
-            seen.add(place)
+            seen.add(path)
             catalog.database.rows(_INSERT, *item, revision)
         return len(seen)
 
     def _continue_ids(self, catalog: Catalog) -> None:
-        """Go on counting ids where the damaged catalogue stood: none is used twice."""
-        found = [
+        """Sets the next id after the last of the damaged catalogue, so that none is used twice."""
+        last_ids = [
             self._first(_LAST_ID),
             self._first("SELECT max(id) FROM items INDEXED BY items_by_revision"),
             catalog.database.scalar("SELECT max(id) FROM items"),
         ]
-        last = max((number for number in found if isinstance(number, int)), default=0)
+        last = max((number for number in last_ids if isinstance(number, int)), default=0)
         catalog.database.rows("DELETE FROM sqlite_sequence WHERE name = 'items'")
         catalog.database.rows("INSERT INTO sqlite_sequence VALUES ('items', ?)", last)
 
     def _fact(self, key: str) -> object:
+        """Returns a value of ``meta``; None where it cannot be read."""
         return self._first("SELECT value FROM meta WHERE key = ?", key)
 
     def _first(self, query: str, *values: object) -> object:
+        """Returns the first column of the first row; None where it cannot be read."""
         return _first(self._connection, query, *values)
 
     def _table(self, name: str) -> Iterator[tuple[object, ...]]:
-        """Rows of a small table, as far as they can be read."""
+        """Yields the rows of a small table, up to the first that cannot be read."""
         try:
-            yield from self._connection.execute(f"SELECT * FROM {name}")  # noqa: S608  # ours
+            yield from self._connection.execute(f"SELECT * FROM {name}")  # noqa: S608  # constants only
         except sqlite3.DatabaseError:
             return
 
     def _items(self) -> Iterator[_Item]:
-        """Items that can be read, by id."""
+        """Yields the items that can be read, in the order of their ids."""
         query = f"SELECT {_ITEM} FROM items WHERE id > ? ORDER BY id LIMIT {_STRETCH}"  # noqa: S608
-        most = self._first(_LAST_ID)
+        last_id = self._first(_LAST_ID)
         last = 0
         while True:
             try:
@@ -203,10 +206,11 @@ class Damaged:
                 end = last + _STRETCH
                 yield from self._one_by_one(last + 1, end)
                 last = end
-                if last > (most if isinstance(most, int) else _FURTHER):
+                if last > (last_id if isinstance(last_id, int) else _FURTHER):
                     return
 
     def _one_by_one(self, first: int, last: int) -> Iterator[_Item]:
+        """Yields the items that can be read from the ids `first` to `last`."""
         query = f"SELECT {_ITEM} FROM items WHERE id = ?"  # noqa: S608
         for number in range(first, last + 1):
             try:
@@ -217,7 +221,7 @@ class Damaged:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Damaged]:
-    """A damaged catalogue, for reading what can be read.
+    """Opens a damaged catalogue for reading, and closes it at the end.
 
     Raises
     ------
@@ -226,18 +230,21 @@ def opened(path: Path) -> Iterator[Damaged]:
     """
     try:
         with _connected(path) as connection:
-            connection.execute("SELECT * FROM sqlite_master").fetchall()  # or nothing else is
+            connection.execute(
+                "SELECT * FROM sqlite_master"
+            ).fetchall()  # where this fails, nothing can be read
             yield Damaged(connection)
     except sqlite3.DatabaseError as error:
         raise ClrSearchError(f"Nothing can be read of {path}: {error}.", ANEW) from error
 
 
 def _connected(path: Path) -> closing[sqlite3.Connection]:
+    """Returns a connection to a file that only reads it, and that is closed at the end."""
     return closing(sqlite3.connect(f"{uri_of(path.absolute())}?mode=ro", uri=True))
 
 
 def _first(connection: sqlite3.Connection, query: str, *values: object) -> object:
-    """First column of the first row; None where there is none, or it cannot be read."""
+    """Returns the first column of the first row; None where it is missing or unreadable."""
     try:
         row = connection.execute(query, values).fetchone()
     except sqlite3.DatabaseError:

@@ -1,7 +1,7 @@
-"""Embeddings of a rebuild that is under way, beside those in use: the table ``staged``.
+"""The table ``staged``: embeddings of a rebuild that is under way, beside those in use.
 
 Every call belongs inside `Catalog.reading` or `Catalog.writing`. An item is staged once for each
-file as it was: one that has changed since is staged again.
+state of its file: a file that has changed since is staged again.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.records import Content
 
 FileState = tuple[int, int]
-"""Size in bytes and time in nanoseconds of a file as it was staged."""
+"""Size in bytes and time in nanoseconds of a file when it was staged."""
 
 
 def begin(catalog: Catalog, encoder_sha256: str) -> None:
-    """Stage for this encoder from now on; what was staged for another one goes."""
+    """Begins a rebuild with this encoder; what was staged before is deleted."""
     catalog.database.rows("DELETE FROM staged")
     catalog.set_rebuild(encoder_sha256)
 
 
 def staged(catalog: Catalog) -> dict[int, FileState]:
-    """The files that are staged, usable or not, by the ids of their items."""
+    """Returns the state of each staged file, usable or not, by the id of its item."""
     rows = catalog.database.rows("SELECT id, size, mtime_ns FROM staged")
     return {number: (size, mtime_ns) for number, size, mtime_ns in rows}
 
 
 def keep(catalog: Catalog, number: int, content: Content) -> None:
-    """Stage the new embedding of an item."""
+    """Stages the new embedding of an item."""
     _put(
         catalog,
         number,
@@ -36,12 +36,12 @@ def keep(catalog: Catalog, number: int, content: Content) -> None:
 
 
 def keep_unusable(catalog: Catalog, number: int, state: FileState, reason: str) -> None:
-    """Stage that the file of an item gives no embedding, and why."""
+    """Stages an item whose file gives no embedding, with the reason."""
     _put(catalog, number, state, (None, None, None, reason, None))
 
 
 def unusable(catalog: Catalog) -> list[tuple[int, FileState, str]]:
-    """Items whose files gave no embedding: their ids, the files as they were, the reasons."""
+    """Returns id, file state and reason of each item whose file gave no embedding."""
     rows = catalog.database.rows(
         "SELECT id, size, mtime_ns, reason FROM staged WHERE embedding IS NULL "
         "AND id IN (SELECT id FROM items)"
@@ -50,7 +50,10 @@ def unusable(catalog: Catalog) -> list[tuple[int, FileState, str]]:
 
 
 def take_over(catalog: Catalog, revision: int) -> None:
-    """Move all that is staged over what is in use; the caller has removed unusable items."""
+    """Replaces the embeddings in use by the staged ones, and ends the rebuild.
+
+    The caller has removed the items that are `unusable`, so that every item is staged.
+    """
     catalog.database.rows(
         "UPDATE items SET revision = ?, (size, mtime_ns, sha256, width, height, embedding) "
         "= (SELECT size, mtime_ns, sha256, width, height, embedding FROM staged "
@@ -64,6 +67,7 @@ def take_over(catalog: Catalog, revision: int) -> None:
 def _put(
     catalog: Catalog, number: int, state: FileState, rest: tuple[str | int | bytes | None, ...]
 ) -> None:
+    """Writes one row of ``staged``."""
     catalog.database.rows(
         "INSERT OR REPLACE INTO staged (id, size, mtime_ns, sha256, width, height, reason, "
         "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -1,4 +1,4 @@
-"""Unit vectors: kept as float16, searched as float32."""
+"""Unit vectors, which are stored as float16 and searched as float32."""
 
 from __future__ import annotations
 
@@ -10,38 +10,63 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, UsageError
 
 _SQUARABLE = 1e-150
-"""Length of a vector down to which the squares of its numbers are exact enough in float64."""
+"""Least length of a vector whose numbers can be squared in float64 without losing precision."""
 
 
 def to_blob(vector: NDArray[np.float32]) -> bytes:
-    """A vector, shape (D,), as little-endian float16: half the bytes, cosines off by about 1e-4."""
+    r"""Returns a vector, shape (D,), as little-endian float16.
+
+    It takes half the bytes of float32, and changes cosines by about 1e-4.
+
+    Examples
+    --------
+    >>> to_blob(np.array([1, 0], np.float32))
+    b'\x00<\x00\x00'
+    """
     return vector.astype("<f2").tobytes()
 
 
 def from_blobs(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float32]:
-    """Stored vectors, brought back to unit length.
+    """Returns stored vectors, brought back to unit length.
 
     Parameters
     ----------
     blobs : sequence of bytes
         N results of `to_blob`.
     dimension : int
-        D.
+        D, the length of each vector.
 
     Returns
     -------
     float32 array, shape (N, D)
+        Vectors of unit length.
 
     Raises
     ------
     ClrSearchError
-        If a blob is no vector of length D or holds values that are not finite.
+        If a blob is no vector of length D, or holds values that are not finite.
+
+    Examples
+    --------
+    >>> from_blobs([to_blob(np.array([0, 1], np.float32))], 2)
+    array([[0., 1.]], dtype=float32)
     """
     return unit_rows(halves(blobs, dimension).astype(np.float32))
 
 
 def halves(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float16]:
-    """Returns vectors as they are stored: float16 [N, D], about of unit length."""
+    """Returns vectors as they are stored: float16, shape (N, D), of about unit length.
+
+    Raises
+    ------
+    ClrSearchError
+        If a blob is no vector of length D, or holds values that are not finite.
+
+    Examples
+    --------
+    >>> halves([to_blob(np.array([0, 1], np.float32))], 2)
+    array([[0., 1.]], dtype=float16)
+    """
     if any(not isinstance(blob, bytes) or len(blob) != 2 * dimension for blob in blobs):
         raise ClrSearchError(
             f"The collection is damaged: a stored embedding is not of length {dimension}.",
@@ -57,13 +82,25 @@ def halves(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float16]:
 
 
 def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of length 1, shape (N, D), in place; a row of zeros stays zero."""
+    """Scales rows, shape (N, D), to unit length in place and returns them; zeros stay zeros.
+
+    Examples
+    --------
+    >>> unit_rows(np.array([[3, 4]], np.float32))
+    array([[0.6, 0.8]], dtype=float32)
+    """
     rows /= _lengths(rows)[:, None]
     return rows
 
 
 def scale_of(rows: NDArray[np.float16]) -> NDArray[np.float32]:
-    """What brings rows, shape (N, D), to length 1: shape (N,)."""
+    """Returns the factors, shape (N,), that bring rows, shape (N, D), to unit length.
+
+    Examples
+    --------
+    >>> scale_of(np.array([[0, 2]], np.float16))
+    array([0.5], dtype=float32)
+    """
     return np.reciprocal(_lengths(rows.astype(np.float32)))
 
 
@@ -75,12 +112,17 @@ def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.float32]:
-    """Queries of length 1, shape (Q, D), float32.
+    """Returns queries, shape (Q, D), scaled to unit length as float32.
 
     Raises
     ------
     UsageError
-        If they have another length, values that are not finite, or one has no direction.
+        If the shape is another one, a value is not finite, or a query is zero.
+
+    Examples
+    --------
+    >>> as_queries(np.array([[3.0, 4.0]]), 2)
+    array([[0.6, 0.8]], dtype=float32)
     """
     queries = np.array(vectors, dtype=np.float64)
     if queries.ndim != 2 or queries.shape[1] != dimension:
@@ -90,7 +132,8 @@ def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.floa
         )
     norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
     if not ((norms > _SQUARABLE) & (norms < np.inf)).all():
-        # A vector whose square is beyond float64 has a direction too.
+        # Very long and very short vectors have a direction too, though their squares do not fit
+        # into float64; so each is divided by its largest value first.
         largest = np.abs(queries).max(axis=1, initial=0.0)
         wrong = ~((largest > 0) & (largest < np.inf))
         if wrong.any():
@@ -104,17 +147,28 @@ def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.floa
 
 
 def has_direction(norm: float) -> bool:
-    """Whether a sum of unit vectors of this length says more than rounding."""
+    """Returns whether a sum of unit vectors of length `norm` is more than a rounding error.
+
+    Examples
+    --------
+    >>> has_direction(0.5), has_direction(0.0)
+    (True, False)
+    """
     return 1e-12 <= norm < np.inf
 
 
 def as_query(vector: NDArray[np.floating], dimension: int) -> NDArray[np.float32]:
-    """A query of length 1, shape (D,), float32.
+    """Returns a query, shape (D,), scaled to unit length as float32.
 
     Raises
     ------
     UsageError
-        If it has another shape, values that are not finite, or no direction.
+        If the shape is another one, a value is not finite, or the query is zero.
+
+    Examples
+    --------
+    >>> as_query(np.array([3.0, 4.0]), 2)
+    array([0.6, 0.8], dtype=float32)
     """
     query = np.array(vector, dtype=np.float64)
     if query.shape != (dimension,):
@@ -124,5 +178,5 @@ def as_query(vector: NDArray[np.floating], dimension: int) -> NDArray[np.float32
     largest = float(np.abs(query).max(initial=0.0))
     if not 0 < largest < np.inf:
         raise UsageError("The query vector has no direction: it is zero, or not finite.")
-    query /= largest  # see `as_queries`
+    query /= largest  # so that squares fit into float64, however long or short the query is
     return (query / np.linalg.norm(query)).astype(np.float32)

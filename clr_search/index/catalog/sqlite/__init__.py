@@ -1,1 +1,1 @@
-"""The SQLite file of a catalogue: its connection, its tables, and the way from older versions."""
+"""The SQLite file of a catalogue: its connection, its tables, and migrations of older versions."""

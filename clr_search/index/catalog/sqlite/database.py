@@ -1,10 +1,10 @@
 """The SQLite file of a collection: opening, checking, transactions, and errors a person can read.
 
-WAL, so that any number of readers go on while one writer commits, each on the snapshot of its own
-transaction. ``synchronous=FULL``: WAL alone survives kill -9, but a power cut could take back the
-last commits, and one of them may be the commit that names a new FAISS generation after which the
-older files are deleted. One fsync a batch costs milliseconds beside the second that embedding the
-batch takes.
+The file is in WAL mode, so that any number of readers go on while one writer commits, each on the
+snapshot of its own transaction. It is ``synchronous=FULL``: WAL alone survives kill -9, but a power
+cut could take back the last commits, and one of them may name a new FAISS generation, after which
+the older files are deleted. One fsync for each batch costs milliseconds, while embedding the batch
+takes about a second.
 """
 
 from __future__ import annotations
@@ -20,15 +20,21 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
 
 FILE_NAME = "catalog.sqlite"
+"""Name of the SQLite file inside a collection."""
 
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
 
 def text(value: str) -> str | bytes:
-    """A path or label for SQLite.
+    r"""Returns a path or label as SQLite stores it; `plain` is the inverse.
 
     Names that are not valid UTF-8 on disk come as lone surrogates, which SQLite refuses as text;
     they are kept as bytes, all others as readable text.
+
+    Examples
+    --------
+    >>> text("roses/1.jpg"), text("\udcff.jpg")
+    ('roses/1.jpg', b'\xed\xb3\xbf.jpg')
     """
     try:
         value.encode()
@@ -38,19 +44,32 @@ def text(value: str) -> str | bytes:
 
 
 def plain(value: str | bytes) -> str:
-    """Inverse of `text`."""
+    """Returns the path or label that `text` has stored.
+
+    Examples
+    --------
+    >>> plain(text("roses/1.jpg"))
+    'roses/1.jpg'
+    """
     return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
 
 
 class Database:
-    """A connection with transactions; may be used from several threads, one at a time.
+    """A connection with transactions; several threads may use it, one at a time.
 
     Parameters
     ----------
     folder : Path
-        The collection.
+        The folder of the collection.
     writable : bool
-        Only the holder of the writer's lock may write.
+        Whether changes are allowed; the caller then holds the writer's lock.
+
+    Raises
+    ------
+    UsageError
+        If the file is no catalogue, or its schema version is one that this release cannot read.
+    ClrSearchError
+        If the file cannot be opened, or is damaged.
     """
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
@@ -62,6 +81,7 @@ class Database:
             self._connect()
 
     def _connect(self) -> None:
+        """Opens the file, for writing, for reading, or as a file that nobody changes."""
         self._alone = None if self._writable else _alone(self._path)
         mode = "mode=rwc" if self._writable else "immutable=1" if self._alone else "mode=ro"
         self._connection = sqlite3.connect(
@@ -78,23 +98,24 @@ class Database:
             raise
 
     def _prepare(self) -> None:
+        """Checks the file, sets up the connection, and makes the tables of a new file."""
         run = self._connection.execute
         run("PRAGMA trusted_schema = OFF")  # the file may come from someone else
         empty = not self.integer("SELECT count(*) FROM sqlite_master")
         if not (empty and self._writable):
-            self._check()  # first: nothing is changed in a file that belongs to something else
+            self._check()  # comes first, so that the file of another program is never changed
         if self._writable:
-            # Larger than the default: an embedding of 2,048 float16 fits beside its row.
+            # Larger than the default, so that an embedding of 2,048 float16 fits beside its row.
             run("PRAGMA page_size = 16384")
             run("PRAGMA journal_mode = WAL")
             run("PRAGMA synchronous = FULL")
-            run("PRAGMA fullfsync = ON")  # macOS: through the cache of the drive
+            run("PRAGMA fullfsync = ON")  # on macOS, fsync alone stops at the cache of the drive
             run("PRAGMA foreign_keys = ON")
             if empty:
                 self._create()
 
     def _create(self) -> None:
-        """Make the tables in one transaction, so that a killed creation leaves none at all."""
+        """Makes the tables in one transaction, so that a killed creation leaves none at all."""
         with self.writing():
             for statement in SCHEMA.split(";\n"):
                 self._connection.execute(statement)
@@ -102,6 +123,7 @@ class Database:
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _check(self) -> None:
+        """Refuses a file that is no catalogue, or of another version."""
         if self.scalar("PRAGMA application_id") != APPLICATION_ID:
             raise UsageError(
                 f"{self.folder} is not a collection of clr-search: its {FILE_NAME} belongs to "
@@ -111,6 +133,7 @@ class Database:
         self._check_version()
 
     def _check_version(self) -> None:
+        """Refuses a catalogue whose version this release cannot read."""
         version = self.integer("PRAGMA user_version")
         if not READABLE <= version <= VERSION:
             raise UsageError(
@@ -121,24 +144,38 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One snapshot for all that is read inside; joins a transaction that is open already."""
+        """Opens one snapshot for all that is read inside; joins a transaction that is open already.
+
+        Raises
+        ------
+        UsageError
+            If a newer release has migrated the file meanwhile.
+        ClrSearchError
+            If the file cannot be read, is damaged, or has been closed.
+        """
         with self._mutex, self._explained():
             if self._connection.in_transaction:
                 yield
                 return
             if self._alone is not None and self._alone != _alone(self._path):
-                self._connection.close()  # somebody who may write has come since
+                self._connection.close()  # another process has begun to write since
                 self._connect()
             self._connection.execute("BEGIN")
             try:
                 self._check_version()  # a newer release may have migrated it since
                 yield
             finally:
-                self._roll_back()  # nothing was written
+                self._roll_back()  # ends the snapshot; nothing was written
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """All that is written inside, or on an exception none of it."""
+        """Commits all that is written inside, or on an exception none of it.
+
+        Raises
+        ------
+        ClrSearchError
+            If the disk is full or fails, or another program holds the file for 30 seconds.
+        """
         with self._mutex, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -149,49 +186,51 @@ class Database:
                 raise
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:  # some errors of the disk end it by themselves
+        """Ends the transaction, if one is open."""
+        if self._connection.in_transaction:  # some disk errors have ended it already
             self._connection.execute("ROLLBACK")
 
     def version(self) -> tuple[int, int] | None:
-        """Differs from what it was before any commit, by whomever; None where none can be told.
+        """Returns a value that changes with every commit of any process; None where none is known.
 
-        Asked for without a transaction, a fifth of the time that a snapshot takes.
+        Comparing it needs no transaction, and takes a fifth of the time of a snapshot.
         """
         with self._mutex, self._explained():
             if self._alone is not None:
                 return None
-            changes = self._connection.total_changes  # which data_version does not tell
+            changes = self._connection.total_changes  # data_version leaves out our own commits
             return self.integer("PRAGMA data_version"), changes
 
     def rows(self, sql: str, *values: object) -> sqlite3.Cursor:
-        """Run one statement with parameters; only inside `reading` or `writing`."""
+        """Runs one statement with parameters; the caller is inside `reading` or `writing`."""
         return self._connection.execute(sql, values)
 
     def many(self, sql: str, values: Iterable[tuple[object, ...]]) -> None:
-        """Run one statement for each tuple; only inside `writing`."""
+        """Runs one statement for each tuple of parameters; the caller is inside `writing`."""
         self._connection.executemany(sql, values)
 
     def scalar(self, sql: str, *values: object) -> object:
-        """First column of the first row, or None."""
+        """Returns the first column of the first row; None where there is no row."""
         row = self._connection.execute(sql, values).fetchone()
         return None if row is None else row[0]
 
     def integer(self, sql: str, *values: object) -> int:
-        """First column of the first row, which is a whole number."""
+        """Returns the first column of the first row, which must be a whole number."""
         return int(self._connection.execute(sql, values).fetchone()[0])
 
     def compact(self) -> None:
-        """Give pages of deleted rows back to the file system."""
+        """Gives the space of deleted rows back to the file system."""
         with self._mutex, self._explained():
             self._connection.execute("VACUUM")
 
     def close(self) -> None:
-        """Close the connection; the last to close folds the WAL into the file."""
+        """Closes the connection; the last one to close folds the WAL into the file."""
         with self._mutex:
             self._connection.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
+        """Turns errors of SQLite into ones that say what to do."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -203,7 +242,7 @@ class Database:
                 else "Check the free space and permissions of its disk.",
             ) from error
         except sqlite3.IntegrityError:
-            raise  # a mistake of ours, not of the file
+            raise  # the statement is wrong, not the file
         except sqlite3.ProgrammingError as error:
             if "closed" not in str(error):
                 raise
@@ -215,9 +254,17 @@ class Database:
 
 
 def uri_of(path: PurePath) -> str:
-    r"""URI of an absolute path, as SQLite takes it, also on a share: ``\\server\share\x.clr``.
+    r"""Returns the URI of an absolute path for SQLite, also on a share: ``\\server\share\x.clr``.
 
     SQLite refuses ``file://server/…`` for its authority, and takes ``file:////server/…``.
+
+    Examples
+    --------
+    >>> from pathlib import PurePosixPath, PureWindowsPath
+    >>> uri_of(PurePosixPath("/data/x.clr"))
+    'file:///data/x.clr'
+    >>> uri_of(PureWindowsPath("//server/share/x.clr"))
+    'file:////server/share/x.clr'
     """
     uri = path.as_uri()
     share = uri.startswith("file://") and not uri.startswith("file:///")
@@ -225,11 +272,11 @@ def uri_of(path: PurePath) -> str:
 
 
 def _alone(path: Path) -> tuple[int, int, int] | None:
-    """Identity and state of a catalogue that can only be read as it lies, None where WAL works.
+    """Returns inode, size and time of a file that is read without WAL; None where WAL works.
 
     Readers of a WAL share a small file beside it, which cannot be made on a read-only medium or in
-    a folder of somebody else's. Where no WAL is left over, nobody is writing and the file is whole
-    by itself; but its owner may come back, so this is asked before each snapshot.
+    a folder of another user. Where no WAL is left over, nobody is writing and the file is whole by
+    itself; but its owner may write again, so this is checked before each snapshot.
     """
     wal = Path(f"{path}-wal")
     if os.access(path.parent, os.W_OK) or not path.exists():

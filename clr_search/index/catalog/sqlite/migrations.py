@@ -1,9 +1,9 @@
-"""The way from each older version of a catalogue to the next.
+"""Migrations, each of which brings an older catalogue to the next version.
 
 `schema.SCHEMA` makes a new catalogue; `MIGRATIONS` make an older one the same. They run when a
 writer opens it, each in one transaction together with its version number, so that a migration that
-is killed leaves the version before or the one after. A reader changes nothing: it reads what is not
-older than `schema.READABLE` as it lies, also on a disk that it may not write to.
+is killed leaves the version before or the one after. A reader changes nothing: it reads any version
+from `schema.READABLE` on as it is, also on a disk that it may not write to.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clr_search.progress import Reporter
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A step from the version before.
+    """A step from one version of the schema to the next.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Migration:
     statements : tuple of str
         SQL, run in one transaction.
     gain : str
-        What the step brings, in words for people.
+        What the step brings, as the end of a message.
     """
 
     version: int
@@ -36,33 +36,33 @@ class Migration:
 MIGRATIONS = (
     Migration(
         2,
-        # Filters by date, size of the file and sides scanned the table, embeddings and all.
+        # Without it, filters by date, file size and sides read the whole table with embeddings.
         ("CREATE INDEX items_by_file ON items (mtime_ns, size, width, height)",),
         "filters by date and size are answered by an index",
     ),
 )
-"""One for each version from `READABLE` on, in order."""
+"""One migration for each version after `READABLE`, in order."""
 
 
 def migrate(database: Database, reporter: Reporter) -> None:
-    """Bring an older catalogue to `VERSION`.
+    """Brings an older catalogue to `VERSION`, one step after the other.
 
     Parameters
     ----------
     database : Database
-        Open for writing, by the holder of the writer's lock.
+        The catalogue, open for writing; the caller holds the writer's lock.
     reporter : Reporter
-        Is told of each step.
+        Gets a message for each step.
 
     Raises
     ------
     ClrSearchError
-        If the disk is full, or fails; then it is what it was before the step.
+        If the disk is full, or fails; then the catalogue is as it was before the step.
     """
     with database.reading():
-        found = database.integer("PRAGMA user_version")
+        current = database.integer("PRAGMA user_version")
     for step in MIGRATIONS:
-        if step.version <= found:
+        if step.version <= current:
             continue
         with database.writing():
             for statement in step.statements:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x434C5253  # "CLRS"
+"""Number by which SQLite marks the file as a catalogue of clr-search."""
 
 VERSION = 2
-"""Version of `SCHEMA`, which the file keeps as its ``user_version``."""
+"""Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
 """The oldest version that the queries of this release can read, even if more slowly."""
 
-# Paths and labels have no declared type, hence no conversion: see `text`.
+# Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE roots (
