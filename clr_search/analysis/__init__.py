@@ -1,1 +1,1 @@
-"""What is made of an index as a whole: copies, clusters, a map, votes."""
+"""Analysis of a whole collection: copies, clusters, a map, and classes by vote."""

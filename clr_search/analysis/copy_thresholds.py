@@ -1,9 +1,9 @@
-"""How alike copies of a collection's own pictures are to it: the thresholds for near-duplicates.
+"""Thresholds for near-duplicates, learned from copies of a collection's own pictures.
 
-A cosine means something else for every encoder and every collection, so that no fixed number tells
-a copy from a picture of the same thing. Here some pictures of the collection are copied as people
-and programs do, and what their copies score is held against what other pictures score: by their
-vectors, and as they lie.
+The meaning of a cosine differs between encoders and between collections, so that no fixed number
+tells a copy from another picture of the same thing. Here some pictures of the collection are copied
+in the ways of people and programs. The scores of these copies are compared with those of other
+pictures: by the cosine of vectors, and by the correlation of brightness (`overlay`).
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from PIL import Image, ImageDraw
 from clr_search.analysis.overlay import Sketch, correlation
 
 Pixels = NDArray[np.uint8]
+"""A decoded RGB picture, shape (h, w, 3)."""
 
 Scores = NDArray[np.float32]
+"""Scores of pairs of pictures, in [-1, 1]."""
 
-_LEFT = 0.02  # share of copies that each threshold may miss, and of others that it may let pass
+_LEFT = 0.02  # share of copies that each threshold may miss, and of other pictures that may pass it
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Thresholds, and what they are expected to do.
+    """Thresholds for copies, and the share of copies that they find.
 
     Attributes
     ----------
     cosine, correlation : float
-        Least cosine of a picture with a copy, and least correlation, by `aligned`.
+        Least cosine, and least `overlay.correlation`, of a picture with its copy; in [-1, 1].
     cosine_between, correlation_between : float
-        The same of two copies of one picture, which are less alike.
+        The same for two copies of one picture, which are less alike than picture and copy.
     found : mapping of str to float
-        By kind of copy, the share that passes both, in [0, 1].
+        The share of copies that passes both thresholds, in [0, 1], by kind of copy.
     pictures : int
-        How many pictures were copied.
+        The number of pictures that were copied.
     """
 
     cosine: float
@@ -51,32 +53,62 @@ class Calibration:
 
 
 def re_encoded(picture: Image.Image) -> Image.Image:
-    """JPEG at quality 60."""
+    """Returns an RGB picture encoded as JPEG of quality 60, and decoded again.
+
+    Examples
+    --------
+    >>> re_encoded(Image.new("RGB", (8, 6))).size
+    (8, 6)
+    """
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=60)
     return Image.open(BytesIO(buffer.getvalue())).convert("RGB")
 
 
 def resized(picture: Image.Image) -> Image.Image:
-    """Returns the picture at half its width and height."""
+    """Returns the picture at half its width and height, each at least 1 pixel.
+
+    Examples
+    --------
+    >>> resized(Image.new("RGB", (8, 6))).size
+    (4, 3)
+    """
     width, height = picture.size
     size = (max(1, width // 2), max(1, height // 2))
     return picture.resize(size, Image.Resampling.BILINEAR)
 
 
 def cropped(picture: Image.Image) -> Image.Image:
-    """10 % of the width and of the height cut off, on the right and at the bottom."""
+    """Returns the picture without 10 % of its width and height, at the right and the bottom.
+
+    Examples
+    --------
+    >>> cropped(Image.new("RGB", (80, 60))).size
+    (72, 54)
+    """
     width, height = picture.size
     return picture.crop((0, 0, max(1, round(0.9 * width)), max(1, round(0.9 * height))))
 
 
 def rotated(picture: Image.Image) -> Image.Image:
-    """Returns the picture turned by 2°, with black corners."""
+    """Returns the picture rotated by 2°, at the same size and with black corners.
+
+    Examples
+    --------
+    >>> rotated(Image.new("RGB", (8, 6))).size
+    (8, 6)
+    """
     return picture.rotate(2, Image.Resampling.BICUBIC)
 
 
 def watermarked(picture: Image.Image) -> Image.Image:
-    """A half-transparent white line of text across the middle."""
+    """Returns the picture with a half-transparent white line of text across the middle.
+
+    Examples
+    --------
+    >>> watermarked(Image.new("RGB", (80, 60))).size
+    (80, 60)
+    """
     width, height = picture.size
     layer = Image.new("RGBA", picture.size)
     size = max(6, height // 8)
@@ -98,19 +130,30 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "rotated": rotated,
     "watermarked": watermarked,
 }
-"""Ways to copy an RGB picture."""
+"""The kinds of copies, by name: each function makes one of an RGB picture."""
 
 
 def threshold_between(copies: Scores, others: Scores) -> float:
-    """The threshold that parts copies from other pictures.
+    """Returns the threshold that separates copies from other pictures.
 
-    It finds 98 % of the copies, unless more than 2 % of the others would come with them; but at
-    least half of the copies.
+    98 % of the copies reach it, or fewer if more than 2 % of the other pictures would reach it,
+    too; at least half of the copies reach it in any case.
 
     Parameters
     ----------
     copies, others : float32 array, shape (n,), (m,)
-        Scores of pictures with their copies, and with others.
+        Scores of pictures with their copies, and with other pictures.
+
+    Returns
+    -------
+    float
+        The least score of a copy.
+
+    Examples
+    --------
+    >>> copies, others = np.array([0.75, 1.0, 1.0]), np.array([0.25, 0.875])
+    >>> 0.8 < threshold_between(copies, others) < 0.9
+    True
     """
     threshold = float(np.quantile(copies, _LEFT))
     if len(others):
@@ -124,63 +167,69 @@ def calibrate(
     sample: Sequence[tuple[Path, NDArray[np.float32]]],
     like: Sequence[Path],
 ) -> Calibration | None:
-    """Copy some pictures, and choose thresholds; None if not one of them can be read now.
+    """Choose thresholds for copies, by copying a sample of pictures.
 
-    The cosine lets nearly all copies pass, and with them some pictures of like things; to part
-    these from copies is left to the correlation. What it has to part is learnt from pictures that
-    are like each of the sample but no copies of it.
+    Nearly all copies pass the threshold of the cosine, and with them some pictures of like things;
+    these are rejected by the threshold of the correlation, which is learned from pictures that are
+    like those of the sample but no copies of them.
 
     Parameters
     ----------
     picture_of : callable
-        Decodes a file to uint8 (h, w, 3), or gives None where that fails.
+        Decodes a file to uint8 (h, w, 3), or returns None if that fails.
     encode : callable
-        Embeds pictures as unit vectors.
+        Embeds N pictures as unit vectors, float32 (N, D).
     sample : sequence of (Path, float32 array of shape (D,))
         Pictures of the collection with their vectors.
     like : sequence of Path
-        For each of the sample, a picture like it.
+        For each picture of the sample, a picture like it.
+
+    Returns
+    -------
+    Calibration or None
+        The thresholds; None if no picture of the sample can be read.
     """
-    vectors: list[NDArray[np.float32]] = []  # of each picture and its copies
+    vectors: list[NDArray[np.float32]] = []  # of each picture followed by its copies
     sketches: dict[int, list[Sketch]] = {}
     for number, (path, vector) in enumerate(sample):
         pixels = picture_of(path)
         if pixels is None:
             continue
         picture = Image.fromarray(pixels)
-        made = [np.asarray(copy(picture)) for copy in COPIES.values()]
-        vectors.append(np.concatenate([vector[None], encode(made)]))
-        sketches[number] = [Sketch(version) for version in (pixels, *made)]
+        copies = [np.asarray(copy(picture)) for copy in COPIES.values()]
+        vectors.append(np.concatenate([vector[None], encode(copies)]))
+        sketches[number] = [Sketch(version) for version in (pixels, *copies)]
     if not vectors:
         return None
-    by_vector = np.stack([_pairs(rows @ rows.T) for rows in vectors])
-    as_they_lie = np.stack([_pairs(_correlations(lines)) for lines in sketches.values()])
-    kinds = len(COPIES)  # of the pairs, the first are of the picture with its copies
-    cosine = float(np.quantile(by_vector[:, :kinds], _LEFT))
+    cosines = np.stack([_pairs(rows @ rows.T) for rows in vectors])
+    correlations = np.stack([_pairs(_correlations(group)) for group in sketches.values()])
+    kinds = len(COPIES)  # the first pairs are those of the picture with its copies
+    cosine = float(np.quantile(cosines[:, :kinds], _LEFT))
     others = []
     for number, path in enumerate(like):
         pixels = picture_of(path) if number in sketches else None
         if pixels is not None:
             others.append(correlation(sketches[number][0], Sketch(pixels)))
-    aligned = threshold_between(as_they_lie[:, :kinds].ravel(), np.asarray(others, np.float32))
-    passed = (by_vector[:, :kinds] >= cosine) & (as_they_lie[:, :kinds] >= aligned)
+    aligned = threshold_between(correlations[:, :kinds].ravel(), np.asarray(others, np.float32))
+    passed = (cosines[:, :kinds] >= cosine) & (correlations[:, :kinds] >= aligned)
     return Calibration(
         cosine=cosine,
         correlation=aligned,
-        cosine_between=min(cosine, float(np.quantile(by_vector[:, kinds:], _LEFT))),
-        correlation_between=min(aligned, float(np.quantile(as_they_lie[:, kinds:], _LEFT))),
+        cosine_between=min(cosine, float(np.quantile(cosines[:, kinds:], _LEFT))),
+        correlation_between=min(aligned, float(np.quantile(correlations[:, kinds:], _LEFT))),
         found=dict(zip(COPIES, passed.mean(axis=0).tolist(), strict=True)),
         pictures=len(vectors),
     )
 
 
 def _correlations(sketches: Sequence[Sketch]) -> NDArray[np.float32]:
+    """Returns the correlation of every two sketches, shape (n, n)."""
     return np.asarray(
         [[correlation(one, other) for other in sketches] for one in sketches], np.float32
     )
 
 
 def _pairs(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Above the diagonal, row by row."""
+    """Returns the values above the diagonal, row by row."""
     values: NDArray[np.float32] = matrix[np.triu_indices(len(matrix), k=1)]
     return values

@@ -1,4 +1,4 @@
-"""Groups of vectors that are all alike: pairs above a threshold, joined by complete linkage."""
+"""Groups of like vectors: pairs above a threshold, joined by complete linkage."""
 
 from __future__ import annotations
 
@@ -8,44 +8,49 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK_CELLS = 2**24  # similarities held at a time: 64 MB
-_MOST = 50  # pairs kept of one row and those after it: thousands of like frames have millions
-_TILE = 1024  # rows of a group that are compared at a time
-_TAKEN = 65_536  # pairs
-_WORTH = 16  # comparisons that are worth being remembered
-_TIE = 1e-6  # of products in float32, summed in another order
+_BLOCK_CELLS = 2**24  # similarities in memory at a time: 64 MB
+_MOST = 50  # pairs of one row with later rows: thousands of like frames would have millions
+_TILE = 1024  # rows of a group that are compared at a time: a tile of similarities takes 4 MB
+_TAKEN = 65_536  # pairs turned into Python lists at a time: millions would take gigabytes
+_WORTH = 16  # comparisons from which a refusal is cached: fewer are made again just as fast
+_TIE = 1e-6  # tolerance for float32 products that are summed in another order
 
 Together = Callable[[list[int], list[int]], bool]
-"""Whether every two across two groups may be in one."""
+"""Tells whether every member of one group may be in a group with every member of another."""
 
 
 def near_pairs(
     rows: NDArray[np.float32], threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Pairs of rows whose cosine reaches a threshold, the most alike first.
+    """Returns the pairs of rows whose cosine reaches a threshold, the most alike first.
 
-    The matrix of similarities is made in blocks and never held. Of each row, at most its 50
-    strongest pairs with later rows are kept: enough to lead from each to all that are like it.
+    Similarities are computed in blocks, so that the whole matrix is never in memory. Of each row,
+    at most the 50 strongest pairs with later rows are returned: enough to connect like rows.
 
     Parameters
     ----------
     rows : float32 array, shape (N, D)
-        Of unit length.
+        Rows of unit length.
     threshold : float
-        Least cosine.
+        Least cosine, in [-1, 1].
 
     Returns
     -------
     pairs : int64 array, shape (P, 2)
-        Positions, the smaller first.
+        Positions of the two rows of each pair, the smaller first.
     scores : float32 array, shape (P,)
-        Their cosines, falling; ties by position.
+        Cosines of the pairs, falling; equal ones are in the order of the positions.
+
+    Examples
+    --------
+    >>> near_pairs(np.array([[1, 0], [0, 1], [1, 0]], np.float32), 0.9)
+    (array([[0, 2]]), array([1.], dtype=float32))
     """
-    found = list(_blocks(rows, threshold))
-    if not found:
+    blocks = list(_blocks(rows, threshold))
+    if not blocks:
         return np.empty((0, 2), np.int64), np.empty(0, np.float32)
-    pairs = np.concatenate([block for block, _ in found])
-    scores = np.concatenate([block for _, block in found])
+    pairs = np.concatenate([values for values, _ in blocks])
+    scores = np.concatenate([values for _, values in blocks])
     order = np.lexsort((pairs[:, 1], pairs[:, 0], -scores))
     return pairs[order], scores[order]
 
@@ -53,6 +58,7 @@ def near_pairs(
 def _blocks(
     rows: NDArray[np.float32], threshold: float
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yields pairs and their cosines, a block of rows at a time."""
     height = max(1, _BLOCK_CELLS // max(1, len(rows)))
     for start in range(0, len(rows), height):
         scores = rows[start : start + height] @ rows[start:].T
@@ -69,9 +75,24 @@ def _blocks(
 def all_reach(
     rows: NDArray[np.float32], first: Sequence[int], second: Sequence[int], threshold: float
 ) -> bool:
-    """Whether every two across, rows at these positions, have at least this cosine.
+    """Whether every row of one group has at least this cosine with every row of another.
 
-    Compared in tiles, so that groups of thousands take no memory.
+    The rows are compared in tiles, so that groups of thousands take little memory.
+
+    Parameters
+    ----------
+    rows : float32 array, shape (N, D)
+        Rows of unit length.
+    first, second : sequence of int
+        Positions of the rows of the two groups.
+    threshold : float
+        Least cosine, in [-1, 1].
+
+    Examples
+    --------
+    >>> rows = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
+    >>> all_reach(rows, [0], [2], 0.9), all_reach(rows, [0], [1, 2], 0.9)
+    (True, False)
     """
     least = threshold - _TIE
     return all(
@@ -82,32 +103,43 @@ def all_reach(
 
 
 def tiles(positions: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yields blocks of some hundred rows."""
+    """Yields the positions in blocks of 1,024.
+
+    Examples
+    --------
+    >>> [len(tile) for tile in tiles(range(2000))]
+    [1024, 976]
+    """
     return (positions[start : start + _TILE] for start in range(0, len(positions), _TILE))
 
 
 def complete_groups(pairs: NDArray[np.int64], together: Together) -> list[list[int]]:
-    """Join pairs into groups in which all may be together with all.
+    """Join pairs into groups in which every member may be together with every other.
 
-    The pairs are taken in order, and two groups become one only if every two across may be together
-    (complete linkage). So a chain of pictures, each like the next, does not tie together a first
-    and a last that have nothing in common.
+    The pairs are taken in order, and two groups are joined only if every member of one may be
+    together with every member of the other (complete linkage). A chain of pictures, each like the
+    next, therefore does not join a first and a last picture that have nothing in common.
 
     Parameters
     ----------
     pairs : int64 array, shape (P, 2)
-        Candidates, the most alike first, as from `near_pairs`. Not all that may be together need be
-        among them, as long as those that are lead from one to all others.
+        Candidates, the most alike first, as `near_pairs` returns them. Pairs may be missing as long
+        as the others connect the members of a group.
     together : callable
-        Whether every two across two groups may be together.
+        Tells whether every member of one group may be together with every member of another.
 
     Returns
     -------
     list of list of int
-        Groups of two and more, ascending, by their first.
+        Groups of two or more positions, ascending, in the order of their first positions.
+
+    Examples
+    --------
+    >>> complete_groups(np.array([[0, 2], [1, 2]]), lambda first, second: 1 not in first + second)
+    [[0, 2]]
     """
     groups: dict[int, _Growing] = {}
-    for start in range(0, len(pairs), _TAKEN):  # as lists of Python, millions take gigabytes
+    for start in range(0, len(pairs), _TAKEN):
         for one, other in pairs[start : start + _TAKEN].tolist():
             first = groups.get(one) or groups.setdefault(one, _Growing([one]))
             second = groups.get(other) or groups.setdefault(other, _Growing([other]))
@@ -120,18 +152,19 @@ def complete_groups(pairs: NDArray[np.int64], together: Together) -> list[list[i
                 groups.update(dict.fromkeys(second.members, first))
             else:
                 first.refuse(second)
-    found = {id(group): sorted(group.members) for group in groups.values()}
-    return sorted(members for members in found.values() if len(members) > 1)
+    members_by_group = {id(group): sorted(group.members) for group in groups.values()}
+    return sorted(members for members in members_by_group.values() if len(members) > 1)
 
 
 @dataclass(eq=False, slots=True)
 class _Growing:
-    """A group, and those that it may not be joined with: never again, since both only grow."""
+    """A group, and the groups that it may not be joined with; as both only grow, it never may."""
 
     members: list[int]
     refused: set[_Growing] = field(default_factory=set)
 
     def take(self, other: _Growing) -> None:
+        """Adds the members of another group, and the groups that it may not be joined with."""
         self.members.extend(other.members)
         for group in other.refused:
             group.refused.discard(other)
@@ -140,6 +173,7 @@ class _Growing:
         other.refused.clear()
 
     def refuse(self, other: _Growing) -> None:
+        """Remembers that the two groups may not be joined, if comparing them again takes long."""
         if len(self.members) * len(other.members) >= _WORTH:
             self.refused.add(other)
             other.refused.add(self)

@@ -1,8 +1,7 @@
-"""Classification without training: the nearest pictures vote, or nobody knows.
+"""Classification without training: the nearest labelled pictures vote on the class.
 
-The vote is that of `knn`. Whether a picture is of any of the classes is told by how alike the
-nearest one is: less than nearly all pictures of the collection are to their own nearest, and it is
-none of these.
+The vote is that of `knn`. A picture is of none of the classes if its nearest neighbour is less like
+it than the nearest neighbours of nearly all pictures of the collection are like those.
 """
 
 from __future__ import annotations
@@ -16,43 +15,59 @@ from clr_search.index.search.reader import Reader
 from clr_search.serve.probe.verdict import NEAREST, Verdict
 
 NEIGHBOURS = 20
-"""Most pictures that vote on a picture. The 200 that measures take are right less often
-(`bench/results/neighbours.md`)."""
+"""Most pictures that vote on a picture. With 200, as the measures of `evaluate` use, the vote is
+right less often (`bench/results/neighbours.md`)."""
 
-_SAMPLE = 1000  # pictures that the least likeness is learnt from
-_UNKNOWN = 0.02  # share of the collection's own pictures that would be called none of these
+_SAMPLE = 1000  # pictures that the least score is learned from: enough for its lowest 2 %
+_UNKNOWN = 0.02  # share of the collection's own pictures that would be called unknown
 
 
 class KnnClassifier:
-    """The labelled pictures of a collection.
+    """A classifier by vote of the labelled pictures of a collection.
 
     Parameters
     ----------
     index : Reader
-        Of which one snapshot is taken.
+        The collection; its labels are read once, in one snapshot.
     neighbours : int
-        Most pictures that vote on a picture; no more than a class has on average.
+        Most pictures that vote on a picture; no more vote than a class has on average.
+
+    Attributes
+    ----------
+    classes : list of str
+        Names of the classes, sorted.
+    least : float
+        Least score of the nearest neighbour of a picture that is of one of the classes.
+    neighbours : int
+        The number of pictures that vote.
 
     Raises
     ------
     UsageError
         If fewer than two classes have pictures.
+
+    Examples
+    --------
+    ::
+
+        classifier = KnnClassifier(index)
+        verdicts = classifier.vote(index.encoder.encode(pictures))
     """
 
     def __init__(self, index: Reader, neighbours: int = NEIGHBOURS) -> None:
         with index.snapshot():
-            held = index.embeddings()
-            rows = held.vectors
-            self.classes = sorted({name for name in held.labels if name is not None})
+            embedded = index.embeddings()
+            rows = embedded.vectors
+            self.classes = sorted({name for name in embedded.labels if name is not None})
             if len(self.classes) < 2:
                 raise UsageError(
                     f"{index.path} has pictures of {len(self.classes)} classes; a vote needs two.",
                     "Sort the pictures into one folder a class, and index them.",
                 )
             numbers = {name: number for number, name in enumerate(self.classes)}
-            self._ids = held.ids
+            self._ids = embedded.ids
             self._labels = np.array(
-                [-1 if name is None else numbers[name] for name in held.labels], dtype=np.int64
+                [-1 if name is None else numbers[name] for name in embedded.labels], dtype=np.int64
             )
             sample = rows[:: max(1, len(rows) // _SAMPLE)]
             nearest = index.search_vectors(sample, min(2, len(rows))).scores[:, -1]
@@ -62,18 +77,30 @@ class KnnClassifier:
         self._index = index
 
     def vote(self, vectors: NDArray[np.float32]) -> list[Verdict]:
-        """How the nearest vote on pictures, by their vectors, shape (n, D)."""
-        found = self._index.search_vectors(vectors, self.neighbours)
-        there = np.searchsorted(self._ids, found.ids).clip(max=len(self._ids) - 1)
-        # What came in since has no class here.
-        labels = np.where(self._ids[there] == found.ids, self._labels[there], -1)
-        shares = knn.vote(labels, found.scores, len(self.classes))
+        """Classify pictures by the votes of their nearest neighbours.
+
+        Parameters
+        ----------
+        vectors : float32 array, shape (n, D)
+            Vectors of the pictures, of any length but 0.
+
+        Returns
+        -------
+        list of Verdict, length n
+            The classes with their shares of the vote, and whether the picture is of any of them.
+        """
+        matches = self._index.search_vectors(vectors, self.neighbours)
+        positions = np.searchsorted(self._ids, matches.ids).clip(max=len(self._ids) - 1)
+        # Items that were added since the labels were read have no class.
+        labels = np.where(self._ids[positions] == matches.ids, self._labels[positions], -1)
+        shares = knn.vote(labels, matches.scores, len(self.classes))
         return [
             self._verdict(row, float(nearest))
-            for row, nearest in zip(shares.tolist(), found.scores[:, 0], strict=True)
+            for row, nearest in zip(shares.tolist(), matches.scores[:, 0], strict=True)
         ]
 
     def _verdict(self, shares: list[float], nearest: float) -> Verdict:
+        """Returns the verdict on one picture: its classes by falling share of the vote."""
         voted = [(name, share) for name, share in zip(self.classes, shares, strict=True) if share]
         voted.sort(key=lambda pair: (-pair[1], pair[0]))
         known = bool(voted) and nearest >= self.least

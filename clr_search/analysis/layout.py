@@ -1,7 +1,8 @@
-"""A collection laid out in the plane: what is alike lies together.
+"""A map of a collection: like pictures lie together in the plane.
 
-t-SNE (van der Maaten and Hinton, JMLR 2008) on the vectors by cosine, begun with their first two
-principal components, which keeps the large picture (Kobak and Berens, Nature Communications 2019).
+The map is t-SNE (van der Maaten and Hinton, JMLR 2008) of the vectors by cosine. It starts from the
+first two principal components, which preserves the global structure (Kobak and Berens, Nature
+Communications 2019).
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from clr_search.errors import UsageError
 from clr_search.index.search.reader import Reader
 
 MOST = 10_000
-"""Items laid out; of larger collections an even sample: more do not fit on a screen."""
+"""Most items on a map, an even sample of larger collections: more do not fit on a screen."""
 
-_PERPLEXITY = 30.0
-_LEAST = 8  # items for t-SNE; fewer are laid out by their principal components
+_PERPLEXITY = 30.0  # the usual choice, and the default of scikit-learn
+_LEAST = 8  # items for t-SNE; fewer are placed by their principal components
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Places of items.
+    """The positions of items in the plane.
 
     Attributes
     ----------
     ids : int64 array, shape (n,)
-        Ascending.
+        Ids of the items, ascending.
     places : float32 array, shape (n, 2)
-        In [0, 1].
+        Coordinates x and y of the items, in [0, 1].
     total : int
-        Items there are; more than n where a sample was taken.
+        The number of items there are, which is more than n if a sample was taken.
     """
 
     ids: NDArray[np.int64]
@@ -41,7 +42,7 @@ class Layout:
 
 
 def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: int = 0) -> Layout:
-    """Place the items of a collection.
+    """Place the items of a collection in the plane, like ones together.
 
     Parameters
     ----------
@@ -50,25 +51,38 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
     under : str, optional
         Only items below this folder.
     most : int
-        Items to place.
+        Most items to place; an even sample is taken of more.
     seed : int
         Seed of t-SNE.
+
+    Returns
+    -------
+    Layout
+        Ids and coordinates of the items.
 
     Raises
     ------
     UsageError
-        If there is nothing to place.
+        If the collection has no pictures, or none lies below the folder.
+
+    Examples
+    --------
+    ::
+
+        layout = lay_out(index, most=2000)
+        x, y = layout.places.T
     """
     with index.snapshot():
         ids = np.asarray(index.ids(under=under), np.int64)
         if not len(ids):
             raise UsageError(f"{index.path} has no pictures.")
-        even = np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64))
-        rows = index.vectors_of(ids[even].tolist())
-    return Layout(ids[even], _unit_square(_placed(rows, seed)), len(ids))
+        sample = np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64))
+        rows = index.vectors_of(ids[sample].tolist())
+    return Layout(ids[sample], _unit_square(_placed(rows, seed)), len(ids))
 
 
 def _placed(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Returns coordinates of the rows, shape (n, 2), of any scale."""
     from sklearn.manifold import TSNE
 
     centred = rows - rows.mean(axis=0)
@@ -83,7 +97,7 @@ def _placed(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     tsne = TSNE(
         perplexity=min(_PERPLEXITY, (len(rows) - 1) / 3),
         init=flat / spread * 1e-4,
-        metric="euclidean",  # of unit vectors: the order is that of cosines, and trees are quick
+        metric="euclidean",  # orders unit vectors as the cosine does, and allows fast trees
         random_state=seed,
         n_jobs=-1,
     )
@@ -91,7 +105,7 @@ def _placed(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
 
 
 def _unit_square(places: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shifted and shrunk into [0, 1], with equal scales."""
+    """Returns the coordinates shifted and scaled into [0, 1], both axes by the same factor."""
     low, high = places.min(axis=0), places.max(axis=0)
     extent = float((high - low).max())
     if extent == 0:

@@ -1,7 +1,8 @@
-"""How alike two pictures are as they lie: correlation of their brightness, cut alike.
+"""Correlation of the brightness of two pictures that are laid over each other.
 
-A vector tells what is in a picture, and two photographs of the same bed of flowers may have nearly
-the same one. A copy also has every light and dark spot in its place, but for a margin cut off.
+A vector describes the content of a picture, and two photographs of the same bed of flowers may have
+nearly the same vector. A copy also has every light and dark spot at the same position, apart from
+a margin that was cut off.
 """
 
 from __future__ import annotations
@@ -15,16 +16,31 @@ from PIL import Image
 
 from clr_search.analysis.grouping import tiles
 
-_SIDE = 64  # of a sketch; cuts of it keep more detail than is compared
-_COMPARED = 32
-_CUTS = (0.95, 0.9, 0.85)  # sides of the cuts, at nine places each
+_SIDE = 64  # pixels a side of a sketch: its cuts have more detail than is compared
+_COMPARED = 32  # pixels a side that are compared: JPEG and scaling change finer detail
+_CUTS = (0.95, 0.9, 0.85)  # sides of the cuts, as shares of the whole, at nine positions each
 
 
 class Sketch:
-    """A picture, uint8 (h, w, 3), as a grey square of 64 pixels a side.
+    """A picture reduced to a grey square of 64 pixels a side.
 
-    Its `whole`, float32 (1024,), is centred and of unit length: the product of two is a correlation
-    that `correlation` reaches or exceeds.
+    Parameters
+    ----------
+    pixels : uint8 array, shape (h, w, 3)
+        The RGB picture.
+
+    Attributes
+    ----------
+    image : PIL image
+        The grey square.
+    whole : float32 array, shape (1024,)
+        The square at 32 pixels a side, centred and of unit length: the product of two sketches is
+        their correlation without cuts, which `correlation` equals or exceeds.
+
+    Examples
+    --------
+    >>> Sketch(np.zeros((6, 8, 3), np.uint8)).image.size
+    (64, 64)
     """
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
@@ -34,31 +50,39 @@ class Sketch:
 
 
 def correlation(one: Sketch, other: Sketch) -> float:
-    """Greatest correlation of one sketch with the other, whole or cut, in [-1, 1].
+    """Returns the greatest correlation of one sketch with the other, whole or cut, in [-1, 1].
 
-    The cuts leave out up to 15 % of the width and height of one of them. A sketch without any
-    contrast correlates with nothing.
+    A cut leaves out up to 15 % of the width and height of one of the two. A sketch without any
+    contrast has correlation 0 with all others.
+
+    Examples
+    --------
+    >>> sketch = Sketch(np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
+    >>> round(correlation(sketch, sketch), 3)
+    1.0
     """
     first, second = _cuts(one), _cuts(other)
     return float(max((first @ second[0]).max(), (second @ first[0]).max()))
 
 
-@lru_cache(maxsize=1024)  # 115 kB each; a picture is compared several times in a row
+@lru_cache(maxsize=1024)  # 115 kB each, as a picture is compared several times in a row
 def _cuts(sketch: Sketch) -> NDArray[np.float32]:
-    """The whole and its cuts, centred and of unit length: float32 (28, 1024)."""
+    """Returns the whole and its cuts, centred and of unit length, float32 (28, 1024)."""
     return np.stack([_unit(sketch.image, box) for box in _boxes()])
 
 
 def _boxes() -> Iterator[tuple[float, float, float, float]]:
+    """Yields the boxes (left, top, right, bottom) of the whole and of its 27 cuts, in pixels."""
     yield 0, 0, _SIDE, _SIDE
     for share in _CUTS:
-        side, rest = share * _SIDE, (1 - share) * _SIDE / 2
-        for place in range(9):
-            left, top = place % 3 * rest, place // 3 * rest
+        side, margin = share * _SIDE, (1 - share) * _SIDE / 2
+        for position in range(9):
+            left, top = position % 3 * margin, position // 3 * margin
             yield left, top, left + side, top + side
 
 
 def _unit(picture: Image.Image, box: tuple[float, float, float, float]) -> NDArray[np.float32]:
+    """Returns the pixels of a box, float32 (1024,), centred and scaled to unit length."""
     small = picture.resize((_COMPARED, _COMPARED), Image.Resampling.BILINEAR, box=box)
     values = np.asarray(small, np.float32).ravel()
     values -= values.mean()
@@ -67,12 +91,17 @@ def _unit(picture: Image.Image, box: tuple[float, float, float, float]) -> NDArr
 
 
 class Alike:
-    """How alike pictures of a collection are as they lie; one that could not be read is like any.
+    """Correlations of the pictures of a collection; an unreadable picture correlates with all.
 
     Parameters
     ----------
     sketches : dict of int to Sketch
-        By position, of those that could be read.
+        Sketches of the pictures that could be read, by position.
+
+    Examples
+    --------
+    >>> Alike({}).pair(0, 1), Alike({}).all_reach([0], [1, 2], 0.9)
+    (1.0, True)
     """
 
     def __init__(self, sketches: dict[int, Sketch]) -> None:
@@ -80,16 +109,17 @@ class Alike:
         self._pair = lru_cache(maxsize=1_000_000)(self._correlation)
 
     def _correlation(self, one: int, other: int) -> float:
+        """Returns the correlation of two pictures that could be read."""
         return correlation(self._sketches[one], self._sketches[other])
 
     def pair(self, one: int, other: int) -> float:
-        """Correlation of two, the smaller position first."""
+        """Returns the correlation, in [-1, 1], of two pictures, the smaller position first."""
         if one not in self._sketches or other not in self._sketches:
             return 1.0
         return self._pair(one, other)
 
     def all_reach(self, first: Sequence[int], second: Sequence[int], least: float) -> bool:
-        """Whether every two across have at least this correlation."""
+        """Whether every picture of one group has at least this correlation with all of another."""
         return all(
             self._reach(one, other, least)
             for one in tiles([position for position in first if position in self._sketches])
@@ -97,8 +127,8 @@ class Alike:
         )
 
     def _reach(self, first: Sequence[int], second: Sequence[int], least: float) -> bool:
-        """Many at once as they are whole; only pairs that then are not alike also cut."""
-        wholes = (np.stack([self._sketches[p].whole for p in part]) for part in (first, second))
+        """Compares whole sketches in one product, and only pairs that fail also by their cuts."""
+        wholes = (np.stack([self._sketches[p].whole for p in group]) for group in (first, second))
         products = next(wholes) @ next(wholes).T
-        left = np.argwhere(products < least).tolist()
-        return all(self.pair(*sorted((first[i], second[j]))) >= least for i, j in left)
+        failed = np.argwhere(products < least).tolist()
+        return all(self.pair(*sorted((first[i], second[j]))) >= least for i, j in failed)

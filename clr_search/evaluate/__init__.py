@@ -1,1 +1,1 @@
-"""How well embeddings find what belongs together: retrieval, learning curves, comparisons."""
+"""Measures of embeddings on labelled pictures: retrieval, learning curves, comparisons."""

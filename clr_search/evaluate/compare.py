@@ -1,7 +1,7 @@
-"""What training has brought: retrieval with h, with the same network untrained, and by colour.
+"""Comparison of a trained encoder with the same network untrained, and with colour histograms.
 
-The untrained network starts from the same seed; what it scores is what its structure alone knows.
-The RGB histogram is what a person would try first.
+The untrained network has the initial weights of the same seed: its scores are what the structure of
+the network reaches without training. The RGB histogram is the simplest baseline.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from clr_search.serve.probe import fit_probe
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way of describing pictures, and how well it finds pictures of the same folder.
+    """The scores of one encoder or histogram at finding pictures of the same folder.
 
     Attributes
     ----------
     name : str
-        Of the description.
+        Name of the encoder or histogram.
     dimension : int
         Length of its vectors.
     recall_at_1 : float
-        Leave-one-out: share of queries whose nearest neighbour has their label.
+        Share of queries whose nearest neighbour has their label (leave one out), in [0, 1].
     precision_at_10 : float
-        Mean share of the ten nearest that have the query's label.
+        Mean share of the ten nearest neighbours that have the label of the query, in [0, 1].
     mean_average_precision : float
-        Over the whole ranking.
+        Mean of the average precision over the whole ranking, in [0, 1].
     knn_accuracy : float
-        Weighted kNN classifier (InstDisc, arXiv 1805.01978).
+        Accuracy of the weighted kNN classifier (InstDisc, arXiv 1805.01978), in [0, 1].
     probe_accuracy, probe_low, probe_high : float
-        Linear probe on pictures kept aside, with its 95 % interval.
+        Accuracy of the linear probe on held-out pictures, and its 95 % interval, in [0, 1].
     """
 
     name: str
@@ -57,7 +57,7 @@ class Row:
     probe_high: float
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Returns the fields as a dict of plain values, for JSON."""
         return asdict(self)
 
 
@@ -73,18 +73,25 @@ def compare(
     Parameters
     ----------
     files : sequence of ImageFile
-        The pictures; those without a label or broken are left out.
+        The pictures; those that have no label or cannot be read are left out.
     encoders : dict of str to path
-        Name and `encoder.onnx`.
+        Names of the encoders, and the paths of their `encoder.onnx`.
     seed : int
-        Seed of the split that the probe is measured on.
+        Seed of the split into pictures that the probe is fitted to and held-out ones.
     reporter : Reporter, optional
-        Progress.
+        The reporter that shows the progress; none if not given.
 
     Returns
     -------
     list of Row
-        The histogram first, then the encoders in the order given.
+        The scores of the histogram, then those of the encoders in the order given.
+
+    Examples
+    --------
+    ::
+
+        rows = compare(find_images(["/photos"]), {"trained": Path("encoder.onnx")})
+        print(table(rows))
     """
     reporter = reporter or Silent()
     labelled = [file for file in files if file.label is not None]
@@ -95,33 +102,44 @@ def compare(
 
 
 Described = tuple[NDArray[np.float32], list[str]]
+"""Vectors of pictures, float32 (N, D), and their N labels."""
 
 
 def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int = 0) -> Row:
-    """Score one description.
+    """Score the vectors of one encoder or histogram.
 
     Parameters
     ----------
     name : str
-        Of the description.
+        Name of the encoder or histogram.
     vectors : float32 array, shape (N, D)
         Rows of unit length.
     labels : list of str, length N
-        Classes.
+        Classes of the pictures.
     seed : int
-        Seed of the split that the probe is measured on.
+        Seed of the split into pictures that the probe is fitted to and held-out ones.
+
+    Returns
+    -------
+    Row
+        All scores, in [0, 1].
+
+    Raises
+    ------
+    UsageError
+        If no class has two pictures, or the probe cannot be fitted to so few.
     """
-    found = leave_one_out(vectors, labels)
+    retrieval = leave_one_out(vectors, labels)
     probe = fit_probe(vectors, labels, seed=seed)
     assert probe.accuracy is not None
-    assert probe.interval is not None  # it holds pictures out
+    assert probe.interval is not None  # `fit_probe` holds pictures out to measure both
     return Row(
         name=name,
         dimension=vectors.shape[1],
-        recall_at_1=found.recall_at_1,
-        precision_at_10=found.precision_at_10,
-        mean_average_precision=found.mean_average_precision,
-        knn_accuracy=found.knn_accuracy,
+        recall_at_1=retrieval.recall_at_1,
+        precision_at_10=retrieval.precision_at_10,
+        mean_average_precision=retrieval.mean_average_precision,
+        knn_accuracy=retrieval.knn_accuracy,
         probe_accuracy=probe.accuracy,
         probe_low=probe.interval[0],
         probe_high=probe.interval[1],
@@ -129,7 +147,7 @@ def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int 
 
 
 def histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
-    """Colour histograms, float32 (N, 512), and labels of the pictures that can be read."""
+    """Returns colour histograms, float32 (N, 512), and labels of the pictures that can be read."""
     vectors, labels = [], []
     with reporter.task("Colour histograms", len(files), "images"):
         for file in files:
@@ -137,14 +155,14 @@ def histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
             try:
                 picture = images.load(file.path, at_least=128)
             except ImageError:
-                continue  # counted and listed by the index
+                continue  # the index counts and lists unreadable pictures
             vectors.append(rgb_histogram(picture.pixels))
             labels.append(str(file.label))
     return np.stack(vectors), labels
 
 
 def embeddings(files: Sequence[ImageFile], name: str, path: Path, reporter: Reporter) -> Described:
-    """Vectors, float32 (N, D), and labels of the pictures that can be read."""
+    """Returns vectors, float32 (N, D), and labels of the pictures that can be read."""
     label_of = {file.path: str(file.label) for file in files}
     vectors, labels = [], []
     with reporter.task(f"Embedding, {name}", len(files), "images"):
@@ -158,7 +176,15 @@ def embeddings(files: Sequence[ImageFile], name: str, path: Path, reporter: Repo
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A Markdown table of percentages."""
+    """Returns the scores as a Markdown table of percentages.
+
+    Examples
+    --------
+    >>> print(table([Row("RGB histogram", 512, 0.5, 0.4, 0.3, 0.5, 0.625, 0.5, 0.75)]))
+    | | R@1 | P@10 | mAP | kNN | linear probe (95 % interval) |
+    |---|---|---|---|---|---|
+    | RGB histogram | 50.0 | 40.0 | 30.0 | 50.0 | 62.5 (50.0–75.0) |
+    """
     lines = [
         "| | R@1 | P@10 | mAP | kNN | linear probe (95 % interval) |",
         "|---|---|---|---|---|---|",

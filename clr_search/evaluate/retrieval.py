@@ -1,8 +1,8 @@
-"""How good embeddings are for search: retrieval and nearest-neighbour measures, and a baseline.
+"""Measures of retrieval and nearest-neighbour classification, and a baseline.
 
 Each item is a query against all others (leave one out). Similarities are computed a block of rows
-at a time: memory is O(block · N), never N². Neighbours of equal similarity are taken in the order
-of their position, so that every figure is deterministic.
+at a time: memory is O(block · N), never N². Neighbours of equal similarity are ranked by their
+position, so that every figure is deterministic.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from clr_search import knn
 from clr_search.errors import UsageError
 
 HISTOGRAM_BINS = 8
-"""Bins a channel; 8³ = 512 joint colours."""
+"""Bins of each channel, which make 8³ = 512 joint colours."""
 
 _BLOCK_VALUES = 2**24
-"""Similarities in memory at once: 64 MB."""
+"""Most similarities (float32) in memory at a time: 64 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Leave-one-out measures, all in [0, 1]; means over the queries.
+    """Leave-one-out measures: means over the queries, all in [0, 1].
 
     Attributes
     ----------
     recall_at_1 : float
         Share of queries whose nearest neighbour has their class.
     precision_at_10 : float
-        Share of the first 10 neighbours with the class of the query, out of as many as there can
-        be: min(10, other items of the class).
+        Number of the first 10 neighbours with the class of the query, divided by the greatest
+        possible number: min(10, other items of the class).
     mean_average_precision : float
-        Mean over the queries of their average precision over the whole ranking.
+        Mean of the average precision of the queries, over the whole ranking.
     knn_accuracy : float
-        Share of queries that the weighted kNN classifies rightly; see `leave_one_out`.
+        Share of queries that the weighted kNN classifies correctly.
     queries : int
-        Items that were queries.
-    unlabelled, alone : int
-        Items that were not: without a label, and alone in their class. Unlabelled items are no
-        neighbours either; those alone in their class are.
+        The number of items that were queries.
+    unlabelled : int
+        The number of items without a label, which are neither queries nor neighbours.
+    alone : int
+        The number of items that are alone in their class, which are neighbours but no queries.
     """
 
     recall_at_1: float
@@ -57,7 +58,7 @@ class Retrieval:
 def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) -> Retrieval:
     """Measure retrieval among labelled items, each a query against all others.
 
-    The kNN is the weighted vote of `knn`.
+    The kNN classifies by the weighted vote of `knn`.
 
     Parameters
     ----------
@@ -66,18 +67,30 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
     labels : sequence of str or None, length N
         Class of each item; None or an empty string where unknown.
 
+    Returns
+    -------
+    Retrieval
+        The measures, and the numbers of items that they are made with.
+
     Raises
     ------
     UsageError
         If no class has two items, or the arguments do not fit together.
+
+    Examples
+    --------
+    >>> vectors = np.repeat(np.eye(2, dtype=np.float32), 2, axis=0)
+    >>> retrieval = leave_one_out(vectors, ["cat", "cat", "dog", "dog"])
+    >>> retrieval.recall_at_1, retrieval.queries
+    (1.0, 4)
     """
     if vectors.ndim != 2 or len(vectors) != len(labels) or not np.isfinite(vectors).all():
         raise UsageError(
             f"Measuring needs one finite vector and one label an item, but got vectors of shape "
             f"{vectors.shape} and {len(labels)} labels."
         )
-    known = [at for at, label in enumerate(labels) if label]
-    names, y = np.unique([labels[at] or "" for at in known], return_inverse=True)
+    known = [position for position, label in enumerate(labels) if label]
+    names, y = np.unique([labels[position] or "" for position in known], return_inverse=True)
     sizes = np.bincount(y, minlength=len(names))
     if not (sizes >= 2).any():
         raise UsageError(
@@ -114,49 +127,60 @@ def knn_accuracy(
     test: NDArray[np.float32],
     test_labels: Sequence[str],
 ) -> float:
-    """Share of test items that the weighted kNN over other, training items classifies rightly.
+    """Returns the share of test items that the weighted kNN of training items classifies correctly.
 
     Parameters
     ----------
     train, test : float32 array, shape (N, D) and (M, D)
         Rows of unit length; N, M ≥ 1.
     train_labels, test_labels : sequence of str
-        Their classes.
+        Classes of the items, of lengths N and M.
+
+    Returns
+    -------
+    float
+        The accuracy, in [0, 1].
+
+    Examples
+    --------
+    >>> train = np.eye(2, dtype=np.float32)
+    >>> knn_accuracy(train, ["cat", "dog"], train[[0, 1, 1]], ["cat", "dog", "dog"])
+    1.0
     """
     names, y = np.unique(train_labels, return_inverse=True)
     k = knn.neighbours(len(train), len(names))
-    right = 0
+    correct = 0
     step = max(1, _BLOCK_VALUES // len(train))
     for start in range(0, len(test), step):
         similarity = test[start : start + step] @ train.T
         order = _descending(similarity)[:, :k]
         near = np.take_along_axis(similarity, order, axis=1)
         winners = knn.vote(y[order], near, len(names)).argmax(axis=1)
-        right += int((names[winners] == np.asarray(test_labels[start : start + step])).sum())
-    return right / len(test)
+        correct += int((names[winners] == np.asarray(test_labels[start : start + step])).sum())
+    return correct / len(test)
 
 
 def _rankings(
     x: NDArray[np.float32], queries: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-    """Blocks of queries, all other items by falling similarity, shape (b, N−1), and these."""
+    """Yields blocks of queries (b,), the ranked other items (b, N−1), and their similarities."""
     step = max(1, _BLOCK_VALUES // len(x))
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
         similarity = x[block] @ x.T
-        similarity[np.arange(len(block)), block] = -np.inf  # the query itself, last then
+        similarity[np.arange(len(block)), block] = -np.inf  # so that the query itself ranks last
         order = _descending(similarity)[:, :-1]
         yield block, order, np.take_along_axis(similarity, order, axis=1)
 
 
 def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Positions by falling value along the last axis, equal values by position.
+    """Returns the positions by falling value along the last axis, equal values by position.
 
     Value and position are packed into one integer: sorting these is twice as fast as a stable
-    argsort, which is most of the work here.
+    argsort, and the sort is most of the work of the measures.
     """
-    bits = (np.float32(0) - values).view(np.int32)  # 0 − 0 is 0, whatever the sign
-    bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)  # now ordered as the floats are
+    bits = (np.float32(0) - values).view(np.int32)  # 0 − 0 is +0 for zeros of both signs
+    bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)  # orders the integers as their floats
     keys = bits.astype(np.int64) << 32 | np.arange(values.shape[1])
     keys.sort(axis=1)
     keys &= 0xFFFFFFFF
@@ -164,7 +188,7 @@ def _descending(values: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _average_precision(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean over the relevant ranks of the precision there, shape (b,); each row has one."""
+    """Returns the mean precision at the relevant ranks, shape (b,); each row needs such a rank."""
     rows, ranks = np.nonzero(relevant)
     counts = relevant.sum(axis=1)
     begins = np.cumsum(counts) - counts
@@ -188,7 +212,13 @@ def rgb_histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     float32 array, shape (512,)
-        Square roots of the shares of 8×8×8 colours; unit L2 norm.
+        Square roots of the shares of 8×8×8 colours, with unit L2 norm.
+
+    Examples
+    --------
+    >>> histogram = rgb_histogram(np.zeros((2, 3, 3), np.uint8))
+    >>> histogram.shape, float(histogram[0])
+    ((512,), 1.0)
     """
     red, green, blue = np.moveaxis(pixels // (256 // HISTOGRAM_BINS), -1, 0).astype(np.int64)
     colours = (red * HISTOGRAM_BINS + green) * HISTOGRAM_BINS + blue

@@ -1,4 +1,4 @@
-"""Files: finding images, writing without ever leaving a half-written file, hashing."""
+"""Finding images in folders and among files."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from clr_search.files.left_out import UNREAD_SUFFIXES, LeftOut
 IMAGE_SUFFIXES = frozenset(
     ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
 )
-"""File names that are taken for images when a folder is searched (compared in lower case)."""
+"""Suffixes, in lower case, of the file names that are taken for images when a folder is searched."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ImageFile:
-    """An image found on disk: the folder it was looked for in, and where it lies below it.
+    """An image file on disk: the folder that was searched, and the path below that folder.
 
     Attributes
     ----------
     root : Path
-        Absolute, resolved folder.
+        Absolute path of the folder, without links.
     relative : str
-        Path below `root`, with forward slashes on every system.
+        Path of the file below `root`, with forward slashes on every system.
+
+    Examples
+    --------
+    >>> image = ImageFile(Path("/photos"), "beach/a.jpg")
+    >>> image.path.as_posix(), image.label
+    ('/photos/beach/a.jpg', 'beach')
     """
 
     root: Path
@@ -35,48 +41,62 @@ class ImageFile:
 
     @property
     def path(self) -> Path:
-        """Absolute path."""
+        """Absolute path of the file."""
         return self.root / self.relative
 
     @property
     def label(self) -> str | None:
-        """Name of the parent folder, or None for a file directly below the root."""
+        """Name of the parent folder; None for a file directly below the root."""
         return label_of(self.relative)
 
 
 def label_of(relative: str) -> str | None:
-    """Name of the parent folder of a path below a root; None directly below the root."""
+    """Returns the name of the parent folder of a path below a root, or None directly below it.
+
+    Examples
+    --------
+    >>> label_of("2024/beach/a.jpg"), label_of("a.jpg")
+    ('beach', None)
+    """
     return PurePosixPath(relative).parent.name or None
 
 
 def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) -> list[ImageFile]:
     """Find images in folders (recursively) and among files.
 
-    Hidden files and folders are skipped. Symbolic links are followed only where they lead to a
-    place inside the folder that is searched, and no folder is visited twice. A file that is named
-    itself is taken whatever its suffix; its root is its folder.
+    Hidden files and folders are skipped. Symbolic links are followed only if they lead to a path
+    inside the folder that is searched, and no folder is visited twice. A file that is given itself
+    is taken whatever its suffix; its root is the folder that it lies in.
 
     Parameters
     ----------
     paths : iterable of path
         Folders and files.
-    left_out : Overlooked, optional
-        Takes down what is left out.
+    left_out : LeftOut, optional
+        Record to which the files and folders that are left out are added.
 
     Returns
     -------
     list of ImageFile
-        In a stable order: by argument, then by path. Each file once.
+        The images, each once, in a stable order: by argument, then by path.
 
     Raises
     ------
     UsageError
         If a path does not exist, or no image is found at all.
+
+    Examples
+    --------
+    >>> Path("beach").mkdir()
+    >>> for name in ("a.jpg", "b.txt"):
+    ...     Path("beach", name).touch()
+    >>> [(image.relative, image.label) for image in find_images(["."])]
+    [('beach/a.jpg', 'beach')]
     """
-    places = [Path(path) for path in paths]
+    given_paths = [Path(path) for path in paths]
     left_out = LeftOut() if left_out is None else left_out
-    found: dict[str, ImageFile] = {}  # strings: a hundred thousand Paths take seconds
-    for path in places:
+    image_at: dict[str, ImageFile] = {}  # a hundred thousand Paths as keys take seconds
+    for path in given_paths:
         if path.is_dir():
             images = sorted(walk_images(path.resolve(), left_out), key=attrgetter("relative"))
         elif path.is_file():
@@ -87,49 +107,49 @@ def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) ->
                 "Check the spelling, or give an absolute path.",
             )
         for image in images:
-            found.setdefault(os.path.join(image.root, image.relative), image)  # noqa: PTH118
-    if not found:
-        names = ", ".join(str(path) for path in places) or "no path at all"
+            image_at.setdefault(os.path.join(image.root, image.relative), image)  # noqa: PTH118
+    if not image_at:
+        names = ", ".join(str(path) for path in given_paths) or "no path at all"
         taken = f"Files ending in {' '.join(sorted(IMAGE_SUFFIXES))} are taken for images."
         raise UsageError(f"No images found in {names}.", " ".join([*left_out.told(), taken]))
-    return list(found.values())
+    return list(image_at.values())
 
 
 def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Iterator[ImageFile]:
-    """Images below a folder, as `find_images` finds them, in any order.
+    """Yields the images below a folder, as `find_images` finds them, in any order.
 
     Parameters
     ----------
     root : Path
-        Absolute, resolved.
-    left_out : Overlooked
-        Takes down what is left out.
+        Absolute path of the folder, without links.
+    left_out : LeftOut
+        Record to which the files and folders that are left out are added.
     start : Path, optional
-        A folder below `root`, reached without links: only what lies below it.
+        A folder below `root`, reached without links, to search instead of all of `root`.
     """
     visited: set[Path] = set()
     walk = os.walk(start or root, onerror=left_out.note, followlinks=True)
     for folder, subfolders, names in walk:
-        here = Path(folder)
-        real = here.resolve()
-        if real != here:
+        folder_path = Path(folder)
+        real = folder_path.resolve()
+        if real != folder_path:
             left_out.untold.append(folder)
         if real in visited or not real.is_relative_to(root):
             subfolders.clear()
             continue
         visited.add(real)
-        # Plain folders before links, so that a link never takes the place of the real path.
+        # Plain folders come before links, so that a folder is found under its real path.
         subfolders[:] = sorted(
             (name for name in subfolders if not name.startswith(".")),
-            key=lambda name: ((here / name).is_symlink(), name),
+            key=lambda name: ((folder_path / name).is_symlink(), name),
         )
-        way = "" if here == root else here.relative_to(root).as_posix() + "/"
+        prefix = "" if folder_path == root else folder_path.relative_to(root).as_posix() + "/"
         for name in _images(folder, names, root, left_out):
-            yield ImageFile(root, way + name)
+            yield ImageFile(root, prefix + name)
 
 
 def _images(folder: str, names: Iterable[str], root: Path, left_out: LeftOut) -> Iterator[str]:
-    """Yields the names in a folder that are those of images."""
+    """Yields the names of the images among the files of a folder."""
     for name in names:
         path = f"{folder}{os.sep}{name}"
         if is_image_name(name):
@@ -143,15 +163,23 @@ def _images(folder: str, names: Iterable[str], root: Path, left_out: LeftOut) ->
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken for an image when its folder is searched."""
+    """Whether a file of this name is taken for an image when its folder is searched.
+
+    Examples
+    --------
+    >>> is_image_name("a.JPG"), is_image_name("a.txt"), is_image_name(".a.jpg")
+    (True, False, False)
+    """
     return not name.startswith(".") and _suffix(name) in IMAGE_SUFFIXES
 
 
 def _suffix(name: str) -> str:
+    """Returns the suffix of a file name in lower case, with its dot."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122
 
 
 def _is_file_inside(path: str, root: Path, left_out: LeftOut) -> bool:
+    """Whether the path is a regular file, or a link to a file below the root."""
     try:
         mode = os.lstat(path).st_mode
         if S_ISLNK(mode):

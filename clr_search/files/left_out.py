@@ -1,4 +1,4 @@
-"""What a search for images leaves out, so that nothing is left out without a word."""
+"""`LeftOut`: the files and folders that a search for images leaves out, to be reported."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ UNREAD_SUFFIXES = {
     ".jxl": "JPEG XL",
     ".psd": "Photoshop",
 } | dict.fromkeys(".arw .cr2 .cr3 .dng .nef .orf .raf .rw2".split(), "camera raw")
-"""Kinds of pictures that are not read, by the ends of their files' names (in lower case)."""
+"""File formats of pictures that are not read, by the suffix in lower case."""
 
 
 @dataclass(slots=True)
 class LeftOut:
-    """What was left out by some searches for images.
+    """The files and folders that searches for images have left out.
 
     Attributes
     ----------
     folders : dict of str to str
-        Folders that cannot be listed, and why.
+        Folders that cannot be listed, with the reasons.
     unread : dict of str to str
-        Files that are pictures by their names, of a kind that is not read, and that kind.
+        Files in formats that are not read, by their names, with the names of the formats.
     untold : list of str
-        Places whose pictures can change while nothing happens at their own paths, or nobody tells
-        of it: symbolic links, and folders that cannot be listed. (Links are not left out.)
+        Paths whose pictures can change without any event at the path: symbolic links, which are
+        followed all the same, and folders that cannot be listed.
+
+    Examples
+    --------
+    >>> LeftOut(unread={"/photos/a.psd": "Photoshop"}).told()
+    ['1 file passed over: Photoshop is not read; convert it to JPEG first.']
     """
 
     folders: dict[str, str] = field(default_factory=dict)
@@ -35,7 +40,7 @@ class LeftOut:
     untold: list[str] = field(default_factory=list)
 
     def note(self, error: OSError) -> None:
-        """Take down a folder that cannot be listed; one that has gone meanwhile is no loss."""
+        """Record a folder that cannot be listed; one that no longer exists has nothing to report."""
         folder = str(error.filename)
         self.untold.append(folder)
         if not isinstance(error, FileNotFoundError):
@@ -43,15 +48,15 @@ class LeftOut:
             self.folders[folder] = f"the folder cannot be listed: {reason}"
 
     def skipped(self) -> list[tuple[Path, str]]:
-        """Folders that cannot be listed, with their reasons, by path."""
+        """Returns the folders that cannot be listed, with the reasons, ordered by path."""
         return [(Path(folder), reason) for folder, reason in sorted(self.folders.items())]
 
     def kinds(self) -> tuple[tuple[str, int], ...]:
-        """Kinds of pictures that were passed over, and how many files they are."""
+        """Returns the names of the formats that were passed over, with the numbers of files."""
         return tuple(sorted(Counter(self.unread.values()).items()))
 
     def told(self) -> list[str]:
-        """Both in sentences."""
+        """Returns sentences on the folders that cannot be listed and the formats that are not read."""
         lines = [f"{folder}: {reason}" for folder, reason in self.skipped()[:1]]
         if len(self.folders) > 1:
             lines[0] += f" (and {len(self.folders) - 1:,} more)"
@@ -59,7 +64,13 @@ class LeftOut:
 
 
 def passed_over(kinds: Collection[tuple[str, int]]) -> list[str]:
-    """A line on `Overlooked.kinds`; none where there is nothing to say."""
+    """Returns a sentence on `LeftOut.kinds`, in a list that is empty if no file was passed over.
+
+    Examples
+    --------
+    >>> passed_over([("JPEG XL", 2)])
+    ['2 files passed over: JPEG XL is not read; convert them to JPEG first.']
+    """
     names, counts = [kind for kind, _ in kinds], sum(count for _, count in kinds)
     if not counts:
         return []

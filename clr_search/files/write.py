@@ -1,4 +1,4 @@
-"""Writing so that no reader ever sees half a file, and nothing is lost when the power fails."""
+"""Writing files atomically, so that no reader sees half a file and a power cut loses none."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ from clr_search.errors import UsageError
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Write to a temporary file beside `target`, which takes its place only when all went well.
+    """Yield a temporary path beside `target`, which replaces it only if the block succeeds.
 
-    Yields the temporary path. On leaving, the file is fsynced, renamed over `target`, and its
-    folder fsynced: a reader sees the old file or the new one, whole. On an exception the temporary
-    file is removed and `target` is untouched.
+    The block writes a file at the temporary path. After the block, the file is fsynced and renamed
+    over `target`, and the folder is fsynced: a reader sees the whole old file or the whole new one.
+    If the block raises, the temporary file is removed and `target` is untouched.
+
+    Examples
+    --------
+    >>> with atomic_path(Path("a.txt")) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> Path("a.txt").read_text()
+    'whole'
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,21 +44,34 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def write_atomically(target: Path, data: bytes | str) -> None:
-    """Write `data` (text as UTF-8) to `target`, whole or not at all."""
+    """Write `data` (text as UTF-8) to `target`, whole or not at all; folders are made as needed.
+
+    Examples
+    --------
+    >>> write_atomically(Path("b.txt"), "whole")
+    >>> Path("b.txt").read_text()
+    'whole'
+    """
     with atomic_path(target) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
 def reserve(target: Path, size: int) -> None:
-    """Make a file of `size` bytes that has its room on the disk already, to be mapped.
+    """Make a file of `size` bytes with reserved disk space, to be mapped into memory.
 
-    A page of a mapped file that finds no room when it is written kills the process (SIGBUS). Where
-    the system or the file system cannot reserve room, what is free is looked at.
+    Writing to a page of a mapped file kills the process (SIGBUS) if the disk is full. If the system
+    or the file system cannot reserve space, the free space is compared with `size` instead.
 
     Raises
     ------
     OSError
-        If there is too little.
+        If the disk has too little space.
+
+    Examples
+    --------
+    >>> reserve(Path("vectors.bin"), 4096)
+    >>> Path("vectors.bin").stat().st_size
+    4096
     """
     with target.open("wb") as handle:
         if hasattr(os, "posix_fallocate"):
@@ -68,17 +88,24 @@ def reserve(target: Path, size: int) -> None:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Fill a new folder beside `target`, which takes its place only when all went well.
+    """Yield a new folder beside `target`, which replaces it only if the block succeeds.
 
-    Yields the temporary folder. A folder that was there is moved aside first, and deleted when the
-    new one has its name; one moment lies between these two renamings, and whoever is killed in it
-    has the old folder beside, as ``.NAME.….old``. On an exception `target` is untouched. What
-    killed calls have left is removed by the next one.
+    The block fills the temporary folder. An existing folder is then moved aside, and deleted once
+    the new one has its name. A process that is killed between these two renames leaves the old
+    folder as ``.NAME.….old``. If the block raises, `target` is untouched. The next call removes
+    the folders that killed calls have left.
 
     Raises
     ------
     OSError
-        If it cannot be written, or renamed, as where `target` is another disk's root.
+        If the folder cannot be written, or renamed, as when `target` is the root of another disk.
+
+    Examples
+    --------
+    >>> with atomic_folder(Path("site")) as temporary:
+    ...     _ = (temporary / "index.html").write_text("<p>whole</p>")
+    >>> [path.name for path in Path("site").iterdir()]
+    ['index.html']
     """
     target = Path(target).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +116,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         if os.name == "posix":
-            os.sync()  # one call for thousands of small files
+            os.sync()  # one call is faster than an fsync of each of thousands of small files
         if target.exists():
             target.rename(old)
         try:
@@ -105,16 +132,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Folders of calls of `atomic_folder` that were killed; the old one only beside a new one."""
+    """Removes the folders of killed calls of `atomic_folder`; an old one only if `target` exists."""
     ending = "tmp|old" if target.exists() else "tmp"
-    ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.({ending})")
+    leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.({ending})")
     for folder in target.parent.iterdir():
-        if ours.fullmatch(folder.name):
+        if leftover.fullmatch(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep what was renamed, made or deleted in a folder."""
+    """Flush to disk which names a folder has, after files in it were renamed, made or deleted."""
     if os.name != "posix":  # Windows has no handle for a folder
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -131,6 +158,10 @@ def refuse_existing(target: Path, *, force: bool) -> None:
     ------
     UsageError
         If `target` exists, is not an empty folder, and `force` is False.
+
+    Examples
+    --------
+    >>> refuse_existing(Path("new.onnx"), force=False)
     """
     if force or not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
@@ -140,11 +171,24 @@ def refuse_existing(target: Path, *, force: bool) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
+    """Returns the hexadecimal SHA-256 of the content of a file; raises OSError as `open` does.
+
+    Examples
+    --------
+    >>> write_atomically(Path("c.txt"), "abc")
+    >>> sha256_file(Path("c.txt"))[:8]
+    'ba7816bf'
+    """
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def sha256_bytes(data: bytes) -> str:
-    """Hexadecimal SHA-256 of bytes."""
+    """Returns the hexadecimal SHA-256 of bytes.
+
+    Examples
+    --------
+    >>> sha256_bytes(b"abc")[:8]
+    'ba7816bf'
+    """
     return hashlib.sha256(data).hexdigest()

@@ -1,1 +1,1 @@
-"""From what is asked to what is found: queries, snapshots, matches."""
+"""Searching a collection: a query, the snapshot that answers it, and the matches."""

@@ -1,4 +1,4 @@
-"""What is in a collection, looked at without searching."""
+"""`Inventory`: the items of a collection, and lists of them, without a search."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from clr_search.index.info import IndexInfo, info_of
 class Inventory:
     """The items of a collection: ``len``, ``in``, ``[id]``, iteration over ids, and lists of them.
 
-    Every method sees one snapshot of the collection, and each call the newest one, whoever writes.
+    Every method reads one snapshot of the collection. Each call reads the newest one, also while
+    another process writes.
 
     Parameters
     ----------
     catalog : Catalog
-        Of the collection.
+        The catalogue of the collection.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -36,29 +37,37 @@ class Inventory:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All calls inside see the collection as it is at the first of them.
+        """Let all calls inside the block read the collection as it is at the first of them.
 
-        Needed where several answers must belong together, such as `ids` and `items`, while
-        somebody else may be writing.
+        This is needed if several results must belong together, such as `ids` and `items`, while
+        another process may be writing.
+
+        Examples
+        --------
+        ::
+
+            with index.snapshot():
+                items = index.items(index.ids(label="roses"))
         """
         with self._catalog.reading():
             yield
 
     @property
     def path(self) -> Path:
-        """The collection."""
+        """Path of the folder of the collection."""
         return self._catalog.folder
 
     def __len__(self) -> int:
+        """Number of items."""
         with self._catalog.reading():
             return self._catalog.count()
 
     def __iter__(self) -> Iterator[int]:
-        """Ids of all items, ascending."""
+        """Iterates over the ids of all items, ascending."""
         return iter(self.ids())
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is an item at this path, or of this id."""
+        """Whether the collection has an item at this path (str or Path), or of this id (int)."""
         with self._catalog.reading():
             if isinstance(key, str | Path):
                 return self._catalog.at(canonical(key)) is not None
@@ -67,18 +76,18 @@ class Inventory:
         return False
 
     def __getitem__(self, number: int) -> Item:
-        """See `item`."""
+        """Returns an item by its id, as `item` does."""
         return self.item(number)
 
     def __repr__(self) -> str:
-        """Where it is, what is in it, and how it is searched; or why that cannot be told."""
+        """Path, size, encoder and search structure, or the error of a damaged collection."""
         folder = self._catalog.folder
         try:
             with self._catalog.reading():
-                facts, count, last = self._catalog.facts(), len(self), named(self._catalog)
+                facts, count, generation = self._catalog.facts(), len(self), named(self._catalog)
         except ClrSearchError as error:
             return f"<Index {folder}: {error.what}>"
-        structure = "exact" if last is None else last.described
+        structure = "exact" if generation is None else generation.described
         return (
             f"<Index {folder}: {count:,} pictures, embeddings of length {facts.dimension} by "
             f"{facts.encoder_name}, search: {structure}>"
@@ -87,36 +96,52 @@ class Inventory:
     def ids(
         self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
     ) -> list[int]:
-        """Ids of the items a filter leaves, ascending; empty only where there are no items.
+        """Returns the ids of the items that match a filter, ascending.
+
+        Parameters
+        ----------
+        under : str, optional
+            Only items below this folder.
+        label : str, optional
+            Only items with this label.
+        where : Filter, optional
+            Only items that meet these conditions.
+
+        Returns
+        -------
+        list of int
+            Ids; empty only if the collection has no items.
 
         Raises
         ------
         UsageError
-            If the filter leaves none, as `search`.
+            If no item matches the filter, as in `search`.
         """
         with self._catalog.reading():
-            found = filters.allowed(
+            matching = filters.allowed(
                 self._catalog, filters.joined(where or Filter(), under=under, label=label)
             )
-            numbers = embeddings.ids(self._catalog) if found is None else found
-        return [int(number) for number in numbers]
+            ids = embeddings.ids(self._catalog) if matching is None else matching
+        return [int(number) for number in ids]
 
     def embeddings(
         self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
     ) -> Embeddings:
-        """Ids, paths, labels and vectors of the items a filter leaves, read in one snapshot.
+        """Returns ids, paths, labels and vectors of the items that match a filter.
+
+        All are read in one snapshot. The parameters are those of `ids`.
 
         Raises
         ------
         UsageError
-            If the filter leaves none, as `search`.
+            If no item matches the filter, as in `search`.
 
         Examples
         --------
         ::
 
-            held = index.embeddings(label="roses")
-            probe = fit_probe(held.vectors, held.labels)
+            embedded = index.embeddings(under="/photos/flowers")
+            probe = fit_probe(embedded.vectors, embedded.labels)
         """
         with self._catalog.reading():
             conditions = filters.joined(where or Filter(), under=under, label=label)
@@ -124,9 +149,24 @@ class Inventory:
             return embeddings.gather(self._catalog, self._catalog.facts().dimension, allowed)
 
     def vectors(self, *, under: str | None = None) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """All ids, int64 (N,), ascending, and their unit vectors, float32 (N, D).
+        """Returns the ids and unit vectors of all items, or of those below a folder.
 
-        With `under`, only of pictures below this folder; raises as `ids` if it has none.
+        Parameters
+        ----------
+        under : str, optional
+            Only items below this folder.
+
+        Returns
+        -------
+        ids : int64 array, shape (N,)
+            Ids, ascending.
+        vectors : float32 array, shape (N, D)
+            Unit vectors of these items.
+
+        Raises
+        ------
+        UsageError
+            If no item lies below the folder.
         """
         with self._catalog.reading():
             dimension = self._catalog.facts().dimension
@@ -135,65 +175,65 @@ class Inventory:
             return embeddings.of(self._catalog, self.ids(under=under), dimension)
 
     def vectors_of(self, numbers: Sequence[int]) -> NDArray[np.float32]:
-        """Unit vectors of some items, float32 (n, D), in this order.
+        """Returns the unit vectors of some items, float32 (n, D), in the order of their ids given.
 
         Raises
         ------
         ClrSearchError
-            If one is not, or no longer, in the collection.
+            If an item is not, or no longer, in the collection.
         """
         with self._catalog.reading():
             self.items(numbers)
             dimension = self._catalog.facts().dimension
-            known, rows = embeddings.of(self._catalog, numbers, dimension)
-        return rows[np.searchsorted(known, np.asarray(numbers, dtype=np.int64))]
+            ids, rows = embeddings.of(self._catalog, numbers, dimension)
+        return rows[np.searchsorted(ids, np.asarray(numbers, dtype=np.int64))]
 
     def ids_with_content(self, sha256: str) -> list[int]:
-        """Ids of the items whose files have this SHA-256."""
+        """Returns the ids of the items whose files have this SHA-256 (hexadecimal)."""
         with self._catalog.reading():
             return self._catalog.with_content(sha256)
 
     def labels(self) -> list[str | None]:
-        """Labels of all items, in the order of `vectors`; `embeddings` has them together."""
+        """Returns the labels of all items, in the order of `vectors`; `embeddings` returns both."""
         with self._catalog.reading():
             return self._catalog.labels()
 
     def item(self, number: int) -> Item:
-        """An item by its id.
+        """Returns an item by its id.
 
         Raises
         ------
         ClrSearchError
-            If it is not, or no longer, in the collection.
+            If the item is not, or no longer, in the collection.
         """
         return self.items([number])[0]
 
     def items(self, numbers: Sequence[int]) -> list[Item]:
-        """Items by their ids, in that order.
+        """Returns items by their ids, in the order of the ids.
 
         Raises
         ------
         ClrSearchError
-            If one is not, or no longer, in the collection.
+            If an item is not, or no longer, in the collection.
         """
         with self._catalog.reading():
-            found = self._catalog.items(numbers)
+            items = self._catalog.items(numbers)
         for number in numbers:
-            if number not in found:
+            if number not in items:
                 raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
-        return [found[number] for number in numbers]
+        return [items[number] for number in numbers]
 
     def contents(self) -> dict[int, str]:
-        """SHA-256 of the files of all items, by id."""
+        """Returns the SHA-256 (hexadecimal) of the files of all items, by id."""
         with self._catalog.reading():
             return self._catalog.contents()
 
     def skipped(self) -> list[SkippedItem]:
-        """Files that were left out, with their reasons, by path."""
+        """Returns the files that could not be used, with the reasons, ordered by path."""
         with self._catalog.reading():
             return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
 
     def info(self) -> IndexInfo:
-        """The collection at a glance."""
+        """Returns the numbers, the encoder and the search structure of the collection."""
         with self._catalog.reading():
             return info_of(self._catalog)

@@ -1,4 +1,4 @@
-"""How long a search takes, measured on the collection itself."""
+"""The time that a search takes, measured on the collection itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WARMING = 8
-"""One in so many of the searches, the first ones, warm the caches and do not count."""
+"""The first eighth of the searches warms the caches, and is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Latency:
     Attributes
     ----------
     median, p99 : float or None
-        The median, and what one search in a hundred exceeds; None in an empty collection.
+        The median, and the time that one search in a hundred exceeds; None if the collection is
+        empty.
     """
 
     median: float | None
@@ -33,16 +34,26 @@ def measure(
     ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
 ) -> Latency:
-    """Time searches, one after the other.
+    """Measure the times of searches, made one after the other.
 
     Parameters
     ----------
     search : callable
-        Searches by a vector, shape (D,), without the item of this id.
+        Searches by a vector, float32 (D,), and leaves out the item of the id, its second argument.
     ids : int64 array, shape (n,)
-        Items that are searched by.
+        Ids of the items to search by.
     vectors : float32 array, shape (n, D)
-        Their unit vectors; those that are zero have no direction and are left out.
+        Unit vectors of these items; zero vectors have no direction and are left out.
+
+    Returns
+    -------
+    Latency
+        Times in milliseconds; None if no item has a direction.
+
+    Examples
+    --------
+    >>> measure(lambda vector, number: None, np.array([7]), np.zeros((1, 2), np.float32))
+    Latency(median=None, p99=None)
     """
     seconds = []
     for number, vector in zip(ids.tolist(), vectors, strict=True):

@@ -1,4 +1,4 @@
-"""`Matches`: what a search has found."""
+"""`Matches`: the neighbours that a search has found."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Match:
     Attributes
     ----------
     rank : int
-        1 for the nearest.
+        Rank among the neighbours, 1 for the nearest.
     id : int
-        Of the item in its collection; never used twice, not even after the item is removed.
+        Id of the item in its collection; an id is never reused, even after the item is removed.
     path : Path
-        Absolute.
+        Absolute path of the picture.
     score : float
         Cosine similarity to the query, in [-1, 1].
     label : str or None
-        Name of the folder the picture lies in; None directly below the folder that was indexed.
+        Name of the folder of the picture; None directly below the folder that was indexed.
     percentile : float or None
         Share, in per cent, of random pairs of the collection that are less alike than the query and
-        this picture; None in a collection of one.
+        this picture; None if the collection has only one picture.
     """
 
     rank: int
@@ -50,7 +50,7 @@ class Match:
     percentile: float | None = None
 
     def summary(self) -> dict[str, Any]:
-        """The match as `--json` and the HTTP service give it."""
+        """Returns the match as `--json` and the HTTP service print it, in plain values."""
         return {
             "rank": self.rank,
             "path": str(self.path),
@@ -62,24 +62,25 @@ class Match:
 
 
 class Matches(Sequence[One]):
-    """The neighbours of one query, or of each of many.
+    """The neighbours of one query, or of each of many queries.
 
-    Of one query it is a sequence of `Match`, the nearest first, those of equal score in the order
-    of their ids. Of many queries it is a sequence with the `Matches` of each; their paths and
-    labels are read from the collection when they are looked at, and those of items that have been
-    removed meanwhile are left out.
+    For one query, this is a sequence of `Match`, the nearest first; neighbours of equal score are
+    in the order of their ids. For many queries, it is a sequence of the `Matches` of each query.
+    Their paths and labels are read from the collection on access, without items that have been
+    removed meanwhile.
 
     Parameters
     ----------
     matches : sequence
         The matches of one query, or the `Matches` of each of many.
     ids, scores : arrays, optional
-        Of many queries, shape (Q, k); of one query they are those of `matches`.
+        Ids and scores of many queries, shape (Q, k); not given for one query, whose `matches`
+        have them.
 
     Examples
     --------
-    >>> found = Matches([Match(1, 7, Path("/photos/a.jpg"), 0.93, "beach")])
-    >>> found.ids, found[0].score, len(found)
+    >>> matches = Matches([Match(1, 7, Path("/photos/a.jpg"), 0.93, "beach")])
+    >>> matches.ids, matches[0].score, len(matches)
     (array([7]), 0.93, 1)
     """
 
@@ -94,14 +95,14 @@ class Matches(Sequence[One]):
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Ids of the items: shape (k,) of one query; (Q, k) of many, -1 where there are fewer."""
+        """Ids of the items, int64, (k,) for one query, (Q, k) for many; -1 stands for none."""
         if self._ids is not None:
             return self._ids
         return np.array([match.id for match in self._of_one()], dtype=np.int64)
 
     @property
     def scores(self) -> NDArray[np.float32]:
-        """Cosine similarities, never rising, of the shape of `ids`; -inf where there are fewer."""
+        """Cosine similarities, float32, falling, in the shape of `ids`; -inf stands for none."""
         if self._scores is not None:
             return self._scores
         return np.array([match.score for match in self._of_one()], dtype=np.float32)
@@ -117,22 +118,29 @@ class Matches(Sequence[One]):
         return [match.label for match in self]
 
     def recall(self, expected: NDArray[np.int64]) -> float:
-        """Share of the expected neighbours that were found, in [0, 1].
+        """Returns the share of the expected neighbours that were found, in [0, 1].
 
         Parameters
         ----------
         expected : int64 array, of the shape of `ids`
-            Ids of the true neighbours, in any order; -1 stands for none.
+            Ids of the true neighbours of each query, in any order; -1 stands for none.
+
+        Examples
+        --------
+        >>> path = Path("/photos/a.jpg")
+        >>> matches = Matches([Match(1, 7, path, 0.9, None), Match(2, 4, path, 0.8, None)])
+        >>> matches.recall(np.array([7, 5]))
+        0.5
         """
-        truth = np.atleast_2d(np.asarray(expected))
+        expected_rows = np.atleast_2d(np.asarray(expected))
         hits = [
-            np.isin(row[row >= 0], found).sum()
-            for row, found in zip(truth, np.atleast_2d(self.ids), strict=True)
+            np.isin(row[row >= 0], ids).sum()
+            for row, ids in zip(expected_rows, np.atleast_2d(self.ids), strict=True)
         ]
-        return float(np.sum(hits) / max(1, int((truth >= 0).sum())))
+        return float(np.sum(hits) / max(1, int((expected_rows >= 0).sum())))
 
     def _of_one(self) -> Iterator[Match]:
-        """Returns the neighbours of one query, as what they are."""
+        """Yields the neighbours of one query, typed as `Match`."""
         return (match for match in self._matches if isinstance(match, Match))
 
     def __len__(self) -> int:
@@ -171,7 +179,7 @@ class Matches(Sequence[One]):
 
 
 class Rows(Sequence[Matches[Match]]):
-    """The `Matches` of each of many queries, made when they are looked at.
+    """The `Matches` of each of many queries, made on access.
 
     Parameters
     ----------

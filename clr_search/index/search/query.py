@@ -1,7 +1,7 @@
-"""`Query`: everything that is asked of a collection in one search.
+"""`Query`: all arguments of one search of a collection.
 
 The command line, the HTTP service, its client and the app each build a `Query` and nothing else,
-and get `Matches`. A new option of a search is a field here; `SearchOptions` names it as a keyword.
+and receive `Matches`. A new option of a search is a field here; `SearchOptions` names its keyword.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Embedded:
     Attributes
     ----------
     vector : float32 array, shape (D,)
-        Its unit vector.
+        Unit vector of the picture.
     encoder : str
-        SHA-256 of the encoder that made it.
+        SHA-256 of the encoder that made the vector.
     sha256 : str
-        SHA-256 of the file, by which items of the same content are known to be the picture itself.
+        SHA-256 of the picture file; items of the same content count as the picture itself.
     """
 
     vector: NDArray[np.float32]
@@ -48,10 +48,10 @@ or a picture that has been embedded already."""
 
 
 class SearchOptions(TypedDict, total=False):
-    """Keywords of `Index.search` and `Client.search`; `Query` says what each of them means.
+    """Keywords of `Index.search` and `Client.search`; `Query` describes each of them.
 
-    `under` and `label` are short for a `Filter` with these, `where` is the filter, and `diverse` is
-    the `diversity`.
+    `where` is the field `filter`, and `under` and `label` are short for a `Filter` with one
+    condition. `diverse` is the field `diversity`.
     """
 
     like: Sequence[Picture]
@@ -67,21 +67,21 @@ class SearchOptions(TypedDict, total=False):
 
 
 _FIELDS = {"diverse": "diversity"}
-"""Options that `Query` has under another name."""
+"""Keywords whose field of `Query` has another name; both names are public, and stay."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Query:
-    """What is asked of a collection: a picture, items or a vector, and how to answer.
+    """A search: a picture, items or a vector to search by, and conditions on the results.
 
     Attributes
     ----------
     picture : Picture, optional
         The picture to search by.
     ids : sequence of int
-        Items to search by; the mean of their vectors is sought.
+        Ids of items to search by; the search is by the mean of their vectors.
     vectors : float array, shape (D,) or (Q, D), optional
-        A vector to search by, or many, of any length but 0. Exactly one of `picture`, `ids` and
+        One vector to search by, or many, of any length but 0. Exactly one of `picture`, `ids` and
         `vectors` is given.
     like, unlike : sequence of Picture
         Pictures that the results should be more, or less, like: the search is for
@@ -90,28 +90,28 @@ class Query:
     filter : Filter
         Conditions on the results.
     k : int
-        How many results; fewer come back where there are fewer.
+        The number of results, at least 1; fewer are returned if fewer items match.
     diversity : float
-        In [0, 1]: how much the results should differ from each other, by maximal marginal relevance
-        among five times as many; see `ranking.spread_out`.
+        Weight, in [0, 1], of the results differing from each other: they are chosen among five
+        times as many by maximal marginal relevance (`ranking.spread_out`).
     crop : (left, top, width, height), optional
-        Search by this part of the picture, given in fractions of its width and height.
+        The part of the picture to search by, in fractions of its width and height.
     include_self : bool
-        Keep items that are the query or one of `like`, by their path or else their content.
+        Whether results may be the query itself or one of `like`: items of the same path or content.
     exclude : sequence of int
-        Items that are left out.
+        Ids of items that are left out.
     min_score : float, optional
-        Least cosine similarity of a result, in [-1, 1]; what a cosine means differs from encoder to
-        encoder and from collection to collection.
+        Least cosine similarity of a result, in [-1, 1]. The meaning of a cosine differs between
+        encoders and between collections; that of a percentile does not.
     min_percentile : float, optional
         Least percentile of a result, in [0, 100]: the share of random pairs of the collection that
-        are less alike. With 99.9, one random pair in a thousand is as alike as what is found.
-        Where nothing reaches it, nothing in the collection is like the query.
+        are less alike. With 99.9, only one random pair in a thousand is as alike as each result.
+        If no item reaches it, the result is empty: nothing in the collection is like the query.
 
     Raises
     ------
     UsageError
-        If a value is out of its range, or there is not exactly one thing to search by.
+        If a value is out of its range, or not exactly one of the three to search by is given.
 
     Examples
     --------
@@ -158,23 +158,34 @@ class Query:
 
     @classmethod
     def by(cls, picture: Picture | None, k: int = 10, **options: Unpack[SearchOptions]) -> Query:
-        """The query that the keywords of `Index.search` stand for.
+        """Returns the query for the arguments of `Index.search`.
 
         Raises
         ------
         UsageError
-            If two folders or two labels are asked for, or as `Query`.
+            If the filter and a keyword name two folders or two labels, or as `Query`.
+
+        Examples
+        --------
+        >>> query = Query.by("a.jpg", k=5, label="coat", diverse=0.3)
+        >>> query.filter.label, query.diversity
+        ('coat', 0.3)
         """
         query = cls(picture=picture, k=k)
         return query.refined(**options)
 
     def refined(self, **options: Unpack[SearchOptions]) -> Query:
-        """The same query with these options; see `SearchOptions`.
+        """Returns the same query with these keywords of `SearchOptions` changed.
 
         Raises
         ------
         UsageError
-            As `by`.
+            If the filter and a keyword name two folders or two labels, or as `Query`.
+
+        Examples
+        --------
+        >>> Query(ids=(3,)).refined(min_score=0.8).min_score
+        0.8
         """
         where, under, label = options.get("where"), options.get("under"), options.get("label")
         changed: dict[str, Any] = {

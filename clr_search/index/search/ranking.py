@@ -1,4 +1,4 @@
-"""What a cosine means in a collection, and results that are not all like each other."""
+"""Percentiles of scores in a collection, and results that differ from each other."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 
 CANDIDATES = 5
-"""How many times the wanted number of results is looked at to choose diverse ones."""
+"""Diverse results are chosen among this many times their number."""
 
 _PICTURES = 400
-"""Pictures drawn to learn what cosines random pairs have: about 80,000 pairs."""
+"""Pictures drawn at random to measure the cosines of pairs: they make about 80,000 pairs."""
 
 
 def chance_scores(catalog: Catalog, dimension: int) -> NDArray[np.float32]:
-    """Cosines of pairs of pictures drawn at random, always the same ones, ascending.
+    """Returns the cosines of random pairs of pictures; the draw is the same at every call.
 
-    They are the scale on which a score is read: a cosine of 0.9 is a close match with one encoder
-    and in one collection, and nothing in another.
+    They are the scale of `percentiles`: a cosine of 0.9 is a close match with one encoder and
+    collection, and means nothing with another.
 
     Parameters
     ----------
     catalog : Catalog
-        Inside `reading`.
+        The catalogue of the collection, inside `reading`.
     dimension : int
         D, the length of an embedding.
 
     Returns
     -------
     float32 array, shape (n,)
-        Of up to 79,800 pairs; of all pairs in a small collection; empty below two pictures.
+        Cosines, ascending, of up to 79,800 pairs: all pairs of a collection of up to 400 pictures,
+        and none of fewer than two.
     """
     numbers = embeddings.sample_of_ids(catalog, _PICTURES)
     _, rows = embeddings.of(catalog, numbers.tolist(), dimension)
@@ -43,19 +44,19 @@ def chance_scores(catalog: Catalog, dimension: int) -> NDArray[np.float32]:
 def percentiles(
     scores: NDArray[np.floating], by_chance: NDArray[np.float32]
 ) -> NDArray[np.float64] | None:
-    """Share, in per cent, of random pairs that are less alike than each score says.
+    """Returns for each score the share, in per cent, of random pairs that score less.
 
     Parameters
     ----------
     scores : float array, any shape
-        Cosines.
+        Cosines, in [-1, 1].
     by_chance : float32 array, shape (n,)
-        See `chance_scores`.
+        Cosines of random pairs, ascending, as `chance_scores` returns them.
 
     Returns
     -------
     float64 array of the shape of `scores`, or None
-        In [0, 100]; None where there are no pairs to compare with.
+        Percentiles, in [0, 100]; None if there are no random pairs.
 
     Examples
     --------
@@ -64,7 +65,7 @@ def percentiles(
     """
     if not len(by_chance):
         return None
-    # In the type of what is searched, of which numpy would make a copy each time.
+    # The scores get the type of `by_chance`: otherwise NumPy converts all of that at every call.
     below = np.searchsorted(by_chance, scores.astype(np.float32))
     shares: NDArray[np.float64] = 100 * below / len(by_chance)
     return shares
@@ -75,8 +76,8 @@ def spread_out(
 ) -> NDArray[np.int64]:
     """Choose k candidates by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 
-    One after the other, the candidate of greatest (1 − w) · (cosine to the query) − w · (greatest
-    cosine to one already chosen) is taken.
+    Each step chooses the candidate with the greatest value of (1 − w) · (cosine to the query)
+    − w · (greatest cosine to a candidate already chosen).
 
     Parameters
     ----------
@@ -85,14 +86,14 @@ def spread_out(
     rows : float32 array, shape (N, D)
         Unit vectors of the candidates.
     k : int
-        How many are chosen.
+        The number of candidates to choose.
     weight : float
-        w, in [0, 1].
+        The weight w, in [0, 1]; 0 chooses the k nearest.
 
     Returns
     -------
     int64 array, shape (min(k, N),)
-        Positions of those chosen, ascending: so in the order of their scores.
+        Positions of the chosen candidates, ascending, which is the order of their scores.
 
     Examples
     --------
@@ -102,11 +103,11 @@ def spread_out(
     """
     chosen: list[int] = []
     closest = np.full(len(scores), -np.inf)
-    left = np.ones(len(scores), dtype=bool)
+    remaining = np.ones(len(scores), dtype=bool)
     for _ in range(min(k, len(scores))):
         gain = (1 - weight) * scores - (weight * closest if chosen else 0.0)
-        best = int(np.where(left, gain, -np.inf).argmax())
+        best = int(np.where(remaining, gain, -np.inf).argmax())
         chosen.append(best)
-        left[best] = False
+        remaining[best] = False
         closest = np.maximum(closest, rows @ rows[best])
     return np.sort(np.asarray(chosen, dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Searching a collection, at the newest revision, whoever writes."""
+"""`Reader`: searches of a collection, always at its newest revision."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 _TIMED = 128
-"""Searches that the latency is measured on."""
+"""Number of searches that the latency is measured on: they take less than a second."""
 
 
 class Reader(Inventory):
-    """The reading half of `Index`: search, beside what `Inventory` tells.
+    """The reading half of `Index`: search, in addition to the lists of `Inventory`.
 
-    Every method sees one snapshot of the collection, and each call the newest one, whoever writes.
+    Every method reads one snapshot of the collection. Each call reads the newest one, also while
+    another process writes.
 
     Parameters
     ----------
     catalog : Catalog
-        Of the collection.
+        The catalogue of the collection.
     reporter : Reporter
-        Where messages on damage go.
+        The reporter that shows messages about damaged files.
     device : str
-        On what to embed; see `serve.Encoder`.
+        The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
     """
 
     def __init__(self, catalog: Catalog, reporter: Reporter, device: str) -> None:
@@ -53,41 +54,52 @@ class Reader(Inventory):
         self._device = device
         self._reporter = reporter
         self._snapshot: Snapshot | None = None
-        self._seen: tuple[int, int] | None = None  # version of the catalogue that it is of
+        self._seen: tuple[int, int] | None = None  # catalogue version of `_snapshot`
         self._useless: int | None = None  # number of a generation whose file is damaged
         self._encoder: Encoder | None = None
-        self._chance: tuple[int, NDArray[np.float32]] | None = None  # with its revision
+        self._chance: tuple[int, NDArray[np.float32]] | None = None  # revision and cosines
         self._passing = filters.Passing()
 
     def search(
         self, query: Query | Picture, k: int = 10, **options: Unpack[SearchOptions]
     ) -> Matches:
-        """The k pictures most like a query.
+        """Find the k pictures most like a query.
 
         Parameters
         ----------
         query : Query, path, int, bytes, PIL image, or uint8 array (H, W, 3)
-            A `Query`, which says everything; or a picture to search by, or the id of an item.
+            A picture to search by, the id of an item, or a `Query`, which has all options itself.
         k : int
-            How many; fewer come back where there are fewer. Not used with a `Query`.
+            The number of results, at least 1; fewer are returned if fewer items match. A `Query`
+            has its own number.
         **options
-            As the fields of `Query`: `like`, `unlike`, `where` (its filter; `under` and `label` are
-            short for one), `include_self`, `diverse` (its diversity), `crop`.
+            The keywords of `SearchOptions`, which `Query` describes: `like`, `unlike`, `where` (its
+            `filter`; `under` and `label` are short for one), `include_self`, `diverse` (its
+            `diversity`), `crop`, `min_score`, `min_percentile`.
 
         Returns
         -------
         Matches
-            The nearest first.
+            The neighbours, the nearest first.
 
         Raises
         ------
         UsageError
-            If a value is out of range, a file does not exist, or the filters leave no item.
+            If a value is out of range, a file does not exist, or no item matches the filter.
         ClrSearchError
             If a file is no usable picture.
+
+        Examples
+        --------
+        ::
+
+            for match in index.search("a.jpg", k=5, label="roses"):
+                print(match.score, match.path)
         """
-        asked = query if isinstance(query, Query) else Query.by(query, k)
-        return self._in_snapshot(self._answer, asked.refined(**options) if options else asked)
+        full_query = query if isinstance(query, Query) else Query.by(query, k)
+        if options:
+            full_query = full_query.refined(**options)
+        return self._in_snapshot(self._answer, full_query)
 
     def search_vector(
         self,
@@ -97,30 +109,46 @@ class Reader(Inventory):
         exclude: Sequence[int] | NDArray[np.int64] = (),
         **options: Unpack[SearchOptions],
     ) -> Matches:
-        """The k pictures most like a vector, shape (D,), of any length; `exclude` leaves ids out.
+        """Find the k pictures most like a vector.
+
+        Parameters
+        ----------
+        vector : float32 array, shape (D,)
+            A vector of any length but 0.
+        k : int
+            The number of results, at least 1.
+        exclude : sequence of int
+            Ids of items that are left out.
+        **options
+            The keywords of `search`.
+
+        Returns
+        -------
+        Matches
+            The neighbours, the nearest first.
 
         Raises
         ------
         UsageError
-            As `search`, and if the vector has another shape or no direction.
+            If the vector has another shape or no direction, or as `search`.
         """
         query = Query(vectors=vector, k=k, exclude=np.asarray(exclude, dtype=np.int64).tolist())
         return self._in_snapshot(self._answer, query.refined(**options))
 
     def search_vectors(self, vectors: NDArray[np.float32], k: int = 10) -> Matches[Matches]:
-        """The k pictures most like each of many vectors; much quicker than singly.
+        """Find the k pictures most like each of many vectors, faster than one search for each.
 
         Parameters
         ----------
         vectors : float32 array, shape (Q, D)
-            Of any length but 0.
+            Vectors of any length but 0.
         k : int
-            How many.
+            The number of results of each query, at least 1.
 
         Returns
         -------
         Matches
-            Of every query; `ids` and `scores` have the shape (Q, k).
+            The `Matches` of every query; `ids` and `scores` have the shape (Q, k).
 
         Raises
         ------
@@ -129,30 +157,31 @@ class Reader(Inventory):
         """
         query = Query(vectors=np.asarray(vectors), k=k)
         if self._snapshot is not None and self._seen and self._seen == self._catalog.version():
-            return self._answers(self._snapshot, query)  # which asks nothing of the catalogue
+            return self._answers(self._snapshot, query)  # saves a transaction of the catalogue
         return self._in_snapshot(self._answers, query)
 
     def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
-        """The matches of one query, with their paths and labels."""
-        found = self._neighbours(snapshot, query, precise=True)
-        counted = found.ids[0] >= 0
-        return self._described(snapshot, found.ids[0][counted], found.scores[0][counted])
+        """Returns the matches of one query, with their paths and labels."""
+        neighbours = self._neighbours(snapshot, query, precise=True)
+        counted = neighbours.ids[0] >= 0
+        return self._described(snapshot, neighbours.ids[0][counted], neighbours.scores[0][counted])
 
     def _answers(self, snapshot: Snapshot, query: Query) -> Matches[Matches]:
-        """The matches of each of many queries; their paths are read when they are looked at."""
-        found = self._neighbours(snapshot, query, precise=False)
-        ids, scores = found.ids, found.scores.astype(np.float32)
+        """Returns the matches of each of many queries; their paths are read on access."""
+        neighbours = self._neighbours(snapshot, query, precise=False)
+        ids, scores = neighbours.ids, neighbours.scores.astype(np.float32)
 
         def described(numbers: NDArray[np.int64], row: NDArray[np.float32]) -> Matches:
+            """Returns the matches of one query, without items that have been removed since."""
             with self._catalog.reading():
                 known = self._catalog.items(numbers.tolist())
-                there = np.isin(numbers, list(known))
-                return self._described(snapshot, numbers[there], row[there])
+                present = np.isin(numbers, list(known))
+                return self._described(snapshot, numbers[present], row[present])
 
         return Matches(Rows(ids, scores, described), ids, scores)
 
     def _neighbours(self, snapshot: Snapshot, query: Query, *, precise: bool) -> Neighbours:
-        """Ids and scores of what a query finds; see `Snapshot.search`."""
+        """Returns the ids and scores of the neighbours of a query, by `Snapshot.search`."""
         resolver = Resolver(
             self._catalog,
             snapshot.dimension,
@@ -164,44 +193,45 @@ class Reader(Inventory):
         excluded = resolved.own[:0] if query.include_self else resolved.own
         if len(query.exclude):
             excluded = np.union1d(excluded, np.asarray(query.exclude, dtype=np.int64))
-        wanted = CANDIDATES * query.k if query.diversity else query.k
-        found = snapshot.search(resolved.vectors, wanted, allowed, excluded, precise=precise)
-        found = self._like_enough(snapshot, found, query)
-        return self._diverse(snapshot, found, query) if query.diversity else found
+        count = CANDIDATES * query.k if query.diversity else query.k
+        neighbours = snapshot.search(resolved.vectors, count, allowed, excluded, precise=precise)
+        neighbours = self._like_enough(snapshot, neighbours, query)
+        return self._diverse(snapshot, neighbours, query) if query.diversity else neighbours
 
     def _like_enough(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
-        """What reaches the least score and the least percentile of the query."""
+        """Returns the neighbours that reach the least score and percentile of the query."""
         if query.min_score is None and query.min_percentile is None:
             return found
-        counted = np.ones(found.ids.shape, dtype=bool)
+        passes = np.ones(found.ids.shape, dtype=bool)
         if query.min_score is not None:
-            counted &= found.scores >= query.min_score
+            passes &= found.scores >= query.min_score
         if query.min_percentile is not None:
             shares = percentiles(found.scores, self._by_chance(snapshot))
-            counted &= False if shares is None else shares >= query.min_percentile
-        ids, scores = np.where(counted, found.ids, -1), np.where(counted, found.scores, -np.inf)
+            passes &= False if shares is None else shares >= query.min_percentile
+        ids, scores = np.where(passes, found.ids, -1), np.where(passes, found.scores, -np.inf)
         return Neighbours(ids, scores)
 
     def _diverse(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
-        """Returns the k neighbours of each row that `spread_out` chooses."""
+        """Returns the k neighbours of each query that `spread_out` chooses."""
         chosen = Neighbours.none(len(found.ids), query.k)
         scores = chosen.scores.astype(np.float64)
         for row, (ids, cosines) in enumerate(zip(*found, strict=True)):
             ids, cosines = ids[ids >= 0], cosines[ids >= 0]
             numbers, rows = embeddings.of(self._catalog, ids.tolist(), snapshot.dimension)
             vectors = rows[np.searchsorted(numbers, ids)]
-            kept = spread_out(cosines, vectors, query.k, query.diversity)
-            chosen.ids[row, : len(kept)], scores[row, : len(kept)] = ids[kept], cosines[kept]
+            positions = spread_out(cosines, vectors, query.k, query.diversity)
+            chosen.ids[row, : len(positions)] = ids[positions]
+            scores[row, : len(positions)] = cosines[positions]
         return Neighbours(chosen.ids, scores)
 
     def _described(
         self, snapshot: Snapshot, ids: NDArray[np.int64], scores: NDArray[np.floating]
     ) -> Matches:
-        """Matches of one query, shape (k,), with what the catalogue knows of them."""
+        """Returns the matches of one query with their paths, labels and percentiles."""
         items = self._catalog.items(ids.tolist())
         shares = percentiles(scores, self._by_chance(snapshot))
-        told = [None] * len(ids) if shares is None else shares.tolist()
-        ranked = zip(ids.tolist(), scores.tolist(), told, strict=True)
+        percents = [None] * len(ids) if shares is None else shares.tolist()
+        ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)
         return Matches(
             [
                 Match(rank, number, items[number].path, score, items[number].label, share)
@@ -210,16 +240,17 @@ class Reader(Inventory):
         )
 
     def _by_chance(self, snapshot: Snapshot) -> NDArray[np.float32]:
-        """Cosines of random pairs, of this revision."""
+        """Returns the cosines of random pairs, cached by revision: every search needs them."""
         if self._chance is None or self._chance[0] != snapshot.revision:
             self._chance = snapshot.revision, chance_scores(self._catalog, snapshot.dimension)
         return self._chance[1]
 
     def _in_snapshot(self, work: Callable[[Snapshot, Query], _Result], query: Query) -> _Result:
-        """Answer a query at the newest revision.
+        """Answers a query at the newest revision.
 
-        A file that is damaged in two snapshots in a row is not one that a writer has just replaced:
-        the search then goes on without it. The same holds for the encoder after a rebuild.
+        A writer may replace the file of a generation while it is loaded, so that it seems damaged;
+        the query is then tried again. If the same file is damaged twice, the search goes on without
+        it. A wrong encoder, as after a rebuild, is tried a second time, too.
         """
         failed: int | None = None
         missed = False
@@ -243,7 +274,7 @@ class Reader(Inventory):
                     failed = error.generation.number
 
     def latency(self) -> latency.Latency:
-        """Time searches by pictures spread over the collection, one after the other."""
+        """Measure the times of single searches, by items spread evenly over the collection."""
         with self._catalog.reading():
             ids = embeddings.ids(self._catalog)
             spread = np.linspace(0, len(ids) - 1, min(_TIMED, len(ids))).astype(np.int64)
@@ -260,6 +291,7 @@ class Reader(Inventory):
             return self._encoder_of(self._catalog.facts().encoder_sha256)
 
     def _encoder_of(self, sha256: str) -> Encoder:
+        """Returns the encoder of this SHA-256, which is kept for the next call."""
         if self._encoder is None or self._encoder.sha256 != sha256:
             self._encoder = encoder_file.load(self._catalog.folder, sha256, self._device)
         return self._encoder

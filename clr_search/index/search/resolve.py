@@ -1,6 +1,6 @@
-"""The one place where a `Query` becomes vectors.
+"""`Resolver`: the one place that turns a `Query` into vectors.
 
-The catalogue has those of its own items; the encoder makes all others.
+The vectors of items are read from the catalogue; the encoder makes all others.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class OtherEncoderError(ClrSearchError):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A query as it is searched for.
+    """The vectors of a query, and the items that the query itself is.
 
     Attributes
     ----------
     vectors : float32 array, shape (Q, D)
-        Unit vectors; one, but for a query of many vectors.
+        Unit vectors; Q is 1 except for a query of many vectors.
     own : int64 array
-        Ids of the items that the query itself is, ascending.
+        Ids, ascending, of the items that are the query itself, by their path or content.
     """
 
     vectors: NDArray[np.float32]
@@ -58,7 +58,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A picture of a query: its vector, shape (D,), and the ids of the items that it is."""
+    """One picture of a query: its unit vector, shape (D,), and the ids of the items that it is."""
 
     vector: NDArray[np.float32]
     own: tuple[int, ...]
@@ -70,14 +70,14 @@ class Resolver:
     Parameters
     ----------
     catalog : Catalog
-        Inside `reading`.
+        The catalogue of the collection, inside `reading`.
     dimension : int
         D, the length of a vector.
     sha256 : str
         SHA-256 of the encoder of the collection.
     encoder : callable
-        Loads the encoder. It is not called where the catalogue has all that is asked for, so that a
-        search from one of its own pictures needs no ONNX Runtime.
+        Loads the encoder. It is called only if the catalogue lacks a vector, so that a search by a
+        picture of the collection needs no ONNX Runtime.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class Resolver:
         self._encoder = encoder
 
     def resolve(self, query: Query) -> Resolved:
-        """The vectors of a query: normalise(q + mean(like) − mean(unlike)).
+        """Returns the vectors of a query: normalise(q + mean(like) − mean(unlike)).
 
-        The pictures it should be like count as part of the query: its own items are theirs too.
+        The pictures of `like` are part of the query, so that their items belong to its own items.
 
         Raises
         ------
         QueryError
-            If an item or a file is not there, or what is sought has no direction, as of a query
-            that should be unlike itself.
+            If an item or a file does not exist, or the sum has no direction, as for a query that
+            should be unlike itself.
         UsageError
             If a vector has another length than those of the collection, or no direction.
         ClrSearchError
@@ -124,7 +124,7 @@ class Resolver:
         return Resolved(as_queries(wide, self._dimension), own_ids)
 
     def _subject(self, query: Query) -> tuple[NDArray[np.float32], set[int]]:
-        """What is searched by, shape (Q, D), before likes and unlikes, and its own items."""
+        """Returns the vectors q, shape (Q, D), without `like` and `unlike`, and their own items."""
         if query.vectors is not None:
             return self._vectors(query.vectors), set()
         if query.picture is None:
@@ -139,16 +139,16 @@ class Resolver:
         return part.vector[None], set(part.own)
 
     def _vectors(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Vectors of any length, shape (D,) or (Q, D), as unit vectors, shape (Q, D)."""
+        """Returns vectors of any length, shape (D,) or (Q, D), as unit vectors, shape (Q, D)."""
         if np.ndim(vectors) == 2:
             return as_queries(vectors, self._dimension)
         return as_query(vectors, self._dimension)[None]
 
     def _picture(self, picture: Picture) -> _Part:
-        """A single picture.
+        """Returns the vector of a picture, and the items that it is.
 
-        A path that is an item and has not changed since it was embedded has its vector already; so
-        has a file anywhere else whose content is that of an item.
+        The vector is read from the catalogue if the path is that of an item whose file has not
+        changed, or if the content of the file is that of any item.
         """
         if isinstance(picture, int | np.integer):
             return self._item(int(picture))
@@ -168,15 +168,16 @@ class Resolver:
             return self._content(images.read(path)[0], number)
 
     def _content(self, data: bytes, number: int | None) -> _Part:
-        """A picture by the bytes of its file, which is that of the item `number`, if of any."""
-        same = self._catalog.with_content(sha256_bytes(data))
-        if same:
-            return _Part(self._stored(same[0]), (number,) if number in same else tuple(same))
+        """Returns the part for the bytes of a file: that of the item `number`, if given."""
+        copies = self._catalog.with_content(sha256_bytes(data))
+        if copies:
+            return _Part(self._stored(copies[0]), (number,) if number in copies else tuple(copies))
         encoder = self._encoder()
         picture = images.decode_square(data, encoder.image_size)
         return _Part(encoder.encode(picture.pixels)[0], () if number is None else (number,))
 
     def _item(self, number: int) -> _Part:
+        """Returns the part for an item; raises MissingItemError if there is none of this id."""
         if number not in self._catalog.items([number]):
             raise MissingItemError(
                 f"{self._catalog.folder} has no item with the id {number}.",
@@ -185,7 +186,7 @@ class Resolver:
         return _Part(self._stored(number), (number,))
 
     def _crop(self, picture: Picture, crop: Crop) -> _Part:
-        """A part of a single picture, at full resolution; its items are those of the whole."""
+        """Returns the part for a crop at full resolution; its items are those of the picture."""
         own: Sequence[int] = ()
         if isinstance(picture, Embedded):
             raise QueryError("A picture that is embedded already cannot be cropped.")
@@ -198,8 +199,8 @@ class Resolver:
             with _explained(path):
                 data, _ = images.read(path)
                 pixels = images.decode(data).pixels
-            at = self._item_at(path)
-            own = own or ((at,) if at is not None else ())
+            id_at_path = self._item_at(path)
+            own = own or ((id_at_path,) if id_at_path is not None else ())
             own = own or self._catalog.with_content(sha256_bytes(data))
         elif isinstance(picture, bytes):
             pixels = images.decode(picture).pixels
@@ -211,12 +212,13 @@ class Resolver:
         return _Part(self._encoder().encode(cut(pixels, crop))[0], tuple(own))
 
     def _item_at(self, path: Path) -> int | None:
-        """The item at this path, or at what it is a link to."""
+        """Returns the id of the item at this path, or at the path that it links to, if any."""
         number = self._catalog.at(canonical(path))
         # `Path.resolve` raises where links lead round in a circle.
         return self._catalog.at(os.path.realpath(path)) if number is None else number
 
     def _unchanged(self, number: int, path: Path) -> bool:
+        """Whether the file of an item has the size and time that it had when it was embedded."""
         item = self._catalog.items([number])[number]
         try:
             status = path.stat()
@@ -225,6 +227,7 @@ class Resolver:
         return (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns)
 
     def _stored(self, number: int) -> NDArray[np.float32]:
+        """Returns the unit vector of an item, shape (D,), from the catalogue."""
         _, rows = embeddings.of(self._catalog, [number], self._dimension)
         vector: NDArray[np.float32] = rows[0]
         return vector
@@ -232,6 +235,7 @@ class Resolver:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
+    """Turns the error of a file that cannot be read into one about the search."""
     try:
         yield
     except ImageError as error:
@@ -243,7 +247,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 def _name(query: Query) -> str:
-    """What an error calls the thing that is searched by."""
+    """Returns the name of the picture, item or vector of a query, for an error message."""
     subject = query.ids[0] if len(query.ids) == 1 else query.picture
     if isinstance(subject, int | np.integer):
         return f"Item {subject}"

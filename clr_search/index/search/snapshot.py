@@ -1,8 +1,8 @@
 """`Snapshot`: a collection at one revision, as it is searched in memory.
 
-It has two parts: the items of the FAISS generation, and all others as a matrix beside it, which is
-scanned. Items that were removed, or embedded again, stay in the file of the generation; they are
-known, and FAISS passes over them.
+It has two parts: the items of the FAISS generation, and a matrix of all newer items, which is
+scanned. Items that were removed, or embedded again, stay in the file of the generation; a selector
+makes FAISS pass over them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 
 EXACT_FILTERED = 50_000
-"""Most items a filter may leave for all of them to be scored. A graph or an inverted file searched
-through a narrow filter fails quietly: it visits cells where nothing is allowed."""
+"""Up to this many items that match a filter, all of them are scored. A graph or an inverted file
+that is searched through a narrow filter misses items: it visits cells without any allowed item."""
 
 _FEW = 1000
-"""Up to so many items are read one by one sooner than FAISS picks them out of all."""
+"""Up to this many items, reading their rows one by one is faster than a FAISS selector."""
 
 _QUERIES = 1024
-"""Queries that are answered together."""
+"""Queries that are answered at once; more are split into blocks, which bounds the memory."""
 
 _NONE = np.empty(0, np.int64)
 
@@ -39,23 +39,23 @@ class Snapshot:
     Attributes
     ----------
     revision : int
-        Of the collection.
+        Revision of the collection.
     encoder : str
-        SHA-256 of the encoder the vectors are of.
+        SHA-256 of the encoder that made the vectors.
     dimension : int
         D, the length of a vector.
     generation : Generation or None
-        What `ann` was loaded from.
+        The generation that `ann` was loaded from.
     ann : Ann or None
         The search structure with the vectors of the generation.
     alive : int
-        Items of the generation that are still what they were; 0 without one.
+        Number of items of the generation that are not removed or embedded again; 0 without one.
     among : Selector or None
-        Their positions, where they are not all of them.
+        Positions of these items in the generation; None if they are all of its items.
     ids : int64 array, shape (n,)
-        Items beside the generation (without one: all), ascending.
+        Ids, ascending, of the items outside the generation; of all items without a generation.
     rows : float32 array, shape (n, D)
-        Their unit vectors.
+        Unit vectors of the items of `ids`.
     """
 
     revision: int
@@ -77,46 +77,46 @@ class Snapshot:
         *,
         precise: bool = False,
     ) -> Neighbours:
-        """The k nearest items of each query, of one query or of many.
+        """Find the k nearest items of each query.
 
         Parameters
         ----------
         queries : float32 array, shape (Q, D)
             Unit vectors.
         k : int
-            How many; at least 1.
+            The number of neighbours of each query, at least 1.
         allowed : int64 array, optional
-            Ids, ascending, that a filter leaves; all items where it is not given.
+            Ids, ascending, of the items that match a filter; all items if not given.
         excluded : int64 array
-            Ids that are left out, ascending.
+            Ids, ascending, of items that are left out.
         precise : bool
-            Rank the neighbours of a single query in float64, so that equal vectors have equal
-            scores and stand in the order of their ids; it takes a third longer.
+            Whether to rank the neighbours of a single query in float64, so that equal vectors have
+            equal scores and are in the order of their ids; the search takes a third longer.
 
         Returns
         -------
         Neighbours
-            Of k columns.
+            Ids and scores, shape (Q, k).
         """
         if len(queries) > _QUERIES:
-            parts = [
+            blocks = [
                 self.search(
                     queries[start : start + _QUERIES], k, allowed, excluded, precise=precise
                 )
                 for start in range(0, len(queries), _QUERIES)
             ]
-            ids, scores = zip(*parts, strict=True)
+            ids, scores = zip(*blocks, strict=True)
             return Neighbours(np.concatenate(ids), np.concatenate(scores))
         if not len(queries):
             return Neighbours.none(0, k)
         if allowed is not None and len(excluded):
             allowed, excluded = np.setdiff1d(allowed, excluded, assume_unique=True), _NONE
-        found = self._generation(queries, k, allowed, excluded, precise=precise)
-        if found is None:
+        neighbours = self._generation(queries, k, allowed, excluded, precise=precise)
+        if neighbours is None:
             return self._beside(queries, k, allowed, excluded)
-        if len(self.ids) or found.ids.shape[1] < k:
-            found = found.joined(self._beside(queries, k, allowed, excluded))
-        return found.best(k)
+        if len(self.ids) or neighbours.ids.shape[1] < k:
+            neighbours = neighbours.joined(self._beside(queries, k, allowed, excluded))
+        return neighbours.best(k)
 
     def _beside(
         self,
@@ -125,7 +125,7 @@ class Snapshot:
         allowed: NDArray[np.int64] | None,
         excluded: NDArray[np.int64],
     ) -> Neighbours:
-        """The nearest of the items beside the generation."""
+        """Returns the nearest of the items outside the generation."""
         counted = None
         if allowed is not None:
             counted = np.isin(self.ids, allowed, assume_unique=True)
@@ -142,12 +142,12 @@ class Snapshot:
         *,
         precise: bool,
     ) -> Neighbours | None:
-        """The nearest of the items of the generation; None where there are none."""
+        """Returns the nearest of the items of the generation; None if there is no generation."""
         if self.ann is None:
             return None
         if allowed is None:
-            found = self.ann.search(queries, k + len(excluded), self.among, precise=precise)
-            return found.without(excluded)
+            neighbours = self.ann.search(queries, k + len(excluded), self.among, precise=precise)
+            return neighbours.without(excluded)
         positions: NDArray[np.int64] = self.ann.vectors.positions(allowed)
         if self.among is not None:
             positions = positions[self.among.counted[positions]]
@@ -162,16 +162,21 @@ class Snapshot:
 
 
 def refresh(catalog: Catalog, last: Snapshot | None, useless: int | None = None) -> Snapshot:
-    """Bring a snapshot to the revision of the catalogue, reading only what is new.
+    """Returns a snapshot of the newest revision; only items that are new since `last` are read.
 
     Parameters
     ----------
     catalog : Catalog
-        Inside `reading`.
+        The catalogue of the collection, inside `reading`.
     last : Snapshot, optional
-        The snapshot so far.
+        The previous snapshot, if there is one.
     useless : int, optional
-        Number of a generation whose file is damaged: the search does without it.
+        Number of a generation whose file is damaged, and which the snapshot goes without.
+
+    Returns
+    -------
+    Snapshot
+        The snapshot; `last` itself if nothing has changed.
 
     Raises
     ------
@@ -198,26 +203,26 @@ def refresh(catalog: Catalog, last: Snapshot | None, useless: int | None = None)
             loaded = generations.load(catalog.folder, generation, dimension)
         ids, rows = embeddings.newer(catalog, base, dimension)
         among = _alive(catalog, loaded, base, alive)
-        loaded = loaded if alive else None  # nothing of it is left, and nothing comes back
+        loaded = loaded if alive else None  # items never return to a generation
         return Snapshot(revision, encoder, dimension, generation, loaded, alive, among, ids, rows)
     ids, rows = embeddings.newer(catalog, max(base, last.revision), dimension)
-    there = embeddings.ids(catalog, newer_than=base)
-    kept = np.isin(last.ids, there, assume_unique=True) & ~np.isin(last.ids, ids)
-    if len(ids) or not kept.all():
-        together = np.concatenate([last.ids[kept], ids])
-        order = np.argsort(together)
-        ids, rows = together[order], np.concatenate([last.rows[kept], rows])[order]
+    newer_ids = embeddings.ids(catalog, newer_than=base)
+    unchanged = np.isin(last.ids, newer_ids, assume_unique=True) & ~np.isin(last.ids, ids)
+    if len(ids) or not unchanged.all():
+        all_ids = np.concatenate([last.ids[unchanged], ids])
+        order = np.argsort(all_ids)
+        ids, rows = all_ids[order], np.concatenate([last.rows[unchanged], rows])[order]
     else:
         ids, rows = last.ids, last.rows
-    # Items only ever leave a generation: as many as before are the same ones.
+    # Items only ever leave a generation, so that an equal number means the same items.
     among = last.among if alive == last.alive else _alive(catalog, last.ann, base, alive)
-    left = last.ann if alive else None
-    return Snapshot(revision, encoder, dimension, generation, left, alive, among, ids, rows)
+    ann = last.ann if alive else None
+    return Snapshot(revision, encoder, dimension, generation, ann, alive, among, ids, rows)
 
 
 def _alive(catalog: Catalog, index: Ann | None, base: int, alive: int) -> Selector | None:
-    """Positions of the items of a generation that are still what they were; None where all are."""
+    """Returns a selector of the items that are still current; None if all of them are."""
     if index is None or alive == index.count:
         return None
-    there = embeddings.ids(catalog, newest=base)
-    return Selector(np.isin(index.vectors.ids, there, assume_unique=True))
+    current_ids = embeddings.ids(catalog, newest=base)
+    return Selector(np.isin(index.vectors.ids, current_ids, assume_unique=True))

@@ -1,4 +1,4 @@
-"""Where something has happened, so that an update need not look at everything."""
+"""The paths that have changed, so that an update need not look at every file."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from clr_search.index.catalog.paths import absolute, below
 
 
 class UnsureError(Exception):
-    """What happened at these places may have changed pictures at others."""
+    """A changed path may have changed pictures at other paths, so that all must be looked at."""
 
 
 class Changes:
-    """A set of changed paths, and all that lies below them; they need not exist any more.
+    """A set of changed paths and all paths below them; the files need not exist any more.
 
     Parameters
     ----------
     paths : iterable of path
-        Absolute; their folders resolved, as those of items are.
+        Absolute paths, in folders that are resolved (without links), as the paths of items are.
 
     Raises
     ------
     UsageError
-        If one of them is relative.
+        If a path is relative.
+
+    Examples
+    --------
+    >>> changes = Changes(["/photos/2024"])
+    >>> "/photos/2024/beach/a.jpg" in changes, "/photos/2023/b.jpg" in changes
+    (True, False)
     """
 
     def __init__(self, paths: Iterable[Path | str]) -> None:
@@ -40,10 +46,11 @@ class Changes:
                 raise UsageError(f"{path} is no absolute path, and may have changed anywhere.")
 
     def __contains__(self, path: str) -> bool:
+        """Whether this absolute path has changed, or lies below a path that has."""
         return path in self._paths or self._inside(path)
 
     def _inside(self, path: str) -> bool:
-        """Whether it lies below one of the places; remembered by folder, as files are many."""
+        """Whether a path lies below a changed one; cached by folder, since files are many."""
         folder = os.path.dirname(path)  # noqa: PTH120
         if folder == path:
             return False
@@ -52,46 +59,59 @@ class Changes:
         return self._folders[folder]
 
     def images(self, root: str) -> list[str]:
-        """Paths of the images at these places and below a folder, as `find_images` finds them.
+        """Returns the images below a folder that have changed, as `find_images` finds them.
+
+        Parameters
+        ----------
+        root : str
+            Absolute path of the folder, without links.
+
+        Returns
+        -------
+        list of str
+            Absolute paths of images that exist, in the order of their paths below `root`.
 
         Raises
         ------
         UnsureError
-            If there are links, symbolic or hard, or folders that cannot be looked at: then pictures
-            may have changed elsewhere, or under another name.
+            If a changed path is a link, symbolic or hard, or a folder that cannot be listed:
+            pictures may then have changed elsewhere, or under another name.
         """
-        found = sorted(self._images(root), key=attrgetter("relative"))
-        return [absolute(root, image.relative) for image in found]
+        images = sorted(self._images(root), key=attrgetter("relative"))
+        return [absolute(root, image.relative) for image in images]
 
     def _images(self, root: str) -> Iterator[ImageFile]:
+        """Yields the changed images below a folder, in any order."""
         if root in self:
             yield from _walk(root, root)
             return
         for path in self._paths:
-            way = below(path, root)
-            if way and not self._inside(path):
-                yield from _at(path, root, way)
+            relative = below(path, root)
+            if relative and not self._inside(path):
+                yield from _at(path, root, relative)
 
 
-def _at(path: str, root: str, way: str) -> Iterator[ImageFile]:
+def _at(path: str, root: str, relative: str) -> Iterator[ImageFile]:
+    """Yields the images at a changed path, which is `relative` below the root, and below it."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         raise UnsureError(path) from error
-    single = S_ISREG(status.st_mode)
-    if S_ISLNK(status.st_mode) or (single and status.st_nlink > 1):
+    is_regular_file = S_ISREG(status.st_mode)
+    if S_ISLNK(status.st_mode) or (is_regular_file and status.st_nlink > 1):
         raise UnsureError(path)
-    if any(part.startswith(".") for part in way.split("/")):
+    if any(name.startswith(".") for name in relative.split("/")):
         return
     if S_ISDIR(status.st_mode):
         yield from _walk(path, root)
-    elif single and is_image_name(way.rpartition("/")[2]):
-        yield ImageFile(Path(root), way)
+    elif is_regular_file and is_image_name(relative.rpartition("/")[2]):
+        yield ImageFile(Path(root), relative)
 
 
 def _walk(folder: str, root: str) -> Iterator[ImageFile]:
+    """Yields the images below a folder; raises UnsureError where a link leads to other paths."""
     left_out = LeftOut()
     for image in walk_images(Path(root), left_out, Path(folder)):
         if os.stat(image.path).st_nlink > 1:  # noqa: PTH116

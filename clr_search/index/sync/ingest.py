@@ -1,9 +1,9 @@
-"""Embeddings that were made elsewhere, put into a collection without reading their files.
+"""Adding embeddings that were made elsewhere to a collection, without reading their files.
 
-All that is given is checked before anything is written; then it is committed some thousands at a
-time. What is known of a file, its size, time and sides, is 0: no picture is so, so that the next
-update of its folder looks at it. In the place of the file's SHA-256 stands that of the item's path,
-label and vector, by which the same call made again finds its items unchanged.
+All arguments are checked before anything is written; the items are then committed 4,096 at a time.
+Such an item has size, time, width and height 0, which no picture has, so that the next update of
+its folder reads the file. Instead of the file's SHA-256, the item has that of its path, label and
+vector: when the same call is made again, it shows that the item is unchanged.
 """
 
 from __future__ import annotations
@@ -28,13 +28,25 @@ from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
 from clr_search.progress import Reporter
 
-_COMMIT = 4096  # items in one transaction
-_MARK = b"clr-search: a vector without a file\0"  # so that the SHA-256 is that of no file
+_COMMIT = 4096  # items in one transaction: few enough that a killed call loses little
+_MARK = b"clr-search: a vector without a file\0"  # hashed first, so that no file has the hash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """What `Index.add_vectors` was given; see there."""
+    """The arguments of `Index.add_vectors`, which describes them.
+
+    Attributes
+    ----------
+    vectors : float array, shape (N, D)
+        Vectors of any length but 0.
+    paths : sequence of path, length N
+        Paths of the items: absolute, or relative to `root`.
+    labels : sequence of (str or None), length N, or None
+        Labels of the items; None for the names of their folders.
+    root : path or None
+        The folder that all paths lie below, if one is given.
+    """
 
     vectors: NDArray[np.floating]
     paths: Sequence[Path | str]
@@ -43,21 +55,27 @@ class Given:
 
 
 def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
-    """Put it in.
+    """Add vectors to a collection as items, or replace the vectors of items at the same paths.
 
     Parameters
     ----------
     catalog : Catalog
-        Writable.
+        The catalogue of the collection, writable.
     given : Given
-        The vectors, and where they belong.
+        The vectors, their paths and labels.
     reporter : Reporter
-        Is told the progress.
+        The reporter that shows the progress.
+
+    Returns
+    -------
+    UpdateReport
+        The numbers of items that were added, changed, or unchanged.
 
     Raises
     ------
     UsageError
-        If something of it does not fit; then nothing is put in.
+        If shapes do not fit, a vector has no direction, or a path is given twice or does not lie
+        below the root; nothing is added then.
     """
     with catalog.reading():
         dimension = catalog.facts().dimension
@@ -73,10 +91,10 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     counts: Counter[str] = Counter()
     with reporter.task("Adding", len(paths), "vectors"):
         for start in range(0, len(paths), _COMMIT):
-            part = slice(start, start + _COMMIT)
-            theirs = None if labels is None else labels[part]
-            counts.update(_commit(catalog, known, paths[part], given.vectors[part], theirs))
-            reporter.advance(len(paths[part]))
+            batch = slice(start, start + _COMMIT)
+            batch_labels = None if labels is None else labels[batch]
+            counts.update(_commit(catalog, known, paths[batch], given.vectors[batch], batch_labels))
+            reporter.advance(len(paths[batch]))
     return UpdateReport(
         added=counts["added"], changed=counts["changed"], unchanged=counts["unchanged"]
     )
@@ -89,9 +107,9 @@ def _commit(
     vectors: NDArray[np.floating],
     labels: Sequence[str | None] | None,
 ) -> list[str]:
-    """One transaction; what became of each, as a field of `UpdateReport`."""
+    """Commits one batch; returns for each item the field of `UpdateReport` that counts it."""
     outcomes = []
-    homes: dict[str, tuple[int, str]] = {}  # of folders, since a root is asked for by SQL
+    homes: dict[str, tuple[int, str]] = {}  # by folder: each lookup of a root is an SQL query
     with catalog.writing() as revision:
         for position, (path, vector) in enumerate(zip(paths, _unit(vectors), strict=True)):
             content = _content(path, vector, None if labels is None else (labels[position],))
@@ -107,7 +125,7 @@ def _commit(
                 catalog.replace(number, content, revision)
             if labels is not None:
                 catalog.set_label(number, labels[position])
-            elif item is not None:  # where another label was given before
+            elif item is not None:  # an earlier call may have given another label
                 catalog.set_label(number, label_of(relative))
             outcomes.append("added" if item is None else "changed")
         catalog.unskip(paths)
@@ -115,35 +133,37 @@ def _commit(
 
 
 def _home(catalog: Catalog, homes: dict[str, tuple[int, str]], path: str) -> tuple[int, str]:
-    """Returns the root of a path and the way below it, as `roots.home` does."""
+    """Returns the id of the root of a path and the path below it; cached by folder."""
     folder, name = os.path.split(path)
     if folder not in homes:
         number, relative = roots.home(catalog, path)
         homes[folder] = number, relative[: len(relative) - len(name)]
-    number, way = homes[folder]
-    return number, way + name
+    number, prefix = homes[folder]
+    return number, prefix + name
 
 
 def _content(path: str, vector: NDArray[np.float32], label: tuple[str | None] | None) -> Content:
+    """Returns what the catalogue stores of a vector that has no file."""
     blob = to_blob(vector)
-    words = repr((path, label)).encode("utf-8", "surrogatepass")
-    return Content(0, 0, hashlib.sha256(_MARK + words + b"\0" + blob).hexdigest(), 0, 0, blob)
+    described = repr((path, label)).encode("utf-8", "surrogatepass")
+    return Content(0, 0, hashlib.sha256(_MARK + described + b"\0" + blob).hexdigest(), 0, 0, blob)
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Returns rows of length 1, by way of float64, in which their squares do not overflow."""
+    """Returns the rows scaled to length 1; float64 keeps their squares from overflowing."""
     rows = np.asarray(vectors, np.float64)
     unit: NDArray[np.float32] = (rows / _lengths(rows)[:, None]).astype(np.float32)
     return unit
 
 
 def _lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the L2 norm of each row, shape (N,)."""
     lengths: NDArray[np.float64] = np.sqrt(np.einsum("nd,nd->n", rows, rows))
     return lengths
 
 
 def _check_shapes(given: Given, dimension: int) -> None:
-    """Refuse vectors that cannot be searched for, and paths and labels that do not go with them."""
+    """Refuses vectors without a direction, and paths and labels whose number is another."""
     vectors = given.vectors
     if vectors.ndim != 2 or vectors.shape[1] != dimension:
         raise UsageError(
@@ -160,7 +180,7 @@ def _check_shapes(given: Given, dimension: int) -> None:
 
 
 def _texts(labels: Sequence[str | None] | None) -> list[str | None] | None:
-    """Labels as plain text: an array of text gives subclasses of it, with another repr."""
+    """Returns labels as plain `str`: NumPy arrays give a subclass, whose repr is another."""
     if labels is None:
         return None
     for label in labels:
@@ -170,20 +190,20 @@ def _texts(labels: Sequence[str | None] | None) -> list[str | None] | None:
 
 
 def _absolute(paths: Sequence[Path | str], root: str | None, spellings: KnownFolders) -> list[str]:
-    """Absolute paths as items have them, all different, and below the root."""
-    base = os.getcwd() if root is None else root  # noqa: PTH109 -- strings, a million of them
+    """Returns absolute paths as items have them; refuses any that repeat or leave the root."""
+    base = os.getcwd() if root is None else root  # noqa: PTH109 -- a million Paths are slow
     folders: dict[str, str] = {}
-    found: dict[str, None] = {}
+    absolute_paths: dict[str, None] = {}
     for path in paths:
         folder, name = os.path.split(os.path.normpath(os.path.join(base, path)))  # noqa: PTH118
         if not name or "\0" in name or "\0" in folder:
             raise UsageError(f"{str(path)!r} cannot be the path of a file.")
         if folder not in folders:
             folders[folder] = spellings.of(os.path.realpath(folder))
-        spelt = os.path.join(folders[folder], name)  # noqa: PTH118
-        if root is not None and not below(spelt, root):
+        absolute_path = os.path.join(folders[folder], name)  # noqa: PTH118
+        if root is not None and not below(absolute_path, root):
             raise UsageError(f"{path} does not lie below {root}.", "Give another root, or none.")
-        if spelt in found:
+        if absolute_path in absolute_paths:
             raise UsageError(f"{path} is given twice.")
-        found[spelt] = None
-    return list(found)
+        absolute_paths[absolute_path] = None
+    return list(absolute_paths)

@@ -1,13 +1,13 @@
-"""Embedding a whole collection again with another encoder, without ever leaving it half done.
+"""Embedding a whole collection again with another encoder, never leaving it half done.
 
 1. The new encoder is copied in as ``encoder.next.onnx``.
-2. New embeddings are staged in the catalogue, beside the old ones, a batch a transaction; readers
-   go on with the old ones. Killed and run again, what is staged is not embedded again.
-3. One transaction moves the staged embeddings over the old ones, pins the new encoder and lets go
-   of the FAISS generation. It comes to nothing where a picture merely failed to be read, or a disk
-   has gone away meanwhile; the same command then goes on.
-4. ``encoder.next.onnx`` is renamed; killed before that, the next writer does it, and until then
-   readers find it by its SHA-256.
+2. New embeddings are staged in the catalogue, beside the old ones, one batch a transaction; readers
+   go on using the old ones. A rebuild that is killed and run again embeds only what is not staged.
+3. One transaction replaces the old embeddings by the staged ones, pins the new encoder and drops
+   the FAISS generation. It is rolled back if a picture could not be read for now, or a disk went
+   away meanwhile; the same command run again then goes on.
+4. ``encoder.next.onnx`` is renamed. If the process is killed before that, the next writer renames
+   it, and until then readers find it by its SHA-256.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from clr_search.serve.pipeline import Embedded, Skipped, embed_files
 
 
 class Rebuild:
-    """One rebuild.
+    """One run that embeds every picture of a collection with another encoder.
 
     Parameters
     ----------
     catalog : Catalog
-        Writable.
+        The catalogue of the collection, writable.
     encoder : Path
-        The new encoder.
+        The model file of the new encoder.
     reporter : Reporter
-        Is told the progress.
+        The reporter that shows the progress.
     device : str
-        On what to embed; see `serve.Encoder`.
+        The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
     """
 
     def __init__(self, catalog: Catalog, encoder: Path, reporter: Reporter, device: str) -> None:
@@ -54,7 +54,29 @@ class Rebuild:
         self._device = device
 
     def run(self, *, batch_size: int, workers: int | None) -> UpdateReport:
-        """Do it, or go on with it."""
+        """Rebuild the collection, or go on with a rebuild that was cut short.
+
+        Parameters
+        ----------
+        batch_size : int
+            Pictures that are embedded, and committed, at a time.
+        workers : int or None
+            Threads that decode; None lets the pipeline choose.
+
+        Returns
+        -------
+        UpdateReport
+            The numbers of pictures that were embedded again (`changed`) and left (`removed`).
+
+        Raises
+        ------
+        UsageError
+            If the file is no encoder, or a folder of the collection is not there, or goes away.
+        ClrSearchError
+            If a picture that is not gone could not be read.
+        KeyboardInterrupt
+            If the user stops it; the batches that are done stay staged.
+        """
         before = self._require_roots()
         encoder = self._bring_encoder()
         known, waiting = self._waiting()
@@ -65,12 +87,12 @@ class Rebuild:
         generations.clean(self._catalog.folder, None)
         try:
             self._catalog.database.compact()
-        except ClrSearchError as error:  # of a full disk, most likely; the rebuild itself is done
+        except ClrSearchError as error:  # most likely the disk is full; the rebuild is done
             self._reporter.message(f"Unused space stays in the catalogue: {error}")
         return report
 
     def _require_roots(self) -> dict[str, tuple[int, int] | None]:
-        """Refuse a root without any of its pictures: its disk is not mounted; else what it is."""
+        """Returns the identity of each root; refuses one without any pictures (disk unmounted)."""
         with self._catalog.reading():
             known = self._catalog.known()
             roots = [root.path for root in self._catalog.roots()]
@@ -86,6 +108,7 @@ class Rebuild:
         return before
 
     def _bring_encoder(self) -> Encoder:
+        """Copies the new encoder into the collection and loads it; keeps what it has staged."""
         model = read_model(self._source)
         path = self._catalog.folder / encoder_file.NEXT_NAME
         with self._catalog.reading():
@@ -97,6 +120,7 @@ class Rebuild:
         return Encoder(path, device=self._device)
 
     def _waiting(self) -> tuple[dict[str, IndexedFile], list[str]]:
+        """Returns the items by path, and the paths whose new embedding is not staged yet."""
         with self._catalog.reading():
             known = self._catalog.known()
             staged = staging.staged(self._catalog)
@@ -116,6 +140,7 @@ class Rebuild:
         batch_size: int,
         workers: int | None,
     ) -> None:
+        """Embeds the waiting files and stages the results, one transaction a batch."""
         done = 0
         with self._reporter.task("Embedding again", len(known), "images"):
             self._reporter.advance(len(known) - len(waiting))
@@ -135,6 +160,7 @@ class Rebuild:
                 raise
 
     def _keep(self, number: int, result: Embedded | Skipped) -> None:
+        """Stages one result: a new embedding, or the reason why there is none."""
         if isinstance(result, Embedded):
             staging.keep(self._catalog, number, content_of(result))
         else:
@@ -147,13 +173,14 @@ class Rebuild:
         known: dict[str, IndexedFile],
         before: dict[str, tuple[int, int] | None],
     ) -> UpdateReport:
+        """Replaces the old embeddings by the staged ones, in one transaction."""
         catalog = self._catalog
         with catalog.writing() as revision:
             broken = self._broken({item.id: path for path, item in known.items()})
             for _, entry in broken:
                 if not is_missing(entry.path):
                     catalog.skip(entry)
-            refuse_replaced(before)  # after the last look at a file
+            refuse_replaced(before)  # last, so that a disk that went away is seen
             catalog.delete(number for number, _ in broken)
             staging.take_over(catalog, revision)
             catalog.pin_encoder(encoder.sha256, encoder.card.name, encoder.dimension)
@@ -162,12 +189,12 @@ class Rebuild:
         return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
 
     def _broken(self, paths: dict[int, str]) -> list[tuple[int, SkippedFile]]:
-        """Items that are to leave: their bytes are bad, or their files are gone for certain.
+        """Returns the items that leave: their bytes are bad, or their files are certainly gone.
 
         Raises
         ------
         ClrSearchError
-            If others could not be read: a vector of the old encoder cannot stay among new ones.
+            If another file could not be read: its old vector cannot stay among new ones.
         """
         broken = [
             (number, SkippedFile(paths[number], *state, reason))

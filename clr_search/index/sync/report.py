@@ -1,4 +1,4 @@
-"""What an update tells of itself when it is done."""
+"""`UpdateReport`: the result of an update, in numbers and lists."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from clr_search.index.catalog.records import SkippedItem
 
 @dataclass(frozen=True, slots=True)
 class UpdateReport:
-    """What an update did.
+    """The numbers of pictures that an update added, changed and removed, and what it left out.
 
     Attributes
     ----------
-    added, changed, moved, removed, unchanged : int
-        Pictures that came in, were embedded again since their content changed, are the same items
-        under another path, left, or stayed. A file that was only touched is unchanged.
+    added : int
+        Pictures that came in.
+    changed : int
+        Pictures that were embedded again because their content changed.
+    moved : int
+        Items that are kept under another path, since only the path of the file changed.
+    removed : int
+        Pictures that left.
+    unchanged : int
+        Pictures that stayed as they were; a file of which only the time changed is one of them.
     skipped : tuple of SkippedItem
-        Every file in the given folders that is left out, those known from earlier runs included,
-        and every folder that cannot be listed.
+        Every file in the given folders that could not be used, including those known from earlier
+        runs, and every folder that cannot be listed.
     untold : bool
-        Whether pictures may change with nothing happening at their own paths: symbolic links lie
-        in the given folders, or folders that cannot be listed.
+        Whether pictures may change without an event at their own paths, because the given folders
+        contain symbolic links, or folders that cannot be listed.
     passed_over : tuple of (str, int)
-        Kinds of pictures that are not read, such as ``"JPEG XL"``, and how many files of the given
-        folders are of them by their names; empty where only the places were looked at that had
-        changed.
+        File formats that are not read, such as ``"JPEG XL"``, and the number of files of each in
+        the given folders; empty if only changed paths were looked at.
+
+    Examples
+    --------
+    >>> report = UpdateReport(added=2, unchanged=40)
+    >>> report.added, report.removed
+    (2, 0)
     """
 
     added: int = 0

@@ -1,8 +1,8 @@
-"""Which folder an item lies below: every file has one root.
+"""The root of an item: the one indexed folder that its path is relative to.
 
-Below a folder that was given, that folder is its root; a file that was given itself and lies below
-no such folder has its own folder for a root. When a folder is given that lies around earlier roots,
-their items move over to it with their embeddings, so that no file ever comes in twice.
+The root of a file is the given folder that it lies below. A file that was itself given, and lies
+below no given folder, has the folder that it lies in as its root. When a new given folder contains
+earlier roots, their items move to it with their embeddings, so that no file is indexed twice.
 """
 
 from __future__ import annotations
@@ -14,18 +14,41 @@ from clr_search.index.catalog.paths import below
 
 
 def give(catalog: Catalog, folder: str) -> None:
-    """Make a folder, an absolute path, a given root, unless it lies below one; inside `writing`."""
+    """Make a folder a given root, unless it lies below one; roots inside it are merged into it.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue, inside `writing`.
+    folder : str
+        Absolute path of the folder, without links.
+    """
     roots = catalog.roots()
     if any(root.given and below(folder, root.path) is not None for root in roots):
         return
     number = catalog.add_root(folder, given=True)
     for root in roots:
-        if way := below(root.path, folder):
-            catalog.merge_root(root, number, way + "/")
+        if relative := below(root.path, folder):
+            catalog.merge_root(root, number, relative + "/")
 
 
 def home(catalog: Catalog, path: str) -> tuple[int, str]:
-    """Id of the root of a file, made where it has none, and the path below it; inside `writing`."""
+    """Returns the root of a file, which is added if the file has none yet.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue, inside `writing`.
+    path : str
+        Absolute path of the file.
+
+    Returns
+    -------
+    id : int
+        Id of the root.
+    relative : str
+        Path of the file below the root.
+    """
     for root in catalog.roots():
         if root.given and (relative := below(path, root.path)):
             return root.id, relative

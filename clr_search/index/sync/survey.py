@@ -1,4 +1,4 @@
-"""Comparing a collection with what lies on disk: what an update will have to do."""
+"""Comparing a collection with the files on disk, to plan what an update has to do."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from clr_search.progress import Reporter
 
 @dataclass(slots=True)
 class Plan:
-    """What there is to do; paths are absolute, sizes and times as they are on disk now.
+    """The changes that an update has to make; paths are absolute, sizes and times those on disk.
 
     Attributes
     ----------
     embed : list of str
-        New and changed files.
+        Paths of new and changed files.
     touched : list of (int, int)
-        Ids of items whose files have a new time (ns) and their old content.
+        Ids of items whose files have a new time but their old content, and that time in ns.
     copies : list of (str, stat_result, str)
-        New files whose content, by SHA-256, some item has already.
+        New files whose content, of this SHA-256, some item has already.
     moved : list of (str, stat_result, int)
-        New files whose content is that of an item whose file is gone, and its id.
+        New files whose content is that of an item whose file is gone, and the id of that item.
     vanished : list of int
         Ids of items whose files are gone.
     forgotten : list of str
-        Skipped files that are gone.
+        Paths of skipped files that are gone.
     unchanged : int
-        Items whose content is as it was.
+        The number of items whose content is as it was.
     still_unreadable : list of SkippedFile
-        Skipped files that are as they were.
-    left_out : Overlooked
-        What was not found; of all the paths, where all were looked at.
+        Skipped files whose size and time are as they were.
+    left_out : LeftOut
+        The files and folders that the search left out; empty if only changed paths were searched.
     """
 
     embed: list[str] = field(default_factory=list)
@@ -64,20 +64,21 @@ class Plan:
 
 
 class Survey:
-    """A look at some paths; it changes nothing but the roots.
+    """A comparison of some paths with the catalogue; it changes nothing but the roots.
 
     Parameters
     ----------
     catalog : Catalog
-        Writable.
+        The catalogue of the collection, writable.
     paths : sequence of path
         Folders and files.
     drop : bool
         Whether items whose files have vanished from these folders are to leave.
     reporter : Reporter
-        Is told the progress.
+        The reporter that shows the progress.
     changed : Changes, optional
-        Where to look, if everything else is as it was; everywhere where that is not enough.
+        The paths that may have changed, while all others are as they were; the survey looks at
+        everything if these are not enough.
     """
 
     def __init__(
@@ -98,52 +99,59 @@ class Survey:
         self._take(paths)
 
     def _take(self, paths: Sequence[Path | str]) -> None:
-        """What was given; another spelling of a root is that root, see `KnownFolders`."""
+        """Stores the given paths; another spelling of a root becomes that root (`KnownFolders`)."""
         with self._catalog.reading():
             spellings = KnownFolders(root.path for root in self._catalog.roots())
         for path in map(Path, paths):
-            whole, here = path.is_dir(), canonical(path)
-            folder = here if whole else os.path.dirname(here)  # noqa: PTH120
-            there = spellings.of(folder)
-            if there != folder:
-                here = there if whole else absolute(there, path.name)
-                path = Path(here)
-                self._changed = None  # what has changed is told under the other spelling
+            is_folder, resolved = path.is_dir(), canonical(path)
+            folder = resolved if is_folder else os.path.dirname(resolved)  # noqa: PTH120
+            known_folder = spellings.of(folder)
+            if known_folder != folder:
+                resolved = known_folder if is_folder else absolute(known_folder, path.name)
+                path = Path(resolved)
+                self._changed = None  # these paths have the other spelling
             self._paths.append(path)
-            if whole:
-                self._folders.append(here)
+            if is_folder:
+                self._folders.append(resolved)
 
     def plan(self) -> tuple[Plan, dict[str, IndexedFile]]:
-        """What there is to do, and the items there are, by absolute path.
+        """Compare the paths with the catalogue.
+
+        Returns
+        -------
+        plan : Plan
+            The changes that an update has to make.
+        known : dict of str to IndexedFile
+            All items of the collection, by absolute path.
 
         Raises
         ------
         UsageError
-            If a path does not exist, no image is found, or, with `drop`, a folder has none any
-            more whose pictures are in the collection, or goes away while it is looked at.
+            If a path does not exist, no image is found, or, with `drop`, a folder has no image any
+            more though its pictures are in the collection, or goes away during the survey.
         """
         with self._catalog.reading():
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
         before = {folder: folder_identity(folder) for folder in self._folders}
         left_out = LeftOut()
-        found = self._find_changed(known, broken)
-        if found is None:
+        images = self._find_changed(known, broken)
+        if images is None:
             self._changed = None
-            found = self._find(known, left_out)
+            images = self._find(known, left_out)
         with self._catalog.writing():
             for folder in self._folders:
                 roots.give(self._catalog, folder)
-        plan = self._compare(found, known, broken)
+        plan = self._compare(images, known, broken)
         plan.left_out = left_out
         if plan.vanished:
             refuse_replaced(before)
         return plan, known
 
     def _find_changed(self, known: Collection[str], broken: Collection[str]) -> list[str] | None:
-        """Absolute paths of the images where something has changed, in the order of `_find`.
+        """Returns absolute paths of the images that may have changed, in the order of `_find`.
 
-        None where all must be looked at, also so that `_find` refuses what it has to.
+        Returns None if all files must be looked at, which includes whatever `_find` refuses.
         """
         if self._changed is None:
             return None
@@ -158,25 +166,26 @@ class Survey:
                     return None
         except (UnsureError, OSError):
             return None
-        kept = [path for path in (*known, *broken) if path not in self._changed]
-        empty = [folder for folder in self._folders if not _has_image(folder, found, kept)]
-        lost = any(below(path, folder) for folder in empty for path in known)
-        if lost or not (found or len(empty) < len(self._folders)):
+        unchanged = [path for path in (*known, *broken) if path not in self._changed]
+        empty = [folder for folder in self._folders if not _has_image(folder, found, unchanged)]
+        is_emptied = any(below(path, folder) for folder in empty for path in known)
+        if is_emptied or not (found or len(empty) < len(self._folders)):
             return None
         return list(dict.fromkeys(found))
 
     def _find(self, known: Collection[str], left_out: LeftOut) -> list[str]:
-        """Absolute paths of the images; never fewer because a disk is not there."""
+        """Returns absolute paths of all images; refuses folders that an absent disk has emptied."""
         try:
             images = find_images(self._paths, left_out)
-            found = [absolute(str(image.root), image.relative) for image in images]
+            image_paths = [absolute(str(image.root), image.relative) for image in images]
         except UsageError:
             self._refuse_emptied([], known)
             raise
-        self._refuse_emptied(found, known)
-        return found
+        self._refuse_emptied(image_paths, known)
+        return image_paths
 
     def _refuse_emptied(self, found: Sequence[str], known: Collection[str]) -> None:
+        """Refuses a folder without images that has items, if items of vanished files leave."""
         for folder in self._folders if self._drop else []:
             if any(below(path, folder) for path in found):
                 continue
@@ -191,16 +200,17 @@ class Survey:
     def _compare(
         self, found: list[str], known: dict[str, IndexedFile], broken: dict[str, SkippedFile]
     ) -> Plan:
+        """Returns the plan for the images found, by size and time first and then by content."""
         plan = Plan()
-        there = set(found)
-        found = found + self._unlisted(there, known, broken, plan)
+        listed = set(found)
+        found = found + self._unlisted(listed, known, broken, plan)
         sizes = {item.size for item in known.values()}
         suspects: list[tuple[str, os.stat_result]] = []
         for path in found:
             status = status_of(path)
             item, entry = known.get(path), broken.get(path)
             if status is None:
-                plan.embed.append(path)  # the pipeline finds the words for what is wrong with it
+                plan.embed.append(path)  # the pipeline reports why it cannot be read
             elif item and (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns):
                 plan.unchanged += 1
             elif entry and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
@@ -215,34 +225,34 @@ class Survey:
 
     def _unlisted(
         self,
-        there: set[str],
+        listed: set[str],
         known: dict[str, IndexedFile],
         broken: dict[str, SkippedFile],
         plan: Plan,
     ) -> list[str]:
-        """IndexedFile files of these folders that a search by suffix does not list.
+        """Returns known files of these folders that exist, but that a search did not list.
 
-        They are gone, or they are there all the same: given by name, lying in a hidden folder that
-        was given, or in one that cannot be listed now.
+        Such files were given by name, or lie in a hidden folder that was given or in a folder that
+        cannot be listed now. The files that are gone are entered into the plan.
         """
-        still: list[str] = []
+        present: list[str] = []
         for path in dict.fromkeys([*known, *broken]):
-            if path in there or not any(below(path, folder) for folder in self._folders):
+            if path in listed or not any(below(path, folder) for folder in self._folders):
                 continue
             if self._changed is not None and path not in self._changed:
                 _keep(path, known, broken, plan)
             elif not is_missing(path):
-                still.append(path)
+                present.append(path)
             elif path in broken:
                 plan.forgotten.append(path)
             elif self._drop:
                 plan.vanished.append(known[path].id)
-        return still
+        return present
 
     def _recognise(
         self, suspects: list[tuple[str, os.stat_result]], known: dict[str, IndexedFile], plan: Plan
     ) -> None:
-        """Look into files of a size that is known: the content may need no embedding."""
+        """Hashes files of a size that some item has: known content needs no embedding."""
         if not suspects:
             return
         contents = {item.sha256 for item in known.values()}
@@ -263,20 +273,20 @@ class Survey:
                 self._reporter.advance()
 
 
-def _has_image(folder: str, found: Sequence[str], kept: Sequence[str]) -> bool:
-    """Whether a search of a folder would find one, where only `found` may have changed."""
-    return any(below(path, folder) for path in found) or any(
+def _has_image(folder: str, changed: Sequence[str], unchanged: Sequence[str]) -> bool:
+    """Whether a folder has an image, changed or unchanged."""
+    return any(below(path, folder) for path in changed) or any(
         is_image_name(os.path.basename(path))  # noqa: PTH119
-        and not any(part.startswith(".") for part in way.split("/"))
-        for path in kept
-        if (way := below(path, folder))
+        and not any(name.startswith(".") for name in relative.split("/"))
+        for path in unchanged
+        if (relative := below(path, folder))
     )
 
 
 def _keep(
     path: str, known: dict[str, IndexedFile], broken: dict[str, SkippedFile], plan: Plan
 ) -> None:
-    """A file of which it is known that nothing has happened to it."""
+    """Enters a file into the plan that is known to be as it was."""
     if path in known:
         plan.unchanged += 1
     else:
@@ -284,17 +294,26 @@ def _keep(
 
 
 def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
-    """Refuse folders whose `folder_identity` is no longer what it was before.
+    """Refuse folders that are no longer the ones they were, as when a disk has gone away.
 
-    A disk that goes away half way seems to have the pictures of its first half only.
+    The other pictures of such a disk look as if they had been deleted.
+
+    Parameters
+    ----------
+    before : dict of str to ((int, int) or None)
+        The `folder_identity` of each folder before its files were looked at.
 
     Raises
     ------
     UsageError
-        If there is one.
+        If the identity of a folder has changed.
+
+    Examples
+    --------
+    >>> refuse_replaced({".": folder_identity(".")})
     """
-    for folder, was in before.items():
-        if folder_identity(folder) != was:
+    for folder, identity in before.items():
+        if folder_identity(folder) != identity:
             raise UsageError(
                 f"{folder} went away while it was looked at; nothing has left the collection.",
                 "Run the same command again when it is back.",
@@ -302,17 +321,17 @@ def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
 
 
 def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
-    """Take new files for moved ones where an item of their content has lost its file."""
+    """Takes copies for moved files while there are items of their content without a file."""
     vanished = set(plan.vanished)
-    left: dict[str, list[int]] = {}
+    ids_by_content: dict[str, list[int]] = {}
     for item in known.values():
         if item.id in vanished:
-            left.setdefault(item.sha256, []).append(item.id)
+            ids_by_content.setdefault(item.sha256, []).append(item.id)
     copies = plan.copies
     plan.copies = []
     for path, status, sha256 in copies:
-        if left.get(sha256):
-            plan.moved.append((path, status, left[sha256].pop(0)))
+        if ids_by_content.get(sha256):
+            plan.moved.append((path, status, ids_by_content[sha256].pop(0)))
         else:
             plan.copies.append((path, status, sha256))
     moved = {number for _, _, number in plan.moved}
@@ -320,8 +339,14 @@ def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
 
 
 def status_of(path: str) -> os.stat_result | None:
-    """Size and times of a file, None where it cannot be had."""
+    """Returns the size and times of a file, or None if the system cannot tell them.
+
+    Examples
+    --------
+    >>> status_of("no-such-file.jpg") is None
+    True
+    """
     try:
-        return os.stat(path)  # noqa: PTH116 -- a million of them
+        return os.stat(path)  # noqa: PTH116 -- a million Paths would take seconds
     except OSError:
         return None

@@ -1,9 +1,8 @@
-"""Bringing a collection up to date with what lies on disk.
+"""Bringing a collection up to date with the files on disk.
 
-The cheap changes are committed first (new times, known content under new names, vanished files);
-then batches of new embeddings, each in one transaction with its items. So a run that is killed at
-any instant leaves a catalogue that is right as far as it goes, and the next run embeds what is
-missing.
+The cheap changes are committed first: new times, known content under new names, vanished files.
+Batches of new embeddings follow, each in one transaction with its items. A run that is killed at
+any moment therefore leaves a consistent catalogue, and the next run embeds what is missing.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
 
-_COMMIT = 1000  # moved files or copies in one transaction
+_COMMIT = 1000  # moved files or copies in one transaction; a killed run loses no more than these
 
 _File = TypeVar("_File")
 
 
 class Update:
-    """One run over some paths.
+    """One run that brings a collection up to date with some paths.
 
     Parameters
     ----------
     catalog : Catalog
-        Writable.
+        The catalogue of the collection, writable.
     survey : Survey
-        Of the paths, in the same catalogue.
+        The survey of the paths, made with the same catalogue.
     reporter : Reporter
-        Is told the progress.
+        The reporter that shows the progress.
     """
 
     def __init__(self, catalog: Catalog, survey: Survey, reporter: Reporter) -> None:
@@ -52,7 +51,29 @@ class Update:
     def run(
         self, encoder: Callable[[], Encoder], *, batch_size: int, workers: int | None
     ) -> UpdateReport:
-        """Do it; raises KeyboardInterrupt once what is done has been committed."""
+        """Compare the collection with the disk, and commit every difference.
+
+        Parameters
+        ----------
+        encoder : callable
+            Loads the encoder; it is called only if there is a file to embed.
+        batch_size : int
+            Pictures that are embedded, and committed, at a time.
+        workers : int or None
+            Threads that decode; None lets the pipeline choose.
+
+        Returns
+        -------
+        UpdateReport
+            The numbers of pictures that came in, changed, moved, left and stayed.
+
+        Raises
+        ------
+        UsageError
+            If the survey refuses the paths; see `Survey.plan`.
+        KeyboardInterrupt
+            If the user stops it; the batches that are done are committed.
+        """
         plan, known = self._survey.plan()
         self._apply(plan)
         added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
@@ -70,20 +91,21 @@ class Update:
         )
 
     def _apply(self, plan: Plan) -> None:
-        for moved in _parts(plan.moved):
+        """Commits the changes that need no embedding."""
+        for moved in _batches(plan.moved):
             with self._catalog.writing():
                 for path, status, number in moved:
                     self._catalog.move(number, *roots.home(self._catalog, path), status.st_mtime_ns)
                 self._catalog.unskip(path for path, _, _ in moved)
-        for part in _parts(plan.copies):
+        for copies in _batches(plan.copies):
             with self._catalog.writing() as revision:
-                for path, status, sha256 in part:
-                    row = self._catalog.embedded(sha256)
-                    assert row is not None, "nothing is removed before"
+                for path, status, sha256 in copies:
+                    stored = self._catalog.embedded(sha256)
+                    assert stored is not None, "nothing is removed before"
                     root, relative = roots.home(self._catalog, path)
-                    content = Content(status.st_size, status.st_mtime_ns, sha256, *row)
+                    content = Content(status.st_size, status.st_mtime_ns, sha256, *stored)
                     self._catalog.insert(root, relative, content, revision)
-                self._catalog.unskip(path for path, _, _ in part)
+                self._catalog.unskip(path for path, _, _ in copies)
         if plan.touched or plan.vanished or plan.forgotten:
             with self._catalog.writing():
                 for number, mtime_ns in plan.touched:
@@ -100,7 +122,7 @@ class Update:
         batch_size: int,
         workers: int | None,
     ) -> tuple[int, int, int, list[tuple[str, str]]]:
-        """Added, changed and removed items; skipped paths with their reasons."""
+        """Returns the numbers of added, changed, removed items, and skipped paths with reasons."""
         added = changed = removed = done = 0
         skipped: list[tuple[str, str]] = []
         if not plan.embed:
@@ -131,6 +153,7 @@ class Update:
         return added, changed, removed, skipped
 
     def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, IndexedFile]) -> None:
+        """Commits the results of one batch."""
         catalog = self._catalog
         with catalog.writing() as revision:
             for result in results:
@@ -150,16 +173,21 @@ class Update:
 
 
 def was_read(result: Skipped | SkippedFile) -> bool:
-    """Whether its bytes are bad, and not only out of reach, as of a disk that fails for now.
+    """Whether the bytes of a skipped file were read, so that they are bad and not out of reach.
 
-    A file that could not be read is tried again at every run, having a time that never matches; if
-    it is an item, it stays as it was.
+    A file that could not be read, as on a disk that fails for now, has size and time 0. These never
+    match, so that every run tries it again; if the file is an item, the item stays as it was.
+
+    Examples
+    --------
+    >>> was_read(SkippedFile("/photos/a.jpg", 0, 0, "the disk failed"))
+    False
     """
     return (result.size, result.mtime_ns) != (0, 0)
 
 
 def content_of(result: Embedded) -> Content:
-    """A file that was embedded, as the catalogue keeps it."""
+    """Returns an embedded file as the catalogue stores it, with the vector as float16."""
     return Content(
         result.size,
         result.mtime_ns,
@@ -171,7 +199,7 @@ def content_of(result: Embedded) -> Content:
 
 
 def checked(result: Embedded | Skipped) -> Embedded | Skipped:
-    """The result, unless its vector cannot be searched for."""
+    """Returns the result, or a `Skipped` in its place if its vector is not finite."""
     if isinstance(result, Embedded) and not np.isfinite(result.vector).all():
         return Skipped(
             result.path, result.size, result.mtime_ns, "the encoder gives no finite vector for it"
@@ -179,37 +207,52 @@ def checked(result: Embedded | Skipped) -> Embedded | Skipped:
     return result
 
 
-def _parts(files: list[_File]) -> Iterable[list[_File]]:
+def _batches(files: list[_File]) -> Iterable[list[_File]]:
+    """Yields the files in batches of one transaction each."""
     return (files[start : start + _COMMIT] for start in range(0, len(files), _COMMIT))
 
 
 def remove(catalog: Catalog, paths: Sequence[Path | str]) -> int:
-    """Take files and folders out of the collection; their files stay where they are.
+    """Remove files, and all below folders, from the collection; the files themselves stay.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue of the collection, writable.
+    paths : sequence of path
+        Files and folders, absolute or relative to the working folder.
+
+    Returns
+    -------
+    int
+        The number of items that were removed.
 
     Raises
     ------
     UsageError
-        If one of the paths has nothing in the collection; then nothing is removed.
+        If nothing at or below one of the paths is in the collection; nothing is removed then.
     """
-    given = [canonical(path) for path in paths]
-    places = PathSet(given)
+    absolute_paths = [canonical(path) for path in paths]
+    given_paths = PathSet(absolute_paths)
     with catalog.writing():
-        doomed = {
-            name: item.id for name, item in catalog.known().items() if places.containing(name)
+        removed = {
+            path: item.id for path, item in catalog.known().items() if given_paths.containing(path)
         }
-        forgotten = [entry.path for entry in catalog.skipped() if places.containing(entry.path)]
-        met: set[str] = set()
-        for name in (*doomed, *forgotten):
-            met |= places.containing(name)
-        for path, spelt in zip(given, paths, strict=True):
-            if path not in met:
+        forgotten = [
+            entry.path for entry in catalog.skipped() if given_paths.containing(entry.path)
+        ]
+        matched: set[str] = set()
+        for path in (*removed, *forgotten):
+            matched |= given_paths.containing(path)
+        for path, original in zip(absolute_paths, paths, strict=True):
+            if path not in matched:
                 raise UsageError(
-                    f"{spelt} is not in {catalog.folder}.",
+                    f"{original} is not in {catalog.folder}.",
                     "Give a file or folder that was indexed, as an absolute path or relative to "
                     "the working folder.",
                 )
-        catalog.delete(doomed.values())
+        catalog.delete(removed.values())
         catalog.unskip(forgotten)
-        emptied = [root.id for root in catalog.roots() if places.containing(root.path)]
+        emptied = [root.id for root in catalog.roots() if given_paths.containing(root.path)]
         catalog.drop_empty_roots(also_given=emptied)
-    return len(doomed)
+    return len(removed)

@@ -1,4 +1,4 @@
-"""Noticing that something changes in some folders, and where."""
+"""Noticing which paths change in some folders."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from watchfiles.main import FileChange
 
 QUIET = 1.0
-"""Seconds without a change after which an update begins."""
+"""Seconds without a change after which an update begins: one for many files copied at once."""
 
 LONGEST = 30.0
-"""Seconds after which it begins although changes go on, as while a card is copied."""
+"""Seconds after which an update begins although changes go on, as while a card is copied."""
 
 MOST = 1000
-"""Changed places beyond which an update looks at everything: the queue in which Linux keeps 16,384
-events may have been full, which watchfiles does not tell."""
+"""Number of changed paths beyond which an update looks at everything: the queue of Linux, of 16,384
+events, may have overflowed, which watchfiles does not report."""
 
-_PAUSE = 0.2  # seconds until folders are watched anew
+_PAUSE = 0.2  # seconds before folders are watched anew, so that an absent one takes no CPU
 
 
 class Watch:
-    """Notices changes below some folders, from its making on.
+    """Notices changes below some folders from the moment it is made.
 
     Parameters
     ----------
     folders : sequence of path
-        They may go away and come back, as a disk does that is unmounted.
+        The folders; they may go away and come back, as those of a disk that is unmounted.
     poll : float, optional
-        Look at all files every so many seconds, and do not wait to be told: network drives tell
-        nothing of what other machines do.
+        Seconds between looks at all files, instead of events of the system: network drives send
+        no events for the changes that other machines make.
 
     Raises
     ------
     MissingExtraError
         If watchfiles is not installed.
     UsageError
-        If one of the paths is no folder.
+        If a path is no folder.
     ClrSearchError
         If the system refuses to watch so many folders.
     """
@@ -64,13 +64,14 @@ class Watch:
         self._quiet = QUIET + (poll or 0.0)
         self._changed: set[str] = set()
         self._start()
-        self._lost = poll is not None  # whether `_changed` is not all
+        self._lost = poll is not None  # whether `_changed` may miss changes
 
     def _start(self) -> None:
+        """Begins to watch the folders that exist now."""
         self._seen = [folder_identity(folder) for folder in self.folders]
-        there = [folder for folder, seen in zip(self.folders, self._seen, strict=True) if seen]
+        existing = [folder for folder, seen in zip(self.folders, self._seen, strict=True) if seen]
         self._events: Iterator[set[FileChange]] = self._watchfiles.watch(
-            *there,
+            *existing,
             watch_filter=None,
             debounce=round(500 * self._quiet),
             step=50,
@@ -81,9 +82,9 @@ class Watch:
             ignore_permission_denied=True,
         )
         try:
-            next(self._events)  # comes back when all folders are being watched
+            next(self._events)  # returns once all folders are being watched
         except (FileNotFoundError, RuntimeError):
-            pass  # gone since, or as in `_look`, which then begins again
+            pass  # a folder went away: `_look` sees the same and starts again
         except OSError as error:
             raise ClrSearchError(
                 f"The folders cannot be watched: {error}.",
@@ -91,15 +92,24 @@ class Watch:
             ) from error
 
     def wait(self, most: float = math.inf) -> frozenset[str] | None:
-        """Return when something has changed and nothing more is changing, or after `most` seconds.
+        """Wait until something has changed and nothing more is changing, or for `most` seconds.
 
         A folder that has gone away or come back is a change, too.
+
+        Parameters
+        ----------
+        most : float
+            Most seconds to wait; no limit if not given.
 
         Returns
         -------
         frozenset of str, or None
-            Absolute paths of all that has happened since the last call; None where that is not
-            known.
+            Absolute paths of all changes since the last call; None if changes may be missing.
+
+        Raises
+        ------
+        ClrSearchError
+            If the system refuses to watch the folders again after one has come back.
         """
         began, first, last = time.monotonic(), math.inf, math.inf
         while True:
@@ -111,15 +121,16 @@ class Watch:
                 return self._taken()
 
     def _taken(self) -> frozenset[str] | None:
+        """Returns the changes noticed since the last call, and forgets them."""
         changed, self._changed = frozenset(self._changed), set()
-        lost, self._lost = self._lost, self._poll is not None
-        return None if lost else changed
+        incomplete, self._lost = self._lost, self._poll is not None
+        return None if incomplete else changed
 
     def _look(self) -> bool:
-        """Whether something has changed, after at most half a quiet moment."""
+        """Whether something has changed; looks for at most half of the quiet time."""
         try:
             changes = next(self._events, None)
-        except (OSError, RuntimeError):  # a disk that fails; a name that is no text ends it too
+        except (OSError, RuntimeError):  # a disk failed, or a file name is no text
             changes = None
         if changes is None or [folder_identity(folder) for folder in self.folders] != self._seen:
             time.sleep(_PAUSE)
@@ -133,12 +144,14 @@ class Watch:
         return any(self._counts(path) for _, path in changes)
 
     def _counts(self, path: str) -> bool:
-        """Whether a change at this path may be one of pictures."""
-        ways = [way for folder in self.folders if (way := below(path, folder))]
-        if not ways or any(part.startswith(".") for part in min(ways, key=len).split("/")):
+        """Whether a change at this path may be a change of pictures."""
+        relatives = [relative for folder in self.folders if (relative := below(path, folder))]
+        if not relatives or any(
+            parent.startswith(".") for parent in min(relatives, key=len).split("/")
+        ):
             return False
         name = os.path.basename(path)  # noqa: PTH119
         if is_image_name(name) or os.path.isdir(path):  # noqa: PTH112
             return True
-        # What is gone may have been a folder; the files that SQLite leaves and takes are none.
+        # A path that is gone may have been a folder, unless it is a temporary file of SQLite.
         return not os.path.lexists(path) and not name.startswith(FILE_NAME)

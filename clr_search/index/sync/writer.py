@@ -1,4 +1,4 @@
-"""Changing a collection: files come and go, vectors are put in, everything is embedded again."""
+"""`Writer`: every change of a collection, from single files to another encoder."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from clr_search.progress import Reporter, Silent
 
 
 class Writer(Reader):
-    """The writing half of `Index`; what changes a collection loads the encoder when it has to.
+    """The writing half of `Index`; methods load the encoder only if they have to embed.
 
     Parameters
     ----------
     catalog : Catalog
-        Of the collection.
+        The catalogue of the collection.
     lock : WriterLock or None
-        Held; None where the collection is open for reading only, and every change is refused.
+        The lock, which is held; None for a collection that is open for reading only, of which
+        every change is refused.
     reporter : Reporter
-        Where messages on damage go.
+        The reporter that shows messages about damaged files.
     device : str
-        On what to embed; see `serve.Encoder`.
+        The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
     """
 
     def __init__(
@@ -57,31 +58,43 @@ class Writer(Reader):
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
 
-        New files come in, changed ones are embedded again, moved and renamed ones keep their item,
-        and those that have vanished from the given folders leave. What lies in other folders stays
-        as it is. A run that is interrupted or killed goes on where it stood when it is run again.
+        New files come in, changed files are embedded again, moved and renamed files keep their
+        items, and items whose files have vanished from the given folders leave. Items of other
+        folders stay as they are. A run that was interrupted or killed goes on when it is run again.
 
         Parameters
         ----------
         paths : sequence of path
             Folders (searched recursively) and files.
         reporter : Reporter, optional
-            Progress.
+            The reporter that shows the progress; none if not given.
         batch_size : int
-            Pictures embedded, and committed, at a time.
+            Pictures that are embedded, and committed, at a time; at least 1.
         workers : int, optional
-            Threads that decode.
+            Threads that decode; the pipeline chooses if not given.
         changed : iterable of path, optional
-            For who follows the changes of a file system: where something may have happened since
-            an update of the same paths that was not `UpdateReport.untold`. Only these places, and
-            what lies below them, are looked at, so that it takes less time; it does and reports the
-            same, and looks at everything where links make that necessary. Absolute, as `Item.path`.
+            Absolute paths, as `Item.path`, that may have changed since an update of the same
+            `paths` whose report was not `UpdateReport.untold`. Only these and the paths below them
+            are looked at, which is faster and has the same result; links may make it necessary to
+            look at everything. It is meant for programs that follow a file system's changes.
+
+        Returns
+        -------
+        UpdateReport
+            The numbers of pictures that came in, changed, moved, left and stayed.
 
         Raises
         ------
         UsageError
             If a path does not exist, no image is found, or a folder whose pictures are in the
             collection has none any more (as when its disk is not mounted).
+
+        Examples
+        --------
+        ::
+
+            with Index.open("photos.clr", writable=True) as index:
+                print(index.update(["/photos"]).added)
         """
         return self._bring(paths, reporter, batch_size, workers, drop=True, changed=changed)
 
@@ -93,7 +106,7 @@ class Writer(Reader):
         batch_size: int = 64,
         workers: int | None = None,
     ) -> UpdateReport:
-        """Bring files and folders in, as `update` does; nothing leaves for a vanished file."""
+        """Add files and folders as `update` does, but keep items whose files have vanished."""
         return self._bring(paths, reporter, batch_size, workers, drop=False)
 
     def _bring(
@@ -106,6 +119,7 @@ class Writer(Reader):
         drop: bool,
         changed: Iterable[Path | str] | None = None,
     ) -> UpdateReport:
+        """Runs an update, and builds the search structure if it has fallen behind."""
         from clr_search.index.sync.changes import Changes
         from clr_search.index.sync.survey import Survey
         from clr_search.index.sync.update import Update
@@ -114,10 +128,10 @@ class Writer(Reader):
         if batch_size < 1:
             raise UsageError(f"The batch size is {batch_size}; it must be 1 or more.")
         reporter = reporter or Silent()
-        places = None if changed is None else Changes(changed)
-        survey = Survey(self._catalog, paths, drop=drop, reporter=reporter, changed=places)
-        run = Update(self._catalog, survey, reporter)
-        report = run.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
+        changes = None if changed is None else Changes(changed)
+        survey = Survey(self._catalog, paths, drop=drop, reporter=reporter, changed=changes)
+        update = Update(self._catalog, survey, reporter)
+        report = update.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report
 
@@ -131,46 +145,46 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         settle: bool = True,
     ) -> UpdateReport:
-        """Put in embeddings that were made elsewhere, by the encoder of this collection.
+        """Add embeddings that were made elsewhere, by the encoder of this collection.
 
-        No file is read, and none need be there: such an item has size 0, time 0 and no width or
-        height, and in place of the SHA-256 of a file that of its path and vector, so that it is
-        never taken for a copy of a file. It is found, filtered by folder, label and id, and removed
-        as any other. An `update` of its folder treats it as an item whose file has changed: where
-        the file is there it is embedded, under the same id; where it is not, the item leaves. A
-        path that is in the collection already gets the new vector and keeps its id.
+        No file is read, and none need exist. Such an item has size, time, width and height 0, and
+        instead of the SHA-256 of a file that of its path, label and vector, so that it is never
+        taken for a copy of a file. It is found, filtered and removed as any other item. An `update`
+        of its folder treats it as an item whose file has changed: if the file exists it is
+        embedded, under the same id; if not, the item leaves. A path that is in the collection
+        already gets the new vector and keeps its id.
 
-        Some thousands are committed at a time; killed and called again, it goes on from there.
+        The items are committed 4,096 at a time; a call that was killed and is made again goes on.
 
         Parameters
         ----------
         vectors : array, shape (N, D)
-            Of any length but 0; they are brought to unit length and kept as float16.
-        paths : sequence of path
-            N, all different: absolute, or relative to `root`.
-        labels : sequence of (str or None), optional
-            N. If not given, labels are the names of the folders, as of pictures. A given label
-            holds until the item moves, or its root becomes part of another one.
+            Vectors of any length but 0; they are scaled to unit length and stored as float16.
+        paths : sequence of path, length N
+            Paths of the items, all different: absolute, or relative to `root`.
+        labels : sequence of (str or None), length N, optional
+            Labels of the items; the names of their folders if not given, as of pictures. A given
+            label stays until the item moves, or its root is merged into another one.
         root : path, optional
             The folder that all paths lie below, which becomes an indexed folder of the collection.
             If not given, relative paths are relative to the working folder, and each item belongs
             to the indexed folder that it lies below, or else to its own folder.
         reporter : Reporter, optional
-            Progress.
+            The reporter that shows the progress; none if not given.
         settle : bool
-            Whether to build the search structure where it has fallen behind; False for who adds
-            in several calls, and calls `settle` after the last.
+            Whether to build the search structure if it has fallen behind. A program that adds in
+            several calls gives False, and calls `settle` after the last.
 
         Returns
         -------
         UpdateReport
-            How many were `added`, `changed`, or `unchanged`.
+            The numbers of items that were `added`, `changed`, or `unchanged`.
 
         Raises
         ------
         UsageError
-            If the shapes do not fit, a vector has no direction, a path comes twice or does not lie
-            below `root`; then nothing is added.
+            If the shapes do not fit, a vector has no direction, or a path is given twice or does
+            not lie below `root`; nothing is added then.
 
         Examples
         --------
@@ -193,17 +207,17 @@ class Writer(Reader):
         return report
 
     def __delitem__(self, number: int) -> None:
-        """Take an item out of the collection by its id; its file is not touched.
+        """Remove an item from the collection by its id; its file is not touched.
 
-        An update of the folder it lies in brings it back, under a new id. Many leave sooner by
-        `remove`.
+        An update of its folder brings the picture back, under a new id. `remove` is faster for
+        many items.
 
         Raises
         ------
         UsageError
             If the collection is open for reading only.
         ClrSearchError
-            If there is no such item, or no longer.
+            If the collection has no item of this id, or no longer has it.
         """
         self._require_writable()
         self.item(number)
@@ -213,19 +227,26 @@ class Writer(Reader):
         self._settle(Silent(), changed=False)
 
     def remove(self, paths: Sequence[Path | str], *, reporter: Reporter | None = None) -> int:
-        """Take files, and all below folders, out of the collection; the files are not touched.
+        """Remove files, and all below folders, from the collection; the files are not touched.
 
-        An update of a folder they still lie in brings them back.
+        An update of the folder that they lie in brings them back.
+
+        Parameters
+        ----------
+        paths : sequence of path
+            Files and folders, absolute or relative to the working folder.
+        reporter : Reporter, optional
+            The reporter that shows the progress; none if not given.
 
         Returns
         -------
         int
-            How many pictures left.
+            The number of pictures that left.
 
         Raises
         ------
         UsageError
-            If one of the paths has nothing in the collection; then nothing leaves.
+            If nothing at or below one of the paths is in the collection; nothing leaves then.
         """
         from clr_search.index.sync.update import remove
 
@@ -244,15 +265,32 @@ class Writer(Reader):
     ) -> UpdateReport:
         """Embed every picture again, with another encoder.
 
-        Until the last one is done the collection stays as it was, to others and after kill -9; run
-        again, a rebuild that was cut short goes on. Pictures whose files are gone leave.
+        The collection stays as it was, for its readers and also after ``kill -9``, until the last
+        picture is embedded. A rebuild that was cut short goes on when it is run again. Pictures
+        whose files are gone leave.
+
+        Parameters
+        ----------
+        encoder : path
+            The model file of the new encoder, such as ``encoder.onnx``.
+        reporter : Reporter, optional
+            The reporter that shows the progress; none if not given.
+        batch_size : int
+            Pictures that are embedded, and committed, at a time; at least 1.
+        workers : int, optional
+            Threads that decode; the pipeline chooses if not given.
+
+        Returns
+        -------
+        UpdateReport
+            The numbers of pictures that were embedded again (`changed`) and left (`removed`).
 
         Raises
         ------
         UsageError
-            If the encoder is none, or a folder of the collection is not there, or goes away.
+            If the file is no encoder, or a folder of the collection does not exist or goes away.
         ClrSearchError
-            If a picture could not be read that is not gone.
+            If a picture could not be read although its file is not gone.
         """
         from clr_search.index.sync.rebuild import Rebuild
 
@@ -270,26 +308,25 @@ class Writer(Reader):
         memory: float | None = None,
         graph: bool | None = None,
     ) -> None:
-        """Set what the search structure has to reach; the next change of the index builds it so.
+        """Set the goals of the search structure, which the next change of the collection builds.
 
-        It is kept in the collection. What is not given stays as it was. A collection may outgrow
-        its memory: then its structure stays as it was, and every change tells of it.
+        The goals are stored in the collection; those that are not given stay as they were. If a
+        collection outgrows its memory, its structure stays as it was and every change reports it.
 
         Parameters
         ----------
         recall : float, optional
-            Least recall@10, in (0, 1); 0.97 at first.
+            Least recall@10, in (0, 1); a new collection has 0.97.
         memory : float, optional
-            Most bytes that the structure may take; `math.inf`, as at first, does not bound it.
+            Most bytes of memory for the structure; a new collection has `math.inf`, no limit.
         graph : bool, optional
             Whether a large collection is searched through a graph (HNSW), which takes longer to
-            build, and answers sooner among a million items; not at first.
+            build and answers sooner among a million items; a new collection has False.
 
         Raises
         ------
         UsageError
-            If one of them is out of range, or nothing over the items there are now fits into the
-            memory.
+            If a value is out of range, or no structure for the present items fits into the memory.
         """
         self._require_writable()
         with self._catalog.reading():
@@ -305,11 +342,12 @@ class Writer(Reader):
         maintenance.set_goal(self._catalog, goal)
 
     def settle(self, *, reporter: Reporter | None = None) -> None:
-        """Build the search structure that the collection needs now; all changes do that already."""
+        """Build the search structure that the items need now; every change does so by itself."""
         self._require_writable()
         self._settle(reporter or Silent(), changed=False)
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
+        """Builds the structure if needed, and measures the latency anew if anything changed."""
         renewed = maintenance.settle(self._catalog, reporter)
         if changed or renewed:
             latency = self.latency()
@@ -317,6 +355,7 @@ class Writer(Reader):
                 self._catalog.set_latency(latency.median, latency.p99)
 
     def _require_writable(self) -> None:
+        """Refuses a change of a collection that is open for reading only."""
         if self._lock is None:
             raise UsageError(
                 f"{self._catalog.folder} is open for reading only.",
