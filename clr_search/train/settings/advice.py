@@ -48,12 +48,12 @@ def _loss(config: ResolvedConfig) -> str:
     return f"{name}, temperature {config.temperature:g}"
 
 
-def warnings(asked: TrainConfig, config: ResolvedConfig, images_count: int) -> list[str]:
+def warnings(requested: TrainConfig, config: ResolvedConfig, images_count: int) -> list[str]:
     """Warnings of settings that commonly spoil a training, each with a remedy.
 
     Parameters
     ----------
-    asked : TrainConfig
+    requested : TrainConfig
         The settings as asked for.
     config : ResolvedConfig
         The same settings with all defaults chosen.
@@ -66,9 +66,9 @@ def warnings(asked: TrainConfig, config: ResolvedConfig, images_count: int) -> l
         One or two sentences each; empty if nothing is unusual.
     """
     texts = []
-    if asked.batch_size is not None and asked.batch_size > images_count:
+    if requested.batch_size is not None and requested.batch_size > images_count:
         texts.append(
-            f"The batch of {asked.batch_size:,} is larger than the collection: it is "
+            f"The batch of {requested.batch_size:,} is larger than the collection: it is "
             f"{config.batch_size:,} now."
         )
     if images_count < FEW_IMAGES:
