@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.machine import machine
 from clr_search.progress import for_terminal
 from clr_search.train.study import cells, design
+from clr_search.train.study.pictures import find_pictures
 
 MEASURES = ("linear h", "kNN h", "linear z", "contrastive")
 
@@ -35,7 +36,7 @@ def main() -> None:
     whole = design.experiment("augmentation", base)
     chosen = tuple(cell for cell in whole.cells if cell.name in given.cells)
     reporter = for_terminal()
-    found = cells.pictures(
+    found = find_pictures(
         [given.folder / "train"], [given.folder / "test"], limit=5000, side=32, reporter=reporter
     )
     part = replace(whole, name=f"augmentation-{given.epochs}", cells=chosen)

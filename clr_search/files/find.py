@@ -15,7 +15,7 @@ from clr_search.files.left_out import UNREAD_SUFFIXES, LeftOut
 IMAGE_SUFFIXES = frozenset(
     ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
 )
-"""Suffixes, in lower case, of the file names that are taken for images when a folder is searched."""
+"""Suffixes, in lower case, of the file names that a search of a folder takes for images."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

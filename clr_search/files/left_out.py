@@ -40,7 +40,7 @@ class LeftOut:
     untold: list[str] = field(default_factory=list)
 
     def note(self, error: OSError) -> None:
-        """Record a folder that cannot be listed; one that no longer exists has nothing to report."""
+        """Records a folder that cannot be listed; one that no longer exists is no error."""
         folder = str(error.filename)
         self.untold.append(folder)
         if not isinstance(error, FileNotFoundError):
@@ -56,7 +56,7 @@ class LeftOut:
         return tuple(sorted(Counter(self.unread.values()).items()))
 
     def told(self) -> list[str]:
-        """Returns sentences on the folders that cannot be listed and the formats that are not read."""
+        """Returns sentences on the folders that cannot be listed and on unread formats."""
         lines = [f"{folder}: {reason}" for folder, reason in self.skipped()[:1]]
         if len(self.folders) > 1:
             lines[0] += f" (and {len(self.folders) - 1:,} more)"

@@ -132,7 +132,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Removes the folders of killed calls of `atomic_folder`; an old one only if `target` exists."""
+    """Removes folders that killed calls of `atomic_folder` left; an old one if `target` exists."""
     ending = "tmp|old" if target.exists() else "tmp"
     leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.({ending})")
     for folder in target.parent.iterdir():

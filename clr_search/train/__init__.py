@@ -1,7 +1,10 @@
 """Stage 1, train: a folder of unlabelled images becomes a run, by SimCLR (arXiv 2002.05709).
 
-`TrainConfig` loads no torch, so that a command line can show its defaults at once; the other names
-are imported when first used.
+The names below are imported when they are first used; `TrainConfig` loads without torch.
+
+>>> from clr_search.train import TrainConfig, train
+>>> config = TrainConfig(image_size=64, epochs=100)
+>>> train(["photos"], "run", config)  # doctest: +SKIP
 """
 
 from __future__ import annotations

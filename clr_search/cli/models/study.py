@@ -25,34 +25,59 @@ EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch",
     metavar="FOLDER",
     type=options.EXISTING,
     required=True,
-    help="Pictures to train on, in folders that are classes.",
+    help="Images to train on, in folders that are classes.",
 )
 @click.option(
     "--test",
     metavar="FOLDER",
     type=options.EXISTING,
-    help="Pictures to test on.  [default: a fifth of the others]",
+    help="Images to test on, in the same folders.  [default: a fifth of those of --images]",
 )
-@click.option("--out", metavar="DIR", type=options.PATH, required=True, help="Folder to write.")
-@click.option("--seeds", type=options.COUNT, default=3, show_default=True, help="Trainings a row.")
+@click.option("--out", metavar="DIR", type=options.PATH, required=True, help="The folder to write.")
 @click.option(
-    "--limit", type=options.COUNT, default=5000, show_default=True, help="Pictures to train on."
+    "--seeds",
+    type=options.COUNT,
+    default=3,
+    show_default=True,
+    help="Number of trainings of each row, with different seeds.",
 )
-@click.option("--epochs", type=options.COUNT, default=20, show_default=True, help="A training.")
 @click.option(
-    "--image-size", type=options.COUNT, default=32, show_default=True, help="Side in pixels."
+    "--limit", type=options.COUNT, default=5000, show_default=True, help="Most images to train on."
+)
+@click.option(
+    "--epochs",
+    type=options.COUNT,
+    default=20,
+    show_default=True,
+    help="Number of epochs of each training.",
+)
+@click.option(
+    "--image-size",
+    type=options.COUNT,
+    default=32,
+    show_default=True,
+    help="Side, in pixels, of the square image that the network sees.",
 )
 @click.option(
     "--width",
     type=options.POSITIVE,
     default=0.25,
     show_default=True,
-    help="Multiple of ResNet-18's channels.",
+    help="Multiplier of the channels of ResNet-18.",
 )
 @click.option(
-    "--batch-size", type=options.COUNT, default=256, show_default=True, help="Pictures a step."
+    "--batch-size",
+    type=options.COUNT,
+    default=256,
+    show_default=True,
+    help="Number of images in a step.",
 )
-@click.option("--device", default="auto", show_default=True, help="Where to compute.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Device to train on: cpu, cuda or cuda:1, say; auto is CUDA where there is a GPU.",
+)
 def study(
     experiments: tuple[str, ...],
     images: Path,
@@ -92,12 +117,13 @@ def study(
     require("torch", "train")
     from clr_search.progress import for_terminal
     from clr_search.train.study import cells, design, report
+    from clr_search.train.study.pictures import find_pictures
 
     base = design.base_config(
         image_size=image_size, width=width, batch_size=batch_size, epochs=epochs, device=device
     )
     reporter = for_terminal()
-    pictures = cells.pictures(
+    pictures = find_pictures(
         [images], [test] if test else [], limit=limit, side=image_size, reporter=reporter
     )
     words = [

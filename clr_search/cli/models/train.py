@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     "is for a few thousand images and no GPU.  [default: adapt with --init]",
 )
 @setting_options()
-@click.option("--resume", is_flag=True, help="Go on with the run in --out, with its settings.")
+@click.option(
+    "--resume", is_flag=True, help="Resume the run in --out, with the same settings and images."
+)
 @options.force_option("the run in --out")
 @options.json_option()
 def train(
@@ -47,9 +49,9 @@ def train(
     """Train an encoder on images without labels, by SimCLR.
 
     Folders are searched for images. Ctrl-C saves and stops; --resume goes on exactly as if nothing
-    had happened. Where the folders' names are classes, they are used to report accuracy, and for
-    nothing else, unless the method is supervised. Several processes train as one when started with
-    `torchrun --nproc-per-node 4 -m clr_search train …`.
+    had happened. Folders whose names are classes are used to report accuracy only, unless the
+    method is supervised. Several processes train as one if they are started by `torchrun
+    --nproc-per-node 4 -m clr_search train …`.
 
     \b
     Example:

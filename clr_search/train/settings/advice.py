@@ -1,4 +1,4 @@
-"""What is said before a training begins: what was chosen, and where people go wrong."""
+"""What is printed before a training begins: a summary of its settings, and warnings."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 FEW_IMAGES = 500
-"""Below so many pictures, contrastive learning has little to learn from."""
+"""Number of images below which contrastive learning has little to learn from."""
 
 
 def summary(config: ResolvedConfig, images_count: int) -> str:
-    """The settings that matter most, in one line."""
+    """The settings that matter most, in one line.
+
+    Parameters
+    ----------
+    config : ResolvedConfig
+        The settings.
+    images_count : int
+        Number of usable images.
+    """
     parts = [
         f"{images_count:,} images at {config.image_size} px"
         + (f" and {config.local_views} × {config.local_size} px" if config.local_views else ""),
         f"{config.architecture} width {config.width:g}, {config.stem} stem",
-        _aim(config),
+        _loss(config),
         f"batch {config.batch_size:,}"
         + (f" in parts of {config.micro_batch:,}" if config.micro_batch else ""),
         f"{config.optimizer} at {config.learning_rate:.3g}"
@@ -30,8 +38,8 @@ def summary(config: ResolvedConfig, images_count: int) -> str:
     return " · ".join(parts)
 
 
-def _aim(config: ResolvedConfig) -> str:
-    """What is minimised, with its number."""
+def _loss(config: ResolvedConfig) -> str:
+    """The loss with its temperature or margin, or the name of the method."""
     if config.method == "supervised":
         return "supervised"
     if config.loss.startswith("margin"):
@@ -40,45 +48,50 @@ def _aim(config: ResolvedConfig) -> str:
     return f"{name}, temperature {config.temperature:g}"
 
 
-def warnings(asked: TrainConfig, config: ResolvedConfig, images_count: int) -> list[str]:
-    """Settings that commonly spoil a training, each with a remedy.
+def warnings(requested: TrainConfig, config: ResolvedConfig, images_count: int) -> list[str]:
+    """Warnings of settings that commonly spoil a training, each with a remedy.
 
     Parameters
     ----------
-    asked : TrainConfig
-        As given.
+    requested : TrainConfig
+        The settings as asked for.
     config : ResolvedConfig
-        What became of it.
+        The same settings with all defaults chosen.
     images_count : int
-        Usable images.
+        Number of usable images.
+
+    Returns
+    -------
+    list of str
+        One or two sentences each; empty if nothing is unusual.
     """
-    found = []
-    if asked.batch_size is not None and asked.batch_size > images_count:
-        found.append(
-            f"The batch of {asked.batch_size:,} is larger than the collection: it is "
+    texts = []
+    if requested.batch_size is not None and requested.batch_size > images_count:
+        texts.append(
+            f"The batch of {requested.batch_size:,} is larger than the collection: it is "
             f"{config.batch_size:,} now."
         )
     if images_count < FEW_IMAGES:
-        found.append(
+        texts.append(
             f"{images_count:,} images are few to learn from; some thousands teach much more."
         )
     contrastive = config.method == "simclr" and config.loss in ("nt-xent", "dcl")
     if contrastive and config.normalise and not 0.03 <= config.temperature <= 1:
-        found.append(
+        texts.append(
             f"A temperature of {config.temperature:g} is far from what works with cosines: 0.05 to "
             "0.5 (SimCLR, Table 5)."
         )
     usual = scaled_learning_rate(config.optimizer, config.batch_size, config.scaling)
     ratio = config.learning_rate / usual
     if not 1 / 32 <= ratio <= 32:
-        found.append(
+        texts.append(
             f"The learning rate {config.learning_rate:.3g} is far from the usual {usual:.3g} of "
             f"{config.optimizer} at batch {config.batch_size:,}: was it meant for another batch?"
         )
     smallest = min(part.stop - part.start for part in cut(config.batch_size, config.micro_batch))
     if config.norm == "batch" and smallest < 16:
-        found.append(
+        texts.append(
             "Batch normalisation over fewer than 16 images is noisy: take larger parts, or "
             "--norm group."
         )
-    return found
+    return texts

@@ -1,7 +1,7 @@
-"""What is chosen where a setting was left open: from the collection, the machine and the papers.
+"""The values of settings that were left open, by the collection, the machine and the papers.
 
-"§", "Table" and appendices refer to SimCLR, arXiv 2002.05709. Like `config`, this imports no torch
-before something is to be resolved.
+"§", "Table" and appendices refer to SimCLR, arXiv 2002.05709. Like `config`, this module imports no
+torch; `resolve` does.
 """
 
 from __future__ import annotations
@@ -16,30 +16,41 @@ from clr_search.train.settings.names import Cache, Head, OptimizerName, Scaling,
 from clr_search.train.settings.resolved import ResolvedConfig
 
 MIN_IMAGES = 8
-"""Fewest usable images: contrasting needs something to contrast with."""
+"""Least number of usable images: a contrastive loss needs negatives."""
 
 DEFAULT_EPOCHS = 100
-"""Where neither epochs nor seconds are given: the shortest training of Table B.1."""
+"""Number of epochs where neither epochs nor seconds are given: the shortest of Table B.1."""
 
 
 def resolve(
     config: TrainConfig, images_count: int, picture_side: int | None = None
 ) -> ResolvedConfig:
-    """Choose all that was left open.
+    """Choose all settings that were left open.
 
     Parameters
     ----------
     config : TrainConfig
-        What was asked for; its `epochs` must be set where `seconds` is.
+        The settings as asked for. If `seconds` is set, so must be `epochs`.
     images_count : int
-        Usable images of the collection.
+        Number of usable images in the collection.
     picture_side : int, optional
-        Typical length of their shorter sides in pixels.
+        Typical length of the images' shorter sides, in pixels.
+
+    Returns
+    -------
+    ResolvedConfig
+        The same settings, with a value for each.
 
     Raises
     ------
     UsageError
-        If the images are too few, or the device is not there.
+        If there are too few images, or the device is not available.
+
+    Examples
+    --------
+    >>> resolved = resolve(TrainConfig(image_size=32, device="cpu"), images_count=100)
+    >>> resolved.stem, resolved.batch_size, resolved.epochs, resolved.learning_rate
+    ('cifar', 100, 100, 0.000625)
     """
     if images_count < MIN_IMAGES:
         raise UsageError(
@@ -77,15 +88,15 @@ def resolve(
         "cache": _cache_for(config, images_count, cache_size),
         "cache_size": cache_size,
     }
-    asked = {item.name: getattr(config, item.name) for item in fields(TrainConfig)}
-    return ResolvedConfig(**(asked | chosen))
+    given = {item.name: getattr(config, item.name) for item in fields(TrainConfig)}
+    return ResolvedConfig(**(given | chosen))
 
 
 def stem_for(config: TrainConfig) -> Stem:
-    """The stem for the image size, unless one was asked for.
+    """The stem that is set, or else the one for the image size.
 
-    The ImageNet stem divides the side by 4 before the first block, which on small pictures leaves
-    nothing to look at: CIFAR-10 falls to 76.5 % with it.
+    The ImageNet stem divides the side by 4 before the first block, which leaves small images
+    without detail: on CIFAR-10, accuracy falls to 76.5 % with it.
     """
     if config.stem != "auto":
         return config.stem
@@ -95,12 +106,14 @@ def stem_for(config: TrainConfig) -> Stem:
 
 
 def head_for(config: TrainConfig) -> Head:
-    """The projection head, unless one was asked for: the best of Fig. 8; a classifier needs none.
+    """The projection head that is set, or else "nonlinear", the best of Fig. 8.
+
+    Supervised training has no head, because its classifier works on h.
 
     Raises
     ------
     UsageError
-        If supervised training is to have one.
+        If a head is set for supervised training.
     """
     if config.head == "auto":
         return "none" if config.method == "supervised" else "nonlinear"
@@ -113,15 +126,29 @@ def head_for(config: TrainConfig) -> Head:
 
 
 def augmentation_for(image_size: int) -> Augmentation:
-    """The paper's augmentation; for pictures of CIFAR's size that of B.9."""
+    """The augmentation of the paper (appendix A); for images of CIFAR's size, that of B.9."""
     return Augmentation(strength=0.5, blur=0.0) if image_size <= 48 else Augmentation()
 
 
 def scaled_learning_rate(optimizer: OptimizerName, batch_size: int, scaling: Scaling) -> float:
-    """Peak learning rate for a batch size.
+    """The peak learning rate for a batch of B images.
 
-    LARS as in B.1. SGD: linear in B from 0.06 at 256, as in lightly's benchmark on Imagenette; on
-    CIFAR-10 that one takes twice as much. AdamW: with the square root of B from 1e-3 at 256.
+    LARS has the rates of B.1. SGD has 0.06 · B/256, as lightly's benchmark on Imagenette, which has
+    twice as much on CIFAR-10. AdamW has 1e-3 · √(B/256).
+
+    Parameters
+    ----------
+    optimizer : str
+        "lars", "sgd" or "adamw".
+    batch_size : int
+        B.
+    scaling : str
+        How the rate of LARS grows with B: "sqrt" or "linear".
+
+    Examples
+    --------
+    >>> scaled_learning_rate("lars", 4096, "sqrt"), scaled_learning_rate("sgd", 512, "sqrt")
+    (4.8, 0.12)
     """
     if optimizer == "lars":
         return 0.075 * math.sqrt(batch_size) if scaling == "sqrt" else 0.3 * batch_size / 256
@@ -131,13 +158,31 @@ def scaled_learning_rate(optimizer: OptimizerName, batch_size: int, scaling: Sca
 
 
 def demo_config(*, seconds: float = 60.0, seed: int = 0) -> TrainConfig:
-    """Settings that learn most from about a thousand pictures in about a minute on two cores.
+    """The settings of the demo: a thousand drawn images, about a minute, two cores.
 
-    Found on the demo's swatches, 15 epochs each; R@1 of the untrained network is 7 %. The paper's
-    settings (crops from 8 % of the area, strength 1, blur, τ 0.1) are for hundreds of epochs: here
-    they reach 12 %, crops from 30 % 16 %, with τ 0.2 and batch 128 21 %, with strength 0.5 and no
-    blur, batch 64, 36 %, and with crops from 50 % and twice the learning rate 47 %. Small batches
-    win because they give more steps.
+    They were chosen by the recall R@1 after 15 epochs on the swatches of the demo. The paper's
+    settings (crops from 8 % of the area, strength 1, blur, τ 0.1) are for hundreds of epochs. Each
+    row has the changes of those above it:
+
+    ========================================  ====
+    settings                                  R@1
+    ========================================  ====
+    untrained network                          7 %
+    the paper's                               12 %
+    crops from 30 % of the area               16 %
+    τ 0.2, batch 128                          21 %
+    strength 0.5, no blur, batch 64           36 %
+    crops from 50 %, twice the learning rate  47 %
+    ========================================  ====
+
+    Small batches are better because they give more steps.
+
+    Parameters
+    ----------
+    seconds : float
+        Time for the training.
+    seed : int
+        Seed of the training.
     """
     return TrainConfig(
         seconds=seconds,
@@ -158,17 +203,20 @@ def _optimizer_for(config: TrainConfig) -> OptimizerName:
 
 
 def _weight_decay(optimizer: OptimizerName, image_size: int) -> float:
+    """1e-2 for AdamW; for the others 1e-6 (§2.2), or 1e-4 as the authors' README has for CIFAR."""
     if optimizer == "adamw":
         return 1e-2
     return 1e-4 if image_size <= 48 else 1e-6
 
 
 def _cache_size(image_size: int, picture_side: int | None) -> int:
+    """Side of the decoded images: their own, within 1 to 1.5 times the side of a view."""
     most = round(1.5 * image_size)
     return most if picture_side is None else max(image_size, min(most, picture_side))
 
 
 def _cache_for(config: TrainConfig, images_count: int, cache_size: int) -> Cache:
+    """The cache that is set, or else memory if it suffices for the decoded images."""
     if config.cache != "auto":
         return config.cache
     fits = images_count * cache_size**2 * 3 <= config.cache_gigabytes * 1e9

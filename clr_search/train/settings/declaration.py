@@ -171,11 +171,11 @@ def settings_of(cls: type[Any]) -> tuple[Setting, ...]:
         A dataclass, some or all of whose fields are declared with `setting`.
     """
     types = get_type_hints(cls)
-    found = []
+    settings = []
     for item in fields(cls):
         if _KEY in item.metadata:
             declared: Setting = item.metadata[_KEY]
-            found.append(
+            settings.append(
                 replace(
                     declared,
                     name=item.name,
@@ -184,7 +184,7 @@ def settings_of(cls: type[Any]) -> tuple[Setting, ...]:
                     default=item.default,
                 )
             )
-    return tuple(found)
+    return tuple(settings)
 
 
 def check_declared(config: object, cls: type[Any] | None = None) -> None:

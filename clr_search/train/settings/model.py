@@ -52,7 +52,7 @@ class ModelSettings:
     )
     normalise: bool = setting(
         True,
-        "Whether projections are compared by cosine; --no-l2 compares them by dot product.",
+        "Similarity of projections: their cosine, or with --no-l2 their dot product.",
         details="Table 5 compares both.",
         group="Loss",
         method="simclr",

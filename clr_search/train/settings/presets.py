@@ -1,7 +1,8 @@
-"""Settings that belong together, under a name, each with its source and what to expect of it.
+"""Presets: settings that belong together, under a name, with their source and what they reach.
 
-A setting that is given beside a preset goes before it; what a preset leaves open is chosen as ever;
-what of it a method has no use for is left out.
+A setting that is given beside a preset replaces that of the preset. Settings that a preset leaves
+open are chosen by `choices.resolve`. Settings of a preset that the method does not read are left
+out.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A recipe.
+    """Settings that belong together.
 
     Attributes
     ----------
     config : TrainConfig
-        Its settings.
-    purpose, source, expected : str
-        What it is for, where its settings come from, and what they reach.
+        The settings.
+    purpose : str
+        The images and the machine that the preset is meant for.
+    source : str
+        Where its settings come from.
+    expected : str
+        The quality that it reaches, or where that is written.
     """
 
     config: TrainConfig
@@ -47,8 +52,8 @@ PRESETS: dict[PresetName, Preset] = {
             augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
         ),
         "some hundred to some thousand photos, in minutes on a processor",
-        "tried on flowers5: the paper's augmentation asks for hundreds of epochs, and where there "
-        "are few, every invariance costs what it would have told apart, colour first of all",
+        "tried on flowers5: the paper's augmentation needs hundreds of epochs; with few epochs, "
+        "weak crops and little colour jitter are better, because colour tells these images apart",
         "see the table in README.md",
     ),
     "photos": Preset(
@@ -67,10 +72,10 @@ PRESETS: dict[PresetName, Preset] = {
             patience=5,
             augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
         ),
-        "to make an encoder that has learned already fit some hundred to some thousand pictures",
-        "photos-small with a fourth of its learning rate, so that what was learned is kept; DCL "
-        "(arXiv 2110.06848), which needs no large batch; and an end when pictures held out are "
-        "told apart no better",
+        "adapting a trained encoder (`--init`) to some hundred to some thousand images",
+        "photos-small with a fourth of its learning rate, so that the encoder keeps what it has "
+        "learned; DCL (arXiv 2110.06848), which needs no large batch; training stops when the loss "
+        "on held-out images stops falling",
         "see docs/model-card.md",
     ),
     "cifar10": Preset(
@@ -82,7 +87,7 @@ PRESETS: dict[PresetName, Preset] = {
             optimizer="sgd",
             weight_decay=5e-4,
         ),
-        "CIFAR-10, and pictures as small",
+        "CIFAR-10, and other images of this size",
         "temperature and augmentation of SimCLR, B.9; batch, epochs, SGD and weight decay of "
         "lightly's benchmark, whose learning rate is 0.06 · B/128: 0.24 where it is 0.12 here",
         "not measured here yet; lightly's benchmark, at its own rate, reports 84.8 % kNN "
@@ -106,18 +111,19 @@ PRESETS: dict[PresetName, Preset] = {
 
 
 def without_unused(config: TrainConfig, method: MethodName, processes: int) -> TrainConfig:
-    """Settings of a preset, or of the network to begin with, less those that would be refused.
+    """Settings of a preset or of initial weights, with defaults where a training would refuse them.
 
-    Whoever did not give a setting cannot leave it out.
+    A setting that the user has not given is not one that the user could leave out, so it must not
+    be refused.
 
     Parameters
     ----------
     config : TrainConfig
-        The settings, for SimCLR in one process.
+        Settings for SimCLR in one process.
     method : str
-        Which method is to train with them, next.
+        The method that is to train with them.
     processes : int
-        How many processes are.
+        Number of processes.
     """
     unused = {s.name for s in settings_of(TrainConfig) if s.method not in (None, method)}
     if method == "supervised":
@@ -128,12 +134,17 @@ def without_unused(config: TrainConfig, method: MethodName, processes: int) -> T
 
 
 def preset(name: str) -> Preset:
-    """The preset of this name.
+    """The preset with a name.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If there is no such preset; lists those there are.
+
+    Examples
+    --------
+    >>> preset("cifar10").config.image_size
+    32
     """
     for known in get_args(PresetName):
         if known == name:

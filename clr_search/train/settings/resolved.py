@@ -28,7 +28,7 @@ class ResolvedConfig(TrainConfig):
     cache_size: int
 
 
-def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
+def difference(requested: TrainConfig, stored: ResolvedConfig) -> list[str]:
     """The settings that are asked for and differ from those of a run, one line for each.
 
     A setting that is left open (None or "auto") agrees with any value. So does any device, because
@@ -43,7 +43,7 @@ def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
     for item in fields(TrainConfig):
         if item.name == "device":
             continue
-        wanted, has = getattr(asked, item.name), getattr(stored, item.name)
+        wanted, has = getattr(requested, item.name), getattr(stored, item.name)
         if wanted not in (None, "auto", has):
             lines.append(f"{item.name} is {wanted}, was {has}")
     return lines

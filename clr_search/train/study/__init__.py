@@ -1,1 +1,5 @@
-"""The paper's experiments at a scale one machine can run: `design`, `cells`, `report`."""
+"""The experiments of the SimCLR paper, at a scale that one machine can run.
+
+`design` says what each experiment compares, `cells` trains and measures it, `report` writes its
+page.
+"""

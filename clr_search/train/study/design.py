@@ -1,73 +1,20 @@
-"""Which trainings each experiment compares, what the paper found, and what would confirm it.
+"""The design of each experiment: the trainings it compares, and the findings it tests.
 
-"Fig." and "Table" refer to SimCLR, arXiv 2002.05709. Its figures are linear top-1 on ImageNet with
-ResNet-50: the order of rows can be compared with ours, the numbers cannot.
+"Fig." and "Table" refer to SimCLR, arXiv 2002.05709. The paper reports linear top-1 accuracy on
+ImageNet with ResNet-50, so the order of its rows can be compared with ours, its numbers cannot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.choices import augmentation_for
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Head
-
-Measures = Mapping[str, Mapping[str, float]]
-"""Of one seed, by cell and measure, in per cent but for the entropy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One setting, to be trained with several seeds.
-
-    Attributes
-    ----------
-    name : str
-        For people and for file names.
-    config : TrainConfig
-        Its settings but for the seed.
-    paper : str
-        What the paper has for it; empty where it has nothing.
-    """
-
-    name: str
-    config: TrainConfig
-    paper: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A finding of the paper, and by how many points the measures of a seed speak for it."""
-
-    text: str
-    points: Callable[[Measures], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """A figure or table of the paper.
-
-    Attributes
-    ----------
-    name, title : str
-        For the command line, and for people.
-    cells : tuple of Cell
-        Rows of its table.
-    claims : tuple of Claim
-        What is to be confirmed.
-    measures : tuple of str
-        Columns of its table; the first is what the plot shows. See `cells.measure`.
-    """
-
-    name: str
-    title: str
-    cells: tuple[Cell, ...]
-    claims: tuple[Claim, ...]
-    measures: tuple[str, ...] = ("linear h", "kNN h")
-
+from clr_search.train.study.experiment import Cell, Claim, Experiment, Measures
 
 NAMES = ("augmentation", "colour", "head", "temperature", "loss", "batch", "method")
 
@@ -78,8 +25,8 @@ SINGLE: dict[str, dict[str, Any]] = {
     "grey": {"grey": 0.5},
     "blur": {"blur": 0.5},
 }
-"""The augmentations of this package, each alone. The paper's cutout, rotation, noise and Sobel
-filter are none of them. A grey view in two is its strongest."""
+"""The settings of each augmentation alone. This package does not have the cutout, rotation, noise
+and Sobel filter of the paper. "grey" is strongest when it has a probability of one half."""
 
 _NOTHING = Augmentation(
     crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0, jitter=0.0, grey=0.0, blur=0.0
@@ -87,7 +34,13 @@ _NOTHING = Augmentation(
 
 
 def pair_name(one: str, other: str) -> str:
-    """Name of the cell of two augmentations, in whatever order, or of one twice: alone."""
+    """The name of the cell of two augmentations, in any order; of the same one twice, its own name.
+
+    Examples
+    --------
+    >>> pair_name("colour", "crop"), pair_name("crop", "crop")
+    ('crop+colour', 'crop')
+    """
     first, second = sorted((one, other), key=list(SINGLE).index)
     return first if first == second else f"{first}+{second}"
 
@@ -95,7 +48,7 @@ def pair_name(one: str, other: str) -> str:
 def base_config(
     *, image_size: int, width: float, batch_size: int, epochs: int, device: str = "auto"
 ) -> TrainConfig:
-    """The settings that the rows of every experiment change."""
+    """The settings from which the cells of all experiments differ; see `TrainConfig`."""
     return TrainConfig(
         image_size=image_size,
         width=width,
@@ -109,8 +62,17 @@ def base_config(
 
 
 def experiment(name: str, base: TrainConfig) -> Experiment:
-    """An experiment around base settings, whose `augmentation`, `epochs`, `batch_size` are set."""
-    return _MAKERS[name](base)
+    """The design of an experiment.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    base : TrainConfig
+        Settings from which the cells differ, as `base_config` makes them: `augmentation`, `epochs`
+        and `batch_size` are not None.
+    """
+    return _DESIGNS[name](base)
 
 
 def _augmentation(base: TrainConfig) -> Experiment:
@@ -121,13 +83,13 @@ def _augmentation(base: TrainConfig) -> Experiment:
             name = pair_name(one, other)
             cells[name] = Cell(name, replace(base, augmentation=changed))
 
-    def best_pair(found: Measures) -> float:
-        others = [row["linear h"] for name, row in found.items() if name != "crop+colour"]
-        return found["crop+colour"]["linear h"] - max(others)
+    def best_pair(measures: Measures) -> float:
+        others = [row["linear h"] for name, row in measures.items() if name != "crop+colour"]
+        return measures["crop+colour"]["linear h"] - max(others)
 
-    def over_single(found: Measures) -> float:
-        single = max(found[name]["linear h"] for name in SINGLE)
-        return found["crop+colour"]["linear h"] - single
+    def over_single(measures: Measures) -> float:
+        single = max(measures[name]["linear h"] for name in SINGLE)
+        return measures["crop+colour"]["linear h"] - single
 
     return Experiment(
         "augmentation",
@@ -142,7 +104,7 @@ def _augmentation(base: TrainConfig) -> Experiment:
 
 def _colour(base: TrainConfig) -> Experiment:
     def cell(name: str, strength: float, blur: float, paper: str) -> Cell:
-        changed = replace(_of(base), strength=strength, blur=blur)
+        changed = replace(_augmentation_of(base), strength=strength, blur=blur)
         return Cell(name, replace(base, augmentation=changed), paper)
 
     cells = (
@@ -171,11 +133,11 @@ def _head(base: TrainConfig) -> Experiment:
     ]
     cells.append(Cell("none", replace(base, head="none")))
 
-    def best(found: Measures, head: str) -> float:
-        return max(row["linear h"] for name, row in found.items() if name.startswith(head))
+    def best(measures: Measures, head: str) -> float:
+        return max(row["linear h"] for name, row in measures.items() if name.startswith(head))
 
-    def h_over_z(found: Measures) -> float:
-        rows = [row for name, row in found.items() if name.startswith("nonlinear")]
+    def h_over_z(measures: Measures) -> float:
+        rows = [row for name, row in measures.items() if name.startswith("nonlinear")]
         return min(row["linear h"] - row["linear z"] for row in rows)
 
     return Experiment(
@@ -186,11 +148,11 @@ def _head(base: TrainConfig) -> Experiment:
             Claim("h is better than z = g(h), for every dimension (paper: by over 10).", h_over_z),
             Claim(
                 "A non-linear head beats none (paper: by over 10).",
-                lambda m: best(m, "nonlinear") - best(m, "none"),
+                lambda measures: best(measures, "nonlinear") - best(measures, "none"),
             ),
             Claim(
                 "A non-linear head beats a linear one (paper: by 3).",
-                lambda m: best(m, "nonlinear") - best(m, "linear"),
+                lambda measures: best(measures, "nonlinear") - best(measures, "linear"),
             ),
         ),
         ("linear h", "kNN h", "linear z"),
@@ -207,15 +169,15 @@ def _temperature(base: TrainConfig) -> Experiment:
         for t, paper in ((10.0, "57.2"), (100.0, "57.0"))
     ]
 
-    def l2_over_none(found: Measures) -> float:
-        with_l2 = max(row["linear h"] for name, row in found.items() if name.startswith("l2"))
+    def l2_over_none(measures: Measures) -> float:
+        with_l2 = max(row["linear h"] for name, row in measures.items() if name.startswith("l2"))
         return with_l2 - max(
-            row["linear h"] for name, row in found.items() if name.startswith("no l2")
+            row["linear h"] for name, row in measures.items() if name.startswith("no l2")
         )
 
-    def inner_over_ends(found: Measures) -> float:
-        inner = max(found[f"l2, τ {t:g}"]["linear h"] for t in (0.1, 0.5))
-        return inner - max(found[f"l2, τ {t:g}"]["linear h"] for t in (0.05, 1.0))
+    def inner_over_ends(measures: Measures) -> float:
+        inner = max(measures[f"l2, τ {t:g}"]["linear h"] for t in (0.1, 0.5))
+        return inner - max(measures[f"l2, τ {t:g}"]["linear h"] for t in (0.05, 1.0))
 
     return Experiment(
         "temperature",
@@ -239,9 +201,11 @@ def _loss(base: TrainConfig) -> Experiment:
         Cell("dcl", replace(base, loss="dcl")),
     )
 
-    def best_of_paper(found: Measures) -> float:
-        others = [row["linear h"] for name, row in found.items() if name not in ("nt-xent", "dcl")]
-        return found["nt-xent"]["linear h"] - max(others)
+    def best_of_paper(measures: Measures) -> float:
+        others = [
+            row["linear h"] for name, row in measures.items() if name not in ("nt-xent", "dcl")
+        ]
+        return measures["nt-xent"]["linear h"] - max(others)
 
     return Experiment(
         "loss",
@@ -262,18 +226,19 @@ def _batch(base: TrainConfig) -> Experiment:
         for e in (max(1, epochs // 2), epochs, epochs * 2)
     )
 
-    def longer(found: Measures) -> float:
+    def longer(measures: Measures) -> float:
         shortest, longest = f"{max(1, epochs // 2)} epochs", f"{epochs * 2} epochs"
         return min(
-            found[f"batch {b}, {longest}"]["linear h"] - found[f"batch {b}, {shortest}"]["linear h"]
+            measures[f"batch {b}, {longest}"]["linear h"]
+            - measures[f"batch {b}, {shortest}"]["linear h"]
             for b in (batch // 4, batch, batch * 4)
         )
 
-    def larger(found: Measures) -> float:
+    def larger(measures: Measures) -> float:
         short = f"{max(1, epochs // 2)} epochs"
         return (
-            found[f"batch {batch * 4}, {short}"]["linear h"]
-            - found[f"batch {batch // 4}, {short}"]["linear h"]
+            measures[f"batch {batch * 4}, {short}"]["linear h"]
+            - measures[f"batch {batch // 4}, {short}"]["linear h"]
         )
 
     return Experiment(
@@ -307,16 +272,16 @@ def _method(base: TrainConfig) -> Experiment:
     )
 
 
-def _of(base: TrainConfig) -> Augmentation:
+def _augmentation_of(base: TrainConfig) -> Augmentation:
     assert base.augmentation is not None
     return base.augmentation
 
 
 def _difference(one: str, other: str) -> Callable[[Measures], float]:
-    return lambda found: found[one]["linear h"] - found[other]["linear h"]
+    return lambda measures: measures[one]["linear h"] - measures[other]["linear h"]
 
 
-_MAKERS: dict[str, Callable[[TrainConfig], Experiment]] = {
+_DESIGNS: dict[str, Callable[[TrainConfig], Experiment]] = {
     "augmentation": _augmentation,
     "colour": _colour,
     "head": _head,

@@ -1,4 +1,4 @@
-"""From results to a page: a table of means and deviations, what holds, and a picture."""
+"""The page of an experiment: a table of means and deviations, a plot, and which claims hold."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any
 
 from clr_search.files.write import atomic_path, write_atomically
 from clr_search.train.settings.config import TrainConfig
-from clr_search.train.study.cells import Pictures, Result
-from clr_search.train.study.design import SINGLE, Claim, Experiment, pair_name
+from clr_search.train.study.cells import Result
+from clr_search.train.study.design import SINGLE, pair_name
+from clr_search.train.study.experiment import Claim, Experiment
+from clr_search.train.study.pictures import Pictures
 
 _INK, _BLUE, _GREY = "#22272e", "#2f6fb5", "#8b949e"
 
 Values = dict[str, dict[str, list[float]]]
-"""By cell and measure, one for each seed."""
+"""Values by cell and measure, one for each seed."""
 
 
 def write_report(
@@ -31,22 +33,22 @@ def write_report(
     Parameters
     ----------
     experiment : Experiment
-        What was compared.
+        The experiment.
     results : sequence of Result
-        One for each cell and seed.
+        One result for each cell and seed.
     base : TrainConfig
-        The settings that cells change.
+        The settings from which the cells differ.
     pictures : Pictures
-        Trained and tested on.
+        The images that were trained on and tested on.
     command : str
-        What makes the page again.
+        The command that makes the page again, which the page shows.
     out : Path
-        Folder.
+        Folder to write to.
 
     Returns
     -------
     Path
-        The page.
+        The path of the page.
     """
     values = gathered(results)
     with atomic_path(out / f"{experiment.name}.png") as temporary:
@@ -57,7 +59,7 @@ def write_report(
 
 
 def gathered(results: Sequence[Result]) -> Values:
-    """Measures by cell."""
+    """Group the measures of all seeds by cell and by name."""
     values: Values = {}
     for result in results:
         cell = values.setdefault(result.cell, {})
@@ -67,22 +69,34 @@ def gathered(results: Sequence[Result]) -> Values:
 
 
 def by_seed(claim: Claim, results: Sequence[Result]) -> list[float]:
-    """By how many points each seed speaks for a claim."""
-    found: dict[int, dict[str, dict[str, float]]] = {}
+    """The percentage points by which each seed supports a claim, in the order of the seeds."""
+    seeds: dict[int, dict[str, dict[str, float]]] = {}
     for result in results:
-        found.setdefault(result.seed, {})[result.cell] = result.measures
-    return [claim.points(measures) for measures in found.values()]
+        seeds.setdefault(result.seed, {})[result.cell] = result.measures
+    return [claim.points(measures) for measures in seeds.values()]
 
 
 def verdict(points: Sequence[float]) -> str:
-    """``holds: +1.3 ± 0.4 points``; open where the seeds disagree."""
-    said = "holds" if min(points) > 0 else "does not hold" if max(points) <= 0 else "open"
+    """Whether a claim holds, with the mean and the standard deviation of its points.
+
+    Examples
+    --------
+    >>> verdict([1.0, 2.0]), verdict([-1.0, 2.0])  # the seeds disagree on the second
+    ('holds: +1.5 ± 0.7 points', 'open: +0.5 ± 2.1 points')
+    """
+    answer = "holds" if min(points) > 0 else "does not hold" if max(points) <= 0 else "open"
     spread = f" ± {statistics.stdev(points):.1f}" if len(points) > 1 else ""
-    return f"{said}: {statistics.fmean(points):+.1f}{spread} points"
+    return f"{answer}: {statistics.fmean(points):+.1f}{spread} points"
 
 
-def spelt(numbers: Sequence[float]) -> str:
-    """Mean and standard deviation: ``61.3 ± 0.4``; of one number, it alone."""
+def mean_and_deviation(numbers: Sequence[float]) -> str:
+    """Mean and standard deviation as text; a single number stands alone.
+
+    Examples
+    --------
+    >>> mean_and_deviation([61.0, 62.0]), mean_and_deviation([61.0])
+    ('61.5 ± 0.7', '61.0')
+    """
     text = f"{statistics.fmean(numbers):.1f}"
     return f"{text} ± {statistics.stdev(numbers):.1f}" if len(numbers) > 1 else text
 
@@ -94,7 +108,7 @@ def markdown(
     pictures: Pictures,
     command: str,
 ) -> str:
-    """The page."""
+    """The text of the page; parameters as in `write_report`."""
     values = gathered(results)
     seeds = len({result.seed for result in results})
     minutes = sum(result.seconds for result in results) / 60
@@ -126,13 +140,19 @@ def _table(experiment: Experiment, values: Values) -> list[str]:
     heads = ["", *experiment.measures, *(["paper"] if paper else [])]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for cell in experiment.cells:
-        row = [cell.name, *(spelt(values[cell.name][name]) for name in experiment.measures)]
+        row = [
+            cell.name,
+            *(mean_and_deviation(values[cell.name][name]) for name in experiment.measures),
+        ]
         lines.append(f"| {' | '.join([*row, *([cell.paper] if paper else [])])} |")
     return lines
 
 
 def draw(experiment: Experiment, values: Values, path: Path) -> None:
-    """Draw the first measure as a PNG: a heat map of pairs, or points with their deviations."""
+    """Draw the first measure of an experiment as a PNG file.
+
+    Pairs of augmentations are a heat map, other cells are points with their standard deviations.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -142,19 +162,21 @@ def draw(experiment: Experiment, values: Values, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     measure = experiment.measures[0]
-    found = {cell: measures[measure] for cell, measures in values.items()}
+    by_cell = {cell: measures[measure] for cell, measures in values.items()}
     if pairs:
-        _heat_map(axes, found)
+        _heat_map(axes, by_cell)
     else:
-        _points(axes, [cell.name for cell in experiment.cells], found)
+        _points(axes, [cell.name for cell in experiment.cells], by_cell)
         axes.set_xlabel(f"{measure}, %", color=_GREY)
     axes.set_title(experiment.title, loc="left", fontsize=11, color=_INK, fontweight="bold")
     figure.savefig(path, format="png", dpi=120)
 
 
-def _heat_map(axes: Any, found: dict[str, list[float]]) -> None:
+def _heat_map(axes: Any, by_cell: dict[str, list[float]]) -> None:
     names = list(SINGLE)
-    grid = [[statistics.fmean(found[pair_name(row, column)]) for column in names] for row in names]
+    grid = [
+        [statistics.fmean(by_cell[pair_name(row, column)]) for column in names] for row in names
+    ]
     axes.imshow(grid, cmap="Blues")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
@@ -165,10 +187,10 @@ def _heat_map(axes: Any, found: dict[str, list[float]]) -> None:
             axes.text(column, row, f"{number:.1f}", ha="center", va="center", color=colour)
 
 
-def _points(axes: Any, names: list[str], found: dict[str, list[float]]) -> None:
-    middles = [statistics.fmean(found[name]) for name in names]
-    errors = [statistics.stdev(found[n]) if len(found[n]) > 1 else 0.0 for n in names]
-    axes.errorbar(middles, range(len(names)), xerr=errors, fmt="o", color=_BLUE, ecolor=_GREY)
+def _points(axes: Any, names: list[str], by_cell: dict[str, list[float]]) -> None:
+    means = [statistics.fmean(by_cell[name]) for name in names]
+    errors = [statistics.stdev(by_cell[n]) if len(by_cell[n]) > 1 else 0.0 for n in names]
+    axes.errorbar(means, range(len(names)), xerr=errors, fmt="o", color=_BLUE, ecolor=_GREY)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", color="#e6e8eb", linewidth=0.8)

@@ -258,6 +258,13 @@ def test_what_is_of_no_use_is_left_out_of_a_preset_and_refused_where_it_is_given
     assert [config.patience for config, _ in asked[-2:]] == [None, 3]  # which the stage refuses
 
 
+def test_a_count_that_may_be_zero_can_be_given_as_zero(
+    run: Run, pictures: Path, asked: list[Any]
+) -> None:
+    run("train", pictures, "--out", "run", "--local-views", "0", "--negatives", "0")
+    assert asked[0][0] == TrainConfig()
+
+
 def test_minutes(run: Run, pictures: Path, asked: list[Any]) -> None:
     run("train", pictures, "--out", "run", "--minutes", "1.5")
     assert asked[0][0] == TrainConfig(seconds=90)

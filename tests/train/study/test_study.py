@@ -14,8 +14,11 @@ from clr_search.errors import UsageError
 from clr_search.train import TrainConfig
 from clr_search.train.settings.choices import augmentation_for, resolve
 from clr_search.train.study import cells, design, report
-from clr_search.train.study.cells import Pictures, Result, softmax_entropy
-from clr_search.train.study.design import SINGLE, Cell, Claim, Experiment, pair_name
+from clr_search.train.study.cells import Result
+from clr_search.train.study.design import SINGLE, pair_name
+from clr_search.train.study.experiment import Cell, Claim, Experiment
+from clr_search.train.study.measures import softmax_entropy
+from clr_search.train.study.pictures import Pictures, find_pictures
 from tests.train.conftest import TINY
 from tests.train.test_loop import Interrupting
 
@@ -24,32 +27,32 @@ BASE = replace(TINY, augmentation=augmentation_for(16), batch_size=16, epochs=2)
 
 @pytest.fixture(scope="module")
 def found(pictures: Path) -> Pictures:
-    return cells.pictures([pictures], [], limit=30, side=16)
+    return find_pictures([pictures], [], limit=30, side=16)
 
 
 def test_pictures_are_balanced_and_kept_apart(pictures: Path, found: Pictures) -> None:
     assert found.train.classes == found.test.classes == ("blue", "green", "red")
     assert torch.bincount(found.train.labels).tolist() == [10, 10, 10]
     assert torch.bincount(found.test.labels).tolist() == [2, 2, 2]  # a fifth of 12
-    few = cells.pictures([pictures], [], limit=6, side=16)
+    few = find_pictures([pictures], [], limit=6, side=16)
     assert torch.bincount(few.train.labels).tolist() == [2, 2, 2]
-    again = cells.pictures([pictures], [], limit=30, side=16)
+    again = find_pictures([pictures], [], limit=30, side=16)
     assert again.train.fingerprint == found.train.fingerprint
-    own = cells.pictures([pictures], [pictures], limit=30, side=16)
+    own = find_pictures([pictures], [pictures], limit=30, side=16)
     assert torch.bincount(own.test.labels).tolist() == [5, 5, 5]
 
 
 def test_what_cannot_be_studied_is_refused(pictures: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="folders that are classes, at least two"):
-        cells.pictures([pictures / "red"], [], limit=9, side=16)
+        find_pictures([pictures / "red"], [], limit=9, side=16)
     with pytest.raises(UsageError, match="the same ones"):
-        cells.pictures([pictures], [pictures / "red"], limit=9, side=16)
+        find_pictures([pictures], [pictures / "red"], limit=9, side=16)
     for label in "ab":
         (tmp_path / label).mkdir()
         for number in range(3):
             Image.new("RGB", (9, 9)).save(tmp_path / label / f"{number}.png")
     with pytest.raises(UsageError, match="at least 5 pictures a class"):
-        cells.pictures([tmp_path], [], limit=9, side=16)
+        find_pictures([tmp_path], [], limit=9, side=16)
 
 
 @pytest.mark.parametrize("name", design.NAMES)

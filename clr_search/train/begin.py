@@ -1,0 +1,164 @@
+"""The beginning of a run: its folder, its decoded images, and its settings.
+
+Until `config.json` is written, the folder is no run. Of several processes, the first does the work
+while the others wait, and they read the files it has written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from clr_search.errors import UsageError
+from clr_search.files.find import ImageFile
+from clr_search.files.write import refuse_existing, write_atomically
+from clr_search.progress import Reporter
+from clr_search.train.checkpoint import CHECKPOINT
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import CACHE, decode_collection, typical_side
+from clr_search.train.distributed import wait_for_all, world
+from clr_search.train.hardware import choose_device, numbered, tuned_for
+from clr_search.train.methods.supervised import require_classes
+from clr_search.train.monitor.curves import CURVES
+from clr_search.train.monitor.heldout import count_held_out
+from clr_search.train.monitor.metrics import METRICS
+from clr_search.train.network.initial import WEIGHTS, absolute_init, require_same_encoder
+from clr_search.train.optimization.budget import epochs_for
+from clr_search.train.run import CONFIG, load_config, write_config
+from clr_search.train.settings.advice import summary, warnings
+from clr_search.train.settings.choices import MIN_IMAGES, resolve
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
+
+
+def begin_in_turn(
+    files: list[ImageFile], out: Path, config: TrainConfig, force: bool, reporter: Reporter
+) -> tuple[ResolvedConfig, Collection]:
+    """Begin a run in the first process; the other processes read its settings and its cache.
+
+    Parameters
+    ----------
+    files : list of ImageFile
+        The image files.
+    out : Path
+        The folder of the run.
+    config : TrainConfig
+        Settings.
+    force : bool
+        Whether to replace a run in `out`.
+    reporter : Reporter
+        Receives the progress, and warnings about settings.
+
+    Returns
+    -------
+    settings, collection : ResolvedConfig, Collection
+        The settings with all defaults chosen, and the decoded images.
+
+    Raises
+    ------
+    UsageError
+        If `out` exists (without `force`), there are too few usable images, or settings do not fit
+        images or initial weights.
+    """
+    if world().first:
+        _make_room(out, force=force)
+        begun = _begin(files, out, config, reporter)
+        wait_for_all()
+        return begun
+    wait_for_all()
+    settings = load_config(out)
+    return settings, _decode(files, settings, out, reporter)
+
+
+def decode_in_turn(
+    files: list[ImageFile], config: ResolvedConfig, out: Path, reporter: Reporter
+) -> Collection:
+    """Decode the images of a resumed run in the first process; the others map its cache.
+
+    Raises
+    ------
+    UsageError
+        If there are too few usable images.
+    """
+    if not world().first:
+        wait_for_all()
+    collection = _decode(files, config, out, reporter)
+    if world().first:
+        wait_for_all()
+    return collection
+
+
+def with_device(device: str, config: ResolvedConfig) -> ResolvedConfig:
+    """The settings with the device of this start, with the number of this process' own GPU.
+
+    `config.json` has the device on which the run was begun; every start may use another one.
+    """
+    return replace(config, device=numbered(choose_device(device)))
+
+
+def _begin(
+    files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
+) -> tuple[ResolvedConfig, Collection]:
+    """Decode the images, choose all open settings, and write `config.json`."""
+    if world().size > 1:
+        config = replace(config, cache="mmap")  # a file that all processes can map
+    config = replace(config, init=absolute_init(config.init))
+    epochs = config.epochs or 1
+    side = typical_side(files)
+    planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
+    require_same_encoder(planned)
+    collection = _decode(files, planned, out, reporter)
+    if config.method == "supervised":
+        require_classes(collection)  # before anything is written
+    settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
+    if config.epochs is None and config.seconds is not None:
+        epochs = _epochs_by_trial(config.seconds, settled, collection)
+        reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
+        settled = replace(settled, epochs=epochs)
+    resolved = resolve(settled, len(collection) - count_held_out(len(collection), config))
+    reporter.message(summary(resolved, len(collection)))
+    for text in warnings(config, resolved, len(collection)):
+        reporter.message(f"Warning: {text}")
+    write_atomically(out / METRICS, "")
+    write_config(out, resolved)
+    return resolved, collection
+
+
+def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection) -> int:
+    """The number of epochs that fit into a time, by a trial of some steps."""
+    trial = resolve(replace(config, epochs=1), len(collection))
+    trial = with_device(trial.device, trial)
+    with tuned_for(trial.device):
+        return epochs_for(seconds, trial, resident(collection, trial.device))
+
+
+def _decode(
+    files: list[ImageFile], config: ResolvedConfig, out: Path, reporter: Reporter
+) -> Collection:
+    collection = decode_collection(files, config.cache_size, config.cache, out / CACHE, reporter)
+    if collection.skipped:
+        path, reason = collection.skipped[0]
+        reporter.message(
+            f"Left out: {len(collection.skipped)} of {len(files)} files. {path}: {reason}"
+        )
+    if len(collection) < MIN_IMAGES:
+        raise UsageError(
+            f"Training needs at least {MIN_IMAGES} usable images; there are {len(collection)}.",
+            "Give more images or folders.",
+        )
+    return collection
+
+
+def _make_room(out: Path, *, force: bool) -> None:
+    """Refuse a folder that exists; with `force`, remove the run in it and nothing else."""
+    if out.is_file():
+        raise UsageError(f"{out} is a file, and a run is a folder.", "Choose another --out.")
+    leftovers = {CACHE}  # of a training that was killed while it decoded
+    if out.is_dir() and {path.name for path in out.iterdir()} <= leftovers:
+        return
+    refuse_existing(out, force=force)
+    for name in (CONFIG, WEIGHTS, METRICS, CURVES):
+        (out / name).unlink(missing_ok=True)
+    for folder in (CHECKPOINT.parent, Path(CACHE)):
+        shutil.rmtree(out / folder, ignore_errors=True)

@@ -1,0 +1,97 @@
+"""The labelled images that a study trains on and tests on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clr_search.errors import UsageError
+from clr_search.files.find import ImageFile, find_images
+from clr_search.files.write import sha256_bytes
+from clr_search.progress import Reporter, Silent
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Decoded images with labels.
+
+    Attributes
+    ----------
+    train, test : Collection
+        The images to train on, and the images to test on.
+    """
+
+    train: Collection
+    test: Collection
+
+
+def find_pictures(
+    images: Sequence[Path],
+    test: Sequence[Path],
+    *,
+    limit: int,
+    side: int,
+    reporter: Reporter | None = None,
+) -> Pictures:
+    """Find and decode images, the same number of each class.
+
+    Which images of a class are taken depends on the hashes of their names, as if by chance.
+
+    Parameters
+    ----------
+    images : sequence of path
+        Folders to train on, whose subfolders are classes.
+    test : sequence of path
+        Folders to test on; if empty, a fifth of each class of `images` is used.
+    limit : int
+        Most images to train on; at most half as many are tested on.
+    side : int
+        Side, in pixels, to which images are decoded.
+    reporter : Reporter, optional
+        Receives the progress.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two classes, or a class has fewer than 5 images.
+    """
+    reporter = reporter or Silent()
+    train_files = _by_class(find_images(images))
+    if test:
+        test_files = _by_class(find_images(test))
+    else:
+        test_files = {label: files[: len(files) // 5] for label, files in train_files.items()}
+        train_files = {label: files[len(files) // 5 :] for label, files in train_files.items()}
+    if len(train_files) < 2 or set(train_files) != set(test_files):
+        raise UsageError(
+            "A study needs pictures in folders that are classes, at least two of them, the same "
+            "ones to train and to test on.",
+            "Sort pictures into one folder a class.",
+        )
+    if min(map(len, train_files.values())) < 4 or min(map(len, test_files.values())) < 1:
+        raise UsageError("A study needs at least 5 pictures a class.", "Give more pictures.")
+    chosen = (_balanced(train_files, limit), _balanced(test_files, max(1, limit // 2)))
+    collections = [decode_collection(f, side, "memory", Path(), reporter) for f in chosen]
+    return Pictures(*collections)
+
+
+def _by_class(files: Sequence[ImageFile]) -> dict[str, list[ImageFile]]:
+    """The files of each class, in the order of the hashes of their names."""
+    members: defaultdict[str, list[ImageFile]] = defaultdict(list)
+    for file in files:
+        if file.label is not None:
+            members[file.label].append(file)
+    return {
+        label: sorted(group, key=lambda file: sha256_bytes(file.relative.encode()))
+        for label, group in members.items()
+    }
+
+
+def _balanced(files: dict[str, list[ImageFile]], limit: int) -> list[ImageFile]:
+    """The first files of each class, the same number of each, `limit` in all."""
+    per_class = max(1, limit // len(files))
+    return [file for label in sorted(files) for file in files[label][:per_class]]
