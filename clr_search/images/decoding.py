@@ -28,6 +28,8 @@ from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.images.formats import kind_of, open_header, reason_of
 from clr_search.images.geometry import enough_for, squared
 from clr_search.images.modes import upright
+from clr_search.images.rle import plain
+from clr_search.images.structure import check
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -96,18 +98,18 @@ def _decoded(
     """What `finish` makes of the upright RGB image; see `decode`."""
     kind = kind_of(data)
     try:
-        image = open_header(data, kind)
+        promised = check(data, kind)
+        if promised is not None:
+            _check_size(promised.width, promised.height, kind, max_pixels)
+        image = open_header(plain(data) if kind == "BMP" else data, kind)
         width, height = image.size
-        if width < 1 or height < 1:
-            raise ImageError(f"the {kind} header says {width} × {height} pixels")
-        if width * height > max_pixels:
-            raise ImageError(
-                f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}"
-            )
+        _check_size(width, height, kind, max_pixels)
         if at_least is not None and kind == "JPEG":
             image.draft(None, (at_least, at_least))
-        large = image.size[0] * image.size[1] > LARGE_PIXELS
-        with _LARGE if large else nullcontext():
+        held = image.size[0] * image.size[1]
+        if promised is not None and promised.whole:
+            held = max(held, promised.width * promised.height)
+        with _LARGE if held > LARGE_PIXELS else nullcontext():
             whole, turned = upright(image)
             pixels = finish(whole)
     except ImageError:
@@ -117,6 +119,13 @@ def _decoded(
     if kind != "JPEG":  # Pillow turns a TIFF while loading, so only the result knows its shape
         return Picture(pixels, *whole.size)
     return Picture(pixels, *((height, width) if turned else (width, height)))
+
+
+def _check_size(width: int, height: int, kind: str, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"the {kind} header says {width} × {height} pixels")
+    if width * height > max_pixels:
+        raise ImageError(f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}")
 
 
 def load(path: Path, *, at_least: int | None = None) -> Picture:
