@@ -7,8 +7,10 @@ repeat, so that a megabyte of them can cost as much as a hundred honest pictures
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from struct import Struct, error, unpack_from
+
+import numpy as np
 
 from clr_search.errors import ImageError
 from clr_search.images.structure import tiff
@@ -38,7 +40,7 @@ _COSTLY = _FRAMES | _APPLICATIONS | {_DQT}
 _BARE = {0x00, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xC8}
 _USUAL = {*range(0xC0, 0xC8), _SOS, _DQT, 0xDD, *range(0xE0, 0xF0), 0xFE}
 _SIZE = Struct(">HHB")
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+_STRIDE = 2**18  # bytes that are searched for markers at a time
 
 _Segment = tuple[int, int, int]
 """Marker, and start and end of the content behind the length."""
@@ -148,23 +150,33 @@ def _check_scans(data: bytes, at: int) -> None:
     first: dict[int, int] = {}
     refining: dict[int, int] = {}
     scans = others = 0
-    while found := _MARKER.search(data, at):
-        marker, at = found[1][0], found.end()
+    for place in _markers(data, at):
+        marker = data[place + 1]
+        if place < at or marker in (0x01, 0xD8):  # within a segment, or without content
+            continue
         if marker == _EOI:
             return
-        if marker in (0x01, 0xD8):
-            continue
-        length = max(unpack_from(">H", data, at)[0], 2)
+        length = max(unpack_from(">H", data, place + 2)[0], 2)
+        at = place + 2 + length
         if marker == _SOS:
             scans += 1
-            _count_passes(data[at : at + length], first, refining)
+            _count_passes(data[place + 2 : at], first, refining)
         else:
             others += 1
-        at += length
         if scans > MAX_SCANS:
             raise ImageError(f"the JPEG has more than {MAX_SCANS} scans")
         if others > MAX_SEGMENTS:
             raise ImageError(f"the JPEG has more than {MAX_SEGMENTS:,} segments between its scans")
+
+
+def _markers(data: bytes, at: int) -> Iterator[int]:
+    """Where markers may stand: 0xFF and a byte that is no stuffing, restart or filling."""
+    for start in range(at, len(data) - 1, _STRIDE):
+        values = np.frombuffer(data, np.uint8, min(_STRIDE + 1, len(data) - start), start)
+        places = np.flatnonzero(values[:-1] == 0xFF)
+        kinds = values[places + 1]
+        real = (kinds != 0) & (kinds != 0xFF) & ((kinds < 0xD0) | (kinds > 0xD7))
+        yield from (places[real] + start).tolist()
 
 
 def _count_passes(scan: bytes, first: dict[int, int], refining: dict[int, int]) -> None:
