@@ -3,8 +3,9 @@
 What is decoded: JPEG, PNG, WebP, GIF (first frame), BMP, TIFF (first page), AVIF where Pillow has
 it, and HEIC with the extra `heif`. The format is taken from the first bytes, never from the name,
 and the readers of those formats are called directly: none of Pillow's others (PostScript, fonts, …)
-ever sees a file, and the size of a picture is checked between reading its header and decoding it
-without touching `PIL.Image.MAX_IMAGE_PIXELS`, which belongs to the whole process.
+ever sees a file. What its structure asks for is bounded before that (`images.structure`), and the
+size of a picture is checked before and after its header is read, without touching
+`PIL.Image.MAX_IMAGE_PIXELS`, which belongs to the whole process.
 
 Everything here is safe to call from many threads, and Pillow releases the interpreter lock while it
 decodes. Warnings that Pillow gives on damaged EXIF go through Python's `warnings` as usual;
@@ -82,7 +83,8 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PI
     Raises
     ------
     ImageError
-        If the bytes are no picture, broken, truncated, or beyond the limits; `what` is the reason.
+        If the bytes are no picture, broken, truncated, or beyond the limits, or if their structure
+        could cost more than their pixels do; `what` is the reason.
     """
     if at_least is not None and at_least < 1:
         raise UsageError(f"at_least is {at_least}; it must be 1 or more.")

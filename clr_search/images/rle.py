@@ -14,7 +14,7 @@ import numpy as np
 from clr_search.errors import ImageError
 
 FREE_STEPS, STEP_PIXELS = 2**20, 32
-"""Runs that any picture may have, and the pixels that each further one needs."""
+"""Runs that a picture with as many pixels may have, and the pixels that each further one needs."""
 
 _RLE8, _RLE4 = 1, 2
 _HEADERS = (40, 52, 56, 64, 108, 124)
@@ -53,7 +53,9 @@ def _decoded(data: bytes, at: int, width: int, height: int, four: bool) -> bytes
     out = bytearray()
     x = 0
     end = len(data) - 1
-    for _ in range(max(FREE_STEPS, total // STEP_PIXELS)):
+    # An honest file has at most a run for each pixel, and an escape for each row.
+    steps = min(2 * (total + height) + 64, max(FREE_STEPS, total // STEP_PIXELS))
+    for _ in range(steps):
         if len(out) >= total:
             break
         if at >= end:

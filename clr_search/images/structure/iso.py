@@ -17,6 +17,8 @@ from clr_search.images.structure.frame import Frame
 
 MAX_METADATA = 2**22
 """Bytes of metadata that a file may have beyond twice its size, an item counted per picture."""
+MAX_DEPTH = 8
+"""Pictures within pictures; a grid of tiles is one."""
 FREE_PIXELS = 2**22
 """Pixels that may be decoded beyond four times those that are shown."""
 
@@ -35,7 +37,7 @@ def check(data: bytes) -> Frame | None:
     width, height = items.size(items.primary)
     if width < 1 or height < 1:
         return None
-    pixels = _decoded(items, items.primary, 0)
+    pixels = _decoded(items, items.primary, {})
     if pixels > 4 * width * height + FREE_PIXELS:
         raise ImageError(f"for {width:,} × {height:,} pixels, {pixels:,} would have to be decoded")
     for number in items.parts(items.primary):
@@ -46,18 +48,18 @@ def check(data: bytes) -> Frame | None:
     return Frame(width, height)
 
 
-def _decoded(items: Items, number: int, depth: int) -> int:
+def _decoded(items: Items, number: int, known: dict[int, int], depth: int = 0) -> int:
     """Pixels that are decoded for an item, as often as it is used."""
-    if depth > 8:
-        raise ImageError("the pictures of the file are nested more than 8 deep")
-    inner = items.derived.get(number, ())
-    width, height = items.size(number)
-    total = 0 if inner else width * height
-    for one in inner:
-        total += _decoded(items, one, depth + 1)
-        if total > 2**40:
-            break
-    return total + sum(_decoded(items, one, depth + 1) for one in items.beside.get(number, ()))
+    if depth > MAX_DEPTH:
+        raise ImageError(f"the pictures of the file are nested more than {MAX_DEPTH} deep")
+    if number not in known:
+        inner = items.derived.get(number, [])
+        width, height = items.size(number)
+        uses = [*inner, *items.beside.get(number, [])]
+        known[number] = (0 if inner else width * height) + sum(
+            _decoded(items, one, known, depth + 1) for one in uses
+        )
+    return known[number]
 
 
 def _check_metadata(data: bytes, items: Items) -> None:
