@@ -28,6 +28,8 @@ MAX_RESOURCES = 2**14
 """Photoshop resources, which Pillow reads one by one."""
 MAX_SCANS = 100
 """Scans; the usual progressive JPEG has 10, those of optimizing encoders up to about 30."""
+FEW_SCANS = 12
+"""Scans that are not looked at, since however they repeat, they cost what honest ones do."""
 MAX_FIRST, MAX_REFINING = 3 * 64, 13 * 64
 """Coefficients of a block that scans may begin and refine; 64 and 13 × 64 are all there are."""
 
@@ -55,7 +57,7 @@ def check(data: bytes) -> Frame | None:
     try:
         height, width, count = _SIZE.unpack_from(data, start + 1)
         whole = sof in _PROGRESSIVE or data[scan + 2] < count
-        if whole:
+        if whole and data.count(b"\xff\xda", scan) >= FEW_SCANS:
             _check_scans(data, scan - 2)
     except (error, IndexError, ValueError):  # cut off within a header
         return None

@@ -36,7 +36,7 @@ MAX_SCANS = 16
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
 _BYTES = {1, 2, 7}  # types that stay bytes or text
-_WHOLE = {3: "u2", 4: "u4", 8: "i2", 9: "i4", 13: "u4", 16: "u8"}
+_WHOLE = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q"}
 
 _WIDTH, _HEIGHT, _COMPRESSION, _SAMPLES, _ROWS, _PLANAR = 256, 257, 259, 277, 278, 284
 _STRIPS, _STRIP_BYTES, _COLOURS = 273, 279, 320
@@ -115,10 +115,9 @@ class _Block:
 
     def number(self, entry: _Entry | None, otherwise: int) -> int:
         """The first of them."""
-        if entry is None:
+        if entry is None or entry.kind not in _WHOLE or entry.size < _SIZES[entry.kind]:
             return otherwise
-        values = self.numbers(entry._replace(size=min(entry.size, _SIZES[entry.kind])))
-        return int(values[0]) if len(values) else otherwise
+        return int(unpack_from(self.order + _WHOLE[entry.kind], self.data, entry.at)[0])
 
 
 def check(data: bytes) -> Frame | None:
