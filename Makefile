@@ -38,6 +38,7 @@ coverage: .venv/.development
 
 docs: .venv/.development
 	$(BIN)/python -m clr_search.cli.reference > docs/cli.md
+	$(BIN)/python -m clr_search.train.settings.reference > docs/settings.md
 
 # The tested versions. Made without index addresses, so that any mirror serves them.
 constraints: .venv/.uv

@@ -20,15 +20,15 @@ import torch
 from torch.nn import functional as F
 
 from bench.machine import machine
-from clr_search.train.data import multicrop
-from clr_search.train.data.pictures import Batch
-from clr_search.train.hardware import well_set
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.data.batches import Batch
+from clr_search.train.hardware import tuned_for
+from clr_search.train.losses import multicrop
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.simclr import TILE, SimCLR
 from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.optimization.step import take_step
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.config import TrainConfig
-from clr_search.train.trainer import take_step
 
 SIDE = 32
 DIMENSION = 128
@@ -49,7 +49,7 @@ def step(batch_size: int, micro_batch: int) -> dict[str, float]:
     indices = torch.arange(batch_size)
     batch = Batch(pixels, torch.ones(batch_size), indices, indices, slice(0, batch_size), SIDE)
     seconds = []
-    with well_set("cpu"):
+    with tuned_for("cpu"):
         for number in range(3 if batch_size <= 1024 else 1):
             began = time.perf_counter()
             take_step(method, optimizer, batch, 1e-3, torch.Generator().manual_seed(number))

@@ -39,14 +39,14 @@ from clr_search import images
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig
-from clr_search.train.data.pictures import decode_collection
-from clr_search.train.hardware import well_set
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.hardware import tuned_for
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.network import build_networks
 from clr_search.train.monitor.metrics import METRICS, read_metrics
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.trainer import Trainer
 
 
@@ -218,7 +218,7 @@ def contend(
 ) -> None:
     """Process of one of them: an epoch whenever it has its turn."""
     epochs = epochs_of(name, files, config, out)
-    with well_set("cpu") if name in ("the network alone", "clr-search") else nullcontext():
+    with tuned_for("cpu") if name in ("the network alone", "clr-search") else nullcontext():
         while turns.recv():
             turns.send(next(epochs))
 

@@ -1,8 +1,8 @@
-"""Errors written for the person who reads them.
+"""The errors of this package, written for the person who reads them.
 
-Every failure a user can meet is a `ClrSearchError`: what happened (and to which file), then what to
-do next. The command line prints those two parts and exits with `exit_code`: 2 for wrong use, 1 for
-a failure at work. Anything else that escapes is a bug in this package.
+Every failure that a user can meet is a `ClrSearchError`. It says what happened (and to which file),
+then what to do next. The command line prints these two parts and exits with `exit_code`: 2 for
+wrong use, 1 for a failure during the work. Any other exception that escapes is a bug.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from typing import ClassVar
 
 
 class ClrSearchError(Exception):
-    """A failure with a remedy.
+    """A failure, with a remedy where there is one.
 
     Parameters
     ----------
     what : str
-        What happened, in one sentence, naming the file.
+        One sentence on what happened, which names the file.
     remedy : str
-        What to do next; empty where nothing can be done.
+        One sentence on what to do next; empty where nothing can be done.
+
+    Examples
+    --------
+    >>> str(ClrSearchError("There is no file a.csv.", "Check the spelling."))
+    'There is no file a.csv. Check the spelling.'
     """
 
     exit_code: ClassVar[int] = 1
@@ -32,13 +37,13 @@ class ClrSearchError(Exception):
 
 
 class UsageError(ClrSearchError):
-    """Wrong use: a missing file, an impossible option, an output that exists."""
+    """The user asked for something impossible: a missing file, a bad option, an existing output."""
 
     exit_code = 2
 
 
 class QueryError(UsageError):
-    """A query that cannot be searched for, while others can be; `what` names it."""
+    """One query cannot be searched for, though others can be; `what` names it."""
 
 
 class MissingExtraError(UsageError):
@@ -46,11 +51,11 @@ class MissingExtraError(UsageError):
 
 
 class ImageError(ClrSearchError):
-    """Bytes that are not a usable picture; `what` is the reason shown in lists of skipped files."""
+    """Bytes are not a usable picture; `what` is the reason that lists of skipped files show."""
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency, or say which extra brings it.
+    """Import an optional dependency, or say which extra installs it.
 
     Parameters
     ----------
@@ -59,11 +64,21 @@ def require(module: str, extra: str) -> ModuleType:
     extra : str
         The extra of this package that installs it, such as ``"train"``.
 
+    Returns
+    -------
+    ModuleType
+        The imported module.
+
     Raises
     ------
     MissingExtraError
         If the module is not installed. A module that is installed but broken raises its own
         ImportError, since installing it again would not help.
+
+    Examples
+    --------
+    >>> require("json", "train").dumps([1])
+    '[1]'
     """
     try:
         return importlib.import_module(module)

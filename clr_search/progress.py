@@ -1,7 +1,7 @@
-"""Progress of long work: a bar in a terminal, plain lines elsewhere, always on stderr.
+"""Reporters show the progress of long work: a bar in a terminal, plain lines elsewhere.
 
-Stages report to a `Reporter` and know nothing of terminals; the default, `Silent`, is for library
-use.
+Both write to stderr, which keeps stdout for results. Stages report to a `Reporter` and know nothing
+of terminals; the default, `Silent`, suits library use.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class Reporter(ABC):
-    """What a stage may tell the person who waits."""
+    """The interface through which a stage reports messages and progress to the user."""
 
     @abstractmethod
     def message(self, text: str) -> None:
-        """Say one line."""
+        """Show one line of text."""
 
     @contextmanager
     def task(self, what: str, total: int | None, unit: str) -> Iterator[None]:
-        """A bar for the time of the context, however it ends.
+        """Open a bar for a ``with`` block, and close it however the block ends.
 
         Parameters
         ----------
         what : str
-            What is being done, such as ``"Embedding"``.
+            Name of the work, such as ``"Embedding"``.
         total : int or None
-            How many units there are in all; None where that is not known.
+            Number of units in all; None where it is not known.
         unit : str
-            What is counted, such as ``"images"``.
+            Name of what is counted, such as ``"images"``.
 
         Examples
         --------
@@ -52,11 +52,11 @@ class Reporter(ABC):
 
     @abstractmethod
     def begin(self, what: str, total: int | None, unit: str) -> None:
-        """Open a bar; stages use `task`, which closes it."""
+        """Open a bar; stages call `task` instead, which also closes it."""
 
     @abstractmethod
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Report `count` more units done, and replace the note at the end of the line."""
+        """Report `count` more units as done; a note replaces the one at the end of the line."""
 
     @abstractmethod
     def end(self) -> None:
@@ -64,7 +64,7 @@ class Reporter(ABC):
 
 
 class Silent(Reporter):
-    """A reporter that says nothing."""
+    """A reporter that shows nothing."""
 
     def message(self, text: str) -> None: ...
 
@@ -76,16 +76,21 @@ class Silent(Reporter):
 
 
 class Lines(Reporter):
-    """Plain lines for logs and pipes: one every `interval` seconds, and one at the end.
+    """A reporter for logs and pipes: it writes a line every `interval` seconds and one at the end.
 
     Parameters
     ----------
     stream : TextIO, optional
-        Where to write; stderr as it is at the time of writing.
+        Text stream to write to; by default, what `sys.stderr` is at the time of writing.
     interval : float
         Seconds between two lines.
     brief : bool
-        Say nothing of work that is done within the first interval.
+        Whether to show nothing of work that ends within the first interval.
+
+    Examples
+    --------
+    >>> Lines(sys.stdout).message("Reading pictures")
+    Reading pictures
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Lines(Reporter):
             self._say()
 
     def _say(self) -> None:
+        """Write a line with the count, the rate, the time left or taken, and the note."""
         self._said = time.monotonic()
         seconds = max(self._said - self._began, 1e-6)
         rate = self._done / seconds
@@ -132,7 +138,7 @@ class Lines(Reporter):
 
 
 class Bar(Reporter):
-    """A bar with count, rate, remaining time and note, for a terminal."""
+    """A reporter for a terminal: a bar with count, rate, remaining time and note."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -178,11 +184,12 @@ class Bar(Reporter):
 
 
 def for_terminal() -> Reporter:
-    """A bar where stderr is a terminal, plain lines where it is not."""
+    """Return a `Bar` where stderr is a terminal, and `Lines` where it is not."""
     return Bar() if sys.stderr.isatty() else Lines()
 
 
 def _clock(seconds: float) -> str:
+    """Format a duration as m:ss, or as h:mm:ss from an hour on."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

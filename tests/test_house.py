@@ -65,8 +65,7 @@ def test_no_folder_holds_more_than_twelve_files() -> None:
     [
         # Behind ann/ lies how vectors are found; k-means for groups; and `doctor`.
         ("faiss", ("index/ann/", "analysis/clusters.py", "cli/examine.py")),
-        # Sessions are opened in one place; quantizing is another library in the same package.
-        ("onnxruntime", ("contract/runtime.py", "export/quantize.py", "cli/examine.py")),
+        ("onnxruntime", ("contract/runtime.py",)),
         ("sqlite3", ("index/catalog/",)),
     ],
 )

@@ -41,15 +41,17 @@ from clr_search.files.find import find_images
 from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
 from clr_search.train import Augmentation, TrainConfig, load_run, train, write_initial_run
-from clr_search.train.data.pictures import Batch, Collection, batches, decode_collection
-from clr_search.train.hardware import well_set
+from clr_search.train.data.batches import Batch, batches, epoch_order
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.hardware import tuned_for
 from clr_search.train.methods import build_method
 from clr_search.train.network.average import Average
 from clr_search.train.network.model import Encoder
 from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.optimization.step import take_step
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.choices import resolve
-from clr_search.train.trainer import epoch_order, take_step
 
 VAL, FLOWERS = "imagenette128/val", "flowers5"
 
@@ -272,7 +274,7 @@ def speed(cells: Sequence[Cell], data: Path) -> None:
     assert BASIS.cache_size is not None
     collection = decode_collection(files, BASIS.cache_size, "memory", Path(), for_terminal())
     pixels = squares(data / VAL).pixels[:_BATCH]
-    with tempfile.TemporaryDirectory() as folder, well_set("cpu"):
+    with tempfile.TemporaryDirectory() as folder, tuned_for("cpu"):
         steps = quickest([step_of(cell.config, collection) for cell in cells])
         networks = {cell.config.width: cell.config for cell in cells}
         runs = quickest([embedding_of(one, Path(folder), pixels) for one in networks.values()])

@@ -66,7 +66,7 @@ def features(
     parts: list[tuple[Tensor, ...]] = []
     for start in range(0, len(files), _BATCH):
         squares = [
-            images.square(images.load(file.path, at_least=size).pixels, size)
+            images.decode_square(images.read(file.path)[0], size).pixels
             for file in files[start : start + _BATCH]
         ]
         pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from clr_search.files.find import find_images
 from clr_search.progress import Silent, for_terminal
 from clr_search.train import TrainConfig, load_run, train
-from clr_search.train.data.pictures import decode_collection
+from clr_search.train.data.decode import decode_collection
 from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
 from clr_search.train.monitor.metrics import METRICS, read_metrics
 from clr_search.train.run import load_config

@@ -36,7 +36,7 @@ from pathlib import Path
 from bench.gpu import cifar10
 from bench.machine import machine
 from clr_search.train import TrainConfig
-from clr_search.train.settings.config import Augmentation
+from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.presets import PRESETS
 
 TARGET = 0.900

@@ -58,7 +58,7 @@ def re_encoded(picture: Image.Image) -> Image.Image:
 
 
 def resized(picture: Image.Image) -> Image.Image:
-    """To half its sides."""
+    """Returns the picture at half its width and height."""
     width, height = picture.size
     size = (max(1, width // 2), max(1, height // 2))
     return picture.resize(size, Image.Resampling.BILINEAR)
@@ -71,7 +71,7 @@ def cropped(picture: Image.Image) -> Image.Image:
 
 
 def rotated(picture: Image.Image) -> Image.Image:
-    """By 2°, the corners black."""
+    """Returns the picture turned by 2°, with black corners."""
     return picture.rotate(2, Image.Resampling.BICUBIC)
 
 

@@ -128,7 +128,7 @@ def find_duplicates(
     under : str, optional
         Only pictures below this folder.
     seed : int
-        Of the choice of pictures that are copied.
+        Seed of the choice of pictures that are copied.
     reporter : Reporter, optional
         Progress.
 
@@ -181,7 +181,7 @@ class _Pictures:
     index : Reader
         Inside its snapshot.
     ids : int64 array
-        Of the items.
+        Ids of the items.
     reporter : Reporter
         Progress.
     """
@@ -268,7 +268,7 @@ def _group(
     contents: list[list[int]],
     members: list[int],
 ) -> Group | None:
-    """None where all of it is one file."""
+    """Makes a group of contents; None where all of them are one file."""
     numbers = {int(ids[p]): content for content in members for p in contents[content]}
     files = [_File.of(item) for item in index.items(list(numbers))]
     best = min(files, key=_File.worth)

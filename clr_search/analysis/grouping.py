@@ -82,7 +82,7 @@ def all_reach(
 
 
 def tiles(positions: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Some hundred at a time."""
+    """Yields blocks of some hundred rows."""
     return (positions[start : start + _TILE] for start in range(0, len(positions), _TILE))
 
 

@@ -52,7 +52,7 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
     most : int
         Items to place.
     seed : int
-        Of t-SNE.
+        Seed of t-SNE.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The browser application: Gradio over the index and the encoder, for one person on one machine."""
+"""The browser application: a Gradio page over a collection, for one person on one machine."""
 
 from clr_search.app.main import build, launch
 

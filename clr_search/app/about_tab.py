@@ -1,4 +1,4 @@
-"""The About tab: what the model says of itself, what is in the collection, what was left out."""
+"""The About tab: facts about the collection, its encoder and classifier, and skipped files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from clr_search.index import IndexInfo
 from clr_search.serve import Probe
 
 SKIPPED_SHOWN = 200
-"""Skipped files listed by name; the rest are counted."""
+"""Largest number of skipped files that are listed; of the others, only the number is shown."""
 
 
 def about(explorer: Explorer, probe: Probe | None) -> str:
-    """HTML of the tab, as the collection is now."""
+    """Return the HTML of the tab for the present state of the collection."""
     info, card, skipped = explorer.about()
     rows = [(str(path), reason) for path, reason in skipped[:SKIPPED_SHOWN]]
     left_out = fragments.listing(
@@ -30,7 +30,7 @@ def about(explorer: Explorer, probe: Probe | None) -> str:
 
 
 def collection_rows(info: IndexInfo) -> list[tuple[str, str]]:
-    """What there is to say of a collection; unknown things have an empty value."""
+    """Return names and values of the facts about a collection; unknown values are empty."""
     beside = info.beside if info.generation is not None else 0
     return [
         ("Images", f"{info.count:,}"),
@@ -47,7 +47,7 @@ def collection_rows(info: IndexInfo) -> list[tuple[str, str]]:
 
 
 def card_rows(card: Card) -> list[tuple[str, str]]:
-    """What an encoder's card says; unknown things have an empty value."""
+    """Return names and values of the facts about an encoder; unknown values are empty."""
     loss = card.loss
     if loss and card.temperature:
         loss += f", temperature {card.temperature:g}"
@@ -70,7 +70,7 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
 
 
 def probe_rows(probe: Probe) -> list[tuple[str, str]]:
-    """What a classifier's card says."""
+    """Return names and values of the facts about a classifier; unknown values are empty."""
     return [
         ("Classes", ", ".join(probe.classes)),
         ("Accuracy, held-out", _share(probe.card.probe_accuracy)),
@@ -79,4 +79,5 @@ def probe_rows(probe: Probe) -> list[tuple[str, str]]:
 
 
 def _share(value: float | None) -> str:
+    """Return a fraction as a percentage; an empty text for None."""
     return "" if value is None else f"{value * 100:.1f} %"

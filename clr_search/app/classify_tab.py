@@ -1,4 +1,4 @@
-"""The Classify tab: a picture, and what the linear probe takes it for."""
+"""The Classify tab: the classes that the linear probe gives a picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from clr_search import images
 from clr_search.app import fragments
@@ -21,11 +20,11 @@ from clr_search.serve import Probe
 INVITATION = ("What is this?", "Bring a picture, and see what the classifier takes it for.")
 
 SHOWN = 10
-"""Classes shown, most probable first."""
+"""Largest number of classes shown, the most probable first."""
 
 
 class ClassifyTab:
-    """Components of the tab and what happens on it.
+    """The components of the tab, with the handlers of its events.
 
     Parameters
     ----------
@@ -78,19 +77,18 @@ class ClassifyTab:
             )
         return self._classify(picture, item.path.name, folder_of(item.relative))
 
-    def _classify(self, picture: images.Picture, title: str, place: str) -> Changes:
+    def _classify(self, picture: images.Picture, title: str, origin: str) -> Changes:
+        """Classify a decoded picture, and show it with its classes."""
         began = time.perf_counter()
-        found, novelty = self._probe.examine([picture.pixels])
+        (verdict,) = self._probe.classify([picture.pixels])
         seconds = time.perf_counter() - began
-        shares = found[0]
-        best = np.argsort(-shares, kind="stable")[:SHOWN]
-        rows = [(self._probe.classes[one], float(shares[one])) for one in best]
-        card = fragments.query_card(title, describe(place, picture), preview(picture.pixels))
-        none = novelty is not None and float(novelty[0]) > 1
-        result = fragments.verdict(rows, self._remark(seconds), none=none)
+        card = fragments.query_card(title, describe(origin, picture), preview(picture.pixels))
+        none = verdict.known is False
+        result = fragments.verdict(verdict.best(SHOWN), self._remark(seconds), none=none)
         return {self.query: card, self.result: result}
 
     def _remark(self, seconds: float) -> str:
+        """Return the line below the classes: their number, the time, and the accuracy."""
         count = len(self._probe.classes)
         text = f"{count} classes, the best {SHOWN} shown" if count > SHOWN else f"{count} classes"
         text += f", in {fragments.duration(seconds)}."
@@ -104,4 +102,5 @@ class ClassifyTab:
         return text + f" It refuses {fragments.percent(refused)} of new pictures of its classes."
 
     def _say(self, error: ClrSearchError) -> Changes:
+        """Show a failure in place of the classes."""
         return {self.result: fragments.problem(error.what, error.remedy)}

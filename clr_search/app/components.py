@@ -1,7 +1,7 @@
-"""The two kinds of Gradio component the page is made of, set up our way.
+"""The two kinds of Gradio components that the page uses, with the settings it needs.
 
-They are made by functions, not derived classes: Gradio writes a stub file beside the module of
-every class derived from one of its components.
+Functions make them, because Gradio writes a stub file beside the module of every class that is
+derived from one of its components.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ _HINT = "Drop, paste or choose a picture"
 
 
 def fragment(value: str, *, elem_id: str | None = None, js_on_load: str | None = None) -> gr.HTML:
-    """Put a piece of HTML on the page, with our style sheet only.
+    """Put a piece of HTML on the page, without the style of Gradio.
 
     Parameters
     ----------
     value : str
-        The HTML; texts from outside escaped.
+        The HTML, in which texts from outside are escaped.
     elem_id : str, optional
         Its `id` on the page.
     js_on_load : str, optional
-        Browser code that ties it to events.
+        JavaScript that runs in the browser when the piece appears, and triggers its events.
     """
     return gr.HTML(
         value, elem_id=elem_id, js_on_load=js_on_load, apply_default_css=False, padding=False
@@ -34,11 +34,11 @@ def fragment(value: str, *, elem_id: str | None = None, js_on_load: str | None =
 
 
 def picture_field(label: str, elem_id: str) -> gr.Image:
-    """A field that takes a picture from a file, the clipboard or the camera.
+    """Put a field on the page that takes a picture from a file, the clipboard or the camera.
 
-    Its handlers are to be connected with ``preprocess=False`` and read the value with
-    `uploaded_file`. Gradio would open the file with Pillow before any guard of ours against
-    decompression bombs, and answer a broken one with a bare "Error".
+    Connect its handlers with ``preprocess=False``, and read its value by `uploaded_file`. Otherwise
+    Gradio opens the file with Pillow, without the guard of `images` against decompression bombs,
+    and answers a broken file with a bare "Error".
     """
     return gr.Image(
         label=label,
@@ -55,12 +55,12 @@ def picture_field(label: str, elem_id: str) -> gr.Image:
 
 
 def uploaded_file(value: dict[str, Any] | None, field: gr.Image) -> Path | None:
-    """The file behind the unprocessed value of a `picture_field`; None when it was cleared.
+    """Return the file of the unprocessed value of a `picture_field`; None when it was cleared.
 
     Raises
     ------
     gradio.Error
-        If the client names anything but a file it uploaded.
+        If the browser names anything but an uploaded file.
     """
     if value is None:
         return None

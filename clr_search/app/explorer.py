@@ -1,4 +1,4 @@
-"""What the page can do with a collection, without a word of HTML or Gradio."""
+"""The operations of the page on a collection, independent of HTML and Gradio."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from clr_search.index import Filter, Index, IndexInfo, Item, Query
 
 MAX_SURVEYED = 20_000
-"""Size of a collection up to which its folders are listed; in a larger one they can be typed."""
+"""Largest number of pictures for which the folders are listed; else a person types a folder.
+
+Listing them reads every item, which takes too long in a larger collection.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """Labels and folders of the collection, and the state of it that they are of."""
+    """The labels and folders of a collection in the state that `key` identifies."""
 
     key: tuple[int, int]
     labels: list[str]
@@ -35,42 +38,45 @@ class _Survey:
 
 
 class Explorer:
-    """A collection to look around in; safe to use from several threads.
+    """A collection to browse and search; it is safe to use from several threads.
 
     Parameters
     ----------
     index : Index
-        The open collection. Its changes on disk are seen with the next call.
+        The open collection. Each call sees its newest state on disk.
     seed : int, optional
-        For a repeatable choice of random pictures.
+        Seed for a repeatable choice of random pictures.
     """
 
     def __init__(self, index: Index, *, seed: int | None = None) -> None:
         self.index = index
         self._random = random.Random(seed)  # noqa: S311 -- chooses pictures, guards nothing
         self._thumbnails = thumbnails.Tiles()
-        # A SQLite connection and a generation that is being exchanged are not for two threads.
+        # Only one thread at a time may use a SQLite connection, or exchange the FAISS generation.
         self._lock = threading.RLock()
         self._surveyed = _Survey((-1, -1), [], [])
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Return the number of pictures in the collection."""
         with self._lock:
             return len(self.index)
 
     def about(self) -> tuple[IndexInfo, Card, list[tuple[Path, str]]]:
-        """What there is to know: the collection, its encoder's card, skipped files with reasons."""
+        """Return facts about the collection, the card of its encoder, and its skipped files.
+
+        Each skipped file has its path and the reason.
+        """
         with self._lock, self.index.snapshot():
             skipped = [(entry.path, entry.reason) for entry in self.index.skipped()]
             return self.index.info(), self.index.encoder.card, skipped
 
     def item(self, item: int) -> Item:
-        """A picture of the collection by its id.
+        """Return the item with the id `item`.
 
         Raises
         ------
         ClrSearchError
-            If it has left the collection.
+            If the item is no longer in the collection.
         """
         with self._lock:
             try:
@@ -81,13 +87,14 @@ class Explorer:
                 ) from error
 
     def labels(self) -> list[str]:
-        """The labels of the collection, sorted; empty where there are none."""
+        """Return the labels of the collection in alphabetical order; empty where there are none."""
         return self._survey().labels
 
     def folders(self) -> list[str] | None:
-        """Folders to filter by; none where they say no more than the labels.
+        """Return the folders to filter by.
 
-        None in a collection so large that its folders are not listed.
+        The list is empty where folders and labels are the same. It is None in a collection of more
+        than `MAX_SURVEYED` pictures, whose folders are not listed.
         """
         return self._survey().folders
 
@@ -97,7 +104,7 @@ class Explorer:
         Raises
         ------
         ImageError
-            If the bytes are no picture we can read.
+            If the bytes are not a picture of a known format.
         """
         side = self.index.encoder.image_size
         picture = images.decode(data, at_least=max(images.enough_for(side), PREVIEW))
@@ -110,12 +117,12 @@ class Explorer:
         )
 
     def choose(self, item: int) -> Subject:
-        """Make a picture of the collection the one to search from.
+        """Load an item as the picture to search from.
 
         Raises
         ------
         ClrSearchError
-            If it has left the collection, or its file is gone.
+            If the item is no longer in the collection, or its file cannot be read.
         """
         entry = self.item(item)
         try:
@@ -135,12 +142,13 @@ class Explorer:
         )
 
     def search(self, query: Query) -> Answer:
-        """Nearest neighbours of a query, without the query itself.
+        """Return the nearest neighbours of a query, without the query itself.
 
         Raises
         ------
         ClrSearchError
-            If the query has left the collection, or there is no such folder or label.
+            If the item to search from is no longer in the collection, or no picture has the label
+            or the folder.
         """
         with self._lock:
             if isinstance(query.picture, int):
@@ -148,25 +156,25 @@ class Explorer:
             began = time.perf_counter()
             matches = self.index.search(query)
             seconds = time.perf_counter() - began
-            found = self._items(match.id for match in matches)
+            items = self._items(match.id for match in matches)
             total = len(self.index)
         scores = {match.id: match.score for match in matches}
-        return Answer(self._hits(found, [scores[item.id] for item in found]), total, seconds)
+        return Answer(self._hits(items, [scores[item.id] for item in items]), total, seconds)
 
     def opening(self, where: Filter, count: int) -> tuple[Hit, ...]:
-        """Some pictures of the collection at random, to begin with."""
+        """Return at most `count` random pictures that pass the filter, to begin with."""
         with self._lock:
             ids = self._matching(where)
             items = self._items(self._random.sample(ids, min(count, len(ids))))
         return self._hits(items, [None] * len(items))
 
     def random_item(self, where: Filter) -> int:
-        """Id of any picture that the filter leaves.
+        """Return the id of a random picture that passes the filter.
 
         Raises
         ------
         ClrSearchError
-            If there is none.
+            If no picture does.
         """
         with self._lock:
             ids = self._matching(where)
@@ -175,9 +183,10 @@ class Explorer:
         return self._random.choice(ids)
 
     def _survey(self) -> _Survey:
+        """Return labels and folders, which are read again only after a change."""
         with self._lock, self.index.snapshot():
             ids = self.index.ids()
-            # No id is used twice, so what leaves changes the count, and what comes the last id.
+            # Ids are never reused: an addition changes the last id, a removal only the count.
             key = (len(ids), ids[-1] if ids else 0)
             if self._surveyed.key != key:
                 labels = sorted({label for label in self.index.labels() if label})
@@ -187,13 +196,14 @@ class Explorer:
             return self._surveyed
 
     def _matching(self, where: Filter) -> list[int]:
+        """Return the ids of the pictures that pass a filter."""
         try:
             return self.index.ids(where=where)
-        except UsageError:  # none, which is no wrong use here
+        except UsageError:  # No picture passes, which is a normal answer here.
             return []
 
     def _items(self, ids: Iterable[int]) -> list[Item]:
-        """Items, without those that somebody has just removed."""
+        """Return the items with these ids, without those that were removed meanwhile."""
         items = []
         for number in ids:
             with suppress(ClrSearchError):
@@ -201,6 +211,7 @@ class Explorer:
         return items
 
     def _hits(self, items: Sequence[Item], scores: Sequence[float | None]) -> tuple[Hit, ...]:
+        """Draw the tiles of items, and return what the page shows of them."""
         tiles = self._thumbnails.tiles([item.path for item in items])
         return tuple(
             Hit(item.id, item.path.name, item.relative, item.label, score, picture)
@@ -208,12 +219,15 @@ class Explorer:
         )
 
     def close(self) -> None:
-        """End the threads that draw thumbnails. The index stays open."""
+        """End the threads that draw thumbnails; the index stays open."""
         self._thumbnails.close()
 
 
 def _folders(items: Iterable[Item], labels: Sequence[str]) -> list[str]:
-    """Roots, if there are several, then all folders below them."""
+    """Return the folders to filter by: the roots, if there are several, and all below them.
+
+    The list is empty where the folders are the labels.
+    """
     roots: set[str] = set()
     below: set[str] = set()
     for item in items:
@@ -225,13 +239,19 @@ def _folders(items: Iterable[Item], labels: Sequence[str]) -> list[str]:
     return [] if below <= set(labels) else sorted(below)
 
 
-def describe(place: str, picture: images.Picture) -> str:
-    """Where a picture is from, and its size: ``in roses · 640 × 480``."""
+def describe(origin: str, picture: images.Picture) -> str:
+    """Return the origin and the size of a picture: ``in roses · 640 × 480 pixels``."""
     size = f"{picture.width} × {picture.height} pixels"
-    return f"{place} · {size}" if place else size
+    return f"{origin} · {size}" if origin else size
 
 
 def folder_of(relative: str) -> str:
-    """``in roses/red`` for a path below the root of a collection; empty directly below it."""
+    """Return the folder of a path relative to the root; empty for a file directly in the root.
+
+    Examples
+    --------
+    >>> folder_of("roses/red/1.jpg"), folder_of("1.jpg")
+    ('in roses/red', '')
+    """
     folder = PurePosixPath(relative).parent.as_posix()
     return "" if folder == "." else f"in {folder}"

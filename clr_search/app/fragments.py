@@ -1,4 +1,4 @@
-"""HTML of the page, as pure functions of what is shown. Every text from outside is escaped."""
+"""The HTML of the page: pure functions of what is shown, which escape every text from outside."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PASTE_AND_DROP = """
   });
 }
 """
-"""Browser code of the page: a picture pasted or dropped anywhere goes to the field in view."""
+"""JavaScript of the page: a picture pasted or dropped anywhere goes to the visible field."""
 
 PICK_ON_CLICK = """
 element.addEventListener('click', (event) => {
@@ -41,7 +41,7 @@ element.addEventListener('click', (event) => {
   trigger('pick', {index: Number(chosen.dataset.index)});
 });
 """
-"""Browser code of the lists one can choose from: it sends the place in the list, nothing else."""
+"""JavaScript of lists to choose from: it sends the position in the list, and nothing else."""
 
 PICK_AND_RETURN = (
     PICK_ON_CLICK
@@ -52,7 +52,7 @@ watch('value', () => {
 });
 """
 )
-"""The same for results: when new ones arrive and the reader is far down, return to the top."""
+"""JavaScript of the results: as `PICK_ON_CLICK`, and it scrolls to the top for new results."""
 
 _MARK = (
     '<svg class="clr-mark" viewBox="0 0 40 40" aria-hidden="true">'
@@ -69,7 +69,7 @@ _MISSING = (
 
 
 def header(name: str, count: int) -> str:
-    """Title of the page: the collection's name and size."""
+    """Return the title of the page: name and size of the collection."""
     return (
         f'<div class="clr-header">{_MARK}'
         f"<div><h1>{escape(name)}</h1>"
@@ -78,12 +78,12 @@ def header(name: str, count: int) -> str:
 
 
 def grid(hits: Sequence[Hit], what: str) -> str:
-    """Tiles to choose from.
+    """Return a grid of tiles to choose from.
 
     Parameters
     ----------
     hits : sequence of Hit
-        Pictures, in order.
+        The pictures in order.
     what : str
         Name of the list for screen readers, such as ``"Neighbours"``.
     """
@@ -94,6 +94,7 @@ def grid(hits: Sequence[Hit], what: str) -> str:
 
 
 def _tile(index: int, hit: Hit) -> str:
+    """Return the tile of a picture, as a button that names its position."""
     spoken = [hit.name]
     if hit.score is not None:
         spoken.append(f"similarity {hit.score:.3f}")
@@ -112,6 +113,7 @@ def _tile(index: int, hit: Hit) -> str:
 
 
 def _score(score: float) -> str:
+    """Return a score with a bar of its size."""
     width = max(0.0, min(score, 1.0)) * 100
     return (
         f'<span class="clr-score"><span class="clr-meter"><span style="width:{width:.1f}%"></span>'
@@ -120,7 +122,7 @@ def _score(score: float) -> str:
 
 
 def invitation(text: tuple[str, str]) -> str:
-    """What stands in place of a query while there is none: a call and an explanation."""
+    """Return what the page shows while there is no query: an invitation and an explanation."""
     return (
         f'<div class="clr-query clr-query-empty"><p><b>{escape(text[0])}</b> '
         f"{escape(text[1])}</p></div>"
@@ -128,7 +130,7 @@ def invitation(text: tuple[str, str]) -> str:
 
 
 def query_card(title: str, detail: str, picture: str) -> str:
-    """The picture that was asked about (a `data:` address), with its name and a line below."""
+    """Return the picture of the query, a `data:` address, with its name and a line below."""
     return (
         '<figure class="clr-query">'
         f'<img src="{picture}" alt="Query: {escape(title)}">'
@@ -137,13 +139,13 @@ def query_card(title: str, detail: str, picture: str) -> str:
 
 
 def trail(queries: Sequence[Subject]) -> str:
-    """The way here, oldest first, each step to return to; empty for a single step."""
+    """Return buttons for the pictures searched from, the oldest first; empty for a single one."""
     if len(queries) < 2:
         return ""
     steps = []
     last = len(queries) - 1
     for index, query in enumerate(queries):
-        if last - index > 7:  # the most recent eight fit the column
+        if last - index > 7:  # The width of the column fits eight.
             continue
         current = ' aria-current="step"' if index == last else ""
         steps.append(
@@ -155,28 +157,34 @@ def trail(queries: Sequence[Subject]) -> str:
 
 
 def status(answer: Answer) -> str:
-    """What was found, and in what time: ``12 neighbours among 4,317 images in 38 ms``."""
-    found = len(answer.hits)
-    noun = "neighbour" if found == 1 else "neighbours"
-    text = f"{found} {noun} among {images_count(answer.total)} in {duration(answer.seconds)}"
+    """Return a summary of a search: ``12 neighbours among 4,317 images in 38 ms``."""
+    count = len(answer.hits)
+    noun = "neighbour" if count == 1 else "neighbours"
+    text = f"{count} {noun} among {images_count(answer.total)} in {duration(answer.seconds)}"
     return note(text)
 
 
 def note(text: str) -> str:
-    """A line that screen readers announce."""
+    """Return a line of text that screen readers announce.
+
+    Examples
+    --------
+    >>> note("a < b")
+    '<p class="clr-note" role="status">a &lt; b</p>'
+    """
     return f'<p class="clr-note" role="status">{escape(text)}</p>'
 
 
 def problem(what: str, remedy: str = "") -> str:
-    """A failure in plain words, with what to do about it."""
+    """Return a failure with its remedy, as a line that screen readers announce at once."""
     rest = f" <span>{escape(remedy)}</span>" if remedy else ""
     return f'<p class="clr-note clr-problem" role="alert"><b>{escape(what)}</b>{rest}</p>'
 
 
 def verdict(rows: Sequence[tuple[str, float]], remark: str, *, none: bool = False) -> str:
-    """Classes and their probabilities, most probable first, as a table with bars.
+    """Return classes and their probabilities in [0, 1], most probable first, as a table with bars.
 
-    With `none`, the picture is of none of them: that comes first, and what they would be after it.
+    With `none`, the picture is of no class: the title says so, and then names the best class.
     """
     name, share = rows[0]
     title = f"{escape(name)}, {percent(share)}"
@@ -195,7 +203,7 @@ def verdict(rows: Sequence[tuple[str, float]], remark: str, *, none: bool = Fals
 
 
 def facts(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    """A table of names and values; rows without a value are left out."""
+    """Return a table of names and values; rows with an empty value are left out."""
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
         for name, value in rows
@@ -210,7 +218,10 @@ def facts(title: str, rows: Iterable[tuple[str, str]]) -> str:
 def listing(
     title: str, columns: tuple[str, str], rows: Sequence[tuple[str, str]], more: int
 ) -> str:
-    """A two-column list, such as skipped files and reasons; `more` rows are only counted."""
+    """Return a table of two columns, such as skipped files and reasons.
+
+    `more` is the number of rows that are not in it, which is shown below.
+    """
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
@@ -225,7 +236,7 @@ def listing(
 
 
 def columns(left: str, right: str, below: str) -> str:
-    """Cards in two columns, and one below across both; in one column where the screen is narrow."""
+    """Return cards in two columns, with one below across both; a narrow screen has one column."""
     wide = f'<div class="clr-wide">{below}</div>' if below else ""
     return (
         f'<div class="clr-about"><div class="clr-stack">{left}</div>'
@@ -234,17 +245,35 @@ def columns(left: str, right: str, below: str) -> str:
 
 
 def images_count(count: int) -> str:
-    """``1 image``, ``4,317 images``."""
+    """Return a number of images for people.
+
+    Examples
+    --------
+    >>> images_count(1), images_count(4317)
+    ('1 image', '4,317 images')
+    """
     return f"{count:,} image" + ("" if count == 1 else "s")
 
 
 def files_count(count: int) -> str:
-    """``1 file``, ``7 files``."""
+    """Return a number of files for people.
+
+    Examples
+    --------
+    >>> files_count(1), files_count(7)
+    ('1 file', '7 files')
+    """
     return f"{count:,} file" + ("" if count == 1 else "s")
 
 
 def duration(seconds: float) -> str:
-    """``0.4 ms``, ``38 ms``, ``2.1 s``: two digits or three are what a reader takes in."""
+    """Return a number of seconds for people, with one to three digits.
+
+    Examples
+    --------
+    >>> duration(0.0004), duration(0.038), duration(2.1)
+    ('0.4 ms', '38 ms', '2.1 s')
+    """
     milliseconds = seconds * 1000
     if milliseconds < 1:
         return f"{milliseconds:.1f} ms"
@@ -252,7 +281,13 @@ def duration(seconds: float) -> str:
 
 
 def percent(share: float) -> str:
-    """``93 %``; never a rounded 0 or 100 for what is not exactly so."""
+    """Return a fraction in [0, 1] as a percentage; 0 % and 100 % are always exact.
+
+    Examples
+    --------
+    >>> percent(0.93), percent(0.999), percent(1.0)
+    ('93 %', '> 99 %', '100 %')
+    """
     if 0 < share < 0.01:
         return "< 1 %"
     if 0.99 < share < 1:
@@ -261,7 +296,13 @@ def percent(share: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in the unit one would say: ``812 B``, ``6.4 MB``."""
+    """Return a number of bytes with its unit, in powers of 1000.
+
+    Examples
+    --------
+    >>> size(812), size(6_400_000)
+    ('812 B', '6.4 MB')
+    """
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < 1000:

@@ -1,15 +1,15 @@
-"""A guard in front of Gradio: only what this page needs, only from this page.
+"""The guard in front of Gradio: it answers only requests that this page sends.
 
 Gradio is a framework for public demos: it can fetch addresses that a client names, relay other
-servers, record runs, show an API. None of that has a place in front of somebody's photographs. The
+servers, record runs, and offer an API. Private photographs must not be exposed to any of that. The
 guard is a small ASGI middleware that
 
 * answers only the routes the page uses (`GET_EXACT`, `GET_PREFIXES`, `POST_ROUTES`);
 * answers only requests addressed to an IP address, `localhost` or the configured host, so that a
   web page cannot reach the server through a name that it makes resolve to 127.0.0.1 (DNS
   rebinding), and only posts whose `Origin` is the page itself (cross-site request forgery);
-* refuses event messages in which a file is an address (`http://…`): Gradio would download it;
-* tells the browser, by a content security policy, to load nothing from anywhere else.
+* refuses event messages that name a file by an address (`http://…`), which Gradio would download;
+* forbids the browser, by a content security policy, to load anything from another server.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ UPLOAD = f"{API}/upload"
 POST_ROUTES = frozenset({EVENTS, UPLOAD, f"{API}/cancel", f"{API}/reset"})
 
 MAX_MESSAGE_BYTES = 256 * 1024
-"""Largest event message; pictures come through the upload route, messages only name them."""
+"""Largest event message in bytes; pictures are uploaded by another route, and only named here."""
 
 HEADERS = {
-    # Gradio builds functions from templates in the browser, hence unsafe-eval; nothing is loaded
-    # from, or sent to, any other origin.
+    # Gradio needs unsafe-eval, since it compiles templates to functions in the browser. Nothing is
+    # loaded from, or sent to, any other origin.
     "content-security-policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -58,14 +58,14 @@ _ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 class Guard:
-    """ASGI middleware; see the module's description.
+    """The ASGI middleware that the module describes.
 
     Parameters
     ----------
     app : ASGIApp
-        The application behind it.
+        The application behind the guard.
     host : str
-        Host the server was asked to listen on; a name given there is answered to.
+        The configured host, a name that a `Host` header may have.
     """
 
     def __init__(self, app: ASGIApp, host: str = "127.0.0.1") -> None:
@@ -86,12 +86,21 @@ class Guard:
         await answer(scope, receive, _with_headers(send))
 
     def _check(self, scope: Scope) -> HTTPStatus | None:
+        """Return the status that refuses a request by its headers or its route, or None."""
         foreign = refused_as_foreign(Headers(scope=scope), self._host)
         return foreign or check_route(scope["method"], scope["path"])
 
 
 def check_route(method: str, path: str) -> HTTPStatus | None:
-    """Status to refuse a request with, or None where the page needs this route."""
+    """Return the status that refuses a route, or None where the page needs it.
+
+    Examples
+    --------
+    >>> check_route("GET", "/") is None
+    True
+    >>> int(check_route("GET", "/docs"))
+    404
+    """
     if method == "POST":
         return None if path in POST_ROUTES else HTTPStatus.NOT_FOUND
     if method not in {"GET", "HEAD"}:
@@ -102,12 +111,22 @@ def check_route(method: str, path: str) -> HTTPStatus | None:
 
 
 def check_message(body: bytes | None) -> HTTPStatus | None:
-    """Status to refuse an event message with: too large, no JSON, or a file named by an address.
+    """Return the status that refuses an event message, or None for an acceptable one.
+
+    A message is refused if it is too large (413), is not JSON (400), or names a file by a network
+    address (403).
 
     Parameters
     ----------
     body : bytes or None
         The whole body; None where it was larger than `MAX_MESSAGE_BYTES`.
+
+    Examples
+    --------
+    >>> check_message(b'{"data": [{"path": "/tmp/upload.jpg"}]}') is None
+    True
+    >>> int(check_message(b'{"data": [{"path": "http://example.com/a.jpg"}]}'))
+    403
     """
     if body is None:
         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
@@ -121,11 +140,18 @@ def check_message(body: bytes | None) -> HTTPStatus | None:
 
 
 def is_address(path: str) -> bool:
-    """Whether a path begins like a network address (``scheme:/``) rather than a local file."""
+    """Whether a path begins like a network address, with ``scheme:/``, and is not a local file.
+
+    Examples
+    --------
+    >>> is_address("http://example.com/a.jpg"), is_address("/tmp/a.jpg"), is_address("C:/a.jpg")
+    (True, False, False)
+    """
     return _ADDRESS.match(path) is not None
 
 
 def _paths(message: object) -> Iterator[str]:
+    """Yield every value of a key ``path`` at any depth of a JSON message."""
     stack = [message]
     while stack:
         item = stack.pop()
@@ -139,11 +165,13 @@ def _paths(message: object) -> Iterator[str]:
 
 
 def _with_headers(send: Send) -> Send:
+    """Return a `send` that adds `HEADERS` to the head of the answer."""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=list(message.get("headers", [])))
             for name, value in HEADERS.items():
-                headers.append(name, value)  # beside Gradio's own: browsers obey the stricter
+                headers.append(name, value)  # Browsers obey the stricter of two.
             message = {**message, "headers": headers.raw}
         await send(message)
 
@@ -151,4 +179,5 @@ def _with_headers(send: Send) -> Send:
 
 
 def _refusal(status: HTTPStatus) -> ASGIApp:
+    """Return an application that answers with a status and its name."""
     return PlainTextResponse(f"{status.value} {status.phrase}\n", status)

@@ -1,9 +1,9 @@
-"""The application: the page put together, and served to one machine.
+"""The application: it composes the page, and serves it to one machine.
 
-`launch` keeps to this machine and to itself: it listens on 127.0.0.1, talks to nobody (no
-analytics, no fonts or scripts from elsewhere; see `clr_search.app.guard`), serves no file of the
-collection (thumbnails are made in memory), and keeps uploads in a private folder that is removed at
-the end.
+`launch` keeps all data on this machine. It listens on 127.0.0.1, and connects to no other machine:
+there are no analytics, and no fonts or scripts from other servers (see `clr_search.app.guard`). It
+serves no file of the collection, as thumbnails are drawn in memory, and stores uploads in a private
+folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -29,28 +29,34 @@ if TYPE_CHECKING:
     import gradio as gr
 
 MAX_UPLOAD_BYTES = min(images.MAX_BYTES, 64 * 2**20)
-"""Largest picture that can be uploaded; photographs straight from a camera fit."""
+"""Largest upload in bytes; photographs straight from a camera are smaller."""
 
 
 def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
-    """Put the page together.
+    """Build the page of a collection.
 
     Parameters
     ----------
     collection : path
         A collection made by ``clr-search build-index``.
     probe : path, optional
-        A `probe.onnx`; with it there is a Classify tab.
+        A `probe.onnx`, which adds a Classify tab.
 
     Returns
     -------
     gradio.Blocks
-        The page, not yet served. It holds the collection open as long as it lives.
+        The page, which is not served yet. It keeps the collection open while it exists.
 
     Raises
     ------
     UsageError
         If gradio is not installed, or the collection or the probe cannot be opened.
+
+    Examples
+    --------
+    With a collection on disk::
+
+        page = build("photos.clr")
     """
     require("gradio", "app")
     from clr_search.app.explorer import Explorer
@@ -78,20 +84,20 @@ def launch(
     Parameters
     ----------
     collection, probe : path
-        As for `build`.
+        The collection and the classifier, as for `build`.
     host : str
         Address to listen on. Any other than this machine's own opens the collection to the network.
     port : int, optional
         Port; by default the first free one from 7860.
     open_browser : bool
-        Show the page in the default browser.
+        Whether to open the page in the default browser.
     reporter : Reporter, optional
-        Where messages go; plain lines on stderr by default.
+        Prints messages; by default as plain lines on stderr.
 
     Raises
     ------
     UsageError
-        As for `build`, and if the port is taken.
+        If the page cannot be built, or the port is taken.
     """
     reporter = reporter or Lines()
     with _interrupted_by_sigterm(), serving(collection, probe=probe, host=host, port=port) as url:
@@ -116,20 +122,22 @@ def serving(
     host: str = "127.0.0.1",
     port: int | None = None,
 ) -> Iterator[str]:
-    """Serve the page from a thread while the context lasts; yields its address.
+    """Serve the page from a thread during the context, and yield its address.
 
     Parameters and errors are those of `launch`.
     """
     with ExitStack() as stack:
-        cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))  # only this user can enter it
+        cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))  # Only this user can open it.
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(_environment(_settings(cache, host)))
-        page = build(collection, probe)  # the first to import gradio, which reads the environment
+        # This imports gradio, which reads the environment, for the first time.
+        page = build(collection, probe)
         stack.callback(page.close, verbose=False)
         yield _start(page, cache, host, port)
 
 
 def _start(page: gr.Blocks, cache: Path, host: str, port: int | None) -> str:
+    """Start the server of Gradio behind the guard, and return its address."""
     from starlette.middleware import Middleware
 
     from clr_search.app.guard import Guard
@@ -173,19 +181,19 @@ def _start(page: gr.Blocks, cache: Path, host: str, port: int | None) -> str:
 
 
 def _settings(cache: Path, host: str) -> dict[str, str]:
-    """Environment variables that libraries read, now and later, for what no parameter sets."""
-    direct = [item for item in os.environ.get("NO_PROXY", "").split(",") if item]
-    addresses = ",".join([*direct, "127.0.0.1", "localhost", host])
+    """Return environment variables for settings of libraries that have no parameter."""
+    unproxied = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
+    addresses = ",".join([*unproxied, "127.0.0.1", "localhost", host])
     return {
         "GRADIO_TEMP_DIR": str(cache),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "GRADIO_ALLOWED_PATHS": "",
         "GRADIO_ROOT_PATH": "",
         "GRADIO_DEBUG": "0",
-        # ONNX Runtime reports to its makers from release 1.29 on; Gradio's tools can do so, too.
+        # ONNX Runtime sends telemetry since release 1.29; the tools of Gradio can do so, too.
         "ORT_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        # Gradio greets its own server over HTTP; that must not go through a proxy.
+        # Gradio sends a request to its own server, which must not go through a proxy.
         "NO_PROXY": addresses,
         "no_proxy": addresses,
     }
@@ -193,6 +201,7 @@ def _settings(cache: Path, host: str) -> dict[str, str]:
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables during the context, and restore them after it."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -207,7 +216,7 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the program as Ctrl-C does, so that uploads are removed then, too."""
+    """Make SIGTERM raise KeyboardInterrupt as Ctrl-C does, so that uploads are removed, too."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

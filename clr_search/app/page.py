@@ -1,4 +1,4 @@
-"""The page: its header and its tabs."""
+"""The page as a whole: its header and its tabs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from clr_search.app.search_tab import SearchTab
 from clr_search.serve import Probe
 
 KEEP_UPLOADS_SECONDS = 600
-"""An uploaded file is read at once; it is deleted after this time, and at the end in any case."""
+"""Seconds after which an uploaded file is deleted; it is read at once, and needed no longer."""
 
 
 def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blocks:
-    """Put the page together.
+    """Compose the page from its header and its tabs.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blo
     explorer : Explorer
         The collection.
     probe : Probe, optional
-        A classifier; with it there is a Classify tab.
+        A classifier, which adds a Classify tab.
     """
     page = gr.Blocks(
         title=f"{name} · clr-search",
@@ -43,7 +43,7 @@ def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blo
                 with gr.Tab("Classify", id="classify"):
                     ClassifyTab(probe, explorer)
             with gr.Tab("About", id="about") as about_tab:
-                told = fragment("", elem_id="clr-about")
+                content = fragment("", elem_id="clr-about")
         page.load(
             lambda: header(name, len(explorer)),
             outputs=top,
@@ -52,7 +52,7 @@ def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blo
         )
         about_tab.select(
             lambda: about(explorer, probe),
-            outputs=told,
+            outputs=content,
             show_progress="hidden",
             api_visibility="private",
         )

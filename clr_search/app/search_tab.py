@@ -1,4 +1,4 @@
-"""The Search tab: bring a picture or choose one, see its neighbours, go on from any of them."""
+"""The Search tab: upload or choose a picture, see its neighbours, and search from any of them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ INVITATION = (
 )
 
 FEWEST, MOST, AT_FIRST = 4, 48, 12
-"""Numbers of results to choose from."""
+"""Least, largest and initial number of results."""
 
 LIKENESS = [("Any", 0.0), *((f"Top {100 - p:g} % of pairs", p) for p in (90.0, 99.0, 99.9))]
-"""Limits on what is shown, by the share of random pairs of the collection that are less alike."""
+"""Names of the limits on likeness, with the percentile that a result must reach.
+
+The percentile is the share of random pairs of the collection that are less alike, in per cent.
+"""
 
 NOTHING_LIKE = "Nothing in the collection is so like this picture."
 
@@ -35,24 +38,24 @@ ALL_LABELS = "All labels"
 ALL_FOLDERS = "Whole collection"
 
 Upload: TypeAlias = dict[str, Any] | None
-"""Unprocessed value of an upload field."""
+"""The unprocessed value of an upload field."""
 
 Changes: TypeAlias = dict[Any, Any]
-"""What a handler changes on the page: components and their new values."""
+"""The components that a handler changes, with their new values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What is set above the results.
+    """The settings above the results.
 
     Attributes
     ----------
     count : int
-        Results.
+        Number of results.
     label, folder : str
-        The part of the collection that is searched; empty for all of it.
+        Label and folder that results must have; empty for any.
     least : float
-        Least percentile of a result; 0 shows everything.
+        Least percentile of a result, from 0 to 100; 0 is no limit.
     """
 
     count: int = AT_FIRST
@@ -62,20 +65,26 @@ class Controls:
 
     @classmethod
     def sent(cls, count: object, label: object, folder: object, least: object = 0.0) -> Controls:
-        """Controls from what a browser sent, whatever it sent."""
-        wanted = AT_FIRST
+        """Return the controls from the values that a browser sent; invalid values are replaced.
+
+        Examples
+        --------
+        >>> Controls.sent(1000, "roses", None)
+        Controls(count=48, label='roses', folder='', least=0.0)
+        """
+        number = AT_FIRST
         if isinstance(count, int | float) and not math.isnan(count):
-            wanted = int(min(max(count, FEWEST), MOST))
+            number = int(min(max(count, FEWEST), MOST))
         limit = float(least) if isinstance(least, int | float) and 0 <= least <= 100 else 0.0
-        return cls(wanted, _text(label), _text(folder), limit)
+        return cls(number, _text(label), _text(folder), limit)
 
     @property
     def filter(self) -> Filter:
-        """The conditions on the results."""
+        """The conditions on label and folder of the results."""
         return Filter(label=self.label or None, under=self.folder or None)
 
     def query(self, subject: Subject) -> Query:
-        """The query for a picture that is searched from."""
+        """Return the query for a picture to search from."""
         return Query(
             picture=subject.square if subject.item is None else subject.item,
             k=self.count,
@@ -85,17 +94,17 @@ class Controls:
 
 
 class SearchTab:
-    """Components of the tab and what happens on it.
+    """The components of the tab, with the handlers of its events.
 
-    Every handler takes the session and the controls and returns what changes. A browser names
-    pictures only by their place on the page; the session, which is kept here, knows their ids.
+    Every handler takes the session and the controls, and returns the changes of the page. A browser
+    names pictures only by their position on the page; the session on the server holds their ids.
 
     Parameters
     ----------
     explorer : Explorer
         The collection.
     page : gradio.Blocks
-        The page, in whose context the tab is made.
+        The page that the tab belongs to.
     """
 
     def __init__(self, explorer: Explorer, page: gr.Blocks) -> None:
@@ -109,6 +118,7 @@ class SearchTab:
         self._connect(page)
 
     def _build_side(self) -> None:
+        """Create the left column: the query, the trail and the upload field."""
         self.query = fragment(fragments.invitation(INVITATION), elem_id="clr-query")
         self.trail = fragment("", elem_id="clr-trail", js_on_load=fragments.PICK_ON_CLICK)
         with gr.Row(elem_classes="clr-buttons"):
@@ -117,6 +127,7 @@ class SearchTab:
         self.upload = picture_field("Your picture", "clr-upload")
 
     def _build_main(self) -> None:
+        """Create the main column: the filters and the results."""
         labels, folders = self._explorer.labels(), self._explorer.folders()
         with gr.Row(elem_classes="clr-filters"):
             self.count = gr.Slider(
@@ -146,6 +157,7 @@ class SearchTab:
         self.grid = fragment("", elem_id="clr-results", js_on_load=fragments.PICK_AND_RETURN)
 
     def _connect(self, page: gr.Blocks) -> None:
+        """Connect every event of the tab with its handler."""
         controls = [self.count, self.label, self.folder, self.least]
         view = [self.session, self.query, self.trail, self.status, self.grid, self.back_button]
 
@@ -154,7 +166,7 @@ class SearchTab:
                 handler,
                 [*([] if first is None else [first]), self.session, *controls],
                 [*([] if first is None else [first]), *view],
-                preprocess=first is None,  # see `picture_field`
+                preprocess=first is None,  # `picture_field` says why.
                 show_progress="hidden",
                 api_visibility="private",
             )
@@ -189,7 +201,7 @@ class SearchTab:
             on(listen, with_controls(self.on_show))
 
     def on_open(self, session: Session, controls: Controls) -> Changes:
-        """Begin a visit: the collection may have other labels and folders than at the start."""
+        """Begin a visit, with the labels and folders that the collection has now."""
         labels, folders = self._explorer.labels(), self._explorer.folders()
         return {
             **self.on_show(session, controls),
@@ -217,14 +229,14 @@ class SearchTab:
         return {self.upload: None, **self.on_show(session.step(subject), controls)}
 
     def on_pick(self, session: Session, controls: Controls, event: gr.EventData) -> Changes:
-        """Search from one of the pictures on the page, named by its place there."""
-        place = place_of(event, len(session.shown))
-        if place is None:
+        """Search from one of the pictures on the page, which the event names by its position."""
+        position = place_of(event, len(session.shown))
+        if position is None:
             return {}
-        return self._choose(session.shown[place], session, controls)
+        return self._choose(session.shown[position], session, controls)
 
     def on_random(self, session: Session, controls: Controls) -> Changes:
-        """Search from a random picture among those the filters allow."""
+        """Search from a random picture that passes the filters."""
         try:
             item = self._explorer.random_item(controls.filter)
         except ClrSearchError as error:
@@ -232,17 +244,18 @@ class SearchTab:
         return self._choose(item, session, controls)
 
     def on_back(self, session: Session, controls: Controls) -> Changes:
-        """Return to the query before; from the first one, to the opening pictures."""
+        """Return to the previous query; from the first one, to the opening pictures."""
         return self.on_show(session.back(), controls)
 
     def on_return(self, session: Session, controls: Controls, event: gr.EventData) -> Changes:
-        """Return to a step of the trail, named by its place."""
-        place = place_of(event, len(session.trail))
-        if place is None:
+        """Return to a step of the trail, which the event names by its position."""
+        position = place_of(event, len(session.trail))
+        if position is None:
             return {}
-        return self.on_show(session.back_to(place), controls)
+        return self.on_show(session.back_to(position), controls)
 
     def _choose(self, item: int, session: Session, controls: Controls) -> Changes:
+        """Search from an item of the collection."""
         try:
             subject = self._explorer.choose(item)
         except ClrSearchError as error:
@@ -250,6 +263,7 @@ class SearchTab:
         return self.on_show(session.step(subject), controls)
 
     def _show(self, session: Session, controls: Controls) -> Changes:
+        """Search, and return the new content of the whole tab."""
         subject = session.subject
         try:
             if subject is None:
@@ -277,25 +291,34 @@ class SearchTab:
         }
 
     def _say(self, error: ClrSearchError) -> Changes:
-        """Leave the page as it is and say what went wrong."""
+        """Show a failure, and leave the rest of the page as it is."""
         return {self.status: fragments.problem(error.what, error.remedy)}
 
 
 def place_of(event: gr.EventData, count: int) -> int | None:
-    """The place in a list of `count` that a browser named; None for anything else it may send."""
+    """Return the position in a list of `count` that an event names.
+
+    The result is None for anything else that a browser may send.
+    """
     data = event._data
-    place = data.get("index") if isinstance(data, dict) else None
-    valid = isinstance(place, int) and not isinstance(place, bool) and 0 <= place < count
-    return place if valid else None
+    index = data.get("index") if isinstance(data, dict) else None
+    valid = isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count
+    return index if valid else None
 
 
 def title_of(upload: Path) -> str:
-    """A title for an upload: its name, unless a browser made that up for a pasted picture."""
+    """Return a title for an upload: its name, unless a browser made it up for a pasted picture.
+
+    Examples
+    --------
+    >>> title_of(Path("rose.jpg")), title_of(Path("image.png"))
+    ('rose.jpg', 'Your picture')
+    """
     return "Your picture" if upload.stem in {"image", "blob", "file"} else upload.name
 
 
 def unreadable(name: str, error: ImageError) -> ClrSearchError:
-    """What to say of an upload that is no picture."""
+    """Return the error that the page shows for an upload that is not a picture."""
     return ClrSearchError(
         f"{name} could not be read as a picture: {error.what.rstrip('.')}.",
         "Try another file: JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC are read.",
@@ -303,8 +326,10 @@ def unreadable(name: str, error: ImageError) -> ClrSearchError:
 
 
 def _choices(everything: str, names: list[str] | None) -> list[tuple[str, str]]:
+    """Return the choices of a dropdown: no restriction first, then every name."""
     return [(everything, ""), *((name, name) for name in names or ())]
 
 
 def _text(value: object) -> str:
+    """Return a text that a browser sent; an empty one for any other value."""
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""The look of the page: a calm theme with system fonts only, light and dark; nothing is fetched."""
+"""The theme of the page, light and dark; it uses system fonts only, so that nothing is fetched."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ STYLE_SHEET = Path(__file__).with_name("style.css")
 
 
 def theme() -> Base:
-    """Gradio's plainest theme in paper and teal."""
-    made = Base(
+    """Return the plainest theme of Gradio with the colours paper and teal."""
+    base = Base(
         primary_hue=_TEAL,
         secondary_hue=_TEAL,
         neutral_hue=_PAPER,
@@ -55,8 +55,8 @@ def theme() -> Base:
         font=_SANS,
         font_mono=_MONO,
     )
-    made.name = "clr-search"
-    return made.set(
+    base.name = "clr-search"
+    return base.set(
         body_background_fill="*neutral_100",
         body_background_fill_dark="*neutral_950",
         body_text_color="*neutral_900",
@@ -98,7 +98,7 @@ def theme() -> Base:
 
 
 def write_icon(folder: Path) -> Path:
-    """Draw the page's icon (four tiles, one of them chosen) as a PNG in `folder`."""
+    """Draw the icon of the page as a PNG of 64 pixels in `folder`, and return its path."""
     icon = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     draw = ImageDraw.Draw(icon)
     for left, top, colour in (

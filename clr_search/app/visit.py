@@ -1,4 +1,4 @@
-"""What is shown to a visitor and kept of a visit: plain values, without Gradio or the index."""
+"""The values of a visit: pictures on the page and the session, independent of Gradio and index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_TRAIL = 50
-"""Steps of the way that are kept; older ones are forgotten."""
+"""Largest number of steps in a trail; older ones are forgotten, which bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Neighbours of a query, the size of the collection, and the time of embedding and search."""
+    """The neighbours of a query, the size of the collection, and the seconds of the search."""
 
     hits: tuple[Hit, ...]
     total: int
@@ -35,18 +35,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A picture that is searched from.
+    """A picture to search from.
 
     Attributes
     ----------
     title, detail : str
-        For people: the file's name; where it lies and how large it is.
+        Texts for people: the name of the file, and a line with its origin and its size.
     preview, tile : str
-        The picture, large and small, as `data:` addresses.
+        The picture as `data:` addresses, large and small.
     item : int or None
-        Id in the collection, where it comes from there.
+        Id of the picture in the collection; None for an upload.
     square : uint8 array (S, S, 3) or None
-        What the encoder sees of an uploaded picture; the upload itself is not kept.
+        The square of an upload that the encoder sees; the upload itself is not stored.
     """
 
     title: str
@@ -59,28 +59,43 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One visitor's way: the pictures searched from, oldest first, and the ids now on the page."""
+    """The session of one visitor.
+
+    Attributes
+    ----------
+    trail : tuple of Subject
+        The pictures searched from, the oldest first.
+    shown : tuple of int
+        Ids of the pictures on the page, in their order.
+
+    Examples
+    --------
+    >>> rose = Subject("rose.jpg", "uploaded", preview="", tile="")
+    >>> session = Session().step(rose)
+    >>> session.subject.title, session.back().subject
+    ('rose.jpg', None)
+    """
 
     trail: tuple[Subject, ...] = ()
     shown: tuple[int, ...] = ()
 
     @property
     def subject(self) -> Subject | None:
-        """The picture that is searched from now, if there is one."""
+        """The current picture to search from; None at the beginning of a visit."""
         return self.trail[-1] if self.trail else None
 
     def showing(self, hits: Sequence[Hit]) -> Session:
-        """Remember what is on the page."""
+        """Return the session with these pictures on the page."""
         return replace(self, shown=tuple(hit.id for hit in hits))
 
     def step(self, subject: Subject) -> Session:
-        """Go on to another picture to search from."""
+        """Return the session after the choice of another picture to search from."""
         return replace(self, trail=(*self.trail, subject)[-MAX_TRAIL:])
 
     def back(self) -> Session:
-        """Return to the picture before; from the first, to none at all."""
+        """Return the session at the previous picture; from the first, without any picture."""
         return replace(self, trail=self.trail[:-1])
 
     def back_to(self, place: int) -> Session:
-        """Return to the picture at this place of the trail."""
+        """Return the session at the picture with this position in the trail."""
         return replace(self, trail=self.trail[: place + 1])

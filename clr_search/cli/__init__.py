@@ -1,5 +1,5 @@
-"""The command line: parsing and printing; all work is done by the stages.
+"""The command line: it parses arguments and prints results, and the other packages do the work.
 
-`main` holds the commands' names, and each command lives in the module of its group, which is
-imported only when the command is asked for.
+`main` lists the names of the commands. Each command lives in the module of its group, which is
+imported only when the command runs, so that `--help` stays fast.
 """

@@ -1,4 +1,4 @@
-"""``completion``: the shell completes commands, options and paths."""
+"""``completion``: print a script by which the shell completes commands, options and paths."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from clr_search.cli import options
 
+# Where each shell loads the script from, and the line that does it.
 _INSTALL = {
     "bash": ("~/.bashrc", 'eval "$(clr-search completion bash)"'),
     "zsh": ("~/.zshrc, after compinit", 'eval "$(clr-search completion zsh)"'),
@@ -41,9 +42,9 @@ def completion(shell: str | None) -> None:
     assert kind is not None, "click knows these shells"
     root = click.get_current_context().find_root().command
     script = kind(root, {}, "clr-search", "_CLR_SEARCH_COMPLETE").source().strip("\n")
-    place, line = _INSTALL[shell]
-    note = f"# To install, put this line into {place}:\n#   {line}"
-    # In a file of its own, zsh wants "#compdef" in the first line.
+    startup_file, line = _INSTALL[shell]
+    note = f"# To install, put this line into {startup_file}:\n#   {line}"
+    # Where the script is a file of its own, zsh requires "#compdef" in its first line.
     first, _, rest = script.partition("\n")
     first = f"{first}\n{note}" if first.startswith("#compdef") else f"{note}\n{first}"
     click.echo(f"{first}\n{rest}")

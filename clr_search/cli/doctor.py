@@ -1,4 +1,4 @@
-"""``doctor``: what is installed here, and what it can do."""
+"""``doctor``: check the installed packages, and show what each can do on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clr_search.cli import options, output
 EXTRAS = ("train", "app", "serve", "plots", "parquet", "watch", "heif")
 
 _MODULES = {"faiss-cpu": "faiss", "pillow": "PIL", "scikit-learn": "sklearn"}
-"""Modules whose names differ from those of their distributions."""
+"""Names of modules that differ from the names of their distributions."""
 
 _ALSO_EXAMINED = ("torch",)
-"""Packages of extras that are imported too: what they can do depends on the machine."""
+"""Packages of extras that are imported too, because their abilities depend on the machine."""
 
-_PATIENCE = 60.0  # seconds for one import
+_PATIENCE = 60.0  # Seconds for the import of one package; PyTorch takes some on a cold disk.
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ class Dependency:
     Attributes
     ----------
     name : str
-        Of its distribution.
+        Name of its distribution.
     extra : str
-        The extra that brings it; empty for the base install.
+        The extra that installs it; empty for the base install.
     version : str or None
-        None where it is not installed.
+        Its version, or None where it is not installed.
     problem : str
-        Why it cannot be used; empty where it can, or where it is of an extra and not installed.
+        Why it cannot be used. It is empty for a usable package, and for a missing one of an extra.
     ability : str
-        What it can do here; empty where that is always the same.
+        What it can do on this machine; empty where every machine offers the same.
     """
 
     name: str
@@ -83,6 +83,7 @@ def doctor(as_json: bool) -> None:
 
 
 def _echo(dependencies: list[Dependency]) -> None:
+    """Print a table of packages for the base install and for each extra."""
     columns = [output.Column(), output.Column(style="cyan"), output.Column(style="dim")]
     for extra in ("", *EXTRAS):
         output.echo_heading(f"Extra {extra}" if extra else "Base install")
@@ -98,18 +99,22 @@ def _echo(dependencies: list[Dependency]) -> None:
 
 
 def declared() -> list[Dependency]:
-    """Packages of the base install and of the extras, as this package's metadata names them."""
-    found = []
+    """Return the packages of the base install and of the extras, with their installed versions.
+
+    The names are those in the metadata of clr-search.
+    """
+    dependencies = []
     for line in metadata.requires("clr-search") or ():
         match = re.match(r"([\w.-]+)(?:\[[^]]*\])?\s*(?:>=([\d.]+))?", line)
         extra = re.search(r"extra == ['\"](\w+)['\"]", line)
         assert match is not None, line
         if extra is None or extra[1] in EXTRAS:
-            found.append(_installed(match[1], match[2] or "", extra[1] if extra else ""))
-    return found
+            dependencies.append(_installed(match[1], match[2] or "", extra[1] if extra else ""))
+    return dependencies
 
 
 def _installed(name: str, least: str, extra: str) -> Dependency:
+    """Look a package up, and compare its version with the least one needed."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -120,11 +125,15 @@ def _installed(name: str, least: str, extra: str) -> Dependency:
 
 
 def _numbers(version: str) -> list[int]:
+    """Return the first three numbers of a version, by which versions are compared."""
     return [int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3]]
 
 
 def _examined(item: Dependency) -> Dependency:
-    """Import the package in another process, if that tells anything; see `examine`."""
+    """Import a package in another process by the module `examine`, and note the outcome.
+
+    Packages that are not installed, or whose import reveals nothing, are returned as they are.
+    """
     import subprocess
 
     if item.version is None or item.problem:
@@ -134,20 +143,21 @@ def _examined(item: Dependency) -> Dependency:
     module = _MODULES.get(item.name, item.name)
     command = [sys.executable, "-m", "clr_search.cli.examine", module]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return replace(item, problem=f"importing it takes more than {_PATIENCE:.0f} seconds")
-    if done.returncode < 0:
-        return replace(item, problem=f"importing it crashes (signal {-done.returncode})")
-    if done.returncode > 0:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+    if process.returncode < 0:
+        return replace(item, problem=f"importing it crashes (signal {-process.returncode})")
+    if process.returncode > 0:
+        last = (process.stderr.strip().splitlines() or ["no reason given"])[-1]
         return replace(item, problem=f"it cannot be imported: {last}")
-    return replace(item, ability=done.stdout.strip())
+    return replace(item, ability=process.stdout.strip())
 
 
 def _machine() -> dict[str, str]:
+    """Return versions, cores and memory of this machine, for people."""
     import platform
 
     from clr_search.version import __version__
@@ -162,13 +172,15 @@ def _machine() -> dict[str, str]:
 
 
 def _cores() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _memory() -> str:
+    """Return the size of the memory, or an empty text where it is unknown."""
     try:
         return output.size(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):  # not on Windows
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf.
         return ""

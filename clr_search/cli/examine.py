@@ -1,30 +1,29 @@
-"""One package, imported in a process of its own: ``python -m clr_search.cli.examine torch``.
+"""Import one package in a process of its own: ``python -m clr_search.cli.examine torch``.
 
-A broken native library can take the process down with it, and heavy packages import side by side.
-Prints what the package can do here, if that is worth a line.
+A broken native library can crash the process that imports it, and separate processes import heavy
+packages in parallel. The module prints the abilities that depend on the machine, such as GPUs.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 
 
 def providers() -> str:
-    """Execution providers of ONNX Runtime."""
-    import onnxruntime
+    """Return the execution providers of ONNX Runtime, as text."""
+    from clr_search.contract.runtime import runtime
 
-    names = onnxruntime.get_available_providers()
+    names = runtime().get_available_providers()
     return ", ".join(name.removesuffix("ExecutionProvider") for name in names)
 
 
 def instructions() -> str:
-    """Instruction set and threads of FAISS."""
+    """Return the instruction set and the number of threads of FAISS, as text."""
     import faiss
 
-    if hasattr(faiss, "SIMDConfig"):  # since 1.14 one library holds all sets, and chooses
+    if hasattr(faiss, "SIMDConfig"):  # Since 1.14, one library holds all sets.
         used = faiss.SIMDConfig.get_level_name()
     else:
         used = faiss.get_compile_options().replace("OPTIMIZE", "").strip()
@@ -32,16 +31,16 @@ def instructions() -> str:
 
 
 def formats() -> str:
-    """What Pillow decodes that not every build of it does."""
+    """Return which optional formats and libraries this build of Pillow has, as text."""
     from PIL import features
 
-    has = {name: features.check(name.lower()) for name in ("AVIF", "WebP")}
-    has["libjpeg-turbo"] = features.check_feature("libjpeg_turbo")
-    return ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in has.items())
+    available = {name: features.check(name.lower()) for name in ("AVIF", "WebP")}
+    available["libjpeg-turbo"] = features.check_feature("libjpeg_turbo")
+    return ", ".join(f"{name} {'yes' if usable else 'no'}" for name, usable in available.items())
 
 
 def devices() -> str:
-    """Threads and GPUs of PyTorch."""
+    """Return the number of threads and the GPUs of PyTorch, as text."""
     import torch
 
     threads = f"{torch.get_num_threads()} threads"
@@ -57,10 +56,10 @@ ABILITIES: dict[str, Callable[[], str]] = {
     "PIL": formats,
     "torch": devices,
 }
-"""What to ask, by module."""
+"""Functions that describe the abilities of a package, by the name of its module; they import it."""
 
 if __name__ == "__main__":
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # it would report home; see serve.devices
-    importlib.import_module(sys.argv[1])
     if sys.argv[1] in ABILITIES:
         print(ABILITIES[sys.argv[1]]())
+    else:
+        importlib.import_module(sys.argv[1])

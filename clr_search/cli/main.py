@@ -1,7 +1,7 @@
-"""``clr-search``: the group of commands, and what becomes of every failure.
+"""``clr-search``: the group of all commands, which turns every exception into a message.
 
-Exit codes: 0 all went well; 1 something failed, or some of several inputs did; 2 wrong use;
-130 interrupted by Ctrl-C.
+Exit codes are 0 for success, 1 for a failure (also of some of several inputs), 2 for wrong use,
+and 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -48,33 +48,36 @@ SECTIONS = {
     "Sorting into classes": {"probe": "models.probe", "classify": "models.classify"},
     "About": {"info": "collections.info", "doctor": "doctor", "completion": "completion"},
 }
-"""Headings of ``--help``, and below each its commands with their modules."""
+"""Headings of ``--help``, with the names of their commands and the modules that hold these."""
 
 _MODULES = {name: module for section in SECTIONS.values() for name, module in section.items()}
 
 
 class Failure(click.ClickException):
-    """A failure as the command line shows it: what happened, and below it what to do."""
+    """A failure as the command line prints it: what happened, and below it what to do.
+
+    Its exit code is 1.
+    """
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
         self.remedy = remedy
 
     def show(self, file: object = None) -> None:
-        """Print it on stderr."""
+        """Print the message and the remedy on stderr."""
         click.echo(f"Error: {self.message}", err=True)
         if self.remedy:
             click.echo(self.remedy, err=True)
 
 
 class WrongUse(Failure):
-    """A failure that the person can avoid."""
+    """A failure by wrong use, which the person can avoid; its exit code is 2."""
 
     exit_code = 2
 
 
 class Commands(click.Group):
-    """Commands that are imported when they are asked for."""
+    """A group whose commands are imported only when they run or are described."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_MODULES)
@@ -108,7 +111,7 @@ class Commands(click.Group):
                 formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command, and give its failures their form and exit code."""
+        """Run a command, and turn its exceptions into messages with exit codes."""
         _write_any_name()
         try:
             return super().invoke(ctx)
@@ -117,11 +120,12 @@ class Commands(click.Group):
             ctx.exit(options.INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except Exception as error:  # noqa: BLE001  # the last place where it can be explained
+        except Exception as error:  # noqa: BLE001  # Nothing above this could explain it.
             _fail(ctx, error)
 
 
 def _fail(ctx: click.Context, error: Exception) -> NoReturn:
+    """Raise the `Failure` that describes an exception, after its traceback with ``--debug``."""
     if options.debugging(ctx):
         traceback.print_exception(error)
     if isinstance(error, ClrSearchError):
@@ -137,9 +141,10 @@ def _fail(ctx: click.Context, error: Exception) -> NoReturn:
 
 
 def _write_any_name() -> None:
-    """Let stdout print file names that are no valid text, or that its encoding cannot carry.
+    """Let stdout print file names that are not valid text, or that its encoding cannot express.
 
-    Where names are bytes, such a name comes out as it is on disk, so that a pipe can open it.
+    On POSIX, where names are bytes, such a name is printed with the bytes that it has on disk, so
+    that the next program of a pipe can open the file.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:

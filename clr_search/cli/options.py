@@ -1,4 +1,4 @@
-"""What the commands share: their class, their options, their parameter types."""
+"""The class, the options and the parameter types that commands share."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 Decorator = Callable[[AnyCallable], AnyCallable]
 
 PATH = click.Path(path_type=Path)
-"""A path that a stage checks, with a message on how to make what is missing."""
+"""A path that the called package checks; its message tells how to make a missing file."""
 
 EXISTING = click.Path(exists=True, readable=False, path_type=Path)
-"""A file or folder of the user's; one that may not be read is reported as it is met."""
+"""An existing file or folder of the user; whether it can be read is checked when it is read."""
 
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, readable=False, path_type=Path)
-"""A file of the user's."""
+"""An existing file of the user."""
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic since 8.3 only
-    """A whole number from `least` up; as click's IntRange, but readable in the help."""
+    """A whole number of at least `least`, and at most `most` where that is given.
+
+    It replaces click's IntRange, whose help shows a range such as ``INTEGER RANGE [x>=1]``.
+
+    Examples
+    --------
+    >>> WholeNumber(1).convert("12", None, None)
+    12
+    """
 
     name = "n"
 
@@ -37,7 +45,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic since 8
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Parse, or refuse."""
+        """Parse a value, or fail with a message that names the right form."""
         try:
             number = int(str(value))
         except ValueError:
@@ -50,14 +58,20 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg]  # generic since 8
 
 
 class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
-    """A number greater than 0."""
+    """A finite number greater than 0.
+
+    Examples
+    --------
+    >>> PositiveNumber().convert("0.25", None, None)
+    0.25
+    """
 
     name = "number"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Parse, or refuse."""
+        """Parse a value, or fail with a message that names the right form."""
         try:
             number = float(str(value))
         except ValueError:
@@ -68,14 +82,20 @@ class PositiveNumber(click.ParamType):  # type: ignore[type-arg]
 
 
 class Share(click.ParamType):  # type: ignore[type-arg]
-    """A number between 0 and 1, neither of them."""
+    """A number greater than 0 and less than 1.
+
+    Examples
+    --------
+    >>> Share().convert("0.97", None, None)
+    0.97
+    """
 
     name = "share"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Parse, or refuse."""
+        """Parse a value, or fail with a message that names the right form."""
         try:
             number = float(str(value))
         except ValueError:
@@ -86,7 +106,13 @@ class Share(click.ParamType):  # type: ignore[type-arg]
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]
-    """Bytes: ``500MB``, ``2GB``, ``1.5GiB``."""
+    """A number of bytes with a decimal or a binary unit.
+
+    Examples
+    --------
+    >>> [Size().convert(text, None, None) for text in ("500MB", "2GB", "1.5GiB")]
+    [500000000, 2000000000, 1610612736]
+    """
 
     name = "size"
     _UNITS: ClassVar = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
@@ -94,57 +120,70 @@ class Size(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Parse, or refuse."""
+        """Parse a value, or fail with a message that names the right form."""
         if isinstance(value, int):
             return value
-        found = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)(I?)B?", str(value).strip().upper())
+        match = re.fullmatch(r"([0-9.]+)\s*([KMGT]?)(I?)B?", str(value).strip().upper())
         try:
-            number = float(found[1]) if found else 0.0
+            number = float(match[1]) if match else 0.0
         except ValueError:
             number = 0.0
-        if found is None or number <= 0:
+        if match is None or number <= 0:
             self.fail(f"{value} is no size, such as 500MB or 2GB.", param, ctx)
-        power = self._UNITS[found[2]]
-        return int(number * (2 ** (power // 3 * 10) if found[3] else 10**power))
+        power = self._UNITS[match[2]]
+        return int(number * (2 ** (power // 3 * 10) if match[3] else 10**power))
 
 
 class Limit(Size):
-    """As `Size`, or ``none``: infinity."""
+    """A `Size`, or ``none`` for no limit, which becomes infinity.
+
+    Examples
+    --------
+    >>> Limit().convert("none", None, None)
+    inf
+    """
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Parse, or refuse."""
+        """Parse a value, or fail with a message that names the right form."""
         if str(value).strip().lower() in {"none", "inf"}:
             return math.inf
         return super().convert(value, param, ctx)
 
 
 class EncoderPath(click.Path):
-    """An ONNX file; ``default`` is the one that comes with the package, unless a file has the name.
+    """The path of an ONNX file.
 
-    It is given on as the path of the file.
+    The name ``default`` becomes the path of the encoder that comes with the package, unless the
+    working folder has a file of that name.
     """
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As any path."""
+        """Return the path, or fail as `click.Path` does."""
         return super().convert(encoder_named(str(value)), param, ctx)
 
 
 class Fractions(click.ParamType):  # type: ignore[type-arg]
-    """Left, top, width and height of a part of a picture: ``0.25,0,0.5,0.5``."""
+    """Left, top, width and height of a part of a picture, as fractions of its sides.
+
+    Examples
+    --------
+    >>> Fractions().convert("0.25,0,0.5,0.5", None, None)
+    (0.25, 0.0, 0.5, 0.5)
+    """
 
     name = "part"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        """Parse, or refuse."""
+        """Parse a value, or fail with a message that names the right form."""
         try:
-            numbers = tuple(float(part) for part in str(value).split(","))
+            numbers = tuple(float(number) for number in str(value).split(","))
         except ValueError:
             numbers = ()
         if len(numbers) != 4:
@@ -153,32 +192,32 @@ class Fractions(click.ParamType):  # type: ignore[type-arg]
 
 
 COUNT = WholeNumber(1)
-"""A number that cannot be zero."""
+"""A count, which cannot be zero."""
 
 SEED = WholeNumber(0)
 
 POSITIVE = PositiveNumber()
 
 ENCODER = EncoderPath()
-"""An encoder or probe that a stage checks."""
+"""The path of an encoder or a probe; the package that loads it checks the file."""
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-"""Formats that contact sheets and confusion matrices can be written in."""
+"""Suffixes of the image files that commands can write."""
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+"""Exit code after Ctrl-C: 128 + 2, the number of SIGINT, as in shells."""
 
 _DEBUG = "clr_search.debug"
 
 
 class Command(click.Command):
-    """A command that takes ``--debug`` too, since people append it to the line that failed."""
+    """A command that accepts ``--debug`` itself, since people append it to a line that failed."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         return [*super().get_params(ctx), _HIDDEN_DEBUG]
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run it, without the warnings of libraries: no user can act on damaged EXIF."""
+        """Run the command without warnings of libraries, as no user can repair EXIF data."""
         with warnings.catch_warnings():
             if not debugging(ctx):
                 warnings.simplefilter("ignore")
@@ -186,17 +225,18 @@ class Command(click.Command):
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a function a command of `clr_search.cli.main.main`."""
+    """Return a decorator that makes a function a command of `clr_search.cli.main.main`."""
     return click.command(name, cls=Command)
 
 
 def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Note in the root context that ``--debug`` was given."""
     if value:
         ctx.find_root().meta[_DEBUG] = True
 
 
 def debugging(ctx: click.Context) -> bool:
-    """Whether ``--debug`` was given, before the command or after it."""
+    """Whether ``--debug`` was given, before the name of the command or after it."""
     return bool(ctx.find_root().meta.get(_DEBUG))
 
 
@@ -206,7 +246,7 @@ _HIDDEN_DEBUG = click.Option(
 
 
 def debug_option() -> Decorator[Any]:
-    """``--debug``."""
+    """Return the option ``--debug``."""
     return click.option(
         "--debug",
         is_flag=True,
@@ -217,22 +257,22 @@ def debug_option() -> Decorator[Any]:
 
 
 def json_option() -> Decorator[Any]:
-    """``--json``."""
+    """Return the option ``--json``, which the command receives as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON Lines, for programs.")
 
 
 def force_option(what: str) -> Decorator[Any]:
-    """``--force``, to overwrite `what`."""
+    """Return the option ``--force``; its help says that it overwrites `what`."""
     return click.option("--force", is_flag=True, help=f"Overwrite {what}.")
 
 
 def collection_argument() -> Decorator[Any]:
-    """``COLLECTION``."""
+    """Return the argument ``COLLECTION``."""
     return click.argument("collection", type=PATH)
 
 
 def device_option() -> Decorator[Any]:
-    """``--device``: on what pictures are embedded."""
+    """Return the option ``--device``, which chooses the processor that embeds pictures."""
     return click.option(
         "--device",
         default="auto",
@@ -242,7 +282,7 @@ def device_option() -> Decorator[Any]:
 
 
 def embedding_options() -> Decorator[Any]:
-    """``--batch-size``, ``--workers`` and ``--device``."""
+    """Return the options ``--batch-size``, ``--workers`` and ``--device`` as one decorator."""
 
     def decorate(function: AnyCallable) -> AnyCallable:
         workers = click.option(
@@ -264,7 +304,7 @@ def embedding_options() -> Decorator[Any]:
 def picture_output(
     ctx: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
-    """Callback: refuse a picture file whose format cannot be told from its name."""
+    """Refuse, as a callback, an image file to write whose suffix names no known format."""
     if value is not None and value.suffix.lower() not in PICTURE_SUFFIXES:
         raise click.BadParameter(f"{value} does not end in {', '.join(PICTURE_SUFFIXES)}.")
     return value

@@ -1,4 +1,4 @@
-"""What goes to stdout: JSON Lines, aligned tables, paths, numbers."""
+"""Printing for all commands: JSON Lines, aligned tables, paths, and numbers for people."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ import click
 
 if TYPE_CHECKING:
     from clr_search.errors import ClrSearchError
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
     from clr_search.index import IndexInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, whether it is set to the right, its style in a terminal."""
+    """A column of a table.
+
+    Attributes
+    ----------
+    heading : str
+        Text above the column; empty for none.
+    right : bool
+        Whether its cells are aligned to the right, as numbers are.
+    style : str
+        Its style in a terminal, in the notation of rich, such as ``"cyan"``.
+    """
 
     heading: str = ""
     right: bool = False
@@ -30,8 +40,13 @@ class Column:
 def echo_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line; paths become strings.
 
-    Text stays readable where stdout can carry it; elsewhere, and for file names that are no valid
-    text, it is escaped.
+    Text is printed as it is where the encoding of stdout has its characters. Elsewhere, and for
+    file names that are not valid text, it is escaped.
+
+    Examples
+    --------
+    >>> echo_json({"path": Path("a.jpg"), "score": 0.5})
+    {"path": "a.jpg", "score": 0.5}
     """
     text = json.dumps(value, ensure_ascii=False, default=str)
     try:
@@ -42,10 +57,26 @@ def echo_json(value: Mapping[str, Any]) -> None:
 
 
 def echo_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], indent: int = 0) -> None:
-    """Print rows, aligned: with styles where stdout is a terminal, plainly elsewhere.
+    """Print rows in aligned columns; styles are used only where stdout is a terminal.
 
     Headings are printed if any column has one. Nothing is cut or wrapped, so that a path can be
     copied whole.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        The columns.
+    rows : sequence of sequence of str
+        One cell for each column, in every row.
+    indent : int
+        Number of spaces before each line.
+
+    Examples
+    --------
+    >>> echo_table([Column("rank", right=True), Column("path")], [["1", "a.jpg"], ["10", "b.jpg"]])
+    rank  path
+       1  a.jpg
+      10  b.jpg
     """
     headed = any(column.heading for column in columns)
     lines = [[column.heading for column in columns], *rows] if headed else list(rows)
@@ -67,6 +98,7 @@ def echo_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], indent:
 def _echo_styled(
     columns: Sequence[Column], aligned: Sequence[Sequence[str]], indent: int, *, headed: bool
 ) -> None:
+    """Print padded cells in the styles of their columns, and headings dimly."""
     from rich.console import Console
     from rich.text import Text
 
@@ -81,7 +113,7 @@ def _echo_styled(
 
 
 def _width(text: str) -> int:
-    """Columns a text takes in a terminal."""
+    """Return the number of columns that a text takes in a terminal."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -90,18 +122,26 @@ def _width(text: str) -> int:
 
 
 def _pad(text: str, width: int, *, right: bool) -> str:
+    """Return a text with spaces before or after it, `width` columns wide."""
     space = " " * (width - _width(text))
     return space + text if right else text + space
 
 
 def echo_facts(facts: Sequence[tuple[str, str]], indent: int = 2) -> None:
-    """Print names with their values, aligned; those without a value are left out."""
+    """Print names with their values in two columns; names with an empty value are left out.
+
+    Examples
+    --------
+    >>> echo_facts([("images", "36"), ("skipped", ""), ("search", "exact")])
+      images  36
+      search  exact
+    """
     rows = [fact for fact in facts if fact[1]]
     echo_table([Column(style="dim"), Column()], rows, indent)
 
 
 def echo_heading(text: str, *, apart: bool = False) -> None:
-    """Print what the lines below are about; `apart` sets it off from those above."""
+    """Print the heading of the lines below; `apart` prints an empty line above it."""
     if apart:
         click.echo()
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -109,27 +149,51 @@ def echo_heading(text: str, *, apart: bool = False) -> None:
 
 
 def shown(path: Path | str) -> str:
-    """A path as people read it: relative to the working folder where that is shorter."""
+    """Return a path for people: relative to the working folder where that is shorter.
+
+    Examples
+    --------
+    >>> shown(Path.cwd() / "photos" / "a.jpg").replace(os.sep, "/")
+    'photos/a.jpg'
+    """
     path = os.fspath(path)
     try:
         relative = os.path.relpath(path)
-    except ValueError:  # on another drive
+    except ValueError:  # On Windows, the path is on another drive.
         return path
     return relative if len(relative) < len(path) else path
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """``1 picture``, ``4,317 pictures``."""
+    """Return a number with its noun; `plural` is given where it does not end in s.
+
+    Examples
+    --------
+    >>> count(1, "picture"), count(4317, "picture"), count(2, "class", "classes")
+    ('1 picture', '4,317 pictures', '2 classes')
+    """
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def share(fraction: float | None) -> str:
-    """A fraction in [0, 1] as a percentage of three digits; empty for None."""
+    """Return a fraction in [0, 1] as a percentage with one decimal; an empty text for None.
+
+    Examples
+    --------
+    >>> share(0.8432), share(None)
+    ('84.3 %', '')
+    """
     return "" if fraction is None else f"{100 * fraction:.1f} %"
 
 
 def duration(seconds: float) -> str:
-    """``0.52 s``, ``41.3 s``, ``12 min 5 s``, ``3 h 40 min``."""
+    """Return a number of seconds as people say it.
+
+    Examples
+    --------
+    >>> duration(0.52), duration(41.3), duration(725), duration(13200)
+    ('0.52 s', '41.3 s', '12 min 5 s', '3 h 40 min')
+    """
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -139,7 +203,13 @@ def duration(seconds: float) -> str:
 
 
 def size(number: int) -> str:
-    """Bytes as ``812 B``, ``3.4 MB``, ``1.2 GB`` (powers of 1000)."""
+    """Return a number of bytes with its unit, in powers of 1000.
+
+    Examples
+    --------
+    >>> size(812), size(3_400_000), size(1_200_000_000)
+    ('812 B', '3.4 MB', '1.2 GB')
+    """
     value = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -149,7 +219,10 @@ def size(number: int) -> str:
 
 
 def echo_skipped(skipped: Sequence[tuple[Path, str]], *, verbose: bool, first: int = 10) -> None:
-    """List files and folders that were left out, with their reasons."""
+    """Print the files and folders that were left out, with their reasons.
+
+    Only the `first` of them are printed, unless `verbose` is true.
+    """
     if not skipped:
         return
     echo_heading(f"Skipped {count(len(skipped), 'path')}:")
@@ -160,31 +233,31 @@ def echo_skipped(skipped: Sequence[tuple[Path, str]], *, verbose: bool, first: i
 
 
 def structure(info: IndexInfo) -> str:
-    """How a collection is searched, with what was measured: ``exact, 0.4 ms a search``."""
-    parts = [info.structure]
+    """Return the search structure with its measured recall and time: ``exact, 0.4 ms a search``."""
+    phrases = [info.structure]
     if info.recall is not None:
-        parts.append(f"recall@10 {info.recall:.3f}")
+        phrases.append(f"recall@10 {info.recall:.3f}")
     if info.latency_ms is not None:
-        parts.append(f"{info.latency_ms:.2g} ms a search")
-    return ", ".join(parts)
+        phrases.append(f"{info.latency_ms:.2g} ms a search")
+    return ", ".join(phrases)
 
 
 def status(text: str) -> None:
-    """Say what is being done, to a person who waits at a terminal."""
+    """Print what the command is doing on stderr, if a person may be waiting at a terminal."""
     if sys.stderr.isatty():
         click.echo(text, err=True)
 
 
 def complain(error: ClrSearchError) -> None:
-    """Report one failure among several inputs on stderr."""
+    """Print the failure of one of several inputs on stderr."""
     click.echo(f"Error: {error}", err=True)
 
 
-def complain_of(overlooked: Overlooked) -> list[ClrSearchError]:
-    """Report the folders that could not be listed, and return these failures."""
+def complain_of(left_out: LeftOut) -> list[ClrSearchError]:
+    """Print the folders that could not be listed on stderr, and return these failures."""
     from clr_search.errors import ClrSearchError
 
-    skipped = overlooked.skipped()
+    skipped = left_out.skipped()
     failures = [ClrSearchError(f"{shown(path)} is left out: {reason}.") for path, reason in skipped]
     for failure in failures:
         complain(failure)
@@ -192,6 +265,12 @@ def complain_of(overlooked: Overlooked) -> list[ClrSearchError]:
 
 
 def picture_format(path: Path) -> str:
-    """Pillow's name of the format that a file name stands for."""
+    """Return Pillow's name of the format that the suffix of a file name stands for.
+
+    Examples
+    --------
+    >>> picture_format(Path("sheet.jpg")), picture_format(Path("sheet.png"))
+    ('JPEG', 'PNG')
+    """
     suffix = path.suffix.lower().removeprefix(".")
     return {"jpg": "JPEG"}.get(suffix, suffix.upper())

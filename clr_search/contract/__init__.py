@@ -1,1 +1,1 @@
-"""What a model file is, how it proves itself, and the one door to ONNX Runtime."""
+"""The contract of model files: their content, their self-test, and how ONNX Runtime opens them."""

@@ -1,7 +1,7 @@
-"""The golden picture: how a model file proves that a runtime computes what its maker computed.
+"""The golden picture shows whether a runtime computes the vectors that the exporter computed.
 
-A drawing that any language can make, or read from `golden.json`, and the vector it must give. As
-`contract`, without torch and onnxruntime.
+It is a drawing that any language can make, or read from `golden.json`; the metadata of the model
+file hold the vector that it must give. This module imports neither torch nor onnxruntime.
 """
 
 from __future__ import annotations
@@ -17,27 +17,48 @@ from clr_search.errors import ClrSearchError
 
 
 def golden_size_for(image_size: int) -> tuple[int, int]:
-    """Height and width of the golden picture of an encoder that sees squares of side S.
+    """Return the height and width of the golden picture of an encoder that sees S×S pixels.
 
-    Both odd, the height about 1.3 · S, so that the graph must reduce the picture, and never less
-    than `contract.GOLDEN_SIZE`, whose proportions it has.
+    Both are odd. The height is about 1.3 · S, so that the graph must shrink the picture, and never
+    less than that of `GOLDEN_SIZE`, whose proportions the picture has.
+
+    Parameters
+    ----------
+    image_size : int
+        S in pixels.
+
+    Examples
+    --------
+    >>> golden_size_for(32), golden_size_for(128)
+    ((61, 97), (167, 265))
     """
-    least, wide = GOLDEN_SIZE
-    height = max(13 * image_size // 10 | 1, least)
-    return height, height * wide // least | 1
+    min_height, min_width = GOLDEN_SIZE
+    height = max(13 * image_size // 10 | 1, min_height)
+    return height, height * min_width // min_height | 1
 
 
 def golden_picture(size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Test picture of a golden file: uint8 [height, width, 3], RGB, made of integers only.
+    """Draw the golden picture, with integer arithmetic only, so that any language can repeat it.
 
-    Non-square and odd-sized, with ramps, a diagonal edge and a fine checkerboard, so that a wrong
-    crop, BGR order or a missing scale show in the embedding; and, where it is larger than what the
-    encoder sees, as `golden_size_for` makes it, a resize without antialiasing as well.
+    It has ramps, a diagonal edge and a fine checkerboard, and `golden_size_for` makes it odd-sized
+    and not square. So a wrong crop, BGR order or a missing scale show in the embedding. Where it is
+    larger than what the encoder sees, a resize without antialiasing shows as well.
 
     Parameters
     ----------
     size : tuple of int
-        Height and width, each at least 2: `golden_size` of a card.
+        Height and width in pixels, each at least 2: the `golden_size` of a card.
+
+    Returns
+    -------
+    uint8 array, shape (height, width, 3)
+        RGB.
+
+    Examples
+    --------
+    >>> picture = golden_picture((61, 97))
+    >>> picture.shape, picture[0, 0].tolist()
+    ((61, 97, 3), [0, 0, 25])
     """
     height, width = size
     y, x = np.ogrid[0:height, 0:width]
@@ -50,7 +71,7 @@ def golden_picture(size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def golden_json(model: ModelFile) -> str:
-    """Content of `golden.json`: the test picture as raw RGB bytes and the vector it must give."""
+    """Return the content of `golden.json`: the golden picture as raw RGB bytes, and its vector."""
     picture = golden_picture(model.card.golden_size)
     return json.dumps(
         {
@@ -67,12 +88,25 @@ def golden_json(model: ModelFile) -> str:
 
 
 def tolerance_of(card: Card) -> float:
-    """Largest absolute difference to its golden vector that a file may have on any runtime."""
+    """Return the largest absolute difference from its golden vector that a file may show.
+
+    Examples
+    --------
+    >>> tolerance_of(Card("test", image_size=32, embedding_dim=8, architecture="resnet18"))
+    0.0001
+    """
     return INT8_TOLERANCE if card.precision == "int8" else TOLERANCE
 
 
 def check_golden(model: ModelFile, embedding: NDArray[np.float32]) -> float:
-    """Compare a runtime's embedding of the golden picture, shape (D,), with the expected one.
+    """Compare a runtime's embedding of the golden picture with the expected one.
+
+    Parameters
+    ----------
+    model : ModelFile
+        The model file, whose card holds the expected vector.
+    embedding : float32 array, shape (D,)
+        The vector that the runtime computed.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""The contract of `encoder.onnx` and `probe.onnx`: what is inside, and what is refused.
+"""The contract of `encoder.onnx` and `probe.onnx`: what a file contains, and what is refused.
 
-One file, no external data, opset ≥ 18:
+A model is one file without external data, of opset 18 or newer:
 
 ======  ===============  ==============================================================
 input   `images`         uint8 [N, H, W, 3], RGB, any H and W ≥ 1, N dynamic
@@ -10,10 +10,10 @@ output  `novelty`        float32 [N], `probe.onnx` only, and where it could be c
                          the picture is of none of the classes
 ======  ===============  ==============================================================
 
-Preprocessing is in the graph: the central square of side min(H, W), resized to S×S with
-antialiased bilinear filtering, scaled to [0, 1]. Cropping first gives the same picture as resizing
-the shorter side to S and cropping then, without the rounding of the longer side that makes
-implementations differ by a pixel.
+Preprocessing is part of the graph: the central square of side min(H, W) is resized to S×S with
+antialiased bilinear filtering and scaled to [0, 1]. Cropping first gives the same picture as first
+resizing the shorter side to S, without the rounding of the longer side that makes implementations
+differ by a pixel.
 
 This module writes and reads the metadata and validates files; it imports neither torch nor
 onnxruntime, so that export (which writes the contract) and serve (which reads it) share it.
@@ -37,9 +37,9 @@ from clr_search.errors import UsageError
 if TYPE_CHECKING:
     import onnx
 
-VERSION = 1
-OPSET = 18  # the first with Resize(antialias=1)
-IR_VERSION = 10  # read by every ONNX Runtime since 1.18
+VERSION = 1  # Version of this contract; a file of another version is refused.
+OPSET = 18  # The first opset with Resize(antialias=1).
+IR_VERSION = 10  # Every ONNX Runtime since 1.18 reads this version of the ONNX format.
 
 IMAGES = "images"
 EMBEDDING = "embedding"
@@ -51,16 +51,16 @@ TOLERANCE = 1e-4
 
 INT8_TOLERANCE = 0.05
 """The same for 8-bit encoders, whose kernels round and saturate differently on each processor: a
-number next to the border of a step falls to either side, and layers behind it carry that on."""
+number next to the border of a step falls to either side, and later layers carry that on."""
 
 MAX_MODEL_BYTES = 2**31 - 1
-"""Protocol buffers end at 2 GiB; a larger file cannot be a model."""
+"""Largest size of a model file: protocol buffers end at 2 GiB, so a larger file is no model."""
 
 MOST_PIXELS, MOST_NUMBERS = 4096, 65_536
-"""Largest S and D: what a file asks for beyond is an attempt at the memory, not an encoder."""
+"""Largest S (pixels) and D (numbers): a file that claims more would only exhaust the memory."""
 
 GOLDEN_SIZE = (61, 97)
-"""Height and width of the golden picture of files that do not tell it."""
+"""Height and width, in pixels, of the golden picture of files that do not state it."""
 
 MOST_GOLDEN = 50_000_000
 """Largest golden picture in pixels; exports of the largest S come to 45 million."""
@@ -68,57 +68,58 @@ MOST_GOLDEN = 50_000_000
 Resize = Literal["Resize", "MatMul"]
 """How a graph resizes: by the operator `Resize` with its antialiasing, or by matrix products."""
 
-_PREFIX = "clr_search."
+_PREFIX = "clr_search."  # Every metadata key of ours begins with this.
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model file says of itself, kept in the ONNX `metadata_props`.
+    """The metadata of a model file, which the ONNX field `metadata_props` holds.
 
     Attributes
     ----------
     name : str
         Name for people.
     image_size : int
-        S, side of the square the encoder sees, in pixels.
+        S, the side in pixels of the square that the encoder sees.
     embedding_dim : int
-        D, length of the embedding.
+        D, the length of the embedding.
     architecture, method, loss : str
-        Such as ``"resnet18 width 1"``, ``"simclr"``, ``"nt-xent"``.
+        Names such as ``"resnet18 width 1"``, ``"simclr"``, ``"nt-xent"``.
     descriptor : str
-        What the embedding is made of: ``"h"``, or a phrase on more.
+        What the embedding consists of: ``"h"``, or a phrase on more features.
     training_data : str
-        A sentence on the images it learned from; never their names.
+        A sentence on the images that the encoder learned from; never their names.
     epochs : int
-        Epochs trained.
+        Number of epochs trained.
     temperature : float
         Temperature of the loss.
     knn_accuracy, probe_accuracy : float or None
         Fractions in [0, 1] on the training collection, where its folders gave labels.
     weights_sha256 : str
-        SHA-256 of the `weights.safetensors` it was exported from.
+        SHA-256 of the `weights.safetensors` that the file was exported from.
     package_version, licence : str
-        The exporting version; a note on rights.
+        Version of clr-search that exported the file; a note on rights.
     precision : str
         ``"fp32"``, or what the weights were reduced to: ``"fp16"``, ``"int8"``.
     resize : str
         How pictures are resized: ``"Resize"`` by that operator, whose antialiasing some runtimes
         lack, or ``"MatMul"`` by matrix products.
     mean_cosine, agreement : float or None
-        Of a reduced encoder: to the vectors of the full one, and the share of the ten nearest
-        neighbours that stay the same, on a sample.
+        For a reduced encoder, measured on a sample: the mean cosine between its vectors and those
+        of the full encoder, and the share in [0, 1] of the ten nearest neighbours that stay the
+        same.
     classes : tuple of str
         Class names of a probe, in the order of `probabilities`; empty for an encoder.
     novelty_refused : float or None
-        Share of pictures of the classes that `novelty` puts above 1, in [0, 1]; None for a file
+        Share in [0, 1] of pictures of the classes whose `novelty` is above 1; None for a file
         without that output.
     novelty_pictures : int or None
-        Known pictures that this was set by.
+        Number of known pictures that set the threshold of novelty.
     novelty_method : str
-        How: ``"held out"`` or ``"leave one out"``; see `serve.novelty`.
+        How these were chosen: ``"held out"`` or ``"leave one out"``; see `serve.probe.novelty`.
     golden_size : tuple of int
-        Height and width of the golden picture; see `golden.golden_picture`.
-    golden : tuple of float
+        Height and width in pixels of the golden picture; see `golden.golden_picture`.
+    golden : tuple of float, length D
         Expected embedding of the golden picture, so that a file can be checked by itself.
     contract_version : int
         Version of this contract.
@@ -152,10 +153,10 @@ class Card:
     contract_version: int = VERSION
 
     def to_metadata(self) -> dict[str, str]:
-        """Key-value strings for `metadata_props`; every value but the golden vector is JSON.
+        """Return the strings of `metadata_props`; every value but the golden vector is JSON.
 
-        What is said of novelty is left out where there is none, and `resize` where it is "Resize",
-        so that encoders stay as they are.
+        The keys on novelty are left out where there is no such output, and so is a `resize` of
+        "Resize", so that such encoders have the same bytes as in earlier releases.
         """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
@@ -170,12 +171,13 @@ class Card:
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str], path: Path) -> Card:
-        """Read the card back.
+        """Read the card from `metadata_props`; `path` is for messages.
 
         Raises
         ------
         UsageError
-            If the file is not one of ours, or of an unknown contract version.
+            If clr-search did not export the file, its contract version is unknown, or its metadata
+            are damaged.
         """
         if _PREFIX + "contract_version" not in metadata:
             raise UsageError(
@@ -200,13 +202,13 @@ class Card:
             values["classes"] = tuple(values.get("classes", ()))
             values["golden_size"] = tuple(values.get("golden_size", GOLDEN_SIZE))
             return cls(**values)
-        except (ValueError, TypeError, RecursionError) as error:  # as of "[[[[…"
+        except (ValueError, TypeError, RecursionError) as error:  # "[[[[…" recurses too deeply.
             raise UsageError(
                 f"{path} has unreadable metadata ({error}).", "Export the encoder again."
             ) from error
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the golden vector, for people and for `--json`."""
+        """Return everything but the golden vector, for people and for `--json`."""
         return {
             item.name: getattr(self, item.name) for item in fields(self) if item.name != "golden"
         }
@@ -223,14 +225,24 @@ class ModelFile:
 
 
 def read_model(path: Path | str) -> ModelFile:
-    """Read and validate an encoder or probe before any runtime sees it.
+    """Read and validate an encoder or probe before any runtime loads it.
+
+    Parameters
+    ----------
+    path : path
+        An `encoder.onnx` or `probe.onnx`.
+
+    Returns
+    -------
+    ModelFile
+        The bytes of the file, their hash and its card.
 
     Raises
     ------
     UsageError
-        If the file does not exist, is truncated or no ONNX file, keeps data outside itself, has
-        sparse tensors, uses operators that are not standard ONNX, or breaks the contract in names,
-        types or version.
+        If the file does not exist, is truncated or not ONNX, keeps data outside itself, has sparse
+        tensors, uses operators that are not standard ONNX, or breaks the contract in names, types,
+        sizes or version.
     """
     import onnx
     from google.protobuf.message import DecodeError
@@ -258,6 +270,7 @@ def read_model(path: Path | str) -> ModelFile:
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
+    """Raise UsageError if the model contains anything that no export of ours makes."""
     import onnx
 
     for tensor in _tensors(model.graph):
@@ -276,13 +289,13 @@ def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
             f"{path} uses operators outside standard ONNX: {named}.",
             "Only files exported by clr-search are loaded.",
         )
-    attributes = [part for node in model.graph.node for part in node.attribute]
-    if any(part.HasField("g") or part.graphs for part in attributes):
+    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
+    if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
         raise UsageError(
             f"{path} holds graphs within its nodes: branches or loops, which no export makes.",
             "Only files exported by clr-search are loaded.",
         )
-    sparse = any(part.HasField("sparse_tensor") or part.sparse_tensors for part in attributes)
+    sparse = any(item.HasField("sparse_tensor") or item.sparse_tensors for item in attributes)
     if sparse or model.graph.sparse_initializer:
         raise UsageError(
             f"{path} holds sparse tensors, which no export makes.",
@@ -296,6 +309,7 @@ def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
+    """Yield every constant tensor of a graph and of the graphs within its nodes."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:
@@ -307,6 +321,7 @@ def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
 
 
 def _check_sizes(card: Card, path: Path) -> None:
+    """Raise UsageError if a size that the card states is not within its bounds."""
     for what, size, most in (
         ("image size", card.image_size, MOST_PIXELS),
         ("length of the embedding", card.embedding_dim, MOST_NUMBERS),
@@ -327,6 +342,7 @@ def _check_sizes(card: Card, path: Path) -> None:
 
 
 def _check_interface(model: onnx.ModelProto, card: Card, path: Path) -> None:
+    """Raise UsageError unless inputs and outputs have the contract's names, types and shapes."""
     import onnx
 
     def spell(value: onnx.ValueInfoProto) -> str:

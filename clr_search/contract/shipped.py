@@ -1,21 +1,36 @@
-"""Where the encoder lies that comes with the package."""
+"""The path of the encoder that comes with the package."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 DEFAULT = "default"
-"""Its name, wherever an encoder or weights are asked for."""
+"""Name of the shipped encoder, wherever a command takes an encoder or weights."""
 
 SHIPPED = Path(__file__).parents[1] / "default_encoder"
-"""A folder with `encoder.onnx`, `golden.json` and, for training on, `weights.safetensors`."""
+"""Folder with `encoder.onnx`, `golden.json` and, to continue training, `weights.safetensors`."""
 
 
 def shipped_encoder() -> Path:
-    """The ONNX file of the encoder that ships."""
+    """Return the path of the shipped encoder's ONNX file.
+
+    Examples
+    --------
+    >>> shipped_encoder().name
+    'encoder.onnx'
+    """
     return SHIPPED / "encoder.onnx"
 
 
 def encoder_named(name: str) -> Path:
-    """The file that a name stands for: `DEFAULT` for the one that ships, unless a file has it."""
+    """Return the file that a name stands for.
+
+    `DEFAULT` stands for the shipped encoder, unless a file of that name exists; any other name is a
+    path.
+
+    Examples
+    --------
+    >>> encoder_named("run/encoder.onnx").name, encoder_named("default") == shipped_encoder()
+    ('encoder.onnx', True)
+    """
     return shipped_encoder() if name == DEFAULT and not Path(name).exists() else Path(name)

@@ -1,4 +1,4 @@
-"""From flat colour to cloth: folds, threads, light, wear, and the camera that took the picture."""
+"""Rendering of cloth: it adds folds, threads, light, wear and a camera to a flat pattern."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from clr_search.demo.palettes import Palette
 from clr_search.demo.plane import Array, Layer, Plane, smooth_field
 
 OVERSAMPLING = 2
-"""Samples a pixel, each way; patterns soften their own edges, so 2 leaves no visible stairs."""
+"""Samples of a pixel in each direction; patterns soften their own edges, so that 2 are enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drape:
-    """How the cloth lies.
+    """The position and the folds of a cloth under the camera.
 
     Attributes
     ----------
     x, y : float32 (n, n)
-        Position on the cloth in swatch sides, turned by `angle` and pulled about by the folds.
+        Position on the cloth of each sample, in sides of the swatch, rotated by the angle of the
+        cloth and displaced by its folds.
     slope : float32 (n, n)
-        Slope of the folds towards the light; about ±1 at its steepest.
+        Slope of the folds towards the light; the steepest is about ±1.
     """
 
     x: Array
@@ -33,16 +34,16 @@ class Drape:
 
 
 def lay(rng: np.random.Generator, side: int, angle: float) -> Drape:
-    """Lay a cloth under the camera.
+    """Return a cloth with random folds.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Source of the folds.
     side : int
-        Samples across the swatch.
+        Number of samples n across the swatch.
     angle : float
-        Turn of the cloth, in radians.
+        Rotation of the cloth in radians.
     """
     t = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     across, down = np.meshgrid(t, t)
@@ -59,7 +60,10 @@ def lay(rng: np.random.Generator, side: int, angle: float) -> Drape:
 
 
 def paint(palette: Palette, layers: list[Layer], side: int) -> Array:
-    """Paint layers over the ground; float32 (3, side, side), linear light."""
+    """Paint layers over the ground colour; returns linear light, float32 (3, side, side).
+
+    The coverage of each layer has shape (side, side).
+    """
     colours = palette.colours
     image = np.empty((3, side, side), np.float32)
     image[:] = colours[0][:, None, None]
@@ -75,9 +79,9 @@ def weave(rng: np.random.Generator, drape: Drape, pixels: int) -> Array:
     Returns
     -------
     float32 (n, n)
-        Factor about 1 for the light that each sample throws back.
+        Factor about 1 for the light that each sample reflects.
     """
-    threads = pixels / rng.uniform(2.6, 4.2)  # a thread is about three pixels wide
+    threads = pixels / rng.uniform(2.6, 4.2)  # A thread is about three pixels wide.
     x, y = drape.x * threads, drape.y * threads
     warp, weft = np.cos(x * (2.0 * math.pi)), np.cos(y * (2.0 * math.pi))
     kind = int(rng.integers(3))
@@ -93,14 +97,17 @@ def weave(rng: np.random.Generator, drape: Drape, pixels: int) -> Array:
 
 
 def _yarn(rng: np.random.Generator, across: Array, threads: float) -> Array:
-    """Brightness of each thread, about ±1, one value a thread."""
+    """Return the brightness of the thread at each sample; it varies by about ±1 between threads."""
     table = rng.standard_normal(257, dtype=np.float32)
     brightness: Array = table[np.floor(across * threads).astype(np.int32) % 257]
     return brightness
 
 
 def illuminate(rng: np.random.Generator, drape: Drape) -> Array:
-    """Light on the cloth: folds, a lamp to one side, darker corners; factor (n, n) about 1."""
+    """Return the light on each sample as a factor about 1, float32 (n, n).
+
+    It has the shading of the folds, a lamp to one side, and darker corners.
+    """
     side = drape.slope.shape[0]
     t = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     angle, fall = rng.uniform(0.0, 2.0 * math.pi), rng.uniform(0.05, 0.35)
@@ -112,7 +119,10 @@ def illuminate(rng: np.random.Generator, drape: Drape) -> Array:
 
 
 def wear(rng: np.random.Generator, image: Array) -> Array:
-    """Fade, bleach in patches and pill; (3, n, n) linear light in and out."""
+    """Return an image of worn cloth: faded, bleached in patches, and with pills of lint.
+
+    The image is linear light, float32 (3, n, n).
+    """
     side = image.shape[1]
     fading = rng.uniform(0.0, 0.14) + rng.uniform(0.0, 0.05) * smooth_field(rng, side, 4.0, 4.0)
     pale = 0.35 + 0.5 * image.mean(axis=0)
@@ -123,7 +133,7 @@ def wear(rng: np.random.Generator, image: Array) -> Array:
 
 
 def photograph(rng: np.random.Generator, image: Array) -> NDArray[np.uint8]:
-    """Reduce to pixels, tint, blur a little, add sensor noise and encode as sRGB.
+    """Return the photograph of a cloth: average samples to pixels, tint, blur, add noise, encode.
 
     Parameters
     ----------
@@ -141,13 +151,13 @@ def photograph(rng: np.random.Generator, image: Array) -> NDArray[np.uint8]:
     tint = rng.normal(1.0, 0.025, 3).astype(np.float32)
     image = _soften(image * tint[:, None, None], rng.uniform(0.0, 0.16))
     noise = rng.standard_normal((size, size), dtype=np.float32) * rng.uniform(0.0, 0.012)
-    # The sRGB curve to within a hundredth; 1/2.2 spares the branch near black.
+    # The exponent 1/2.2 is within a hundredth of the sRGB curve, without its branch near black.
     encoded = (image.clip(0.0, 1.0) ** np.float32(1 / 2.2) + noise).clip(0.0, 1.0)
     return np.ascontiguousarray(np.rint(encoded * 255.0).astype(np.uint8).transpose(1, 2, 0))
 
 
 def _soften(image: Array, share: float) -> Array:
-    """Blend each pixel with its neighbours, `share` from each side, rows then columns."""
+    """Blur an image: every pixel takes `share` from each neighbour, over rows and then columns."""
     for axis in (1, 2):
         padding = [(0, 0), (0, 0), (0, 0)]
         padding[axis] = (1, 1)
@@ -160,13 +170,16 @@ def _soften(image: Array, share: float) -> Array:
 
 
 def cloth(rng: np.random.Generator, drape: Drape, flat: Array, pixels: int) -> NDArray[np.uint8]:
-    """Turn flat colour (3, n, n) into the picture of a cloth, uint8 (pixels, pixels, 3)."""
+    """Render a flat pattern, float32 (3, n, n), as a cloth: RGB, uint8 (pixels, pixels, 3)."""
     threads, light = weave(rng, drape, pixels), illuminate(rng, drape)
     return photograph(rng, wear(rng, flat) * (threads * light))
 
 
 def plane_of(rng: np.random.Generator, drape: Drape, repeats: float) -> Plane:
-    """Put a pattern on a cloth at a random place, with so many repeats across the swatch."""
+    """Return the plane of a pattern that lies at a random position on a cloth.
+
+    The pattern has `repeats` repeats across the swatch.
+    """
     shift_x, shift_y = rng.uniform(-8.0, 8.0, 2)
     x = drape.x * repeats + float(shift_x)
     y = drape.y * repeats + float(shift_y)

@@ -1,4 +1,4 @@
-"""What the demo made, for a person and for programs."""
+"""The report of a demo, for people and for programs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from clr_search.evaluate.compare import Row, table
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What the demo made.
+    """The files and measures of a demo.
 
     Attributes
     ----------
     out : Path
-        Its folder.
+        Folder of the demo.
     images, skipped : int
-        Pictures in the collection, and files that are no usable pictures.
+        Numbers of pictures in the collection, and of files that are not usable pictures.
     epochs : int
-        Epochs trained.
+        Number of epochs of the training.
     rows : tuple of Row
-        Scores by description; empty where folders give no labels.
+        Scores of each encoder; empty where the folders give no labels.
     scored : int
-        Pictures the scores are over.
+        Number of pictures on which the scores were measured.
     seconds : dict of str to float
-        Wall time by stage; a stage that an earlier, interrupted demo had done takes next to none.
+        Wall time of each stage. A stage that an interrupted demo had finished takes almost none.
     """
 
     out: Path
@@ -40,26 +40,26 @@ class DemoReport:
 
     @property
     def collection(self) -> Path:
-        """The index."""
+        """The folder of the collection."""
         return self.out / "collection.clr"
 
     @property
     def probe(self) -> Path | None:
-        """The classifier, where folders give labels."""
+        """The file of the classifier; None where the folders give no labels."""
         path = self.out / "probe.onnx"
         return path if path.exists() else None
 
     @property
     def contact_sheet(self) -> Path:
-        """Queries and what was found, as a picture."""
+        """The picture with some queries and their results."""
         return self.out / "contact-sheet.png"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the report as values of JSON."""
         return asdict(self) | {"out": str(self.out)}
 
     def table(self) -> str:
-        """A summary for a terminal: figures, files, and what to do next."""
+        """Return a summary for the terminal: scores, files, and the next commands."""
         stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items())
         lines = [
             f"{self.images:,} pictures, {self.epochs:,} epochs: {stages}",

@@ -1,16 +1,16 @@
-"""The whole way in one command: pictures, training, export, index, search, figures.
+"""The demo: it draws pictures, trains, exports, indexes, measures and searches in one call.
 
 Layout of the folder it writes::
 
-    demo.json               what was asked for; a run that was cut short goes on from it
-    images/                 drawn swatches, unless the user's own pictures are taken
-    run/, untrained/        the training run, and the network as it was before
-    encoder.onnx            of the run, golden.json beside it
-    untrained/encoder.onnx  of the network as it was before
-    collection.clr/         the index
-    probe.onnx              a linear classifier of the folders, where there are some
-    contact-sheet.png       queries and what was found
-    report.json             the figures
+    demo.json               the settings, by which an interrupted demo is recognized
+    images/                 drawn swatches, unless the user gives pictures
+    run/, untrained/        the training run, and the network before the training
+    encoder.onnx            the encoder of the run, with golden.json beside it
+    untrained/encoder.onnx  the encoder of the network before the training
+    collection.clr/         the collection
+    probe.onnx              a linear classifier by folder, where there are folders
+    contact-sheet.png       some queries with their results
+    report.json             the scores and the time of each stage
 """
 
 from __future__ import annotations
@@ -36,17 +36,18 @@ from clr_search.progress import Reporter, Silent
 from clr_search.version import __version__
 
 SWATCHES_EACH = 32
-"""Swatches a family: 30 × 32 = 960, drawn in seconds on two cores."""
+"""Number of swatches of a family; 30 × 32 = 960 are drawn in seconds on two cores."""
 
 MOST_SCORED = 3_000
-"""Pictures the scores are over, at most; a sample says as much as all, and the wait is short."""
+"""Largest number of pictures for the scores; more would take longer and change little."""
 
 SHEET_ROWS, SHEET_COLUMNS = 6, 8
+"""Numbers of queries on the contact sheet, and of results of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Demo:
-    """What was asked for."""
+    """The settings of a demo, which are stored in demo.json."""
 
     images: str | None
     seconds: float
@@ -66,23 +67,22 @@ def run_demo(
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> DemoReport:
-    """Train on pictures for a while, index them, and measure what training has brought.
+    """Train on pictures, index them, and compare the encoder with an untrained one.
 
     Parameters
     ----------
     images : Path or None
-        A folder of pictures; None draws swatches of cloth.
+        A folder of pictures; with None, swatches of cloth are drawn.
     out : Path
-        Folder for everything that is made. What an interrupted demo with the same arguments left
-        there is carried on.
+        Folder for all files. An interrupted demo with the same arguments continues there.
     seconds : float
-        Time for training, more than 0.
+        Time of the training, more than 0.
     seed : int
-        Of the drawings, the network and the training, at least 0.
+        Seed of the drawings, the network and the training, at least 0.
     force : bool
-        Start again, whatever an earlier demo left in `out`.
+        Whether to start again if `out` holds an earlier demo.
     reporter : Reporter, optional
-        Progress.
+        Shows progress; silent by default.
 
     Raises
     ------
@@ -90,7 +90,13 @@ def run_demo(
         If torch is not installed, no images are found, a number is out of range, or `out` holds
         something else.
     KeyboardInterrupt
-        On Ctrl-C, once what is done has been saved.
+        On Ctrl-C, after the state of the demo has been saved.
+
+    Examples
+    --------
+    It takes some minutes, and needs the extra ``train``::
+
+        print(run_demo(None, Path("clr-demo"), seconds=60).table())
     """
     require("torch", "train")
     if not seconds > 0 or seed < 0:
@@ -98,15 +104,16 @@ def run_demo(
             f"Cannot train for {seconds:g} seconds with seed {seed}.",
             "The time is more than 0, the seed at least 0.",
         )
-    given = None if images is None else find_images([images])  # before anything is written
+    # The images are listed first, so that a wrong folder fails before any file is written.
+    files = None if images is None else find_images([images])
     demo = _Demo(None if images is None else str(Path(images).resolve()), seconds, seed)
     out = Path(out)
     _prepare(out, demo, force=force)
-    return _Stages(demo, out, given, reporter or Silent()).run()
+    return _Stages(demo, out, files, reporter or Silent()).run()
 
 
 def _prepare(out: Path, demo: _Demo, *, force: bool) -> None:
-    """Make the folder, or see that what is in it is of this demo."""
+    """Make the folder, or check that it holds an earlier state of the same demo."""
     marker = out / "demo.json"
     if marker.is_file():
         same = marker.read_text(encoding="utf-8") == demo.to_json()
@@ -135,20 +142,20 @@ def _clear(out: Path) -> None:
 
 
 class _Stages:
-    """The stages in their order; each is passed over where its artefact is there."""
+    """The stages of a demo in their order; a stage whose output exists is skipped."""
 
     def __init__(
-        self, demo: _Demo, out: Path, given: list[ImageFile] | None, reporter: Reporter
+        self, demo: _Demo, out: Path, files: list[ImageFile] | None, reporter: Reporter
     ) -> None:
         self._demo = demo
         self._out = out
-        self._given = given
+        self._files = files
         self._reporter = reporter
         self._seconds: dict[str, float] = {}
 
     def run(self) -> DemoReport:
         with self._timed("draw"):
-            files = self._given or self._draw()
+            files = self._files or self._draw()
         with self._timed("train"):
             epochs = self._train(files)
         with self._timed("export"):
@@ -170,11 +177,13 @@ class _Stages:
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
+        """Measure the seconds of a stage."""
         began = time.perf_counter()
         yield
         self._seconds[name] = round(time.perf_counter() - began, 2)
 
     def _draw(self) -> list[ImageFile]:
+        """Draw the swatches, and return their files."""
         from clr_search.demo.swatches import write_collection
 
         folder = self._out / "images"
@@ -182,6 +191,7 @@ class _Stages:
         return find_images([folder])
 
     def _train(self, files: Sequence[ImageFile]) -> int:
+        """Train, or continue an interrupted training; return the number of epochs."""
         from clr_search.train import TrainConfig, demo_config, train, write_initial_run
         from clr_search.train.run import load_config
 
@@ -200,6 +210,7 @@ class _Stages:
         return result.epochs
 
     def _export(self, run: str, target: str) -> None:
+        """Export the encoder of a run, unless that is done."""
         from clr_search.export.onnx import export_run
 
         if not (self._out / target).exists():
@@ -208,12 +219,14 @@ class _Stages:
             export_run(self._out / run, self._out / target, force=True)
 
     def _index(self, files: Sequence[ImageFile]) -> tuple[int, int]:
+        """Index the pictures; return the numbers of indexed and of skipped files."""
         collection = self._out / "collection.clr"
         with Index.create(collection, self._out / "encoder.onnx") as index:
             report = index.update(_roots(files), reporter=self._reporter)
             return len(index), len(report.skipped)
 
     def _evaluate(self, files: Sequence[ImageFile]) -> list[Row]:
+        """Compare the encoders on labelled pictures, and fit the classifier."""
         if not files:
             return []
         encoders = {
@@ -225,22 +238,24 @@ class _Stages:
         return rows
 
     def _fit_probe(self) -> None:
+        """Fit a classifier on the collection, and write it."""
         from clr_search.serve.probe import fit_probe, save_probe
 
         target = self._out / "probe.onnx"
         with Index.open(self._out / "collection.clr") as index:
-            held = index.embeddings()
-        fitted = fit_probe(held.vectors, held.labels, seed=self._demo.seed)
+            embeddings = index.embeddings()
+        fitted = fit_probe(embeddings.vectors, embeddings.labels, seed=self._demo.seed)
         save_probe(fitted, self._out / "encoder.onnx", target, force=True)
 
     def _draw_sheet(self, files: Sequence[ImageFile], *, labelled: bool) -> None:
+        """Draw the contact sheet; with labels, it marks results of the right folder."""
         queries = _queries(files, self._demo.seed)
         rows = []
         with Index.open(self._out / "collection.clr") as index:
             for file in queries:
                 if file.path not in index:
-                    continue  # a broken file
-                found = index.search(file.path, k=SHEET_COLUMNS)
+                    continue  # The file is not a usable picture.
+                matches = index.search(file.path, k=SHEET_COLUMNS)
                 tiles = [
                     Tile(
                         match.path,
@@ -249,7 +264,7 @@ class _Stages:
                         match.score,
                         match.label == file.label if labelled else None,
                     )
-                    for match in found
+                    for match in matches
                 ]
                 query = Tile(file.path, file.path.name, file.label or "")
                 rows.append(SheetRow(query, tiles))
@@ -259,11 +274,12 @@ class _Stages:
 
 
 def _roots(files: Sequence[ImageFile]) -> list[Path]:
+    """Return the folders in which the pictures were found."""
     return sorted({file.root for file in files})
 
 
 def _sample(files: Sequence[ImageFile], seed: int) -> list[ImageFile]:
-    """At most `MOST_SCORED` labelled pictures; none unless two folders have several each."""
+    """Return at most `MOST_SCORED` labelled pictures; none unless two folders have five each."""
     members: defaultdict[str, list[ImageFile]] = defaultdict(list)
     for file in files:
         if file.label is not None:
@@ -277,7 +293,7 @@ def _sample(files: Sequence[ImageFile], seed: int) -> list[ImageFile]:
 
 
 def _queries(files: Sequence[ImageFile], seed: int) -> list[ImageFile]:
-    """Pictures for the contact sheet, of as many folders as there are rows."""
+    """Return the queries of the contact sheet, of as many folders as it has rows."""
     shuffled = random.Random(seed).sample(list(files), len(files))  # noqa: S311
     first = {file.label: file for file in reversed(shuffled)}
     rest = [file for file in shuffled if file not in first.values()]

@@ -1,14 +1,14 @@
-"""A collection that needs no download: swatches of cloth, drawn.
+"""A collection of pictures that needs no download: drawings of cloth swatches.
 
-Each family is a pattern; palette, scale, angle, weave, light and wear are drawn independently of
-it, so that only structure tells the families apart: an RGB histogram cannot. The same seed gives
-the same picture on one machine; across machines, the last digit of a sine may move a few pixels by
-one level.
+Each family is a pattern. Palette, scale, angle, weave, light and wear are random and independent of
+the pattern, so that only structure distinguishes the families; an RGB histogram cannot. The same
+seed gives the same picture on one machine. Between machines, the last digit of a sine may change a
+few pixels by one level.
 
 Layout of a collection::
 
     folder/<family>/<family>-000.jpg …
-    folder/collection.json              parameters, written last: its presence means "complete"
+    folder/collection.json              the parameters; written last, it marks a complete collection
 """
 
 from __future__ import annotations
@@ -38,15 +38,28 @@ from clr_search.files.write import atomic_path, write_atomically
 from clr_search.progress import Reporter, Silent
 
 REVISION = 1
-"""Raised whenever a drawing changes, so that older collections are drawn anew."""
+"""Number that is increased when a drawing changes, so that older collections are drawn anew."""
 
 MANIFEST = "collection.json"
+"""Name of the file that marks a complete collection."""
+
 QUALITY = 92
+"""JPEG quality of the swatches, from 1 to 95."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A pattern, how often it may repeat across a swatch, and how far it may be turned."""
+    """A family of swatches, which share a pattern.
+
+    Attributes
+    ----------
+    pattern : Pattern
+        The function that draws it.
+    fewest, most : float
+        Range of the number of repeats across a swatch.
+    turn : float
+        Largest rotation in degrees, in both directions.
+    """
 
     pattern: Pattern
     fewest: float
@@ -99,9 +112,9 @@ def draw(family: str, seed: int, size: int = 96, *, number: int = 0) -> NDArray[
     Parameters
     ----------
     family : str
-        One of `FAMILIES`.
+        Name of the family, one of `FAMILIES`.
     seed : int
-        At least 0.
+        Seed of the collection, at least 0.
     size : int
         Side in pixels, at least 16.
     number : int
@@ -116,6 +129,11 @@ def draw(family: str, seed: int, size: int = 96, *, number: int = 0) -> NDArray[
     ------
     UsageError
         If the family is unknown or a number is out of range.
+
+    Examples
+    --------
+    >>> draw("tartan", seed=0, size=32).shape
+    (32, 32, 3)
     """
     if family not in _FAMILIES:
         raise UsageError(
@@ -128,8 +146,8 @@ def draw(family: str, seed: int, size: int = 96, *, number: int = 0) -> NDArray[
             "The size is at least 16, seed and number at least 0.",
         )
     kind = _FAMILIES[family]
-    # Keyed by name, not by place in the list: a new family leaves all others as they were. One
-    # stream each, so that a change to a pattern leaves colours and folds as they were.
+    # The seed includes the name of the family and not its position, so that a new family changes no
+    # other. Separate streams let a change of a pattern leave colours and folds as they were.
     source = np.random.SeedSequence([seed, zlib.crc32(family.encode()), number])
     colour, pose, shape, finish = (np.random.default_rng(child) for child in source.spawn(4))
     angle = math.radians(pose.uniform(-kind.turn, kind.turn))
@@ -143,6 +161,8 @@ def draw(family: str, seed: int, size: int = 96, *, number: int = 0) -> NDArray[
 
 @dataclass(frozen=True, slots=True)
 class _Parameters:
+    """The parameters of a collection, which its manifest records."""
+
     each: int
     size: int
     seed: int
@@ -162,20 +182,20 @@ class _Parameters:
 def write_collection(
     folder: Path, *, each: int = 40, size: int = 96, seed: int = 0, reporter: Reporter | None = None
 ) -> Path:
-    """Draw a collection of swatches into a folder, or keep the one that is there.
+    """Draw a collection of swatches into a folder, unless it is there already.
 
     Parameters
     ----------
     folder : Path
-        Made where missing. A complete collection of the same parameters is kept as it is.
+        Folder to write. A complete collection with the same parameters is left as it is.
     each : int
-        Swatches a family, at least 1.
+        Number of swatches of a family, at least 1.
     size : int
-        Side in pixels, at least 16.
+        Side of a swatch in pixels, at least 16.
     seed : int
-        At least 0.
+        Seed of all swatches, at least 0.
     reporter : Reporter, optional
-        Told of each swatch; silent by default.
+        Shows progress, swatch by swatch; silent by default.
 
     Returns
     -------
@@ -193,46 +213,47 @@ def write_collection(
             "Draw at least 1 a family, at least 16 pixels, seed at least 0.",
         )
     folder, reporter = Path(folder), reporter or Silent()
-    wanted = _Parameters(each, size, seed)
-    if _is_complete(folder, wanted):
+    parameters = _Parameters(each, size, seed)
+    if _is_complete(folder, parameters):
         return folder
     _clear(folder)
-    work = list(wanted.files(folder))
-    for family in wanted.families:
+    work = list(parameters.files(folder))
+    for family in parameters.families:
         (folder / family).mkdir(parents=True, exist_ok=True)
-    # Threads, not processes: NumPy and the JPEG encoder let go of the interpreter lock in their
-    # loops, and threads need no start method. Each swatch has its own seed: order does not matter.
+    # Threads suffice, as NumPy and the JPEG encoder release the interpreter lock in their loops.
+    # Each swatch has its own seed, so that their order does not matter.
     with (
         reporter.task("Drawing", len(work), "swatches"),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for _ in pool.map(lambda item: _write(*item, size=size, seed=seed), work):
             reporter.advance()
-    write_atomically(folder / MANIFEST, wanted.to_json())
+    write_atomically(folder / MANIFEST, parameters.to_json())
     return folder
 
 
 def _write(family: str, number: int, path: Path, *, size: int, seed: int) -> None:
+    """Draw one swatch into a JPEG file."""
     picture = Image.fromarray(draw(family, seed, size, number=number))
     with atomic_path(path) as temporary:
         picture.save(temporary, format="JPEG", quality=QUALITY, subsampling=0)
 
 
-def _is_complete(folder: Path, wanted: _Parameters) -> bool:
-    """Whether the folder holds exactly the collection wanted, every file in its place."""
+def _is_complete(folder: Path, parameters: _Parameters) -> bool:
+    """Whether the folder holds a complete collection with these parameters."""
     manifest = folder / MANIFEST
-    if not manifest.is_file() or manifest.read_bytes() != wanted.to_json().encode():
+    if not manifest.is_file() or manifest.read_bytes() != parameters.to_json().encode():
         return False
-    return all(path.is_file() for _, _, path in wanted.files(folder))
+    return all(path.is_file() for _, _, path in parameters.files(folder))
 
 
 def _clear(folder: Path) -> None:
-    """Remove an older or unfinished collection; refuse to touch anything else."""
+    """Remove an older or incomplete collection, and refuse a folder with other files."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file.", "Name a folder for the swatches.")
-    (folder / MANIFEST).unlink(missing_ok=True)  # first: from here on it is not complete
+    (folder / MANIFEST).unlink(missing_ok=True)  # It is first, since the rest is incomplete now.
     for path in sorted(folder.rglob("*")):
         family = path.parent.name
         drawn = family in FAMILIES and path.name.lstrip(".").startswith(f"{family}-")

@@ -77,7 +77,7 @@ def compare(
     encoders : dict of str to path
         Name and `encoder.onnx`.
     seed : int
-        Of the probe's split.
+        Seed of the split that the probe is measured on.
     reporter : Reporter, optional
         Progress.
 
@@ -109,7 +109,7 @@ def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int 
     labels : list of str, length N
         Classes.
     seed : int
-        Of the probe's split.
+        Seed of the split that the probe is measured on.
     """
     found = leave_one_out(vectors, labels)
     probe = fit_probe(vectors, labels, seed=seed)

@@ -29,7 +29,7 @@ class Step:
     per_class : int or None
         Labels of each class; None for all that were not held out.
     labels : int
-        Of all classes together.
+        Labels of all classes together.
     probe, knn : tuple of float
         Accuracy on held-out pictures in [0, 1], one a seed.
     """

@@ -13,11 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search import knn
 from clr_search.errors import UsageError
-
-KNN_NEIGHBOURS = 200
-KNN_TEMPERATURE = 0.1
-"""k and τ of the weighted kNN of Wu et al. 2018 (arXiv 1805.01978, section 3.4)."""
 
 HISTOGRAM_BINS = 8
 """Bins a channel; 8³ = 512 joint colours."""
@@ -60,9 +57,7 @@ class Retrieval:
 def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) -> Retrieval:
     """Measure retrieval among labelled items, each a query against all others.
 
-    The kNN is that of Wu et al. 2018: the k nearest vote for their class with weight
-    exp(similarity / 0.1). Their k of 200 is for 50,000 images; here it is at most 200 and at most
-    the mean size of a class, since with more neighbours than a class has, the others outvote it.
+    The kNN is the weighted vote of `knn`.
 
     Parameters
     ----------
@@ -91,7 +86,7 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
         )
     x = np.ascontiguousarray(vectors[known], np.float32)
     queries = np.flatnonzero(sizes[y] >= 2)
-    k = neighbours(len(x) - 1, len(names))
+    k = knn.neighbours(len(x) - 1, len(names))
     sums = np.zeros(4)
     for block, order, similarity in _rankings(x, queries):
         relevant = y[order] == y[block, None]
@@ -99,8 +94,8 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
         sums[0] += relevant[:, 0].sum()
         sums[1] += (relevant[:, :10].sum(axis=1) / np.minimum(10, others)).sum()
         sums[2] += _average_precision(relevant).sum()
-        winners = _vote(y[order[:, :k]], similarity[:, :k], len(names))
-        sums[3] += (winners == y[block]).sum()
+        shares = knn.vote(y[order[:, :k]], similarity[:, :k], len(names))
+        sums[3] += (shares.argmax(axis=1) == y[block]).sum()
     recall, precision, average, accuracy = (sums / len(queries)).tolist()
     return Retrieval(
         recall_at_1=recall,
@@ -111,11 +106,6 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
         unlabelled=len(labels) - len(known),
         alone=int((sizes == 1).sum()),
     )
-
-
-def neighbours(items: int, classes: int) -> int:
-    """K of the weighted kNN: 200, but at most the mean size of a class, and at least 1."""
-    return max(1, min(KNN_NEIGHBOURS, round(items / classes)))
 
 
 def knn_accuracy(
@@ -134,13 +124,14 @@ def knn_accuracy(
         Their classes.
     """
     names, y = np.unique(train_labels, return_inverse=True)
-    k = neighbours(len(train), len(names))
+    k = knn.neighbours(len(train), len(names))
     right = 0
     step = max(1, _BLOCK_VALUES // len(train))
     for start in range(0, len(test), step):
         similarity = test[start : start + step] @ train.T
         order = _descending(similarity)[:, :k]
-        winners = _vote(y[order], np.take_along_axis(similarity, order, axis=1), len(names))
+        near = np.take_along_axis(similarity, order, axis=1)
+        winners = knn.vote(y[order], near, len(names)).argmax(axis=1)
         right += int((names[winners] == np.asarray(test_labels[start : start + step])).sum())
     return right / len(test)
 
@@ -180,17 +171,6 @@ def _average_precision(relevant: NDArray[np.bool_]) -> NDArray[np.float64]:
     hits = np.arange(len(rows)) - begins[rows] + 1
     result: NDArray[np.float64] = np.add.reduceat(hits / (ranks + 1), begins) / counts
     return result
-
-
-def _vote(
-    labels: NDArray[np.int64], similarity: NDArray[np.float32], classes: int
-) -> NDArray[np.int64]:
-    """Class with the greatest sum of exp(similarity / τ), shape (b,); the first one of equals."""
-    weights = np.exp((similarity.astype(np.float64) - 1) / KNN_TEMPERATURE)
-    votes = np.zeros((len(labels), classes))
-    np.add.at(votes, (np.arange(len(labels))[:, None], labels), weights)
-    winners: NDArray[np.int64] = np.argmax(votes, axis=1)
-    return winners
 
 
 def rgb_histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,1 +1,1 @@
-"""Stage 2, export: a run becomes one self-describing ONNX file, checked against torch."""
+"""Export, stage 2, turns a run into one self-describing ONNX file, checked against torch."""

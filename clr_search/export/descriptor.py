@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from clr_search.errors import ImageError, UsageError
 from clr_search.files.find import ImageFile
-from clr_search.images import load, square
+from clr_search.images import decode_square, read
 from clr_search.progress import Reporter
 from clr_search.train.network.model import Encoder
 
@@ -137,7 +137,7 @@ def whiten(
             squares = []
             for file in chosen[start : start + _BATCH]:
                 try:
-                    squares.append(square(load(file.path, at_least=size).pixels, size))
+                    squares.append(decode_square(read(file.path)[0], size).pixels)
                 except ImageError:
                     skipped += 1
             if squares:

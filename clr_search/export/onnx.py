@@ -28,7 +28,7 @@ from clr_search.export.sample import parity_pictures
 from clr_search.files.find import find_images
 from clr_search.progress import Reporter, Silent
 from clr_search.train.run import Run, load_run
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.version import __version__
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""Encoders that resize by matrix products, made from those that resize by the operator `Resize`.
+"""Portable encoders resize by matrix products, instead of by the operator `Resize`.
 
-For runtimes that read a graph without the antialiasing of `Resize`; see `resize`.
+Some runtimes read a graph without the antialiasing of `Resize`; the module `resize` says more.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 def made_portable(
     model: onnx.ModelProto, card: Card, source: Path, reporter: Reporter
 ) -> tuple[onnx.ModelProto, Card]:
-    """The same encoder without the operator `Resize`, and its card.
+    """Return the same encoder without the operator `Resize`, and its card.
 
-    Its golden vector is what the graph gave before.
+    The golden vector is the one that the graph gave before.
 
     Parameters
     ----------
     model : ModelProto
-        With the operator `Resize`; of any precision.
+        A model with the operator `Resize`, of any precision.
     card : Card
-        Of the model.
+        Card of the model.
     source : Path
-        The file it is of, for messages.
+        File of the model, for messages.
     reporter : Reporter
-        Is told how far the vectors are off.
+        Receives a message with the largest difference of the vectors.
 
     Raises
     ------
     ClrSearchError
-        If the vectors are no longer the same.
+        If the vectors differ by more than `contract.golden.tolerance_of` allows.
     """
     changed = with_resize(model, card.image_size, "MatMul")
     golden_size = golden_size_for(card.image_size)

@@ -1,9 +1,9 @@
-"""Weights kept in half precision, and what reduced weights change.
+"""Weights are stored in half precision, and `Drift` measures what reduced weights change.
 
 Half precision is for storage only. The graph casts its weights back to float32, which runtimes do
-once, when they load it: the file has half the size, and the speed is that of float32. Arithmetic in
-half precision is not for processors, which have no instructions for it. What is quicker on them is
-8-bit integers: see `quantize`.
+once, when they load it: the file has half the size, and the speed is that of float32. Most
+processors have no instructions for arithmetic in half precision; the 8-bit integers of the module
+`quantize` are quicker on them.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     import onnx
 
 SMALLEST = 256
-"""Numbers in a tensor from which it is worth a cast."""
+"""Least number of values in a tensor that is stored as float16; smaller ones save nothing."""
 
 LEAST_AGREEMENT = 0.95
-"""Share of the ten nearest neighbours that a reduced encoder has to keep."""
+"""Least share, in [0, 1], of the ten nearest neighbours that a reduced encoder has to keep."""
 
 NEIGHBOURS = 10
+"""Number of nearest neighbours that are compared for each picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What a reduced encoder changes.
+    """The change from a full encoder to a reduced one.
 
     Attributes
     ----------
     mean_cosine : float
-        Between the vectors of the same picture.
+        Mean cosine between the two vectors of each picture.
     agreement : float
         Share of the ten nearest neighbours of each picture, among the others, that stay the same.
     """
@@ -45,7 +46,7 @@ class Drift:
 
 
 def halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model with its large float32 tensors kept as float16, and cast when loaded.
+    """Return the model with its large float32 tensors stored as float16, and cast when loaded.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
     for tensor in smaller.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALLEST:
             continue
-        with np.errstate(over="ignore"):  # it is looked for below
+        with np.errstate(over="ignore"):  # The check below finds an overflow.
             values = numpy_helper.to_array(tensor).astype(np.float16)
         if not np.isfinite(values).all():
             raise ClrSearchError(
@@ -79,7 +80,7 @@ def halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The reverse of `halved`, but for what rounding took: float32 weights and no casts."""
+    """Return the model with float32 weights and no casts: the reverse of `halved`, but rounded."""
     import onnx
     from onnx import numpy_helper
 
@@ -106,12 +107,18 @@ def drift(exact: NDArray[np.float32], reduced: NDArray[np.float32]) -> Drift:
     ----------
     exact, reduced : float32 array, shape (N, D)
         Rows of unit L2 norm; N > 10.
+
+    Examples
+    --------
+    >>> vectors = np.eye(12, dtype=np.float32)
+    >>> drift(vectors, vectors)
+    Drift(mean_cosine=1.0, agreement=1.0)
     """
-    kept = [
+    agreements = [
         len(set(before) & set(after)) / NEIGHBOURS
         for before, after in zip(_neighbours(exact), _neighbours(reduced), strict=True)
     ]
-    return Drift(float((exact * reduced).sum(axis=1).mean()), float(np.mean(kept)))
+    return Drift(float((exact * reduced).sum(axis=1).mean()), float(np.mean(agreements)))
 
 
 def require_agreement(found: Drift, precision: str) -> None:
@@ -120,7 +127,11 @@ def require_agreement(found: Drift, precision: str) -> None:
     Raises
     ------
     ClrSearchError
-        If fewer than `LEAST_AGREEMENT` of them stay.
+        If a share of less than `LEAST_AGREEMENT` of the neighbours stays the same.
+
+    Examples
+    --------
+    >>> require_agreement(Drift(mean_cosine=0.999, agreement=0.98), "int8")
     """
     if not found.agreement >= LEAST_AGREEMENT:
         raise ClrSearchError(
@@ -131,6 +142,7 @@ def require_agreement(found: Drift, precision: str) -> None:
 
 
 def _neighbours(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the numbers of the nearest neighbours of each row, in no order: shape (N, 10)."""
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     return np.argpartition(-similarity, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract.runtime import runtime
+from clr_search.contract.runtime import quantization
 from clr_search.errors import ClrSearchError
 from clr_search.export.graph import PIXELS
 
@@ -196,24 +196,23 @@ def _quantize(
     pictures: NDArray[np.uint8],
     scheme: Scheme,
 ) -> None:
-    runtime()
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
-
-    kinds = {"int8": QuantType.QInt8, "uint8": QuantType.QUInt8}
-    methods = {"percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
+    ort = quantization()
+    kinds = {"int8": ort.QuantType.QInt8, "uint8": ort.QuantType.QUInt8}
+    ranges = ort.CalibrationMethod
+    methods = {"percentile": ranges.Percentile, "entropy": ranges.Entropy}
     with redirect_stdout(StringIO()):  # the histograms talk
-        quantize_static(
+        ort.quantize_static(
             source,
             target,
             _reader(pictures),
-            quant_format=QuantFormat.QDQ,
+            quant_format=ort.QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Relu", "MaxPool", "Add"],
             nodes_to_quantize=list(names),
             activation_type=kinds[scheme.activations],
             weight_type=kinds[scheme.weights],
             per_channel=scheme.per_channel,
             reduce_range=scheme.reduce_range,
-            calibrate_method=methods.get(scheme.ranges, CalibrationMethod.MinMax),
+            calibrate_method=methods.get(scheme.ranges, ranges.MinMax),
             extra_options={
                 "CalibMovingAverage": scheme.ranges == "mean",
                 "CalibPercentile": _PERCENTILE,
@@ -223,9 +222,8 @@ def _quantize(
 
 def _reader(pictures: NDArray[np.uint8]) -> Any:
     """What the quantizer reads from: `pixels` in [0, 1], a batch at a time."""
-    from onnxruntime.quantization import CalibrationDataReader
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(quantization().CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self._starts = iter(range(0, len(pictures), _BATCH))
 

@@ -1,4 +1,4 @@
-"""The contract in torch: what `encoder.onnx` must compute, written independently of the graph."""
+"""The reference computes in torch what `encoder.onnx` must compute, independently of its graph."""
 
 from __future__ import annotations
 

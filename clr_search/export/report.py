@@ -1,4 +1,4 @@
-"""Writing an encoder: the file, `golden.json` beside it, and what is told of them."""
+"""An encoder is written with `golden.json` beside it, and an `ExportReport` describes the two."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ GOLDEN = "golden.json"
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written.
+    """The result of an export.
 
     Attributes
     ----------
     path : Path
-        The encoder.
+        The encoder file.
     sha256 : str
-        SHA-256 of the file; an index belongs to it.
+        SHA-256 of the file. An index accepts vectors of this file only.
     bytes : int
-        Size of the file.
+        Size of the file in bytes.
     card : Card
-        Its metadata.
+        Metadata of the file.
     max_abs_difference : float or None
         Largest difference between torch and ONNX Runtime over the parity check, before weights
-        were reduced; None where there was no torch.
+        were reduced; None where the encoder did not come from torch.
     speed : float or None
-        Of reduced weights: how many times as fast as the full ones, here. It is not in the file,
-        which depends on nothing but weights and pictures.
+        Speed with reduced weights over that with the full ones, on this machine. It is not in the
+        file, which depends on nothing but weights and pictures.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class ExportReport:
 
 
 def refuse_outputs(out: Path, *, force: bool) -> None:
-    """Refuse to overwrite, unless `force` is set, what `write_encoder` would.
+    """Refuse to overwrite the files that `write_encoder` writes, unless `force` is set.
 
     Raises
     ------
@@ -57,10 +57,16 @@ def refuse_outputs(out: Path, *, force: bool) -> None:
 def write_encoder(
     out: Path, data: bytes, *, difference: float | None = None, speed: float | None = None
 ) -> ExportReport:
-    """Write a serialised encoder and its `golden.json`, each whole or not at all."""
+    """Write a serialised encoder and its `golden.json`, each whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        If the encoder breaks the contract; nothing is written then.
+    """
     with atomic_path(out) as temporary:
         temporary.write_bytes(data)
-        read_model(temporary)  # what we write must pass the door it will be read through
+        read_model(temporary)  # A file that is written must pass the validation of reading.
     model = read_model(out)
     write_atomically(out.with_name(GOLDEN), golden_json(model))
     return ExportReport(out, model.sha256, len(data), model.card, difference, speed)

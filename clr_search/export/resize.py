@@ -1,9 +1,9 @@
-"""Resizing in the graph: by the operator `Resize`, or by two matrix products of plain operators.
+"""The graph resizes pictures by the operator `Resize`, or by two matrix products.
 
-Not every runtime follows `antialias` of `Resize`; every one multiplies matrices. Both parts read
-`floats`, float32 [N, 3, n, n], and write `resized`, float32 [N, 3, S, S]: bilinear, with a filter
-that is as wide as two pixels of the result where there are fewer of them, and of the picture else.
-The second reads n as well, `side` int64 [1].
+Not every runtime follows the attribute `antialias` of `Resize`, but every one multiplies matrices.
+Both forms read `floats`, float32 [N, 3, n, n], and write `resized`, float32 [N, 3, S, S]. They are
+bilinear; the filter is as wide as two pixels of the result where it shrinks the picture, and as two
+pixels of the picture otherwise. The second form also reads n, as `side`, int64 [1].
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ class Part(NamedTuple):
 
 
 def resizing(image_size: int, resize: Resize) -> Part:
-    """The part that makes `resized` of `floats`, in one of its two forms."""
+    """Return the part of the graph that makes `resized` of `floats`, in one of its two forms.
+
+    Examples
+    --------
+    >>> [node.op_type for node in resizing(32, "Resize").nodes]
+    ['Resize']
+    """
     return _by_products(image_size) if resize == "MatMul" else _by_operator(image_size)
 
 
 def _by_operator(image_size: int) -> Part:
+    """Return the form that uses the operator `Resize`."""
     node = helper.make_node(
         "Resize",
         ["floats", "", "", "target"],
@@ -47,7 +54,7 @@ def _by_operator(image_size: int) -> Part:
 
 
 def _by_products(image_size: int) -> Part:
-    """W · floats · Wᵀ, where W [S, n] is made from n while the graph runs.
+    """Return the form W · floats · Wᵀ, where W [S, n] is made from n while the graph runs.
 
     Pixel i of n and place o of S lie at (i + ½)/n and (o + ½)/S of the side. In units of 1/(2·n·S)
     these are whole numbers, (2·i + 1)·S and (2·o + 1)·n, and the filter reaches 2·max(n, S): so

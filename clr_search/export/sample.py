@@ -1,4 +1,4 @@
-"""Pictures to measure an encoder on: some to calibrate with, others to compare on; or drawings."""
+"""Pictures that measure an encoder: some to calibrate with, others to compare on, or drawings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from clr_search.images import decode_square, read
 from clr_search.progress import Reporter
 
 MOST_CALIBRATING, MOST_COMPARED = 256, 512
-"""Of larger collections a random part is taken."""
+"""Largest numbers of pictures to calibrate with and to compare on; a random sample gives them."""
 
 PARITY_SHAPES = ((1, 1), (37, 53), (64, 64), (120, 31), (333, 500))
 """Heights and widths of the pictures of the parity check: tiny, odd, square, tall, wide."""
 
 LEAST = 64
-"""Fewer pictures, calibrating and compared together, say nothing."""
+"""Least number of pictures, both parts together; fewer would measure nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sample:
 
 
 def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 0) -> Sample:
-    """Draw pictures at random, the same for the same files and seed.
+    """Sample pictures at random, the same ones for the same files and seed.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 
     size : int
         S in pixels.
     reporter : Reporter
-        Is told the progress.
+        Receives the progress.
     seed : int
-        Of the drawing.
+        Seed of the sampling.
 
     Raises
     ------
@@ -86,12 +86,24 @@ def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 
 
 
 def noise(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """A picture of independent pixels, uint8 [H, W, 3]."""
+    """Draw a picture of independent random pixels, uint8 [H, W, 3].
+
+    Examples
+    --------
+    >>> noise(np.random.default_rng(0), 2, 5).shape
+    (2, 5, 3)
+    """
     return generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """A smooth picture of coloured waves, uint8 [H, W, 3]."""
+    """Draw a smooth picture of coloured waves, uint8 [H, W, 3].
+
+    Examples
+    --------
+    >>> blobs(np.random.default_rng(0), 2, 5).shape
+    (2, 5, 3)
+    """
     y, x = np.mgrid[0:height, 0:width]
     phase = generator.uniform(0, 6.28, (2, 3))
     rate = generator.uniform(0.02, 0.2, (2, 3))
@@ -102,7 +114,13 @@ def blobs(generator: np.random.Generator, height: int, width: int) -> NDArray[np
 
 
 def parity_pictures(seed: int = 0) -> Iterator[NDArray[np.uint8]]:
-    """One of `noise` and one of `blobs` in each of `PARITY_SHAPES`: uint8 [2, H, W, 3]."""
+    """Yield a `noise` and a `blobs` picture of each of `PARITY_SHAPES`, as uint8 [2, H, W, 3].
+
+    Examples
+    --------
+    >>> next(parity_pictures()).shape
+    (2, 1, 1, 3)
+    """
     generator = np.random.default_rng(seed)
     for height, width in PARITY_SHAPES:
         yield np.stack([noise(generator, height, width), blobs(generator, height, width)])

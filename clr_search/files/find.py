@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
-from clr_search.files.overlooked import UNREAD_SUFFIXES, Overlooked
+from clr_search.files.left_out import UNREAD_SUFFIXES, LeftOut
 
 IMAGE_SUFFIXES = frozenset(
     ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
@@ -49,9 +49,7 @@ def label_of(relative: str) -> str | None:
     return PurePosixPath(relative).parent.name or None
 
 
-def find_images(
-    paths: Iterable[Path | str], overlooked: Overlooked | None = None
-) -> list[ImageFile]:
+def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) -> list[ImageFile]:
     """Find images in folders (recursively) and among files.
 
     Hidden files and folders are skipped. Symbolic links are followed only where they lead to a
@@ -62,7 +60,7 @@ def find_images(
     ----------
     paths : iterable of path
         Folders and files.
-    overlooked : Overlooked, optional
+    left_out : Overlooked, optional
         Takes down what is left out.
 
     Returns
@@ -76,11 +74,11 @@ def find_images(
         If a path does not exist, or no image is found at all.
     """
     places = [Path(path) for path in paths]
-    overlooked = Overlooked() if overlooked is None else overlooked
+    left_out = LeftOut() if left_out is None else left_out
     found: dict[str, ImageFile] = {}  # strings: a hundred thousand Paths take seconds
     for path in places:
         if path.is_dir():
-            images = sorted(walk_images(path.resolve(), overlooked), key=attrgetter("relative"))
+            images = sorted(walk_images(path.resolve(), left_out), key=attrgetter("relative"))
         elif path.is_file():
             images = [ImageFile(path.parent.resolve(), path.name)]
         else:
@@ -93,31 +91,29 @@ def find_images(
     if not found:
         names = ", ".join(str(path) for path in places) or "no path at all"
         taken = f"Files ending in {' '.join(sorted(IMAGE_SUFFIXES))} are taken for images."
-        raise UsageError(f"No images found in {names}.", " ".join([*overlooked.told(), taken]))
+        raise UsageError(f"No images found in {names}.", " ".join([*left_out.told(), taken]))
     return list(found.values())
 
 
-def walk_images(
-    root: Path, overlooked: Overlooked, start: Path | None = None
-) -> Iterator[ImageFile]:
+def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Iterator[ImageFile]:
     """Images below a folder, as `find_images` finds them, in any order.
 
     Parameters
     ----------
     root : Path
         Absolute, resolved.
-    overlooked : Overlooked
+    left_out : Overlooked
         Takes down what is left out.
     start : Path, optional
         A folder below `root`, reached without links: only what lies below it.
     """
     visited: set[Path] = set()
-    walk = os.walk(start or root, onerror=overlooked.note, followlinks=True)
+    walk = os.walk(start or root, onerror=left_out.note, followlinks=True)
     for folder, subfolders, names in walk:
         here = Path(folder)
         real = here.resolve()
         if real != here:
-            overlooked.untold.append(folder)
+            left_out.untold.append(folder)
         if real in visited or not real.is_relative_to(root):
             subfolders.clear()
             continue
@@ -128,22 +124,22 @@ def walk_images(
             key=lambda name: ((here / name).is_symlink(), name),
         )
         way = "" if here == root else here.relative_to(root).as_posix() + "/"
-        for name in _images(folder, names, root, overlooked):
+        for name in _images(folder, names, root, left_out):
             yield ImageFile(root, way + name)
 
 
-def _images(folder: str, names: Iterable[str], root: Path, overlooked: Overlooked) -> Iterator[str]:
-    """Those of the names in a folder that are of images."""
+def _images(folder: str, names: Iterable[str], root: Path, left_out: LeftOut) -> Iterator[str]:
+    """Yields the names in a folder that are those of images."""
     for name in names:
         path = f"{folder}{os.sep}{name}"
         if is_image_name(name):
-            if _is_file_inside(path, root, overlooked):
+            if _is_file_inside(path, root, left_out):
                 yield name
             continue
         if os.path.islink(path):  # noqa: PTH114
-            overlooked.untold.append(path)
+            left_out.untold.append(path)
         if not name.startswith(".") and (kind := UNREAD_SUFFIXES.get(_suffix(name))):
-            overlooked.unread[path] = kind
+            left_out.unread[path] = kind
 
 
 def is_image_name(name: str) -> bool:
@@ -155,11 +151,11 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122
 
 
-def _is_file_inside(path: str, root: Path, overlooked: Overlooked) -> bool:
+def _is_file_inside(path: str, root: Path, left_out: LeftOut) -> bool:
     try:
         mode = os.lstat(path).st_mode
         if S_ISLNK(mode):
-            overlooked.untold.append(path)
+            left_out.untold.append(path)
             real = Path(os.path.realpath(path))  # `resolve` raises on a link to itself
             return real.is_relative_to(root) and real.is_file()
     except OSError:

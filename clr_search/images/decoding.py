@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.images.colour_modes import upright
 from clr_search.images.formats import kind_of, open_header, reason_of
 from clr_search.images.geometry import enough_for, squared
-from clr_search.images.modes import upright
 from clr_search.images.rle import plain
 from clr_search.images.structure import check
 

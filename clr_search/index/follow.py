@@ -17,7 +17,7 @@ from pathlib import Path
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.catalog.lock import LockedError
-from clr_search.index.catalog.paths import below, identity
+from clr_search.index.catalog.paths import below, folder_identity
 from clr_search.index.collection import Index
 from clr_search.index.info import IndexInfo
 from clr_search.index.sync.report import UpdateReport
@@ -41,7 +41,7 @@ class Updated:
     Attributes
     ----------
     report : UpdateReport
-        What it did.
+        What the update did.
     info : IndexInfo
         The collection after it.
     seconds : float
@@ -91,8 +91,8 @@ class _Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
-    """Who keeps a collection up to date.
+class Follower:
+    """Keeps a collection up to date with the folders that are watched.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Keeper:
     workers: int | None = None
     device: str = AUTO
 
-    def keep_up(self, watch: Watch, *, first: Reporter, reporter: Reporter) -> Iterator[Updated]:
+    def follow(self, watch: Watch, *, first: Reporter, reporter: Reporter) -> Iterator[Updated]:
         """Bring the collection up to date with watched folders, now and after every change.
 
         After a change an update looks only where it was, if that is known for certain. If somebody
@@ -132,7 +132,7 @@ class Keeper:
         changed: frozenset[str] | None = None
         trust = _Trust()
         while True:
-            missing = [folder for folder in watch.folders if not identity(folder)]
+            missing = [folder for folder in watch.folders if not folder_identity(folder)]
             there = [folder for folder in watch.folders if not _around(folder, missing)]
             troubles = [
                 f"{folder} is not there; its pictures stay in the collection until it is back."
@@ -158,7 +158,7 @@ class Keeper:
         reporter: Reporter,
         troubles: list[str],
     ) -> Iterator[Updated]:
-        """Of all folders together, so that pictures may move between them; or else one by one."""
+        """Updates from all folders at once, so that pictures may move between them."""
         if not folders:
             return
         try:

@@ -69,7 +69,7 @@ class IndexInfo:
     tried: tuple[Tried, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """For `--json`."""
+        """The facts as `--json` prints them."""
         return asdict(self) | {"path": str(self.path), "roots": [str(root) for root in self.roots]}
 
 

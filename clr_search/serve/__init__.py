@@ -1,7 +1,7 @@
-"""The serve stage: pictures to vectors and class probabilities, through ONNX Runtime.
+"""The serve stage turns pictures into vectors and class probabilities, with ONNX Runtime.
 
-Importing this package loads neither onnxruntime nor Pillow; the names below are imported when first
-used.
+Importing this package loads neither onnxruntime nor Pillow: each name below is imported when it is
+first used.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder as Encoder
     from clr_search.serve.probe.model import Probe as Probe
 
+# Each public name, and the module of this package that defines it.
 _HOMES = {"Encoder": "encoder", "Probe": "probe.model"}
 
 __all__ = ["Encoder", "Probe"]

@@ -1,7 +1,7 @@
-"""On what ONNX Runtime computes: the processor, or a GPU through CUDA.
+"""Devices that ONNX Runtime computes on: the processor, or a GPU through CUDA.
 
-CUDA needs another build of ONNX Runtime, the package ``onnxruntime-gpu`` in place of
-``onnxruntime``. It has not been run by us: no GPU has been at hand.
+CUDA needs another build of ONNX Runtime: the package ``onnxruntime-gpu`` in place of
+``onnxruntime``. The code for CUDA has not been run on a real GPU, because none was available.
 """
 
 from __future__ import annotations
@@ -20,31 +20,36 @@ _CUDA = "CUDAExecutionProvider"
 
 
 def require(device: str) -> int | None:
-    """Check that there may be such a device.
+    """Check the name of a device, and that the installed ONNX Runtime supports it.
 
     Parameters
     ----------
     device : str
-        ``auto``, ``cpu``, ``cuda`` or as ``cuda:1``.
+        ``auto``, ``cpu``, ``cuda``, or ``cuda:N`` with the number of a GPU, such as ``cuda:1``.
 
     Returns
     -------
     int or None
-        Number of the GPU to be tried; None for the processor.
+        Number of the GPU to try; None for the processor.
 
     Raises
     ------
     UsageError
-        If it is none of these, or CUDA, and the ONNX Runtime that is installed has none.
+        If the name is none of these, or names CUDA while the installed ONNX Runtime has no CUDA.
+
+    Examples
+    --------
+    >>> require("cpu") is None
+    True
     """
-    found = re.fullmatch(r"(auto|cpu|cuda)|cuda:(\d+)", device)
-    if found is None:
+    match = re.fullmatch(r"(auto|cpu|cuda)|cuda:(\d+)", device)
+    if match is None:
         raise UsageError(f"The device is {device!r}; it must be auto, cpu, cuda, or as cuda:1.")
     if device == CPU:
         return None
     offered = runtime.runtime().get_available_providers()
     if _CUDA in offered:
-        return int(found[2] or 0)
+        return int(match[2] or 0)
     if device == AUTO:
         return None
     names = ", ".join(name.removesuffix("ExecutionProvider") for name in offered)
@@ -56,28 +61,29 @@ def require(device: str) -> int | None:
 
 
 def open_session(data: bytes, threads: int, device: str) -> tuple[Any, str]:
-    """An `InferenceSession` on a device.
+    """Open an ONNX Runtime session for a model on a device.
 
     Parameters
     ----------
     data : bytes
-        The model.
+        The serialised ONNX model.
     threads : int
-        Threads of one run; 0 for all physical cores.
+        Number of threads that one run uses; 0 for all physical cores.
     device : str
-        As of `require`. ``auto`` is CUDA where ONNX Runtime has it and can start it, else the
-        processor; that it has it and cannot is warned of, once.
+        A name that `require` accepts. ``auto`` chooses CUDA where ONNX Runtime has it and can start
+        it, else the processor; if CUDA is there but cannot start, one warning is logged.
 
     Returns
     -------
     session : InferenceSession
+        The open session.
     device : str
-        ``cpu``, or ``cuda:N``.
+        The device in use: ``cpu`` or ``cuda:N``.
 
     Raises
     ------
     UsageError
-        If there is no such device.
+        If the device does not exist or cannot be started.
     Exception
         Whatever ONNX Runtime raises if it does not accept the model.
     """
@@ -93,21 +99,21 @@ def open_session(data: bytes, threads: int, device: str) -> tuple[Any, str]:
                 "cpu.",
             )
     session = runtime.open_session(data, threads)
-    if problem:  # and not with the model, which the processor has accepted
+    if problem:  # The processor has accepted the model, so CUDA itself is the problem.
         _warn_once(f"ONNX Runtime has CUDA but cannot start it, so the processor works: {problem}.")
     return session, CPU
 
 
 def _on_cuda(data: bytes, threads: int, number: int) -> tuple[Any, str]:
-    """A session on a GPU, or None and why there is none."""
-    # Unless told otherwise it computes in TF32, which rounds what is multiplied to 10 bits.
+    """Return a session on a GPU and an empty string, or None and the reason for the failure."""
+    # By default CUDA multiplies in TF32, which rounds factors to 10 bits, so it is switched off.
     provider = (_CUDA, {"device_id": str(number), "use_tf32": "0"})
     try:
-        # Without `enable_fallback` it would go on on the processor, and say so on stdout only.
+        # With its own fallback, ONNX Runtime would continue on the processor and only print it.
         session = runtime.open_session(
             data, threads, [provider, runtime.CPU_PROVIDER], fall_back=False
         )
-    except Exception as error:  # noqa: BLE001  # its exceptions share no base class
+    except Exception as error:  # noqa: BLE001  # ONNX Runtime's exceptions share no base class.
         return None, runtime.first_line(error)
     if _CUDA not in session.get_providers():
         return None, "libraries of CUDA or cuDNN are missing, or of another version"
@@ -116,4 +122,5 @@ def _on_cuda(data: bytes, threads: int, number: int) -> tuple[Any, str]:
 
 @cache
 def _warn_once(text: str) -> None:
+    """Log a warning; the cache drops every later call with the same text."""
     logging.getLogger(__name__).warning("%s", text)

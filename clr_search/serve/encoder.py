@@ -1,4 +1,4 @@
-"""`encoder.onnx` in use: pictures to unit vectors."""
+"""`Encoder` embeds pictures: it runs `encoder.onnx`, which turns each into a unit vector."""
 
 from __future__ import annotations
 
@@ -17,38 +17,49 @@ from clr_search.serve.sessions import BATCH, Session
 
 
 class Encoder:
-    """An encoder under the contract; safe to use from many threads.
+    """A validated `encoder.onnx`, ready to embed pictures; it may be used from many threads.
 
     Parameters
     ----------
     path : path, optional
-        An `encoder.onnx`, or a `probe.onnx`, which holds one; where not given, the encoder that
-        comes with the package.
+        An `encoder.onnx`, or a `probe.onnx`, which contains an encoder. Without a path, the encoder
+        that comes with the package is opened.
     threads : int, optional
-        Threads of one run; all physical cores where not given.
+        Number of threads that one run uses; all physical cores by default.
     device : str
-        ``cpu``, ``cuda`` or as ``cuda:1``; ``auto`` is CUDA where ONNX Runtime has it and can start
-        it, else the processor. Vectors of the two differ in the last digits.
+        ``cpu``, ``cuda``, ``cuda:N`` with the number of a GPU, or ``auto``, which chooses CUDA
+        where ONNX Runtime has it and can start it, else the processor. The vectors of the two
+        differ in the last digits.
 
     Attributes
     ----------
     path : Path
+        The model file.
     sha256 : str
-        SHA-256 of the file; an index belongs to it.
+        SHA-256 of the file. An index accepts vectors of this file only.
     card : Card
-        What the file says of itself.
+        The metadata of the file.
     image_size : int
-        S: pictures are seen as squares of this side.
+        S, the side in pixels of the square that the encoder sees.
     dimension : int
-        D: length of a vector.
+        D, the length of a vector.
     device : str
-        ``cpu``, or ``cuda:N``.
+        The device in use: ``cpu`` or ``cuda:N``.
 
     Raises
     ------
     UsageError
-        If the file is missing, truncated, outside the contract (see `contract.read_model`), or not
-        accepted by ONNX Runtime; or there is no such device.
+        If the file is missing, truncated, breaks the contract (see
+        `contract.model_file.read_model`), or is not accepted by ONNX Runtime; or if the device does
+        not exist.
+
+    Examples
+    --------
+    The encoder that comes with the package embeds two grey pictures::
+
+        encoder = Encoder()
+        vectors = encoder.encode(np.full((2, 120, 160, 3), 128, np.uint8))
+        vectors.shape  # (2, encoder.dimension)
     """
 
     def __init__(
@@ -68,7 +79,9 @@ class Encoder:
         return f"Encoder({str(self.path)!r}: {self.card.name}, {size}×{size} → {self.dimension})"
 
     def with_threads(self, threads: int) -> Encoder:
-        """The same encoder on the same device, with other threads a run; no file is read again.
+        """Return the same encoder on the same device, with another number of threads a run.
+
+        The model file is not read again.
 
         Raises
         ------
@@ -85,8 +98,8 @@ class Encoder:
         Parameters
         ----------
         pictures : picture or iterable of pictures
-            Each a uint8 RGB array of shape (h, w, 3), a Pillow image or a path; kinds and sizes may
-            be mixed. An array of shape (N, h, w, 3) is N pictures.
+            Each picture is a uint8 RGB array of shape (h, w, 3), a Pillow image or a path; kinds
+            and sizes may be mixed. An array of shape (N, h, w, 3) is N pictures.
 
         Returns
         -------
@@ -96,17 +109,17 @@ class Encoder:
         Raises
         ------
         UsageError
-            If something is no picture, or an array of another shape or type.
+            If an item is not a picture, or is an array of another shape or dtype.
         ClrSearchError
-            If a file cannot be decoded; it names the path.
+            If a file cannot be decoded; the message names its path.
         """
-        parts = [
+        batches = [
             self.encode_squares(batch) for batch in in_batches(pictures, self.image_size, BATCH)
         ]
-        return np.concatenate(parts) if parts else np.empty((0, self.dimension), np.float32)
+        return np.concatenate(batches) if batches else np.empty((0, self.dimension), np.float32)
 
     def encode_squares(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embed pictures that are cut to squares already, as by `images.square`.
+        """Embed pictures that are squares of the encoder's size, such as `images.square` makes.
 
         Parameters
         ----------
@@ -121,7 +134,9 @@ class Encoder:
         Raises
         ------
         UsageError
-            If the array has another shape or type.
+            If the array has another shape or dtype.
+        ClrSearchError
+            If ONNX Runtime fails.
         """
         check_squares(pixels, self.image_size)
         if not len(pixels):
@@ -129,12 +144,12 @@ class Encoder:
         return self._session.run(EMBEDDING, pixels)
 
     def check(self) -> float:
-        """Embed the golden picture with the whole graph and compare with the vector in the card.
+        """Embed the golden picture with the whole graph, and compare with the vector in the card.
 
         Returns
         -------
         float
-            Largest absolute difference; at most `golden.tolerance_of` the file.
+            Largest absolute difference; at most what `contract.golden.tolerance_of` allows.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What callers hand over — arrays, Pillow images, paths — as squares of the encoder's size."""
+"""Pictures from callers (arrays, Pillow images, paths) become squares of the encoder's size."""
 
 from __future__ import annotations
 
@@ -17,23 +17,43 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Picture: TypeAlias = "NDArray[np.uint8] | Image | Path | str"
-"""One picture: uint8 RGB array of shape (h, w, 3), Pillow image, or path."""
+"""One picture: a uint8 RGB array of shape (h, w, 3), a Pillow image, or a path."""
 
 Pictures: TypeAlias = "Picture | Iterable[Picture]"
-"""One picture, or many: an array of shape (N, h, w, 3), or any iterable, which may mix kinds."""
+"""One picture or many: an array of shape (N, h, w, 3), or any iterable, which may mix kinds."""
 
 _REMEDY = "Give RGB pictures as uint8 arrays of shape (height, width, 3)."
 
 
 def in_batches(pictures: Pictures, size: int, most: int) -> Iterator[NDArray[np.uint8]]:
-    """Pictures cut and shrunk to squares, as uint8 arrays of shape (n, size, size, 3), n ≤ `most`.
+    """Crop and shrink pictures to squares, and yield them in batches.
+
+    Parameters
+    ----------
+    pictures : Pictures
+        One picture or many.
+    size : int
+        Side of the squares in pixels.
+    most : int
+        Largest number of pictures in a batch.
+
+    Yields
+    ------
+    uint8 array, shape (n, size, size, 3)
+        RGB; 1 ≤ n ≤ `most`.
 
     Raises
     ------
     UsageError
-        If something is no picture, or an array of another shape or type.
+        If an item is not a picture, or is an array of another shape or dtype.
     ClrSearchError
-        If a file or Pillow image cannot be decoded; it names the path.
+        If a file or Pillow image cannot be decoded; the message names it.
+
+    Examples
+    --------
+    >>> pictures = np.zeros((5, 30, 40, 3), np.uint8)
+    >>> [batch.shape for batch in in_batches(pictures, size=8, most=3)]
+    [(3, 8, 8, 3), (2, 8, 8, 3)]
     """
     squares = (_square(picture, number, size) for number, picture in enumerate(_many(pictures)))
     while batch := list(islice(squares, most)):
@@ -41,19 +61,25 @@ def in_batches(pictures: Pictures, size: int, most: int) -> Iterator[NDArray[np.
 
 
 def check_squares(pixels: NDArray[Any], size: int) -> None:
-    """Raise UsageError unless `pixels` is uint8 of shape (N, size, size, 3)."""
-    wanted = (size, size, 3)
+    """Raise UsageError unless `pixels` is a uint8 array of shape (N, size, size, 3).
+
+    Examples
+    --------
+    >>> check_squares(np.zeros((2, 8, 8, 3), np.uint8), size=8)
+    """
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise UsageError(f"Expected squares, but got {_spell(pixels)}.", _expected(size))
-    if pixels.shape[1:] != wanted:
+    if pixels.shape[1:] != (size, size, 3):
         raise UsageError(f"Expected squares, but got {_spell(pixels)}.", _expected(size))
 
 
 def _expected(size: int) -> str:
+    """Return the remedy for an array that is not one of squares."""
     return f"Give a uint8 array of shape (N, {size}, {size}, 3), or use encode()."
 
 
 def _many(pictures: Pictures) -> Iterable[Any]:
+    """Return an iterable of pictures, also for a single one."""
     from PIL import Image
 
     if isinstance(pictures, (str, Path, Image.Image)):
@@ -66,6 +92,7 @@ def _many(pictures: Pictures) -> Iterable[Any]:
 
 
 def _square(picture: object, number: int, size: int) -> NDArray[np.uint8]:
+    """Decode one picture to a square; `number` is its position, for messages."""
     from PIL import Image
 
     if isinstance(picture, (str, Path)):
@@ -89,6 +116,7 @@ def _square(picture: object, number: int, size: int) -> NDArray[np.uint8]:
 
 
 def _spell(value: object) -> str:
+    """Describe a value by its type, for messages."""
     if isinstance(value, np.ndarray):
         return f"a {value.dtype} array of shape {value.shape}"
     return f"an object of type {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""A validated model file in ONNX Runtime."""
+"""`Session` runs a validated model file with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import devices
 
 BATCH = 64
-"""Most pictures in one run of the graph: bounds the memory of its activations."""
+"""Largest number of pictures in one run of the graph; it bounds the memory of the activations."""
 
 
 class Session:
-    """ONNX Runtime over the very bytes that were validated; safe to run from many threads.
+    """An ONNX Runtime session over the very bytes that were validated.
+
+    It may be run from many threads at once.
 
     Parameters
     ----------
     model : ModelFile
-        As read by `contract.read_model`.
+        A file that `contract.model_file.read_model` returned.
     threads : int, optional
-        Threads of one run; all physical cores where not given.
+        Number of threads that one run uses; all physical cores by default.
     device : str
-        See `devices.open_session`.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, as `devices.open_session` takes it.
 
     Attributes
     ----------
     device : str
-        ``cpu``, or ``cuda:N``.
+        The device in use: ``cpu`` or ``cuda:N``.
 
     Raises
     ------
     UsageError
-        If `threads` is below 1, there is no such device, or ONNX Runtime does not accept the graph.
+        If `threads` is below 1, the device does not exist, or ONNX Runtime does not accept the
+        graph.
     """
 
     def __init__(
@@ -49,31 +52,38 @@ class Session:
             self._session, self.device = devices.open_session(model.data, threads or 0, device)
         except UsageError:
             raise
-        except Exception as error:  # its exceptions share no base class
+        except Exception as error:  # ONNX Runtime's exceptions share no base class.
             raise UsageError(
                 f"{model.path} is not accepted by ONNX Runtime: {first_line(error)}.",
                 "The file is damaged, or needs a newer onnxruntime; export it again, or update.",
             ) from error
 
     def run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """One output for pictures of one size, shape (N, length of the output); see `run_all`."""
+        """Compute one output for pictures of one size; `run_all` describes the arguments.
+
+        Returns
+        -------
+        float32 array, shape (N, length of the output)
+            One row a picture; shape (N,) for an output of one number a picture.
+        """
         return self.run_all([output], pixels)[0]
 
     def run_all(
         self, outputs: Sequence[str], pixels: NDArray[np.uint8]
     ) -> list[NDArray[np.float32]]:
-        """Several outputs for pictures of one size, at most `BATCH` at a time.
+        """Compute several outputs for pictures of one size, at most `BATCH` pictures at a time.
 
         Parameters
         ----------
         outputs : sequence of str
-            Names of outputs, such as `contract.EMBEDDING`.
+            Names of outputs, such as `contract.model_file.EMBEDDING`.
         pixels : uint8 array, shape (N, H, W, 3)
             RGB; N ≥ 1.
 
         Returns
         -------
         list of float32 arrays, each of N rows
+            The outputs, in the order of their names.
 
         Raises
         ------
@@ -81,7 +91,7 @@ class Session:
             If ONNX Runtime fails.
         """
         try:
-            parts = [
+            batches = [
                 self._session.run(outputs, {IMAGES: pixels[start : start + BATCH]})
                 for start in range(0, len(pixels), BATCH)
             ]
@@ -89,4 +99,4 @@ class Session:
             raise ClrSearchError(
                 f"{self._path} failed in ONNX Runtime: {first_line(error)}."
             ) from error
-        return [np.concatenate(rows) for rows in zip(*parts, strict=True)]
+        return [np.concatenate(rows) for rows in zip(*batches, strict=True)]

@@ -1,5 +1,5 @@
 """The HTTP service: embedding, search and classification for other programs.
 
-Needs the extra ``serve``. `server.run` serves, `routes.create_app` is the ASGI application for
-another server, `client.Client` asks from Python.
+It needs the extra ``serve``. `server.run` runs the service, `routes.create_app` makes the ASGI
+application for another server, and `client.Client` sends requests from Python.
 """

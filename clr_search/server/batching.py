@@ -1,13 +1,13 @@
-"""Pictures of many requests in one inference.
+"""Dynamic batching: pictures of many requests go through one inference together.
 
-As many threads as there are cores each take what waits, decode it, and put it through one inference
-on one core: on two cores that gives a fourth more answers than one inference on both, whose threads
-wait for each other at every operator. What arrives meanwhile waits, and is taken together next: the
-batches grow with the load, and nothing waits where there is none, unless a few milliseconds are
-given in which more may come.
+There are as many worker threads as cores. Each takes the pictures in the queue, decodes them, and
+runs one inference on one core. On two cores this gives a fourth more answers than one inference on
+both, whose threads wait for each other at every operator. Pictures that arrive during an inference
+form the next batch. Batches therefore grow with the load, and without load no picture waits, unless
+the service is told to wait a few milliseconds for more.
 
-Decoding and inference are one piece of work of one thread, since every hand-over from a thread to
-the event loop and on to another costs as much as a small picture.
+One thread does both decoding and inference, since every hand-over from a thread to the event loop
+and on to another thread costs as much time as a small picture.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Infer = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""uint8 [N, S, S, 3] → float32 [N, …]."""
+"""A model: it maps a batch of squares, uint8 (N, S, S, 3), to rows, float32 (N, …)."""
 
 Decode = Callable[[], NDArray[np.uint8]]
-"""→ uint8 [S, S, 3]."""
+"""A function that decodes one picture to its square, uint8 (S, S, 3)."""
 
 PATIENCE = 0.02
-"""Seconds of decoding after which an inference begins with what there is: large photos, which take
-longer each, must not make those decoded before them wait."""
+"""Seconds of decoding after which an inference begins with the pictures decoded so far.
+
+Large photos take long to decode, and must not delay the small ones that were decoded before them.
+"""
 
 
 class _Waiting(NamedTuple):
-    """A picture that somebody waits for."""
+    """A picture in the queue, with the future that its request awaits."""
 
     decode: Decode
     infer: Infer
@@ -48,18 +50,18 @@ _Outcome = tuple[asyncio.Future[NDArray[np.float32]], NDArray[np.float32] | Base
 
 
 class Batcher:
-    """Gathers pictures, and gives each its row of the result.
+    """Gathers pictures into batches, and returns to each request its row of the result.
 
     Parameters
     ----------
     most : int
-        Pictures in one call.
+        Largest number of pictures in one inference, at least 1.
     wait : float
-        Seconds to wait for more, where there are fewer.
+        Seconds for which a batch that is not full waits for more pictures; 0 for no waiting.
     workers : int
-        Threads, and so inferences at a time.
+        Number of worker threads, each of which runs one inference at a time.
     observe : callable
-        Is told the size of every batch, in the thread.
+        A function that is called with the size of every batch, in the worker's thread.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Batcher:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin; answers go to the running loop."""
+        """Start the worker threads; results are delivered to the running event loop."""
         loop = asyncio.get_running_loop()
         self._threads = [
             threading.Thread(
@@ -87,56 +89,60 @@ class Batcher:
             thread.start()
 
     async def stop(self) -> None:
-        """End; what still waits is cancelled."""
-        waiting = []
+        """End the threads after their current batches; pictures in the queue are cancelled."""
+        abandoned = []
         with suppress(queue.Empty):
             while True:
-                waiting.append(self._queue.get_nowait())
+                abandoned.append(self._queue.get_nowait())
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
-        await asyncio.sleep(0)  # for the answers they have left in the loop
-        for one in waiting:
-            if one is not None:
-                one.future.cancel()
+        await asyncio.sleep(0)  # so that the loop delivers the results of the last batches first
+        for waiting in abandoned:
+            if waiting is not None:
+                waiting.future.cancel()
 
     async def submit(self, decode: Decode, infer: Infer) -> NDArray[np.float32]:
-        """The row of one picture.
+        """Return the row of one picture, float32, after its batch has been inferred.
 
         Parameters
         ----------
         decode : callable
-            Gives its square, uint8 [S, S, 3]; called in a worker's thread.
+            A function that returns the picture's square, uint8 (S, S, 3). It is called in a worker
+            thread.
         infer : callable
-            Called in the same thread, for this picture and those taken with it that have the same.
+            The model. It is called in the same thread, once for all pictures of the batch that
+            were submitted with the same `infer`.
 
         Raises
         ------
         Exception
-            What `decode` raises, or `infer` for the batch it was in.
+            The exception that `decode` raises for this picture, or `infer` for its batch.
         """
         future: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
         self._queue.put(_Waiting(decode, infer, future))
         return await future
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer batch after batch, until the queue gives None."""
         while (first := self._queue.get()) is not None:
             outcomes = self._answers(first)
             if outcomes:
                 loop.call_soon_threadsafe(_deliver, outcomes)
 
     def _answers(self, first: _Waiting) -> list[_Outcome]:
-        """Of a picture and of those that are taken with it."""
+        """Decode a batch that begins with `first`, infer it, and return its rows or exceptions."""
         outcomes: list[_Outcome] = []
-        decoded: dict[Infer, list[_Decoded]] = {}  # one, unless an encoder has just been changed
+        # There is one model, unless the encoder of the collection has just been replaced.
+        decoded: dict[Infer, list[_Decoded]] = {}
         taken = 0
         began, waiting = time.monotonic(), first
         while True:
-            if not waiting.future.done():  # its client may have gone
+            if not waiting.future.done():  # It is done where the client has disconnected.
                 try:
                     square = waiting.decode()
-                except Exception as error:  # noqa: BLE001  # who waits is told
+                except Exception as error:  # noqa: BLE001  # The awaiting request raises it.
                     outcomes.append((waiting.future, error))
                 else:
                     decoded.setdefault(waiting.infer, []).append((waiting.future, square))
@@ -150,6 +156,7 @@ class Batcher:
         return outcomes
 
     def _inferred(self, infer: Infer, pictures: Sequence[_Decoded]) -> Iterator[_Outcome]:
+        """Run one inference, and pair each future with its row, or all with the exception."""
         futures, squares = zip(*pictures, strict=True)
         self._observe(len(squares))
         try:
@@ -159,10 +166,10 @@ class Batcher:
         return zip(futures, rows, strict=True)
 
     def _following(self, began: float, taken: int) -> _Waiting | None:
-        """The next picture of the same batch, if there is one in time.
+        """Return the next picture of the same batch, or None where the batch is to be inferred.
 
-        Half a worker's share is enough where nothing is to be waited for: the other half is then
-        at hand when the answers go out, and no worker idles until clients have sent anew.
+        Without a waiting time, a worker takes only half of its share of the queue. The other half
+        is then ready when the answers go out, and no worker idles until clients send new requests.
         """
         passed = time.monotonic() - began
         share = (taken + self._queue.qsize()) / (2 * self._workers)
@@ -170,16 +177,19 @@ class Batcher:
         if taken >= enough or passed > max(PATIENCE, self._wait):
             return None
         try:
-            left = self._wait - passed
-            waiting = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
+            remaining = self._wait - passed
+            waiting = (
+                self._queue.get(timeout=remaining) if remaining > 0 else self._queue.get_nowait()
+            )
         except queue.Empty:
             return None
         if waiting is None:
-            self._queue.put(None)  # the word to stop: after this batch
+            self._queue.put(None)  # The worker sees the signal to stop again after this batch.
         return waiting
 
 
 def _deliver(outcomes: Sequence[_Outcome]) -> None:
+    """Complete the futures, in the thread of the event loop."""
     for future, outcome in outcomes:
         if future.done():
             continue

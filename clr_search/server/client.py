@@ -1,4 +1,4 @@
-"""A client of the HTTP service, for Python programs elsewhere.
+"""A client of the HTTP service, for Python programs in other processes or on other machines.
 
     from clr_search import Client
 
@@ -6,7 +6,7 @@
         for match in client.search("query.jpg", k=5):
             print(match.score, match.path)
 
-Needs httpx, of the extra ``serve``.
+It needs httpx, of the extra ``serve``.
 """
 
 from __future__ import annotations
@@ -36,21 +36,22 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Picture = Union[Path, str, bytes, "Image", NDArray[np.uint8]]
-"""A file by its path, its bytes, a Pillow image, or RGB pixels, uint8 (H, W, 3)."""
+"""A picture: the path or the bytes of a file, a Pillow image, or RGB pixels, uint8 (H, W, 3)."""
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
+# Seconds between two attempts while the service is busy; they double after each attempt.
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
 _PART_BYTES = 256
-"""More than a form holds beside each picture: headers of about 140 bytes, and a boundary of 40."""
+"""Upper bound of the bytes that a form adds to each picture: headers take 140, a boundary 40."""
 
 
 class ServiceError(ClrSearchError):
-    """The service did not answer as asked.
+    """The service refused a request, or could not be reached.
 
     Attributes
     ----------
     status : int
-        Of its answer; 0 where there was none.
+        HTTP status of the answer; 0 where there was no answer.
     """
 
     def __init__(self, what: str, remedy: str = "", status: int = 0) -> None:
@@ -59,18 +60,28 @@ class ServiceError(ClrSearchError):
 
 
 class Client:
-    """Talks to a service; a context manager, safe to use from many threads.
+    """A connection to a service; it is a context manager, and safe to use from many threads.
 
     Parameters
     ----------
     url : str
-        Such as ``http://127.0.0.1:8000``.
+        Address of the service, such as ``http://127.0.0.1:8000``.
     key : str, optional
-        API key.
+        API key, where the service requires one.
     timeout : float
-        Seconds for one answer.
+        Seconds to wait for one answer.
     patience : float
-        Seconds for which a request is sent again while the service says that it is busy.
+        Seconds for which a request is repeated while the service answers that it is busy.
+
+    Raises
+    ------
+    UsageError
+        If httpx is not installed.
+
+    Examples
+    --------
+    >>> client = Client("http://127.0.0.1:8000", key="k" * 24, patience=60)
+    >>> client.close()
     """
 
     def __init__(
@@ -100,7 +111,9 @@ class Client:
         self.close()
 
     def embed(self, pictures: Picture | Iterable[Picture]) -> NDArray[np.float32]:
-        """Unit vectors of one picture or many, float32 (N, D), in as many requests as it takes.
+        """Return the unit vectors of one picture or many, float32 (N, D), in their order.
+
+        Many pictures are sent in several requests, each as large as the service accepts.
 
         Raises
         ------
@@ -127,16 +140,22 @@ class Client:
         k: int = 10,
         **options: Unpack[SearchOptions],
     ) -> Matches:
-        """The k pictures most like a picture, a vector, or the mean of some items.
+        """Return the k pictures that are most similar to a picture, a vector, or some items.
 
         Parameters
         ----------
         picture, vector, ids
-            One of the three; or a `Query`, which says everything.
+            The query: exactly one of the three, or a complete `Query` as `picture`. A vector has
+            shape (D,). Several ids stand for the mean of their embeddings.
         k : int
-            How many.
+            Number of results, at least 1.
         **options
-            As of `Index.search`. Pictures may be bytes of files besides.
+            The options of `Index.search`. Pictures may also be the bytes of files.
+
+        Returns
+        -------
+        Matches
+            The neighbours, the most similar first.
 
         Raises
         ------
@@ -159,7 +178,10 @@ class Client:
     def classify(
         self, pictures: Picture | Iterable[Picture], k: int = 3
     ) -> list[list[tuple[str, float]]]:
-        """The k most probable classes of each picture, with their probabilities; see `known` too.
+        """Return the k most probable classes of each picture, with their probabilities.
+
+        The probabilities are meaningful for pictures of any of the classes; `known` tells whether
+        a picture is one.
 
         Raises
         ------
@@ -172,30 +194,48 @@ class Client:
         ]
 
     def known(self, pictures: Picture | Iterable[Picture]) -> list[bool | None]:
-        """Whether each picture is of any of the classes; None if the classifier cannot tell.
+        """Return for each picture whether it is of any of the classes.
+
+        An element is None where the classifier cannot tell.
 
         Raises
         ------
         ServiceError
-            As `classify`.
+            If the service has no classifier, refuses, or cannot be reached.
         """
         return [result["known"] for result in self._classified(pictures, 1)]
 
     def _classified(self, pictures: Picture | Iterable[Picture], k: int) -> Iterator[Any]:
+        """Yield the answer of the service for each picture."""
         for batch in self._batches(pictures):
             answer = self._send("POST", "/v1/classify", files=batch, params={"k": k})
             yield from answer.json()["results"]
 
     def item(self, number: int) -> dict[str, Any]:
-        """A picture of the collection: id, path, label, width, height, size, sha256, added_at."""
+        """Return what the collection holds of an item, by its id.
+
+        The keys are id, path, label, width, height, size (in bytes), sha256 and added_at.
+
+        Raises
+        ------
+        ServiceError
+            If there is no such item (status 404), or the service cannot be reached.
+        """
         return dict(self._send("GET", f"/v1/items/{number:d}").json())
 
     def thumbnail(self, number: int, side: int = 256) -> bytes:
-        """A picture of the collection as a small JPEG, no side longer than `side` pixels."""
+        """Return a JPEG of an item, no side longer than `side` pixels, which is from 16 to 1024.
+
+        Raises
+        ------
+        ServiceError
+            If there is no such item (status 404), its file cannot be read, or the service cannot
+            be reached.
+        """
         return self._send("GET", f"/v1/items/{number:d}/thumbnail", params={"side": side}).content
 
     def model(self) -> dict[str, Any]:
-        """Encoder, collection and limits of the service."""
+        """Return the description of the encoder, the collection and the limits of the service."""
         return dict(self._send("GET", "/v1/model").json())
 
     def ready(self) -> bool:
@@ -207,7 +247,10 @@ class Client:
         return True
 
     def _batches(self, pictures: Picture | Iterable[Picture]) -> Iterable[list[Any]]:
-        """Forms as large as the service takes; of a picture that is larger, it says so."""
+        """Yield forms as large as the service accepts.
+
+        A picture that is larger than a form may be is sent alone, for the service to refuse it.
+        """
         if self._limits is None:
             self._limits = dict(self.model()["limits"])
         most_images, most_bytes = self._limits["images"], self._limits["body_bytes"]
@@ -226,10 +269,10 @@ class Client:
     def _send(
         self, method: str, path: str, *, patience: float | None = None, **request: Any
     ) -> httpx.Response:
-        """One answer; while the service is busy, asked again after the time it names."""
+        """Send a request, and again while the service is busy; return its successful answer."""
         import httpx
 
-        until = time.monotonic() + (self._patience if patience is None else patience)
+        deadline = time.monotonic() + (self._patience if patience is None else patience)
         wait = _FIRST_WAIT
         while True:
             try:
@@ -243,24 +286,26 @@ class Client:
                 return answer
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 raise _refusal(answer)
-            named = answer.headers.get("retry-after", "")
-            pause = float(named) if named.isdigit() else wait
-            if time.monotonic() + pause > until:
+            retry_after = answer.headers.get("retry-after", "")
+            pause = float(retry_after) if retry_after.isdigit() else wait
+            if time.monotonic() + pause > deadline:
                 raise _refusal(answer)
             time.sleep(pause)
             wait = min(2 * wait, _LONGEST_WAIT)
 
 
 def _refusal(answer: httpx.Response) -> ServiceError:
+    """Return the error that describes an answer without success."""
     try:
         problem = dict(answer.json())
-    except ValueError:  # not from the service itself, but from something before it
+    except ValueError:  # The answer is not from the service, but from a proxy before it.
         problem = {}
     what = str(problem.get("detail") or f"The service answered {answer.status_code}.")
     return ServiceError(what, str(problem.get("remedy", "")), answer.status_code)
 
 
 def _many(pictures: Picture | Iterable[Picture]) -> Iterable[Picture]:
+    """Return an iterable of pictures, also where there is only one."""
     from PIL.Image import Image
 
     if isinstance(pictures, (str, bytes, Path, Image)):
@@ -271,7 +316,7 @@ def _many(pictures: Picture | Iterable[Picture]) -> Iterable[Picture]:
 
 
 def _bytes(picture: Picture) -> bytes:
-    """Of a file with the picture."""
+    """Return the bytes of a file that holds the picture."""
     from PIL import Image
 
     if isinstance(picture, bytes):
@@ -282,7 +327,7 @@ def _bytes(picture: Picture) -> bytes:
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise UsageError(f"{picture} cannot be read: {reason}.") from error
-    # A PNG keeps neither EXIF nor every mode.
+    # Images become upright RGB first, since a PNG keeps neither EXIF nor every colour mode.
     pixels = picture if isinstance(picture, np.ndarray) else images.pixels_of(picture, "sent")
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -290,12 +335,12 @@ def _bytes(picture: Picture) -> bytes:
 
 
 _NAMES = {"picture": "image", "vectors": "vector", "diversity": "diverse"}
-"""Fields of `Query` that the service takes under another name."""
+"""Fields of `Query` whose names differ in the JSON of the service."""
 
 
 def _json(query: Query) -> dict[str, Any]:
-    """A query as the service takes it: fields that are not as usual, pictures as base64."""
-    asked: dict[str, Any] = {}
+    """Return the JSON of a query: the fields that differ from their defaults."""
+    request: dict[str, Any] = {}
     for field in fields(Query):
         value = getattr(query, field.name)
         if value is field.default:
@@ -304,12 +349,12 @@ def _json(query: Query) -> dict[str, Any]:
             value = _sent(value)
         elif field.name in {"like", "unlike"}:
             value = [_sent(picture) for picture in value]
-        asked[_NAMES.get(field.name, field.name)] = _plain(value)
-    return asked
+        request[_NAMES.get(field.name, field.name)] = _plain(value)
+    return request
 
 
 def _sent(picture: index.Picture) -> int | str:
-    """An item by its id, any other picture as base64."""
+    """Return the id of an item, or the base64 of any other picture."""
     if isinstance(picture, int | np.integer):
         return int(picture)
     if isinstance(picture, Embedded):
@@ -318,14 +363,14 @@ def _sent(picture: index.Picture) -> int | str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it: filters as objects, times as text, arrays as lists."""
+    """Return a value of JSON: filters become objects, times text, and arrays lists."""
     if isinstance(value, Filter):
-        given = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(part) for name, part in given.items() if part is not None}
+        conditions = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {name: _plain(bound) for name, bound in conditions.items() if bound is not None}
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [_plain(element) for element in value]
     return value

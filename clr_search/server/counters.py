@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus."""
+"""Metrics of the service in the format of Prometheus."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 
 class Counters:
-    """Counters of one service.
+    """The metrics of one service.
 
     Attributes
     ----------
     requests : Counter
-        By route and status.
+        Number of requests by route and status.
     seconds : Histogram
-        From the first byte to the last, by route.
+        Seconds from the first byte of a request to the last of its answer, by route.
     batches : Histogram
-        Pictures in one inference.
+        Number of pictures in one inference.
     pending : Gauge
-        Pictures taken in and not yet answered for.
+        Number of pictures that have been accepted and not yet answered.
     refused : Counter
-        Requests refused because too many were waiting.
+        Number of requests that were refused because too many pictures were waiting.
     items : Gauge
-        Pictures in the collection.
+        Number of pictures in the collection.
     """
 
     def __init__(self) -> None:
@@ -60,5 +60,5 @@ class Counters:
         self.items = Gauge("clr_search_items", "Pictures in the collection", registry=self.registry)
 
     def text(self) -> bytes:
-        """In the exposition format."""
+        """Return all metrics in the Prometheus exposition format."""
         return generate_latest(self.registry)

@@ -1,10 +1,10 @@
-"""A short way to the addresses that nearly all requests are for.
+"""A fast path to the two routes that nearly all requests are for, embed and search.
 
-Between a request and its endpoint FastAPI and Starlette have nine layers, for the validation of
-parameters, dependencies and exceptions. An endpoint that takes the request as it is, gives the
-answer as it is, and whose refusals are the guard's to tell, needs none of them; they would cost a
-tenth of all the processor time of a small picture. FastAPI still describes these addresses, and
-answers every other one.
+Between a request and its endpoint, FastAPI and Starlette have nine layers, which validate
+parameters, resolve dependencies and handle exceptions. They take a tenth of the processor time of a
+small picture. An endpoint that reads the `Request` itself, returns a `Response`, and leaves its
+refusals to the guard needs none of them. FastAPI still describes these routes in the OpenAPI
+document, and answers all the others.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Direct:
-    """ASGI middleware behind the guard.
+    """ASGI middleware behind the guard that calls some endpoints directly.
 
     Parameters
     ----------
     app : ASGIApp
-        Answers everything else.
+        The application that answers all other requests.
     routes : sequence of APIRoute
-        Whose endpoints take a `Request` and give a `Response`; without parameters in their paths.
+        Routes to call directly. Their endpoints take a `Request` and return a `Response`, and
+        their paths have no parameters.
     owner : FastAPI
-        What endpoints find as `request.app`.
+        The application that endpoints find as `request.app`.
     """
 
     def __init__(self, app: ASGIApp, routes: Sequence[APIRoute], owner: FastAPI) -> None:
@@ -36,7 +37,7 @@ class Direct:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the endpoint, or pass the request on."""
+        """Call the endpoint of the request, or pass the request on to `app`."""
         route = self._routes.get((scope.get("method", ""), scope.get("path", "")))
         if route is None:
             await self._app(scope, receive, send)

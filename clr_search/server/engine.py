@@ -1,4 +1,8 @@
-"""What the service does: decode and embed together in threads, answer from the index."""
+"""The engine of the service: it embeds, searches and classifies for all requests.
+
+Pictures of different requests are decoded and embedded in batches by worker threads, and one thread
+queries the index.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +37,13 @@ if TYPE_CHECKING:
     from clr_search.index import Index, Matches
     from clr_search.index.catalog.records import Item
     from clr_search.serve.encoder import Encoder
-    from clr_search.serve.probe.model import Probe
+    from clr_search.serve.probe import Probe, Verdict
 
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_FRESH = 1.0  # seconds for which the collection is taken to keep its encoder
+_FRESH = 1.0  # Seconds between two checks whether a rebuild has replaced the encoder.
 
 
 class Engine:
@@ -50,11 +54,11 @@ class Engine:
     index : Index
         The collection.
     probe : Probe or None
-        A classifier.
+        A classifier, or None where the service does not classify.
     limits : Limits
-        Of a request and of all.
+        Bounds of a single request, and of all requests together.
     counters : Counters
-        Where batches and refusals are counted.
+        The metrics of the service.
     """
 
     def __init__(
@@ -66,10 +70,10 @@ class Engine:
     ) -> None:
         self.index, self.probe, self.limits, self.counters = index, probe, limits, counters
         self._encoder = index.encoder.with_threads(1)
-        self._asked = time.monotonic()
+        self._checked = time.monotonic()  # when the encoder was last compared with the index's
         self._pending = 0
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
-        # An index answers one call at a time; its own threads use the cores.
+        # An index answers one call at a time, and uses all cores for it.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
         batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
@@ -77,12 +81,12 @@ class Engine:
         self._thumbnails = Thumbnails(small_jpeg)
 
     def start(self) -> None:
-        """Begin, in the running loop."""
+        """Start the worker threads; results are delivered to the running event loop."""
         self._embedding.start()
         self._classifying.start()
 
     async def stop(self) -> None:
-        """End the threads."""
+        """End the threads after the work in progress."""
         await self._embedding.stop()
         await self._classifying.stop()
         for pool in (self._aside, self._searching):
@@ -91,61 +95,73 @@ class Engine:
     # -- embedding
 
     def _predict(self, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return class probabilities, float32 (N, C), with the novelty as one more column."""
         assert self.probe is not None
         rows, novelty = self.probe.examine(squares)
         return rows if novelty is None else np.column_stack([rows, novelty])
 
     async def encoder(self) -> Encoder:
-        """That of the collection, which a rebuild may have changed; runs are on one core each.
+        """Return the encoder of the collection, which a rebuild may have replaced.
+
+        It runs on one core, since each worker thread runs an inference of its own.
 
         Raises
         ------
         Problem
-            If it cannot be read now.
+            If the encoder cannot be read now (503).
         """
-        if time.monotonic() - self._asked > _FRESH:
+        if time.monotonic() - self._checked > _FRESH:
             await self.in_index(self._renew)
-            self._asked = time.monotonic()
+            self._checked = time.monotonic()
         return self._encoder
 
     def _renew(self) -> None:
-        """In the thread of the index: load the encoder, if it is another one."""
+        """Load the encoder of the index if it is a new one; runs in the thread of the index."""
         current = self._current()
         if current.sha256 != self._encoder.sha256:
             self._encoder = current.with_threads(1)
 
     def _current(self) -> Encoder:
+        """Return the encoder of the index, or raise a `Problem` that asks to try again."""
         try:
             return self.index.encoder
-        except (ClrSearchError, OSError) as error:  # at the end of a rebuild its file is renamed
+        except (ClrSearchError, OSError) as error:  # A rebuild renames its file at the end.
             logger.warning("The encoder of %s cannot be read: %s", self.index.path, error)
             raise busy("The encoder of the collection cannot be read now.") from error
 
     async def embed(
         self, files: Sequence[bytes], crop: images.Crop | None = None
     ) -> tuple[NDArray[np.float32], Encoder]:
-        """Unit vectors of picture files, float32 [N, D], and the encoder they are of.
+        """Return the unit vectors of picture files and the encoder that made them.
 
-        Of the first picture, only the part `crop` is embedded.
+        Parameters
+        ----------
+        files : sequence of bytes
+            Contents of N picture files, at least one.
+        crop : Crop, optional
+            The part of the first picture to embed instead of its central square.
+
+        Returns
+        -------
+        float32 array (N, D), Encoder
 
         Raises
         ------
         Problem
-            If one is no picture, or too many are waiting.
+            If a file is not a picture (422), or too many pictures are waiting (503).
         """
         encoder = await self.encoder()
         size, infer = encoder.image_size, encoder.encode_squares
         return await self._through(self._embedding, infer, files, size, crop), encoder
 
-    async def classify(
-        self, files: Sequence[bytes]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Probabilities of the classes, float32 [N, C], and novelty, as `Probe.examine`.
+    async def classify(self, files: Sequence[bytes]) -> list[Verdict]:
+        """Return the verdict of the classifier on each picture file, in order.
 
         Raises
         ------
         Problem
-            As `embed`, and if there is no classifier.
+            If there is no classifier (404), a file is not a picture (422), or too many pictures
+            are waiting (503).
         """
         if self.probe is None:
             raise Problem(
@@ -156,7 +172,9 @@ class Engine:
         rows = await self._through(
             self._classifying, self._predict, files, self.probe.card.image_size
         )
-        return (rows[:, :-1], rows[:, -1]) if self.probe.tells_unknown else (rows, None)
+        if self.probe.tells_unknown:
+            return self.probe.verdicts(rows[:, :-1], rows[:, -1])
+        return self.probe.verdicts(rows, None)
 
     async def _through(
         self,
@@ -166,6 +184,7 @@ class Engine:
         size: int,
         crop: images.Crop | None = None,
     ) -> NDArray[np.float32]:
+        """Submit picture files to a batcher, and return their rows, float32 (N, …)."""
         work = [
             partial(self._square, number, data, size, None if number else crop)
             for number, data in enumerate(files)
@@ -178,6 +197,7 @@ class Engine:
     def _square(
         self, number: int, data: bytes, size: int, crop: images.Crop | None
     ) -> NDArray[np.uint8]:
+        """Decode a picture file to its square, or to that of its part `crop`."""
         most = self.limits.pixels
         try:
             if crop is None:
@@ -195,6 +215,7 @@ class Engine:
 
     @contextmanager
     def _admitted(self, count: int) -> Iterator[None]:
+        """Count pictures as pending during the block, or refuse them where too many are."""
         if self._pending + count > self.limits.pending_images:
             self.counters.refused.inc()
             raise busy()
@@ -208,21 +229,21 @@ class Engine:
 
     # -- search
 
-    async def search(self, asked: SearchIn) -> Matches:
-        """Neighbours of what is asked for.
+    async def search(self, message: SearchIn) -> Matches:
+        """Return the nearest neighbours of the query of a request.
 
         Raises
         ------
         Problem
-            If a picture cannot be used, an item is not there, the vector has another length or no
-            direction, or the filter leaves nothing.
+            If a picture cannot be used, an item is not in the collection, the vector has another
+            length than the embeddings or is zero, or no item passes the filter (all 422).
         """
         for _ in range(2):
-            query = asked.query(await self._embedded(asked))
+            query = message.query(await self._embedded(message))
             try:
                 return await self.in_index(partial(self.index.search, query))
             except OtherEncoderError:
-                self._asked = -_FRESH  # ask anew
+                self._checked = -_FRESH  # The next call loads the new encoder.
             except MissingItemError:
                 raise Problem(
                     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -231,13 +252,13 @@ class Engine:
                 ) from None
         raise busy("The collection has just got another encoder.")
 
-    async def _embedded(self, asked: SearchIn) -> dict[str, Embedded]:
-        """The pictures of a search by their base64; of the first, the part that is asked for."""
-        named = asked.pictures()
+    async def _embedded(self, message: SearchIn) -> dict[str, Embedded]:
+        """Return the embedded pictures of a search under the keys of `SearchIn.pictures`."""
+        named = message.pictures()
         if not named:
             return {}
         files = [from_base64(text, where) for text, where in named.values()]
-        vectors, encoder = await self.embed(files, asked.crop)
+        vectors, encoder = await self.embed(files, message.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
         return {
             name: Embedded(vector, encoder.sha256, content)
@@ -245,32 +266,33 @@ class Engine:
         }
 
     async def in_index(self, work: Callable[[], _Result]) -> _Result:
-        """Do something with the index, in its thread.
+        """Call a function that uses the index, in the thread of the index, and return its result.
 
         Raises
         ------
         Problem
-            If it is wrongly used (422).
+            If `work` raises a `UsageError` (422).
         """
         try:
             return await asyncio.get_running_loop().run_in_executor(self._searching, work)
         except MissingItemError:
-            raise  # its message names the folder of the collection, which is nobody's business
+            raise  # Its message names the folder of the collection, which no client should learn.
         except UsageError as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        """Call a blocking function in a thread, so that the event loop goes on."""
         return await asyncio.get_running_loop().run_in_executor(self._aside, work)
 
     # -- items
 
     async def item(self, number: int) -> Item:
-        """An item by its id.
+        """Return the item with the id `number`.
 
         Raises
         ------
         Problem
-            If there is none.
+            If there is no such item (404).
         """
         try:
             return await self.in_index(lambda: self.index.item(number))
@@ -278,12 +300,12 @@ class Engine:
             raise Problem(HTTPStatus.NOT_FOUND, f"There is no item {number}.") from None
 
     async def thumbnail(self, number: int, side: int) -> bytes:
-        """A small JPEG of an item, upright, without metadata.
+        """Return a JPEG of an item, upright and without metadata; `side` is its longer side.
 
         Raises
         ------
         Problem
-            If there is no such item, or its file cannot be read now.
+            If there is no such item, or its file cannot be read now (404).
         """
         path = (await self.item(number)).path
         try:
@@ -297,7 +319,17 @@ class Engine:
 
 
 async def all_of(tasks: Sequence[Awaitable[_Result]]) -> list[_Result]:
-    """Results of all; the first failure cancels the others."""
+    """Return the results of all tasks in order; the first exception cancels the others.
+
+    Examples
+    --------
+    >>> async def square(number: int) -> int:
+    ...     return number * number
+    >>> async def main() -> list[int]:
+    ...     return await all_of([square(2), square(3)])
+    >>> asyncio.run(main())
+    [4, 9]
+    """
     running = [asyncio.ensure_future(task) for task in tasks]
     try:
         return await asyncio.gather(*running)

@@ -1,13 +1,13 @@
-"""A guard in front of the service: who may ask, how much, and how long.
+"""The guard in front of the service: it authenticates requests, and bounds their size and time.
 
-An ASGI middleware that
+It is an ASGI middleware that
 
-* asks for a key, where there are any, as `Authorization: Bearer …` or `X-API-Key: …`;
-* answers, where there are none, only requests addressed to an IP address, `localhost` or the
-  configured host, so that no web page reaches the service through a name that it makes resolve to
-  127.0.0.1 (DNS rebinding), and none that a page of another origin sends;
-* bounds the bytes of a request, those of all requests in work, and the time of each;
-* tells browsers to run, embed and keep nothing of what they get.
+* requires a key, where keys are configured, as `Authorization: Bearer …` or `X-API-Key: …`;
+* answers, without keys, only requests addressed to an IP address, `localhost` or the configured
+  host, and none from a page of another origin. So no web page reaches the service, not even through
+  a name that it makes resolve to 127.0.0.1 (DNS rebinding);
+* bounds the bytes of a request, the bytes of all requests in progress, and the time of each;
+* forbids browsers, by headers, to run, embed or store any answer.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ from clr_search.web.asgi import answer_other_protocol, refused_as_foreign
 logger = logging.getLogger(__name__)
 
 OPEN = frozenset({"/healthz", "/readyz"})
-"""Paths that need no key: they tell nothing, and supervisors have none."""
+"""Paths that need no key: they reveal nothing, and the supervisors that call them have no key."""
 
 ALL_BODIES = 8
-"""The bodies of all requests in work may hold so many times the bytes of the largest one."""
+"""Largest total of the bodies of all requests in progress, as a multiple of the largest body.
+
+It bounds the memory that clients can occupy by uploads.
+"""
 
 HEADERS = {
     "cache-control": "no-store",
@@ -44,20 +47,20 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware; see the module's description.
+    """The ASGI middleware that the module describes.
 
     Parameters
     ----------
     app : ASGIApp
-        The application behind it.
+        The application behind the guard.
     keys : Keys
-        Of which a request needs one.
+        The accepted keys; every request is answered without a key where there are none.
     limits : Limits
-        Bytes and seconds of a request.
+        Largest body in bytes, and longest time in seconds, of a request.
     counters : Counters
-        Where requests are counted.
+        The metrics in which requests are counted.
     host : str
-        The configured host, a name that is answered to.
+        The configured host, a name that a `Host` header may have.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class Guard:
     ) -> None:
         self._app, self._keys, self._limits, self._counters = app, keys, limits, counters
         self._host = host.strip("[]").lower()
-        self._held = 0  # bytes of the bodies of all requests in work
+        self._body_bytes = 0  # total of the bodies of all requests in progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a refusal."""
@@ -77,12 +80,13 @@ class Guard:
         try:
             await self._answer(scope, exchange)
         finally:
-            self._held -= exchange.received
+            self._body_bytes -= exchange.received
             route = getattr(scope.get("route"), "path", "other")
             self._counters.requests.labels(route, str(exchange.status or 499)).inc()
             self._counters.seconds.labels(route).observe(time.perf_counter() - began)
 
     async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
+        """Pass a request on within the time limit, and answer every failure with a problem."""
         try:
             self._check(scope)
             async with asyncio.timeout(self._limits.seconds):
@@ -97,11 +101,11 @@ class Guard:
                 else busy(f"The service has not come to an answer within {seconds}.")
             )
         except ClientDisconnect:
-            pass  # nobody is left to be answered
+            pass  # There is no client left to answer.
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
             if exchange.status:
-                raise  # the server cuts the connection: half an answer must not look whole
+                raise  # The server cuts the connection, so that half an answer does not look whole.
             await exchange.refuse(
                 Problem(
                     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -111,6 +115,7 @@ class Guard:
             )
 
     def _check(self, scope: Scope) -> None:
+        """Refuse a request without a valid key, from a foreign page, or with a large body."""
         headers = Headers(scope=scope)
         if self._keys:
             if scope["path"] not in OPEN and not self._keys.accept(_key(headers)):
@@ -127,6 +132,7 @@ class Guard:
             raise self.too_large()
 
     def _check_origin(self, headers: Headers) -> None:
+        """Refuse a request that a page of another origin may have sent."""
         status = refused_as_foreign(headers, self._host)
         if status is HTTPStatus.MISDIRECTED_REQUEST:
             raise Problem(
@@ -142,16 +148,22 @@ class Guard:
             )
 
     def take(self, count: int, received: int) -> None:
-        """Note bytes of a body, the last of them those of a request that has `received` so many."""
-        self._held += count
+        """Count `count` bytes of a body that has `received` bytes so far, those included.
+
+        Raises
+        ------
+        Problem
+            If this body is too large (413), or those of all requests together are (503).
+        """
+        self._body_bytes += count
         if received > self._limits.body_bytes:
             raise self.too_large()
-        if self._held > ALL_BODIES * self._limits.body_bytes:
+        if self._body_bytes > ALL_BODIES * self._limits.body_bytes:
             self._counters.refused.inc()
             raise busy()
 
     def too_large(self) -> Problem:
-        """The refusal of a body."""
+        """Return the refusal of a body that is too large."""
         return Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is larger than {self._limits.body_bytes:,} bytes.",
@@ -160,16 +172,16 @@ class Guard:
 
 
 class _Exchange:
-    """One request and its answer, as they go by.
+    """One request and its answer, observed while the application reads and writes them.
 
     Attributes
     ----------
     received : int
-        Bytes of the body so far.
+        Number of bytes of the body so far.
     reading : bool
-        Whether a body is being read, and has not come to its end.
+        Whether the body is incomplete and the application waits for more of it.
     status : int
-        Of the answer; 0 before it.
+        Status of the answer; 0 before the answer has begun.
     """
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,6 +191,7 @@ class _Exchange:
         self.status = 0
 
     async def receive(self) -> Message:
+        """Receive a part of the body, and count its bytes."""
         self.reading = True
         message = await self._receive()
         if message["type"] == "http.request":
@@ -189,6 +202,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
+        """Send a part of the answer; `HEADERS` are added to its head."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(raw=list(message.get("headers", [])))
@@ -198,13 +212,14 @@ class _Exchange:
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
-        """Answer with a problem, unless an answer has begun."""
+        """Answer with a problem, unless the application has begun an answer."""
         if self.status:
             return
         await problem.response()(self._scope, self.receive, self.send)
 
 
 def _key(headers: Headers) -> str | None:
+    """Return the key of a request, or None where it has none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()

@@ -1,4 +1,7 @@
-"""What FastAPI cannot infer: bodies of several types, refusals, keys."""
+"""The parts of the OpenAPI document that FastAPI cannot infer: bodies, refusals and keys.
+
+The endpoints parse their bodies themselves, because each accepts several content types.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def _reference(name: str) -> dict[str, str]:
+    """Return a reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -97,19 +101,27 @@ _REFUSALS = {
 
 
 def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
-    """The OpenAPI document, made once."""
+    """Return the OpenAPI document of the service, which is made at the first call.
+
+    Parameters
+    ----------
+    app : FastAPI
+        The application; the document is kept in it.
+    keys : bool
+        Whether requests need an API key.
+    """
     if app.openapi_schema:
         return app.openapi_schema
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    known = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (ImagesIn, SearchIn, ProblemOut):
         schema = model.model_json_schema(ref_template=_REF)
-        known.update(schema.pop("$defs", {}))
-        known[model.__name__] = schema
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
     for name in ("HTTPValidationError", "ValidationError"):
-        known.pop(name, None)
+        schemas.pop(name, None)
     refusal = {MEDIA_TYPE: {"schema": _reference("ProblemOut")}}
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -117,7 +129,7 @@ def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
                 operation["responses"][str(status)] = {"description": text, "content": refusal}
     if keys:
         document["components"]["securitySchemes"] = _KEYS
-        document["security"] = [{name: []} for name in _KEYS]  # one of them is enough
+        document["security"] = [{name: []} for name in _KEYS]  # Either of the two is enough.
         for path in OPEN:
             for operation in document["paths"][path].values():
                 operation["security"] = []

@@ -1,4 +1,4 @@
-"""The ASGI application: what each address answers."""
+"""The routes of the service, and the ASGI application that answers them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -37,20 +36,20 @@ Number = Annotated[int, Path(ge=0, lt=2**63, description="Id of an item.")]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the application serves.
+    """The parts that the application serves and is configured by.
 
     Attributes
     ----------
     index : Index
         The collection.
     probe : Probe or None
-        A classifier.
+        A classifier, or None where the service does not classify.
     keys : Keys
-        Of which a request needs one.
+        The accepted API keys; requests need none where it is empty.
     limits : Limits
-        Of requests.
+        Bounds of a request, and of all requests together.
     host : str
-        Name the service is addressed by, besides addresses and localhost.
+        Host name that requests may be addressed to, besides IP addresses and localhost.
     """
 
     index: Index
@@ -61,7 +60,7 @@ class Service:
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application; it starts its threads with the server, and ends them with it."""
+    """Return the ASGI application; its threads start and end with the server that runs it."""
     counters = Counters()
     engine = Engine(service.index, service.probe, service.limits, counters)
 
@@ -87,7 +86,7 @@ def create_app(service: Service) -> FastAPI:
     build = app.build_middleware_stack
 
     def guarded() -> Guard:
-        # Around FastAPI's own layers, which nothing here is for: the guard answers every failure.
+        # The guard stands around FastAPI's own layers, because it answers every failure itself.
         behind = Direct(build(), routes=plain, owner=app)
         return Guard(behind, service.keys, service.limits, counters, service.host)
 
@@ -101,11 +100,12 @@ router = APIRouter()
 
 
 def _json(content: object) -> Response:
-    """As the command line writes it: names that are no valid text keep their escapes."""
+    """Return JSON as the command line writes it: names that are not valid text stay escaped."""
     return Response(json.dumps(content), media_type="application/json")
 
 
 def _engine(request: Request) -> Engine:
+    """Return the engine of the application that a request is for."""
     engine: Engine = request.app.state.engine
     return engine
 
@@ -114,24 +114,25 @@ def _engine(request: Request) -> Engine:
     "/v1/embed", openapi_extra=IMAGES_BODY, response_model=schemas.EmbedOut, responses=VECTORS
 )
 async def embed(request: Request) -> Response:
-    """Unit vectors of pictures: as JSON, or with `Accept: application/octet-stream` as raw float32.
+    """Embed pictures to unit vectors.
 
-    Raw vectors are little-endian, row after row; the header `x-shape` says how many of what length.
+    The answer is JSON, or raw float32 with `Accept: application/octet-stream`. Raw vectors are
+    little-endian, row after row; the header `x-shape` holds their number and length.
     """
     engine = _engine(request)
     vectors, encoder = await engine.embed(await read_images(request, engine.limits))
     if BINARY in request.headers.get("accept", ""):
         headers = {"x-shape": ",".join(map(str, vectors.shape)), "x-model": encoder.sha256}
         return Response(vectors.astype("<f4").tobytes(), media_type=BINARY, headers=headers)
-    made = schemas.EmbedOut(
+    answer = schemas.EmbedOut(
         embeddings=vectors.tolist(), dimension=vectors.shape[1], model=encoder.sha256
     )
-    return Response(made.model_dump_json(), media_type="application/json")
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post("/v1/search", openapi_extra=SEARCH_BODY, response_model=schemas.SearchOut)
 async def search(request: Request) -> Response:
-    """The pictures of the collection most like a picture, a vector, or some of its items."""
+    """Find the pictures of the collection most similar to a picture, a vector, or some items."""
     engine = _engine(request)
     matches = await engine.search(await read_search(request, engine.limits))
     return _json({"results": [match.summary() for match in matches]})
@@ -142,36 +143,19 @@ async def classify(
     request: Request,
     k: Annotated[int, Query(ge=1, le=1000, description="Classes a picture.")] = 3,
 ) -> schemas.ClassifyOut:
-    """The most probable classes of pictures, and whether they are of any of them."""
+    """Classify pictures, and tell whether each is of any of the classes."""
     engine = _engine(request)
-    rows, novelty = await engine.classify(await read_images(request, engine.limits))
-    far = [None] * len(rows) if novelty is None else novelty.tolist()
-    assert engine.probe is not None
-    classes = engine.probe.classes
-    return schemas.ClassifyOut.model_validate(
-        {
-            "results": [
-                {
-                    "predictions": [
-                        {"label": classes[best], "probability": float(row[best])}
-                        for best in np.argsort(-row, kind="stable")[:k]
-                    ],
-                    "known": None if new is None else new <= 1,
-                    "novelty": new,
-                }
-                for row, new in zip(rows, far, strict=True)
-            ]
-        }
-    )
+    verdicts = await engine.classify(await read_images(request, engine.limits))
+    return schemas.ClassifyOut(results=[schemas.PredictionsOut.of(one, k) for one in verdicts])
 
 
 @router.get("/v1/items/{number}", response_model=schemas.ItemOut)
 async def item(request: Request, number: Number) -> Response:
-    """A picture of the collection."""
-    found = await _engine(request).item(number)
+    """Describe an item of the collection."""
+    record = await _engine(request).item(number)
     names = ("id", "label", "width", "height", "size", "sha256", "added_at")
-    values = {name: getattr(found, name) for name in names}
-    return _json(values | {"path": str(found.path)})
+    values = {name: getattr(record, name) for name in names}
+    return _json(values | {"path": str(record.path)})
 
 
 @router.get("/v1/items/{number}/thumbnail", response_class=Response, responses=THUMBNAIL)
@@ -180,7 +164,7 @@ async def thumbnail(
     number: Number,
     side: Annotated[int, Query(ge=16, le=1024, description="Longer side in pixels.")] = 256,
 ) -> Response:
-    """A picture of the collection as a small JPEG, upright, without metadata."""
+    """Draw an item of the collection as a small JPEG, upright and without metadata."""
     data = await _engine(request).thumbnail(number, side)
     headers = {"cache-control": "private, max-age=300"}
     return Response(data, media_type="image/jpeg", headers=headers)
@@ -188,7 +172,7 @@ async def thumbnail(
 
 @router.get("/v1/model")
 async def model(request: Request) -> schemas.ModelOut:
-    """The encoder, the collection, and what a request may hold."""
+    """Describe the encoder, the collection, and the limits of a request."""
     engine = _engine(request)
     encoder = await engine.encoder()
     limits = engine.limits
@@ -211,13 +195,13 @@ async def model(request: Request) -> schemas.ModelOut:
 
 @router.get("/healthz")
 async def healthz() -> schemas.Health:
-    """Whether the process answers."""
+    """Tell that the process answers."""
     return schemas.Health(status="alive")
 
 
 @router.get("/readyz")
 async def readyz(request: Request) -> schemas.Health:
-    """Whether the collection can be read."""
+    """Tell whether the collection can be read."""
     engine = _engine(request)
     try:
         await engine.in_index(lambda: len(engine.index))
@@ -230,14 +214,14 @@ async def readyz(request: Request) -> schemas.Health:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
-    """Counters for Prometheus."""
+    """Return the metrics in the format of Prometheus."""
     engine = _engine(request)
     engine.counters.items.set(await engine.in_index(lambda: len(engine.index)))
     return Response(engine.counters.text(), headers={"content-type": METRICS_TYPE})
 
 
 def _explain_failures(app: FastAPI) -> None:
-    """Give every refusal the same form."""
+    """Answer every refusal, also those of FastAPI itself, as a problem (RFC 9457)."""
 
     @app.exception_handler(Problem)
     async def known(request: Request, problem: Problem) -> Response:

@@ -1,4 +1,4 @@
-"""The service on a port, until it is told to stop."""
+"""Running the service on a port until it is told to stop."""
 
 from __future__ import annotations
 
@@ -18,19 +18,32 @@ if TYPE_CHECKING:
 
     from clr_search.server.routes import Service
 
-_MMAP_THRESHOLD = -3  # parameter of glibc's mallopt(3)
+_MMAP_THRESHOLD = -3  # The number of the parameter M_MMAP_THRESHOLD of mallopt(3) in glibc.
 
 GRACE = 30
-"""Seconds that requests in work have to finish, when the service is told to stop."""
+"""Seconds for which a stopping service waits for its last requests to finish."""
 
 
 def require_key(host: str, *, keys: bool, open_to_all: bool) -> None:
     """Refuse to open a collection to a network by mistake.
 
+    Parameters
+    ----------
+    host : str
+        The address to listen on.
+    keys : bool
+        Whether requests need a key.
+    open_to_all : bool
+        Whether the person has confirmed that no key is wanted.
+
     Raises
     ------
     UsageError
-        If the host is not this machine, there is no key, and it was not said twice.
+        If other machines can reach the host, and neither `keys` nor `open_to_all` is true.
+
+    Examples
+    --------
+    >>> require_key("127.0.0.1", keys=False, open_to_all=False)
     """
     if host in LOOPBACK or keys or open_to_all:
         return
@@ -41,18 +54,18 @@ def require_key(host: str, *, keys: bool, open_to_all: bool) -> None:
 
 
 def run(service: Service, port: int, reporter: Reporter, collection: Path) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in work are finished first.
+    """Serve until SIGTERM or Ctrl-C, and finish the requests in progress then.
 
     Parameters
     ----------
     service : Service
-        What is served; its host is listened on.
+        The service to run; it listens on `service.host`.
     port : int
-        Port; 0 for any that is free.
+        The TCP port; 0 for any that is free.
     reporter : Reporter
-        Is told the address.
+        Shows the address of the service.
     collection : Path
-        What to call it.
+        The folder of the collection, for messages.
 
     Raises
     ------
@@ -75,7 +88,7 @@ def run(service: Service, port: int, reporter: Reporter, collection: Path) -> No
 
 
 def configured(service: Service) -> uvicorn.Config:
-    """What the server is run with."""
+    """Return the configuration of uvicorn for a service."""
     import uvicorn
 
     from clr_search.server.connections import KEEP_ALIVE, Connection
@@ -88,7 +101,7 @@ def configured(service: Service) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=True,
-        proxy_headers=False,  # a client could claim any address; nothing here depends on it
+        proxy_headers=False,  # A client could claim any address by them, and nothing needs them.
         ws="none",
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
@@ -96,10 +109,10 @@ def configured(service: Service) -> uvicorn.Config:
 
 
 def _give_back_memory() -> None:
-    """Let glibc, where it is the allocator, give a large picture's memory back when it is done.
+    """Let glibc, where it is the allocator, return the memory of large pictures to the system.
 
-    By itself it soon keeps blocks of up to 32 MB for the next one, in every thread: after 120,000
-    damaged pictures, some of which claim to be huge, the service had grown from 165 to 263 MB.
+    By default glibc soon keeps freed blocks of up to 32 MB, in every thread. After 120,000 damaged
+    pictures, some of which claim to be huge, the service had grown from 165 to 263 MB.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None and hasattr(libc, "mallopt"):
@@ -107,20 +120,26 @@ def _give_back_memory() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that connections come to.
+    """Return a socket that listens on a host and a port; port 0 stands for any that is free.
 
     Raises
     ------
     UsageError
-        If the port is taken, or the host is not this machine.
+        If the port is taken, or the host is not an address of this machine.
+
+    Examples
+    --------
+    >>> with listen("127.0.0.1", 0) as listening:
+    ...     listening.getsockname()[0]
+    '127.0.0.1'
     """
     listening = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )[0]
-        # With the protocol named: only then asyncio switches Nagle's algorithm off, which holds the
-        # second part of an answer back until the first is acknowledged, 40 ms later.
+        # The protocol is named, because only then asyncio switches Nagle's algorithm off, which
+        # delays the second part of an answer by 40 ms, until the first is acknowledged.
         listening = socket.socket(family, kind, protocol)
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What the service allows, and whom."""
+"""Settings of the service: limits of requests, and API keys."""
 
 from __future__ import annotations
 
@@ -12,35 +12,41 @@ from clr_search.errors import UsageError
 from clr_search.serve.sessions import BATCH
 
 KEYS_VARIABLE = "CLR_SEARCH_API_KEYS"
-"""Environment variable with keys, separated by commas."""
+"""Name of the environment variable that holds API keys, separated by commas."""
 
 SHORTEST_KEY = 16
-"""Characters a key needs at least: shorter ones can be guessed."""
+"""Least number of characters of a key; shorter ones can be guessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a request, and of all at a time.
+    """Bounds of a request, and of all requests together.
 
     Attributes
     ----------
     body_bytes : int
-        Of one request.
+        Largest body of a request, in bytes.
     pixels : int
-        Of one picture, by its header, before it is decoded.
+        Largest number of pixels of a picture; it is checked in the file's header, before decoding.
     images : int
-        Pictures of one request; at most `pending_images`, since more could never be taken in.
+        Largest number of pictures in a request. It is lowered to `pending_images`, since more
+        could never be accepted.
     neighbours : int
-        Largest k.
+        Largest k of a search.
     seconds : float
-        For one request, from its first byte to its answer.
+        Longest time of a request, from its first byte to its answer.
     pending_images : int
-        Pictures taken in and not yet embedded, over all requests; beyond, requests are refused with
-        503 and the time after which to try again.
+        Largest number of pictures, over all requests, that are accepted and not yet embedded.
+        Further requests are refused with 503 and the time after which to try again.
     batch : int
-        Most pictures in one inference.
+        Largest number of pictures in one inference.
     batch_wait : float
-        Seconds that an inference waits for further pictures, where it is not full.
+        Seconds for which an inference that is not full waits for more pictures.
+
+    Examples
+    --------
+    >>> Limits(images=1000, pending_images=100).images
+    100
     """
 
     body_bytes: int = 64 * 2**20
@@ -58,18 +64,27 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys of which a request needs one, kept as hashes; none where all are answered."""
+    """The API keys of which a request needs one, stored as hashes.
+
+    Without any key, every request is accepted.
+
+    Examples
+    --------
+    >>> keys = Keys.of(["an example of a long key"])
+    >>> keys.accept("an example of a long key"), keys.accept("another key"), keys.accept(None)
+    (True, False, False)
+    """
 
     hashes: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> Keys:
-        """From their texts.
+        """Return the keys with these texts; empty texts are ignored.
 
         Raises
         ------
         UsageError
-            If one is too short, or has characters that no header carries.
+            If a key is too short, or has characters that an HTTP header cannot carry.
         """
         texts = [key.strip() for key in keys if key.strip()]
         if any(len(text) < SHORTEST_KEY for text in texts):
@@ -88,36 +103,44 @@ class Keys:
         return bool(self.hashes)
 
     def accept(self, key: str | None) -> bool:
-        """Whether a request with this key is answered; takes the same time for every wrong key."""
+        """Whether a request with this key is accepted; every wrong key takes the same time."""
         if not self.hashes:
             return True
-        given = _hash(key or "")
-        # Hashes have one length, and all are compared, so that time tells nothing.
-        return sum(hmac.compare_digest(given, known) for known in self.hashes) > 0
+        digest = _hash(key or "")
+        # All hashes have one length and all are compared, so that the time reveals nothing.
+        return sum(hmac.compare_digest(digest, accepted) for accepted in self.hashes) > 0
 
 
 def _hash(key: str) -> bytes:
+    """Return the SHA-256 of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def read_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
-    """Keys of a file, one a line with `#` for comments, and of `KEYS_VARIABLE`.
+    """Read the keys of a file and of the environment variable `KEYS_VARIABLE`.
+
+    The file holds one key a line; lines that begin with `#` are comments.
 
     Raises
     ------
     UsageError
-        If the file cannot be read or has no key, or a key cannot be used.
+        If the file cannot be read or has no key, or a key is too short or not printable ASCII.
+
+    Examples
+    --------
+    >>> bool(read_keys(None, {KEYS_VARIABLE: "an example of a long key"}))
+    True
     """
     texts = environment.get(KEYS_VARIABLE, "").split(",")
     if file is not None:
         try:
-            lines = file.read_text("utf-8-sig").splitlines()  # some editors begin with a mark
+            lines = file.read_text("utf-8-sig").splitlines()  # Some editors write a BOM.
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"The keys in {file} cannot be read: {error}.", "Write one key a line, as text."
             ) from error
-        found = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        if not found:
+        keys = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        if not keys:
             raise UsageError(f"{file} holds no key.", "Write one key a line.")
-        texts += found
+        texts += keys
     return Keys.of(texts)

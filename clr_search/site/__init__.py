@@ -1,4 +1,4 @@
-"""A collection as a folder of files that search it in a browser: no server but for files."""
+"""Export of a collection as a search page that runs in the browser, on any server of files."""
 
 from clr_search.site.export import Options as Options
 from clr_search.site.export import Written as Written

@@ -1,18 +1,18 @@
-"""Writing a site: what it holds, and when it may take the place of what is there.
+"""Writing a site: its files, and the checks before an older folder is replaced.
 
 =================  ====================================================================
 index.html         the page, with `style.css` and `page.js`
-clr-search.js      the module that loads, embeds and searches, also for pages of one's own
-pixels.js          its decoding of pictures
-site.json          what there is: title, counts, and each file with size and SHA-384
+clr-search.js      the module that loads, embeds and searches; other pages can import it
+pixels.js          the decoding of pictures for that module
+site.json          the manifest: title, counts, and each file with size and SHA-384
 items.json         names of the pictures, in their order
-vectors.bin        their vectors, see `site.vectors`
+vectors.bin        their vectors in the format of `site.vectors`
 thumbnails/        small pictures, without metadata
-encoder.onnx       the encoder of the collection, and `golden.json`, which proves it
-runtime/           onnxruntime-web, where a copy is wanted
+encoder.onnx       the encoder of the collection, with `golden.json`, which tests it
+runtime/           a copy of onnxruntime-web, unless it is fetched from a CDN
 =================  ====================================================================
 
-No path of this machine is in it, and of the pictures themselves only the thumbnails.
+The site contains no path of this machine, and no pictures but the thumbnails.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from clr_search.site import runtime, thumbnails, vectors
 
 FORMAT = "clr-search site"
 VERSION = 1
-"""Of `site.json` and `vectors.bin`; `clr-search.js` reads this one only."""
+"""Version of `site.json` and `vectors.bin`; `clr-search.js` refuses every other one."""
 
 _FETCHED = " What runs the encoder, onnxruntime-web, comes from cdn.jsdelivr.net."
 _PAGE = ("style.css", "page.js", "clr-search.js", "pixels.js")
@@ -50,22 +50,23 @@ _NAMES = frozenset(("index.html", *_PAGE, *_DATA.split()))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a site shows.
+    """The contents of a site.
 
     Attributes
     ----------
     title : str
-        Of the page.
+        Title of the page.
     where : Filter
-        Which pictures.
+        Conditions on the pictures.
     most : int, optional
-        At most so many; of more, an even sample.
+        Largest number of pictures; an even sample is taken of more.
     paths : bool
-        Publish paths below the indexed folders, and not only the names of files.
+        Whether to publish paths below the indexed folders instead of the names of files.
     thumbnail : int
         Longer side of a thumbnail in pixels.
     runtime : Path, optional
-        An npm install of onnxruntime-web to copy; where not given, the page has it from a CDN.
+        Folder of an npm install of onnxruntime-web to copy; by default, the page fetches it from a
+        CDN.
     """
 
     title: str
@@ -78,16 +79,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written.
+    """The outcome of an export.
 
     Attributes
     ----------
     pictures, left_out : int
-        In the site, and left out as their files cannot be read now.
+        Numbers of pictures in the site, and of those left out because their files cannot be read.
     total_bytes : int
-        Of the folder.
+        Size of the folder.
     first_bytes : int
-        What a visitor loads to search by a picture, the runtime included.
+        Bytes that a visitor loads to search by a picture, including the runtime.
     """
 
     pictures: int
@@ -104,14 +105,36 @@ def export_site(
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> Written:
-    """Write a collection as a site, whole or not at all.
+    """Write a collection as a site.
+
+    The folder appears when it is complete; after a failure, nothing has changed.
+
+    Parameters
+    ----------
+    index : Reader
+        The open collection.
+    out : Path
+        Folder to write; an older site there is replaced.
+    options : Options
+        The contents of the site.
+    force : bool
+        Whether a folder that is not a site may be replaced, too.
+    reporter : Reporter, optional
+        Shows progress; silent by default.
 
     Raises
     ------
     UsageError
         If `out` may not be overwritten, no picture passes the filter, or the runtime is not found.
     ClrSearchError
-        If none of the pictures can be read, or the encoder of the collection is not there.
+        If none of the pictures can be read, or the encoder of the collection is missing.
+
+    Examples
+    --------
+    With a collection on disk::
+
+        with Index.open("photos.clr") as index:
+            written = export_site(index, Path("site"), Options(title="Photos"))
     """
     copy = None if options.runtime is None else runtime.find(options.runtime)
     check_target(out, index, force=force)
@@ -125,25 +148,29 @@ def export_site(
                 f"None of the {len(items):,} pictures can be read now.",
                 "Are their folders there? Bring the collection up to date with build-index.",
             )
-        first = _fill(folder, [items[at] for at in drawn], rows[drawn], model, options, copy)
+        first = _fill(
+            folder, [items[position] for position in drawn], rows[drawn], model, options, copy
+        )
         total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Written(len(drawn), len(items) - len(drawn), total, first)
 
 
 def check_target(out: Path, index: Reader, *, force: bool) -> None:
-    """Refuse to overwrite anything but a site of ours, and pictures or the collection in any case.
+    """Refuse to overwrite anything but a site of clr-search.
+
+    Pictures and collections are never overwritten, not even with `force`.
 
     Raises
     ------
     UsageError
-        If the folder holds something else and `force` is False, is a file, or has the collection
-        or its pictures in it.
+        If `out` is a file, contains the collection or its pictures, lies in the collection, or
+        holds something else and `force` is False.
     """
     target = out.resolve()
-    for precious in (index.path.resolve(), *index.info().roots):
-        if target == precious or target in precious.parents:
+    for protected in (index.path.resolve(), *index.info().roots):
+        if target == protected or target in protected.parents:
             raise UsageError(
-                f"{out} would take the place of {precious}.", "Choose another folder for the site."
+                f"{out} would take the place of {protected}.", "Choose another folder for the site."
             )
     if index.path.resolve() in target.parents:
         raise UsageError(f"{out} lies in the collection.", "Choose another folder for the site.")
@@ -163,6 +190,7 @@ def check_target(out: Path, index: Reader, *, force: bool) -> None:
 
 
 def _is_site(folder: Path) -> bool:
+    """Whether a folder holds the manifest of a site."""
     try:
         return bool(json.loads((folder / "site.json").read_bytes())["format"] == FORMAT)
     except (OSError, ValueError, LookupError, TypeError):
@@ -170,13 +198,13 @@ def _is_site(folder: Path) -> bool:
 
 
 def _gathered(index: Reader, options: Options) -> tuple[list[Item], NDArray[np.float32], ModelFile]:
-    """Items, their vectors and the encoder, of one snapshot."""
+    """Return the items of a site, their vectors, float32 (N, D), and the encoder."""
     ids = index.ids(where=options.where)
     if not ids:
         raise UsageError(f"{index.path} has no pictures.")
     if options.most is not None and options.most < len(ids):
-        even = np.linspace(0, len(ids) - 1, options.most).astype(np.int64)
-        ids = [ids[at] for at in np.unique(even)]
+        positions = np.linspace(0, len(ids) - 1, options.most).astype(np.int64)
+        ids = [ids[position] for position in np.unique(positions)]
     model = read_model(index.encoder.path)
     if model.sha256 != index.encoder.sha256:
         raise ClrSearchError(f"{index.encoder.path} changed meanwhile.", "Run it again.")
@@ -191,7 +219,7 @@ def _fill(
     options: Options,
     copy: runtime.Copy | None,
 ) -> int:
-    """Write everything but the thumbnails; bytes that a visitor loads."""
+    """Write all files but the thumbnails, and return the bytes that a visitor loads."""
     names = [_plain(item.relative if options.paths else item.path.name) for item in items]
     written = {
         "items": _file(folder, "items.json", json.dumps(names).encode()),
@@ -220,7 +248,10 @@ def _fill(
 
 
 def _runtime(folder: Path, copy: runtime.Copy | None) -> dict[str, dict[str, Any]]:
-    """The two files of the runtime; ``.js``, since servers know the type of that."""
+    """Return the entries of the runtime in the manifest, after copying its two files if wanted.
+
+    The script becomes ``.js``, as not every server knows the media type of ``.mjs``.
+    """
     names = ("script", "binary")
     if copy is None:
         return {
@@ -229,17 +260,17 @@ def _runtime(folder: Path, copy: runtime.Copy | None) -> dict[str, dict[str, Any
             for name, file in zip(names, runtime.PINNED, strict=True)
         }
     (folder / "runtime").mkdir()
-    places = ("runtime/ort.wasm.bundle.min.js", f"runtime/{runtime.BINARY}")
+    targets = ("runtime/ort.wasm.bundle.min.js", f"runtime/{runtime.BINARY}")
     return {
-        name: _file(folder, place, source.read_bytes())
-        for name, place, source in zip(names, places, (copy.script, copy.binary), strict=True)
+        name: _file(folder, target, source.read_bytes())
+        for name, target, source in zip(names, targets, (copy.script, copy.binary), strict=True)
     }
 
 
 def _file(folder: Path, name: str, data: bytes) -> dict[str, Any]:
-    """Write a file; its address, size and checksum.
+    """Write a file, and return its entry in the manifest: address, size and checksum.
 
-    The address carries a part of the checksum, so that no browser takes an older one from a cache.
+    The address includes a part of the checksum, so that no browser uses an older file of its cache.
     """
     (folder / name).write_bytes(data)
     digest = hashlib.sha384(data)
@@ -251,7 +282,11 @@ def _file(folder: Path, name: str, data: bytes) -> dict[str, Any]:
 
 
 def _index_html(title: str, count: int, *, local: bool) -> str:
-    """The page; what is not from its own server is fetched as data, checked, and run as a blob."""
+    """Return the HTML of the page, with a content security policy.
+
+    A runtime from the CDN is fetched as data, checked, and run as a blob, so that the policy allows
+    no script of another server.
+    """
     values = {
         "SCRIPTS": "'self' 'wasm-unsafe-eval'" + ("" if local else " blob:"),
         "CONNECT": "'self'" + ("" if local else f" {runtime.CDN}"),
@@ -260,15 +295,16 @@ def _index_html(title: str, count: int, *, local: bool) -> str:
         "TITLE": escape(_plain(title)),
     }
     page = _resource("index.html")
-    for name, value in values.items():  # the title last, so that nothing in it is taken for a name
+    for name, value in values.items():  # The title is last: it may contain such a name.
         page = page.replace(f"@{name}@", value)
     return page
 
 
 def _plain(text: str) -> str:
-    """Names that are no valid Unicode, with replacement characters."""
+    """Return a text with replacement characters where it is not valid Unicode."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _resource(name: str) -> str:
+    """Return the text of a file of the page."""
     return (resources.files("clr_search.site") / "page" / name).read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""onnxruntime-web, which runs the encoder in the browser: a copy in the site, or from a CDN.
+"""onnxruntime-web, which runs the encoder in the browser.
 
-It is 14 MB, and not ours to put into a Python package. Two of its files are needed: the script with
-everything but the WebAssembly inside, and the WebAssembly.
+A site holds a copy of it, or fetches it from a CDN. The Python package does not include it, because
+it is 14 MB of another project. Two of its files are needed: a script, and the WebAssembly binary.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from clr_search.errors import UsageError
 
 VERSION = "1.30.0"
-"""The release that is tested, and fetched where the site has no copy."""
+"""The release that is tested, and fetched from the CDN where a site has no copy."""
 
 CDN = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist/"
-"""It serves the files of the npm package as they are."""
+"""Address of the release on a CDN that serves the files of npm packages unchanged."""
 
 SCRIPT, BINARY = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 
@@ -25,7 +25,17 @@ INSTALL = f"npm install --prefix ort onnxruntime-web@{VERSION}"
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A file on the CDN, pinned: a browser refuses another one."""
+    """A file on the CDN; a browser refuses any other content.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file below `CDN`.
+    size : int
+        Size in bytes.
+    sha384 : str
+        SHA-384 of its content in base64.
+    """
 
     name: str
     size: int
@@ -36,12 +46,12 @@ PINNED = (
     Remote(SCRIPT, 73_054, "PLWz+nHEVHpjwBsO0YVdvQj6n5814Iv8E3b8FG0Rp/uIAtjFMCKOpP66iPzedrIG"),
     Remote(BINARY, 14_239_897, "vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM"),
 )
-"""Script and WebAssembly; SHA-384 in base64."""
+"""The script and the WebAssembly binary."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The two files in an npm install, and their release ("" where that is not told)."""
+    """The two files in an npm install, and their release, which is empty where it is unknown."""
 
     script: Path
     binary: Path
@@ -49,21 +59,24 @@ class Copy:
 
 
 def find(folder: Path) -> Copy:
-    """The runtime in the folder of an npm install, in the package itself or in its ``dist``.
+    """Find the runtime in a folder.
+
+    The folder may be that of an npm install, its ``node_modules``, the package, or the ``dist`` in
+    the package.
 
     Raises
     ------
     UsageError
-        If it is not there.
+        If the folder does not hold both files.
     """
     package = Path("node_modules", "onnxruntime-web")
-    for place in (
+    for dist in (
         folder / package / "dist",
         folder / package.name / "dist",
         folder / "dist",
         folder,
     ):
-        copy = Copy(place / SCRIPT, place / BINARY, _version(place.parent))
+        copy = Copy(dist / SCRIPT, dist / BINARY, _version(dist.parent))
         if copy.script.is_file() and copy.binary.is_file():
             return copy
     raise UsageError(
@@ -73,6 +86,7 @@ def find(folder: Path) -> Copy:
 
 
 def _version(package: Path) -> str:
+    """Return the release of an npm package; empty where it is unknown."""
     try:
         return str(json.loads((package / "package.json").read_text("utf-8"))["version"])
     except (OSError, ValueError, LookupError, TypeError):

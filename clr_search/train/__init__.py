@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from clr_search.train.run import Run as Run
     from clr_search.train.run import load_run as load_run
     from clr_search.train.run import write_initial_run as write_initial_run
+    from clr_search.train.settings.augmentation import Augmentation as Augmentation
     from clr_search.train.settings.choices import demo_config as demo_config
-    from clr_search.train.settings.config import Augmentation as Augmentation
-    from clr_search.train.settings.config import ResolvedConfig as ResolvedConfig
     from clr_search.train.settings.config import TrainConfig as TrainConfig
+    from clr_search.train.settings.resolved import ResolvedConfig as ResolvedConfig
 
 _HOMES = {
-    "Augmentation": "settings.config",
-    "ResolvedConfig": "settings.config",
+    "Augmentation": "settings.augmentation",
+    "ResolvedConfig": "settings.resolved",
     "Run": "run",
     "TrainConfig": "settings.config",
     "TrainResult": "loop",

@@ -1,8 +1,8 @@
-"""`checkpoints/last.safetensors`: all that a run needs to go on as if nothing had happened.
+"""`checkpoints/last.safetensors`: the state from which a training resumes exactly.
 
-Tensors ``networks.<name>`` and ``optimizer.<number>.<name>``, and one JSON text of metadata. There
-are no states of random generators to keep, see `rng`. The file replaces the one before it in one
-rename, so that a process killed at any instant leaves a whole one.
+The file holds the tensors ``networks.<name>`` and ``optimizer.<number>.<name>``, and a `Progress`
+as JSON in its metadata. Random generators have no state to keep, see `rng`. A new file takes the
+place of the old one by one rename, so that a process killed at any moment leaves a whole file.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from clr_search.files.write import atomic_path
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 BEST = CHECKPOINT.with_name("best.safetensors")
-"""The same of the best epoch so far, where a training may stop early; see `heldout`."""
+"""Checkpoint of the best epoch so far, if the training may stop early; see `heldout`."""
 
 _KEY = "clr_search.progress"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is.
+    """How far a training has come.
 
     Attributes
     ----------
     epoch, step : int
-        Epochs and steps finished; the steps of the epoch in hand are those beyond.
+        Number of finished epochs, and of finished steps, those of the current epoch included.
     loss_sum, accuracy_sum : float
-        Over the steps of the epoch in hand.
+        Sums of loss and contrastive accuracy over the finished steps of the current epoch.
     seconds, waited : float
-        Spent in the epoch in hand, and waiting for pixels in it.
+        Time spent on the current epoch, and the part of it spent waiting for pixels.
     total_seconds : float
-        Spent in all finished epochs.
+        Time spent on all finished epochs.
     fingerprint : str
-        Of the collection, see `data`.
+        Fingerprint of the images, see `Collection`.
     """
 
     epoch: int = 0
@@ -58,31 +58,42 @@ class Progress:
 def save_checkpoint(
     path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, say; the checkpoint before it stays.
+    """
     tensors = {f"networks.{name}": value for name, value in networks.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
             if value is not None:
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
-    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    on_cpu = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(plain, temporary, metadata={_KEY: json.dumps(asdict(progress))})
+        save_file(on_cpu, temporary, metadata={_KEY: json.dumps(asdict(progress))})
 
 
 def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Bring networks and optimizer to where a checkpoint stands.
+    """Load the state of networks and optimizer from a checkpoint, in place.
+
+    Returns
+    -------
+    Progress
+        How far the training had come.
 
     Raises
     ------
     UsageError
-        If the file is damaged, or of other networks.
+        If the file is damaged, or belongs to other networks.
     """
     try:
         with safe_open(path, framework="pt") as file:
             progress = Progress(**json.loads(file.metadata()[_KEY]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        networks.load_state_dict(_below("networks.", tensors))
-        _restore(optimizer, _below("optimizer.", tensors))
+        networks.load_state_dict(_with_prefix("networks.", tensors))
+        _restore(optimizer, _with_prefix("optimizer.", tensors))
     except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
@@ -92,7 +103,8 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
     return progress
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with a prefix, without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -101,13 +113,14 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Load the state of an optimizer from tensors ``<number of parameter>.<name>``."""
     parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         number, key = name.split(".", 1)
         weight = parameters[int(number)]
         if tensor.shape == weight.shape:
-            # In the parameter's own memory layout: a sum over another order has other last bits.
+            # The memory layout is that of the parameter: sums in another order differ in last bits.
             tensor = torch.empty_like(weight).copy_(tensor)
         state.setdefault(int(number), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]

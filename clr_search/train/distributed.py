@@ -1,10 +1,11 @@
-"""Many processes that train as one, started by ``torchrun``.
+"""Training in several processes, started by ``torchrun``, with the result of one process.
 
-Each process takes its share of every batch, cut from the same order of pictures and the same dice;
-the loss is over the whole batch, all its pictures being each other's negatives, and gradients are
-*summed* over the processes. So the processes together compute what one would compute alone, but for
-batch normalisation: on a processor its statistics are of each process' share, on CUDA they are
-synchronised. Nothing that is saved knows how many processes there were.
+All processes draw the same order of images and the same random parameters, and each takes its share
+of every batch. The loss is over the whole batch, so that all its images are negatives of each
+other, and gradients are *summed* over the processes. Together the processes thus compute what one
+would compute alone, except for batch normalisation: on CUDA its statistics are synchronised, on a
+processor they are those of each process' share. Nothing that is saved depends on the number of
+processes.
 
 Without ``torchrun``, every function here does what is right for one process.
 """
@@ -24,24 +25,33 @@ from torch.nn import Parameter
 from clr_search.errors import UsageError
 
 _TIMEOUT = timedelta(days=7)
-"""How long the processes wait for the first, which decodes and measures alone. torch's own 10 or 30
-minutes are too short for a large collection; when a process dies, ``torchrun`` ends the others."""
+"""How long processes wait for the first one, which decodes and measures alone. The default of
+torch, 10 or 30 minutes, is too short for a large collection. If a process dies, ``torchrun`` ends
+the others."""
 
 
 class World(NamedTuple):
-    """A process among all: its number, and how many there are."""
+    """The place of this process among all.
+
+    Attributes
+    ----------
+    rank : int
+        Number of this process, from 0.
+    size : int
+        Number of processes.
+    """
 
     rank: int
     size: int
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes and reports."""
+        """Whether this is process 0, which writes files and reports progress."""
         return self.rank == 0
 
 
 def world() -> World:
-    """Number of this process among those of the group it has joined; alone without one."""
+    """The place of this process in the group it has joined; rank 0 of 1 without a group."""
     if distributed.is_available() and distributed.is_initialized():
         return World(distributed.get_rank(), distributed.get_world_size())
     return World(0, 1)
@@ -49,17 +59,17 @@ def world() -> World:
 
 @contextmanager
 def joined(device: str) -> Iterator[World]:
-    """Join the processes that ``torchrun`` has started, if it has; leave them in the end.
+    """Join the group of processes that ``torchrun`` has started, if any, within this context.
 
     Parameters
     ----------
     device : str
-        What is trained on: CUDA processes talk by NCCL, others by gloo.
+        The device to train on. Processes communicate by NCCL on CUDA, by gloo elsewhere.
 
     Raises
     ------
     UsageError
-        If there are more processes than GPUs, or all are to take the same one.
+        If there are more processes than GPUs, or the device is one GPU that all would share.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield world()
@@ -75,7 +85,7 @@ def joined(device: str) -> Iterator[World]:
 
 
 def _take_own_gpu(device: str) -> None:
-    """Make the GPU with this process' number the current one of this thread."""
+    """Make the GPU with this process' local rank the current one of this thread."""
     processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
     if device != "cuda":
         raise UsageError(
@@ -91,12 +101,17 @@ def _take_own_gpu(device: str) -> None:
 
 
 def share_of(batch_size: int) -> slice:
-    """The part of each batch that is this process'.
+    """The part of every batch that belongs to this process.
 
     Raises
     ------
     UsageError
-        If the batch cannot be cut into equal parts.
+        If the batch cannot be divided into equal parts.
+
+    Examples
+    --------
+    >>> share_of(256)  # in one process
+    slice(0, 256, None)
     """
     rank, size = world()
     if batch_size % size:
@@ -109,10 +124,20 @@ def share_of(batch_size: int) -> slice:
 
 
 def gather(tensor: Tensor) -> Tensor:
-    """Tensors [n, …] of all processes, joined [n·size, …] in the order of their ranks.
+    """Concatenate the tensors of all processes in the order of their ranks, with gradient.
 
-    The gradient of a process is its own part of the gradient of the whole, unscaled: all processes
-    compute the same loss, and parameters sum what they get.
+    The gradient of a process is its own part of the gradient of the result, unscaled: all processes
+    compute the same loss, and `sum_gradients` adds their parts.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        [n, …], of the same shape in all processes.
+
+    Returns
+    -------
+    Tensor
+        [n·size, …].
     """
     if world().size == 1:
         return tensor
@@ -135,7 +160,7 @@ class _Gather(torch.autograd.Function):
 
 
 def total(tensor: Tensor) -> Tensor:
-    """Sum of a tensor over all processes, without gradient."""
+    """The sum of a tensor over all processes, without gradient."""
     if world().size > 1:
         tensor = tensor.detach().clone()
         distributed.all_reduce(tensor)
@@ -143,7 +168,7 @@ def total(tensor: Tensor) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[Parameter]) -> None:
-    """Replace the gradients by their sums over all processes; one message for all of them."""
+    """Replace gradients by their sums over all processes, in one message for all parameters."""
     if world().size == 1:
         return
     gradients = [weight.grad for weight in parameters if weight.grad is not None]
@@ -155,11 +180,11 @@ def sum_gradients(parameters: Iterable[Parameter]) -> None:
 
 
 def any_of_all(flag: bool, device: torch.device) -> bool:
-    """Whether `flag` is set in any process."""
+    """Whether `flag` is True in at least one process."""
     return bool(total(torch.tensor(float(flag), device=device)) > 0)
 
 
 def wait_for_all() -> None:
-    """Return when every process has come here."""
+    """Wait until every process has called this function."""
     if world().size > 1:
         distributed.barrier()

@@ -1,4 +1,4 @@
-"""What the machine can do: the device and the number format to train in."""
+"""The device and the number format to train with, and their set-up."""
 
 from __future__ import annotations
 
@@ -11,50 +11,61 @@ from typing import Literal
 import torch
 
 from clr_search.errors import UsageError
-from clr_search.train.settings.config import Precision
+from clr_search.train.settings.names import Precision
 
 
-def choose_device(asked: str) -> str:
-    """The device to train on: the one asked for, or with "auto" CUDA where there is one.
+def choose_device(requested: str) -> str:
+    """The device to train on.
+
+    Parameters
+    ----------
+    requested : str
+        A device name of torch; "auto" is CUDA where there is a GPU, otherwise the processor.
 
     Raises
     ------
     UsageError
-        If torch does not know the device, or has it not here.
+        If torch does not know the device, or it is not available.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    'cpu'
     """
-    if asked == "auto":
+    if requested == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=torch.device(asked))
+        torch.empty(0, device=torch.device(requested))
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"The device {asked} is not available: {reason}", "Use --device cpu, or auto."
+            f"The device {requested} is not available: {reason}", "Use --device cpu, or auto."
         ) from error
-    return asked
+    return requested
 
 
 def numbered(device: str) -> str:
-    """The device with its number, where it is CUDA: "cuda" is each thread's own current one.
+    """The name of the device with its number: "cuda" becomes "cuda:0", say.
 
-    To be called in the thread that has set it: every other one begins with the first.
+    "cuda" alone means the current GPU of each thread, and every new thread starts with the first.
+    So this function is called in the thread that has set its GPU.
     """
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
 
 
 def make_current(device: torch.device) -> None:
-    """Let this thread work on a device: memory is pinned for that which is current."""
+    """Make a CUDA device the current one of this thread; memory is pinned for the current one."""
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
 
-def choose_precision(asked: Precision | Literal["auto"], device: str) -> Precision:
-    """bf16 where the device computes in it natively, else fp32; or what was asked for.
+def choose_precision(requested: Precision | Literal["auto"], device: str) -> Precision:
+    """The number format of the network: "auto" is bf16 where the device computes in it natively.
 
-    Emulated bf16 is slower than fp32, so that support alone is not enough on a processor.
+    Emulated bf16 is slower than fp32, so it does not count that a processor merely supports it.
     """
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     if torch.device(device).type == "cuda":
         native = torch.cuda.get_device_capability(device)[0] >= 8
     else:
@@ -63,11 +74,11 @@ def choose_precision(asked: Precision | Literal["auto"], device: str) -> Precisi
 
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor on a device, without waiting for the work that the device still has to do.
+    """Copy a tensor to a device without waiting for the work that is queued there.
 
-    From ordinary memory a copy to CUDA first waits until all queued kernels have ended, which would
-    leave the device without work while the next ones are queued; from pinned memory it takes its
-    turn among them.
+    A copy from ordinary memory to CUDA waits until all queued kernels have ended, and leaves the
+    device without work while the next ones are queued. A copy from pinned memory is queued like a
+    kernel.
     """
     if device.type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
@@ -75,15 +86,15 @@ def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 @contextmanager
-def well_set(device: str) -> Iterator[None]:
-    """Set torch and the memory allocator up for training on a device, within this context."""
-    with _fast_arithmetic() if torch.device(device).type == "cuda" else _memory_kept():
+def tuned_for(device: str) -> Iterator[None]:
+    """Set up torch and the memory allocator for training on a device, within this context."""
+    with _fast_arithmetic() if torch.device(device).type == "cuda" else _freed_memory_kept():
         yield
 
 
 @contextmanager
 def _fast_arithmetic() -> Iterator[None]:
-    """Let CUDA multiply in TF32 and choose convolutions by trial."""
+    """Let CUDA multiply in TF32, and choose the fastest convolutions by trial."""
     precision, benchmark = torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
@@ -98,12 +109,13 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt(3)
 
 
 @contextmanager
-def _memory_kept() -> Iterator[None]:
-    """Let glibc keep freed memory for the next step, where it is the allocator.
+def _freed_memory_kept() -> Iterator[None]:
+    """Let glibc, where it is the allocator, keep freed memory for the next step.
 
-    Activations are larger than what it keeps by itself: each is mapped anew in every step, and the
-    kernel clears its pages, a fifth of the time of a step (ResNet-18, batch 128, 32 px: 250,000
-    page faults and 0.5 s of 2.5 s). The peak is a sixth higher, and is given back at the end.
+    By default it returns blocks as large as activations to the kernel. Each activation is then
+    mapped again in every step and its pages are cleared, which takes a fifth of the time of a step
+    (ResNet-18, batch 128, 32 px: 250,000 page faults and 0.5 s of 2.5 s). Kept memory raises the
+    peak by a sixth, and is returned at the end.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "mallopt"):
@@ -113,7 +125,7 @@ def _memory_kept() -> Iterator[None]:
     libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
-    finally:  # to the largest values that glibc reaches by itself
+    finally:  # the largest values that glibc sets by itself
         libc.mallopt(_MMAP_THRESHOLD, 2**25)
         libc.mallopt(_TRIM_THRESHOLD, 2**26)
         libc.malloc_trim(0)

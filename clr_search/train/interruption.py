@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask training to stop after the step in hand; asked twice, they abort."""
+"""Ctrl-C and SIGTERM stop a training after the current step; a second signal aborts it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Context in which the first signal is remembered and the second raises KeyboardInterrupt.
+    """A context in which the first signal sets a flag and the second raises KeyboardInterrupt.
 
-    Outside of the main thread, where Python allows no handlers, nothing is changed.
+    Outside the main thread, where Python allows no signal handlers, the context does nothing.
 
     Attributes
     ----------
     requested : bool
-        Whether a signal came.
+        Whether a signal has arrived.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self._before: dict[signal.Signals, signal._HANDLER] = {}
+        self._previous_handlers: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                self._before[number] = signal.signal(number, self._handle)
+                self._previous_handlers[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -37,7 +37,7 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -9,38 +9,33 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
-from clr_search.files.overlooked import Overlooked
+from clr_search.files.left_out import LeftOut
 from clr_search.files.write import refuse_existing, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.heldout import count_held_out
-from clr_search.train.data.pictures import (
-    CACHE,
-    Collection,
-    decode_collection,
-    remove_cache,
-    resident,
-    typical_side,
-)
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import CACHE, decode_collection, remove_cache, typical_side
 from clr_search.train.distributed import joined, wait_for_all, world
-from clr_search.train.hardware import choose_device, numbered, well_set
+from clr_search.train.hardware import choose_device, numbered, tuned_for
 from clr_search.train.interruption import Interruption
 from clr_search.train.methods.supervised import require_classes
 from clr_search.train.monitor.curves import CURVES, draw_curves
+from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import (
     METRICS,
     Totals,
-    had_enough,
+    patience_exhausted,
     read_metrics,
     totals,
     truncate,
 )
-from clr_search.train.network.initial import WEIGHTS, lasting, require_same_encoder
+from clr_search.train.network.initial import WEIGHTS, absolute_init, require_same_encoder
 from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, write_config, write_weights
 from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig, difference
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig, difference
 from clr_search.train.trainer import Trainer
 
 
@@ -103,12 +98,12 @@ def train(
     """
     with joined(choose_device(config.device)) as processes:
         reporter = reporter if reporter and processes.first else Silent()
-        overlooked = Overlooked()
-        files = find_images(images, overlooked)
-        for line in overlooked.told():
+        left_out = LeftOut()
+        files = find_images(images, left_out)
+        for line in left_out.told():
             reporter.message(line)
         result = _train(files, Path(out), config, resume, force, reporter)
-        return replace(result, skipped=[*overlooked.skipped(), *result.skipped])
+        return replace(result, skipped=[*left_out.skipped(), *result.skipped])
 
 
 def _train(
@@ -131,7 +126,7 @@ def _train(
         _require_fit_for_many(config, resume=False)
         stored, collection = _begin_once(files, out, config, force, reporter)
     stored = _on(config.device, stored)
-    with well_set(stored.device), Interruption() as interruption:
+    with tuned_for(stored.device), Interruption() as interruption:
         trainer = Trainer(out, stored, resident(collection, stored.device), reporter)
         if not (resume and (out / CHECKPOINT).is_file()):
             trainer.load_initial()
@@ -197,7 +192,7 @@ def _begin(
     """Decode, choose what was left open, and write `config.json`: from then on it is a run."""
     if world().size > 1:
         config = replace(config, cache="mmap")  # which all of them map
-    config = replace(config, init=lasting(config.init))
+    config = replace(config, init=absolute_init(config.init))
     epochs = config.epochs or 1
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
@@ -209,7 +204,7 @@ def _begin(
     if config.epochs is None and config.seconds is not None:
         trial = resolve(replace(settled, epochs=1), len(collection))
         trial = _on(trial.device, trial)
-        with well_set(trial.device):
+        with tuned_for(trial.device):
             epochs = epochs_for(config.seconds, trial, resident(collection, trial.device))
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
@@ -263,7 +258,7 @@ def _stored(out: Path, config: TrainConfig, files_count: int) -> ResolvedConfig:
     """The settings of the run in `out`, which those asked for must agree with."""
     stored, rows = load_config(out), read_metrics(out / METRICS)
     usable = rows[-1]["images"] if rows else files_count
-    asked = replace(config, init=lasting(config.init))
+    asked = replace(config, init=absolute_init(config.init))
     trained_on = usable - count_held_out(usable, stored)
     if (asked.batch_size or 0) > stored.batch_size == trained_on:  # `resolve` has made it smaller
         asked = replace(asked, batch_size=None)
@@ -278,7 +273,9 @@ def _stored(out: Path, config: TrainConfig, files_count: int) -> ResolvedConfig:
 
 def _is_finished(out: Path, config: ResolvedConfig) -> bool:
     rows = read_metrics(out / METRICS)
-    ended = bool(rows) and (rows[-1]["epoch"] == config.epochs or had_enough(rows, config.patience))
+    ended = bool(rows) and (
+        rows[-1]["epoch"] == config.epochs or patience_exhausted(rows, config.patience)
+    )
     return ended and (out / WEIGHTS).is_file()
 
 

@@ -3,10 +3,10 @@
 ::
 
     run/
-      config.json            every setting, resolved
-      weights.safetensors    tensors "encoder.…" (f) and "head.…" (g), and what they are of
-      metrics.jsonl          one row an epoch
-      curves.png             the same as a picture
+      config.json            every setting, with all defaults chosen
+      weights.safetensors    tensors "encoder.…" (f) and "head.…" (g), with the shape of the network
+      metrics.jsonl          one row for each epoch
+      curves.png             the metrics as a picture
       checkpoints/           last.safetensors, see `checkpoint`
 """
 
@@ -27,29 +27,30 @@ from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 CONFIG = "config.json"
 PARTS = ("encoder", "head")
-"""Networks whose tensors are in `weights.safetensors`; a method may train more, for itself."""
+"""The networks in `weights.safetensors`. A method may train others, which are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder, read.
+    """A run that was read from its folder.
 
     Attributes
     ----------
     path : Path
         The folder.
     config : ResolvedConfig
-        Its settings.
+        The settings of the training.
     encoder, head : Encoder, nn.Sequential
         f and g with their weights, in evaluation mode, on the processor.
     weights_sha256 : str
         SHA-256 of `weights.safetensors`.
     metrics : list of dict
-        Rows of `metrics.jsonl`, one a finished epoch; none for an untrained network.
+        The rows of `metrics.jsonl`, one for each finished epoch; empty for an untrained network.
     """
 
     path: Path
@@ -61,7 +62,7 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """Epochs that the weights have been trained for."""
+        """Number of epochs that the weights were trained for."""
         best = best_epoch(self.metrics)
         return best or (int(self.metrics[-1]["epoch"]) if self.metrics else 0)
 
@@ -82,12 +83,13 @@ def load_config(path: Path | str) -> ResolvedConfig:
 
 
 def load_run(path: Path | str) -> Run:
-    """Read a run: settings, weights and metrics.
+    """Read the settings, the weights and the metrics of a run.
 
     Raises
     ------
     UsageError
-        If it is no run, has no weights yet, or its weights are damaged or of another network.
+        If the folder is no run, the run has no weights yet, or its weights are damaged or belong
+        to another network.
     """
     path = Path(path)
     config = load_config(path)
@@ -113,21 +115,26 @@ def load_run(path: Path | str) -> Run:
 
 
 def write_initial_run(config: TrainConfig, out: Path | str, *, force: bool = False) -> Path:
-    """Write the untrained network that training with `config` starts from, as a run.
+    """Write a run whose network is untrained: the one that training with `config` starts from.
 
     Parameters
     ----------
     config : TrainConfig
-        Settings; what was left open and does not shape the network gets a typical value.
+        Settings. Those that are left open get typical values; they do not shape the network.
     out : Path
         Folder to write.
     force : bool
-        Write over what is there.
+        Whether to overwrite an existing run.
 
     Returns
     -------
     Path
-        The folder; it can be exported like any run.
+        The folder, which can be exported like any run.
+
+    Raises
+    ------
+    UsageError
+        If the folder exists and `force` is not set.
     """
     out = Path(out)
     refuse_existing(out, force=force)

@@ -1,1 +1,1 @@
-"""What every page and service of this package shares, whoever serves it."""
+"""Parts that the HTTP service and the browser application share: host checks and thumbnails."""

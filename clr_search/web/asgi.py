@@ -1,6 +1,7 @@
-"""What the guards of the service and of the page have in common, as ASGI, on Starlette's types.
+"""ASGI functions that the guards of the HTTP service and of the browser application share.
 
-Starlette comes with FastAPI, of the extra ``serve``, and with Gradio, of the extra ``app``.
+The types are Starlette's. Starlette is installed with FastAPI (extra ``serve``) and with Gradio
+(extra ``app``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from clr_search.web.hosts import is_own_origin, is_trusted_host
 
 
 async def answer_other_protocol(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer what is not HTTP: a lifespan is the application's, and websockets are closed."""
+    """Answer a scope that is not HTTP: the lifespan goes to `app`, a websocket is closed."""
     if scope["type"] == "lifespan":
         await app(scope, receive, send)
     else:
@@ -22,21 +23,28 @@ async def answer_other_protocol(app: ASGIApp, scope: Scope, receive: Receive, se
 
 
 def refused_as_foreign(headers: Headers, configured: str) -> HTTPStatus | None:
-    """Status to refuse a request with that a foreign page may have sent, or None.
+    """Return the status that refuses a request which a foreign page may have sent.
 
     Parameters
     ----------
     headers : Headers
-        Of the request. Where a header is there twice, an application may believe either: there must
-        be one `Host`, and every `Origin` must be the server's own.
+        Headers of the request. An application may believe either copy of a repeated header.
+        Therefore there must be exactly one `Host`, and every `Origin` must be the server's own.
     configured : str
-        A host name that is answered to, beside addresses and `localhost`; in lower case.
+        The configured host name in lower case, accepted besides IP addresses and `localhost`.
 
     Returns
     -------
     HTTPStatus or None
-        421 for a name that a page could make resolve to this machine (DNS rebinding); 403 for a
-        page of another origin (cross-site request forgery).
+        421 for a host name that a page could make resolve to this machine (DNS rebinding), 403 for
+        a page of another origin (cross-site request forgery), and None for a request to answer.
+
+    Examples
+    --------
+    >>> refused_as_foreign(Headers({"host": "127.0.0.1:8000"}), "localhost") is None
+    True
+    >>> int(refused_as_foreign(Headers({"host": "attacker.example"}), "localhost"))
+    421
     """
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not is_trusted_host(hosts[0], configured):
@@ -47,7 +55,11 @@ def refused_as_foreign(headers: Headers, configured: str) -> HTTPStatus | None:
 
 
 async def read_body(receive: Receive, most: int) -> bytes | None:
-    """Read a whole body; None where it is larger than `most` bytes, empty where the client left."""
+    """Read the whole body of a request.
+
+    Returns None where the body is larger than `most` bytes, and empty bytes where the client
+    disconnected before its end.
+    """
     body = bytearray()
     while True:
         message = await receive()
@@ -61,7 +73,10 @@ async def read_body(receive: Receive, most: int) -> bytes | None:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """Give a body that has been read to the application, as if it had only now come."""
+    """Return a `receive` that first delivers `body`, which has been read already.
+
+    The application behind a guard so reads the body as if nobody had read it before.
+    """
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

@@ -1,4 +1,4 @@
-"""Whom a server on this machine may be addressed as."""
+"""Checks of the `Host` and `Origin` headers that a server on this machine accepts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import ipaddress
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""Hosts to listen on that only this machine reaches."""
+"""Listening addresses that only programs on this machine can reach."""
 
 
 def is_trusted_host(header: str, configured: str) -> bool:
-    """Whether a `Host` header names an IP address, `localhost`, or the configured host."""
+    """Whether a `Host` header names an IP address, `localhost`, or the configured host.
+
+    Examples
+    --------
+    >>> is_trusted_host("192.168.1.5:8000", "photos.local")
+    True
+    >>> is_trusted_host("attacker.example", "photos.local")
+    False
+    """
     try:
         name = urlsplit(f"//{header}").hostname or ""
     except ValueError:
@@ -25,7 +33,15 @@ def is_trusted_host(header: str, configured: str) -> bool:
 
 
 def is_own_origin(origin: str | None, host: str) -> bool:
-    """Whether a request is of no page, or of one from this `host`, by its `Origin` header."""
+    """Whether a request has no `Origin` header, or one that names this `host` (with its port).
+
+    Examples
+    --------
+    >>> is_own_origin("http://localhost:8000", "localhost:8000")
+    True
+    >>> is_own_origin("http://attacker.example", "localhost:8000")
+    False
+    """
     try:
         return origin is None or urlsplit(origin).netloc == host
     except ValueError:

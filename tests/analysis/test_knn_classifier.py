@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.analysis.knn_classifier import TEMPERATURE, Voters
+from clr_search.analysis.knn_classifier import KnnClassifier
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.knn import TEMPERATURE
 from tests.index.made import Vectors, as_stored, write_vectors
 
 
@@ -37,45 +38,54 @@ def two(tmp_path: Path) -> Path:
 
 def test_the_nearest_decide(two: Path) -> None:
     with Index.open(two) as index:
-        ballots = Voters(index).vote(np.eye(8, dtype=np.float32)[:2])
-    assert [ballot.shares[0][0] for ballot in ballots] == ["a", "b"]
-    assert all(ballot.known for ballot in ballots)
-    assert sum(share for _, share in ballots[0].shares) == pytest.approx(1)
+        verdicts = KnnClassifier(index).vote(np.eye(8, dtype=np.float32)[:2])
+    assert [verdict.shares[0][0] for verdict in verdicts] == ["a", "b"]
+    assert all(verdict.known for verdict in verdicts)
+    assert sum(share for _, share in verdicts[0].shares) == pytest.approx(1)
 
 
 def test_what_is_like_nothing_is_unknown(two: Path) -> None:
     far = -np.eye(8, dtype=np.float32)[:1]
     with Index.open(two) as index:
-        ballot = Voters(index).vote(far)[0]
-    assert not ballot.known
-    assert ballot.nearest < 0.5
+        verdict = KnnClassifier(index).vote(far)[0]
+    assert not verdict.known
+    assert verdict.value < 0.5
 
 
 def test_votes_weigh_by_likeness(two: Path) -> None:
     query = np.eye(8, dtype=np.float32)[:1] + 0.9 * np.eye(8, dtype=np.float32)[1:2]
     with Index.open(two) as index:
-        ballot = Voters(index, neighbours=30).vote(query)[0]
+        verdict = KnnClassifier(index, neighbours=30).vote(query)[0]
         matches = index.search_vector(query[0], 30)
     weights = {"a": 0.0, "b": 0.0}
     for match in matches:
         if match.label:
             weights[match.label] += np.exp(match.score / TEMPERATURE)
-    for name, share in ballot.shares:
+    for name, share in verdict.shares:
         assert share == pytest.approx(weights[name] / sum(weights.values()), rel=1e-3)
+
+
+def test_no_more_vote_than_a_class_has_on_average(tmp_path: Path) -> None:
+    rows = as_stored(np.eye(8))
+    collection = labelled(tmp_path, rows, ["a"] * 4 + ["b"] * 2 + [None] * 2)
+    with Index.open(collection) as index:
+        assert KnnClassifier(index).neighbours == 3
+        assert KnnClassifier(index, neighbours=2).neighbours == 2
+        assert KnnClassifier(index).vote(np.empty((0, 8), np.float32)) == []
 
 
 def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
     between = (np.eye(8)[:1] + np.eye(8)[1:2]).astype(np.float32)
     with Index.open(two) as index:
-        ballot = Voters(index, neighbours=5).vote(between)[0]
-    assert ballot.shares == []
-    assert not ballot.known
+        verdict = KnnClassifier(index, neighbours=5).vote(between)[0]
+    assert verdict.shares == ()
+    assert not verdict.known
 
 
 def test_about_as_many_are_unknown_as_was_meant(two: Path) -> None:
     """Two in a hundred of the collection's own, were each not there itself."""
     with Index.open(two) as index:
-        voters = Voters(index)
+        voters = KnnClassifier(index)
         rows = index.vectors()[1]
         nearest = np.sort(rows @ rows.T, axis=1)[:, -2]
     assert np.mean(nearest < voters.least) == pytest.approx(0.02, abs=0.011)
@@ -85,4 +95,4 @@ def test_one_class_is_no_choice(tmp_path: Path) -> None:
     rows = as_stored(np.eye(8)[:4])
     collection = labelled(tmp_path, rows, ["a", "a", None, None])
     with Index.open(collection) as index, pytest.raises(UsageError, match="of 1 classes"):
-        Voters(index)
+        KnnClassifier(index)

@@ -120,4 +120,10 @@ def test_abilities_are_asked_in_another_process() -> None:
     assert done.stdout.strip() == examine.formats()
     assert "WebP yes" in done.stdout
     assert "CPU" in examine.providers()
+    command = [sys.executable, "-m", "clr_search.cli.examine"]
+    said = [
+        subprocess.run([*command, name], capture_output=True, text=True, check=True).stdout
+        for name in ("onnxruntime", "click")
+    ]
+    assert said == [f"{examine.providers()}\n", ""]
     assert examine.instructions().endswith(" threads")

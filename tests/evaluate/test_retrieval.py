@@ -15,9 +15,9 @@ from clr_search.evaluate import retrieval
 from clr_search.evaluate.retrieval import (
     knn_accuracy,
     leave_one_out,
-    neighbours,
     rgb_histogram,
 )
+from clr_search.knn import neighbours
 from clr_search.serve.probe.interval import wilson_interval
 
 Vectors = NDArray[np.float32]
@@ -156,12 +156,6 @@ def test_what_cannot_be_measured(labels: list[str | None]) -> None:
 def test_not_finite() -> None:
     with pytest.raises(UsageError, match="finite"):
         leave_one_out(np.full((3, 2), np.nan, np.float32), ["a"] * 3)
-
-
-def test_k_is_capped_by_the_classes() -> None:
-    assert neighbours(50_000, 10) == 200
-    assert neighbours(36, 3) == 12
-    assert neighbours(3, 9) == 1
 
 
 def test_knn_of_another_set_against_loops() -> None:

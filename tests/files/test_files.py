@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images, label_of
-from clr_search.files.overlooked import Overlooked, passed_over
+from clr_search.files.left_out import LeftOut, passed_over
 from clr_search.files.write import (
     atomic_folder,
     atomic_path,
@@ -124,15 +124,15 @@ def test_a_folder_that_cannot_be_listed_is_told_of(
 ) -> None:
     touch(tmp_path / "a.png", tmp_path / "shut" / "b.png", tmp_path / "shut too" / "c.png")
     lock(tmp_path / "shut")
-    overlooked = Overlooked()
+    left_out = LeftOut()
     reason = "the folder cannot be listed: permission denied"
-    assert names(find_images([tmp_path], overlooked)) == ["a.png", "shut too/c.png"]
-    assert overlooked.skipped() == [(tmp_path / "shut", reason)]
-    assert overlooked.untold == [str(tmp_path / "shut")]
-    assert overlooked.told() == [f"{tmp_path / 'shut'}: {reason}."]
+    assert names(find_images([tmp_path], left_out)) == ["a.png", "shut too/c.png"]
+    assert left_out.skipped() == [(tmp_path / "shut", reason)]
+    assert left_out.untold == [str(tmp_path / "shut")]
+    assert left_out.told() == [f"{tmp_path / 'shut'}: {reason}."]
     lock(tmp_path / "shut too")
-    find_images([tmp_path], overlooked)
-    assert overlooked.told() == [f"{tmp_path / 'shut'}: {reason} (and 1 more)."]
+    find_images([tmp_path], left_out)
+    assert left_out.told() == [f"{tmp_path / 'shut'}: {reason} (and 1 more)."]
     with pytest.raises(UsageError, match=f"shut: {reason}. Files ending in"):
         find_images([tmp_path / "shut"])
 
@@ -149,19 +149,19 @@ def test_a_folder_that_is_gone_meanwhile_is_not_left_out(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    overlooked = Overlooked()
-    assert names(find_images([tmp_path], overlooked)) == ["a.png"]
-    assert overlooked.skipped() == []
-    assert overlooked.untold == [str(tmp_path / "gone")]
+    left_out = LeftOut()
+    assert names(find_images([tmp_path], left_out)) == ["a.png"]
+    assert left_out.skipped() == []
+    assert left_out.untold == [str(tmp_path / "gone")]
 
 
 def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
     touch(*(tmp_path / name for name in ("a.JXL", "b/c.jxl", "b/d.png", "b/.e.jxl", "f.txt")))
-    overlooked = Overlooked()
-    assert names(find_images([tmp_path, tmp_path / "b"], overlooked)) == ["b/d.png"]
-    assert overlooked.kinds() == (("JPEG XL", 2),), "each once, hidden ones not at all"
+    left_out = LeftOut()
+    assert names(find_images([tmp_path, tmp_path / "b"], left_out)) == ["b/d.png"]
+    assert left_out.kinds() == (("JPEG XL", 2),), "each once, hidden ones not at all"
     told = "2 files passed over: JPEG XL is not read; convert them to JPEG first."
-    assert passed_over(overlooked.kinds()) == overlooked.told() == [told]
+    assert passed_over(left_out.kinds()) == left_out.told() == [told]
     (tmp_path / "b" / "d.png").unlink()
     touch(tmp_path / "g.NEF")
     with pytest.raises(UsageError) as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.index import Index, follow
-from clr_search.index.follow import Keeper, Updated
+from clr_search.index.follow import Follower, Updated
 from clr_search.index.sync import update
 from tests.index.made import Heard, write_noise
 
@@ -46,60 +46,60 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path, tiny_encoder: Path) -> Keeper:
+def follower(tmp_path: Path, tiny_encoder: Path) -> Follower:
     Index.create(tmp_path / "x.clr", tiny_encoder).close()
-    return Keeper(tmp_path / "x.clr")
+    return Follower(tmp_path / "x.clr")
 
 
 def updates(
-    keeper: Keeper, *folders: Path, changes: Sequence[Change] = ()
+    follower: Follower, *folders: Path, changes: Sequence[Change] = ()
 ) -> tuple[list[Updated], list[str]]:
     """What is done, and what is said, until nothing more changes."""
     done: list[Updated] = []
     heard = Heard()
     with contextlib.suppress(OverError):
-        done.extend(keeper.keep_up(Looks(*folders, changes=changes), first=heard, reporter=heard))
+        done.extend(follower.follow(Looks(*folders, changes=changes), first=heard, reporter=heard))
     return done, heard.messages
 
 
-def test_all_folders_in_one_update(keeper: Keeper, photos: Path) -> None:
-    ((update,), said) = updates(keeper, photos, photos / "camera")
+def test_all_folders_in_one_update(follower: Follower, photos: Path) -> None:
+    ((update,), said) = updates(follower, photos, photos / "camera")
     assert (update.report.added, update.info.count, said) == (8, 8, [])
 
 
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_disk_below_a_watched_folder_goes_away(
-    keeper: Keeper, photos: Path, tmp_path: Path, empty: bool
+    follower: Follower, photos: Path, tmp_path: Path, empty: bool
 ) -> None:
     """Given by itself, it is missed; the folder around it would have its pictures leave."""
     other = write_noise(tmp_path / "other", 2, seed=2, first=80)
     folders = (photos, photos / "camera", other)
-    updates(keeper, *folders)
+    updates(follower, *folders)
     shutil.move(photos / "camera", tmp_path / "away")
     if empty:
         (photos / "camera").mkdir()
     write_noise(other, 1, seed=3, first=90)
-    ((update,), (complaint,)) = updates(keeper, *folders)
+    ((update,), (complaint,)) = updates(follower, *folders)
     assert (update.report.added, update.report.removed, update.info.count) == (1, 0, 11)
     assert str(photos / "camera") in complaint
     assert ("is its disk mounted" if empty else "is not there") in complaint
 
 
-def test_an_empty_folder_is_waited_for(keeper: Keeper, tmp_path: Path) -> None:
+def test_an_empty_folder_is_waited_for(follower: Follower, tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
-    done, (complaint,) = updates(keeper, tmp_path / "inbox")
+    done, (complaint,) = updates(follower, tmp_path / "inbox")
     assert done == []
     assert complaint.startswith(f"No images found in {tmp_path / 'inbox'}.")
 
 
 def test_a_collection_that_is_gone_is_told_of_and_not_made_anew(
-    keeper: Keeper, photos: Path
+    follower: Follower, photos: Path
 ) -> None:
-    shutil.rmtree(keeper.collection)
-    done, (complaint,) = updates(keeper, photos)
+    shutil.rmtree(follower.collection)
+    done, (complaint,) = updates(follower, photos)
     assert done == []
-    assert complaint.startswith(f"There is no collection {keeper.collection}.")
-    assert not keeper.collection.exists()
+    assert complaint.startswith(f"There is no collection {follower.collection}.")
+    assert not follower.collection.exists()
 
 
 class TestWhereIsLooked:
@@ -114,24 +114,24 @@ class TestWhereIsLooked:
         return put
 
     def test_only_where_something_has_happened(
-        self, keeper: Keeper, photos: Path, hidden: Change
+        self, follower: Follower, photos: Path, hidden: Change
     ) -> None:
-        done, said = updates(keeper, photos, changes=[hidden, lambda: [photos / "007"]])
+        done, said = updates(follower, photos, changes=[hidden, lambda: [photos / "007"]])
         assert ([each.report.added for each in done], said) == ([8, 0, 1], [])
         assert [each.report.unchanged for each in done] == [0, 8, 8]
 
     def test_everywhere_if_the_watch_does_not_know(
-        self, keeper: Keeper, photos: Path, hidden: Change
+        self, follower: Follower, photos: Path, hidden: Change
     ) -> None:
-        done, _ = updates(keeper, photos, changes=[hidden, lambda: None])
+        done, _ = updates(follower, photos, changes=[hidden, lambda: None])
         assert [each.report.added for each in done] == [8, 0, 1]
 
     def test_everywhere_once_an_hour(
-        self, keeper: Keeper, photos: Path, hidden: Change, monkeypatch: pytest.MonkeyPatch
+        self, follower: Follower, photos: Path, hidden: Change, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         watch = Looks(photos, changes=[hidden])
         with contextlib.suppress(OverError):
-            for each in keeper.keep_up(watch, first=Heard(), reporter=Heard()):
+            for each in follower.follow(watch, first=Heard(), reporter=Heard()):
                 last = each
         assert last.report.added == 0
         assert all(3500 < most <= follow.FULL == 3600 for most in watch.waits)
@@ -141,37 +141,37 @@ class TestWhereIsLooked:
             (photos / "007").rename(photos / "b")
             return []
 
-        done, _ = updates(keeper, photos, changes=[moved])
+        done, _ = updates(follower, photos, changes=[moved])
         assert [(each.report.added, each.report.moved) for each in done] == [(1, 0), (0, 1)]
 
     def test_everywhere_if_somebody_else_has_written(
-        self, keeper: Keeper, photos: Path, hidden: Change
+        self, follower: Follower, photos: Path, hidden: Change
     ) -> None:
         def remove() -> list[Path]:
-            with Index.open(keeper.collection, writable=True) as index:
+            with Index.open(follower.collection, writable=True) as index:
                 index.remove([photos / "camera"])
             return []
 
-        done, _ = updates(keeper, photos, changes=[hidden, remove])
+        done, _ = updates(follower, photos, changes=[hidden, remove])
         assert [each.report.added for each in done] == [8, 0, 4]
 
     def test_everywhere_after_an_update_that_failed(
-        self, keeper: Keeper, photos: Path, hidden: Change
+        self, follower: Follower, photos: Path, hidden: Change
     ) -> None:
         def fail() -> list[Path]:
-            keeper.collection.rename(photos.parent / "away.clr")
+            follower.collection.rename(photos.parent / "away.clr")
             return []
 
         def mend() -> list[Path]:
-            (photos.parent / "away.clr").rename(keeper.collection)
+            (photos.parent / "away.clr").rename(follower.collection)
             return []
 
-        done, said = updates(keeper, photos, changes=[hidden, fail, mend])
+        done, said = updates(follower, photos, changes=[hidden, fail, mend])
         assert [each.report.added for each in done] == [8, 0, 1]
         assert len(said) == 1
 
     def test_everywhere_from_the_first_link_on(
-        self, keeper: Keeper, photos: Path, hidden: Change
+        self, follower: Follower, photos: Path, hidden: Change
     ) -> None:
         link = photos / "link"
 
@@ -180,11 +180,11 @@ class TestWhereIsLooked:
             return [link]
 
         link.symlink_to(photos / "camera")
-        done, _ = updates(keeper, photos, changes=[unlinked, hidden])
+        done, _ = updates(follower, photos, changes=[unlinked, hidden])
         assert [each.report.added for each in done] == [8, 0, 1]
 
     def test_what_could_not_be_read_is_tried_again(
-        self, keeper: Keeper, photos: Path, monkeypatch: pytest.MonkeyPatch
+        self, follower: Follower, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """As on a disk that fails for now, which nobody tells of."""
         bad = photos / "000" / "00001.png"
@@ -202,6 +202,6 @@ class TestWhereIsLooked:
             return []
 
         monkeypatch.setattr(update, "checked", failed)
-        done, _ = updates(keeper, photos, changes=[list, mended])
+        done, _ = updates(follower, photos, changes=[list, mended])
         assert [each.report.added for each in done] == [7, 0, 1]
         assert [len(each.report.skipped) for each in done] == [1, 1, 0]

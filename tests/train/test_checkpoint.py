@@ -15,7 +15,8 @@ from clr_search.train.checkpoint import Progress, load_checkpoint, save_checkpoi
 from clr_search.train.monitor.metrics import Row, append_row, read_metrics, truncate
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import OptimizerName, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import OptimizerName
 
 ROW = Row(
     epoch=1,

@@ -10,8 +10,8 @@ import torch
 
 from clr_search.errors import UsageError
 from clr_search.train import TrainConfig, train
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.methods import network
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.settings.choices import resolve

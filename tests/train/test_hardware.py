@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from clr_search.train.hardware import well_set
+from clr_search.train.hardware import tuned_for
 
 MB = 2**20
 
@@ -29,7 +29,7 @@ def write_and_free(count: int) -> None:
 def test_freed_memory_is_kept_for_the_next_step_and_given_back_at_the_end() -> None:
     write_and_free(8)
     before = resident()
-    with well_set("cpu"):
+    with tuned_for("cpu"):
         write_and_free(8)
         kept = resident() - before
     left = resident() - before

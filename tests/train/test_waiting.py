@@ -19,7 +19,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
 from clr_search.train.hardware import sent
 from clr_search.train.losses.tiled import tiled_nt_xent
 from clr_search.train.methods import Method
@@ -28,9 +29,10 @@ from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
 from clr_search.train.network.average import Average
 from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.optimization.step import take_step
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
-from clr_search.train.trainer import take_step
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 IMAGES, SIDE = 16, 16
 aten = torch.ops.aten

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +67,8 @@ def test_the_least_recently_used_are_forgotten(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         Image.new("RGB", (8, 8)).save(path)
-    drawn = Tiles(capacity=2)
+    each = len(thumbnails.tile(np.zeros((8, 8, 3), np.uint8)))
+    drawn = Tiles(most_bytes=2 * each)
     try:
         a, b = drawn.tile(paths[0]), drawn.tile(paths[1])
         assert drawn.tile(paths[0]) is a
@@ -74,6 +77,50 @@ def test_the_least_recently_used_are_forgotten(tmp_path: Path) -> None:
         assert drawn.tile(paths[1]) is not b
     finally:
         drawn.close()
+
+
+def test_no_more_bytes_are_kept_than_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (100, 100)).save(path)
+    drawn: list[int] = []
+
+    def draw(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int) -> bytes:
+        drawn.append(side)
+        return bytes(side)
+
+    kept = Thumbnails(draw, most_bytes=50)
+    for side in (10, 11, 9, 12, 8):  # together 50
+        kept.of(path, side)
+    kept.of(path, 10)
+    assert drawn == [10, 11, 9, 12, 8]
+    kept.of(path, 7)  # forgets 11, the least recently used
+    for side in (9, 12, 8, 10, 7, 11):
+        kept.of(path, side)
+    assert drawn == [10, 11, 9, 12, 8, 7, 11]
+    assert len(kept.of(path, 60)) == 60  # larger than all: given, and not kept
+    kept.of(path, 60)
+    assert drawn[-2:] == [60, 60]
+
+
+def test_threads_that_draw_the_same_at_once_count_it_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (20, 20)).save(path)
+    meet = threading.Barrier(2)
+
+    def draw(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int) -> bytes:
+        if side == 10:
+            meet.wait(timeout=10)
+        drawn.append(side)
+        return bytes(side)
+
+    drawn: list[int] = []
+    kept = Thumbnails(draw, most_bytes=20)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(kept.of, [path, path], [10, 10])
+    assert one is other
+    kept.of(path, 9)
+    assert kept.of(path, 10) is one
+    assert drawn == [10, 10, 9]
 
 
 def test_missing_and_broken_files_give_an_empty_tile(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``build-index``, ``add`` and ``remove``: what is in a collection."""
+"""``build-index``, ``add`` and ``remove``: commands that change the items of a collection."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from clr_search.cli import options, output
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
-    from clr_search.index.follow import Keeper, Updated
+    from clr_search.index.follow import Follower, Updated
     from clr_search.index.sync.watch import Watch
     from clr_search.progress import Reporter
 
-_MOST_LISTED = 3  # skipped files below a line of --watch
+_MOST_LISTED = 3  # Skipped files that are listed below one line of --watch.
 
 
 @options.command("build-index")
@@ -88,16 +88,16 @@ def build_index(
 ) -> None:
     """Index folders of images, or bring an index up to date.
 
-    Run again, it adds new files, embeds changed ones again, follows moved ones, and drops those
-    that have vanished from the given folders; what is unchanged costs nothing. Interrupted or
-    killed, it goes on where it stood. Files that are no usable picture are skipped and listed with
-    their reasons. A large collection gets a search structure that is chosen and tuned by measuring;
-    clr-search info shows what was tried.
+    When it runs again, it adds new files, embeds changed files anew, recognizes moved files, and
+    removes files that have vanished from the given folders; unchanged files cost nothing. After an
+    interruption it continues where it stopped. Files that are not usable pictures are skipped and
+    listed with their reasons. A large collection gets a search structure that is chosen and tuned
+    by measuring; clr-search info shows what was tried.
 
-    With --watch, files that are copied, changed, moved or deleted are followed once all has been
-    quiet for a second; only they are looked at then, and everything once an hour. Between updates
-    others may search and change the collection. A folder that goes away, as a disk that is
-    unmounted, takes no pictures along.
+    With --watch, it keeps running, and updates the collection when files have been copied, changed,
+    moved or deleted and nothing has changed for a second. Such an update looks only at those files;
+    once an hour it looks at all. Between updates, other programs may search and change the
+    collection. If a whole folder disappears, as with an unmounted disk, its pictures are kept.
 
     \b
     Example:
@@ -119,7 +119,8 @@ def build_index(
         raise click.UsageError("--watch needs IMAGES, the folders to watch.")
     if poll is not None and not watch:
         raise click.UsageError("--poll belongs to --watch.")
-    watched = _watched(images, poll) if watch else None  # what comes from now on is not missed
+    # Watching begins before the first update, so that no change in between is missed.
+    watched = _watched(images, poll) if watch else None
     reporter = for_terminal()
     began = time.monotonic()
     opened = _open(collection, encoder, images, reporter, device, rebuild=rebuild, wait=watch)
@@ -139,43 +140,45 @@ def build_index(
     for report in reports:
         _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     if watched is not None:
-        from clr_search.index.follow import Keeper
+        from clr_search.index.follow import Follower
 
-        keeper = Keeper(collection, batch_size, workers, device)
-        _follow(keeper, watched, verbose=verbose, as_json=as_json)
+        follower = Follower(collection, batch_size, workers, device)
+        _follow(follower, watched, verbose=verbose, as_json=as_json)
 
 
 def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
+    """Begin to watch folders."""
     from clr_search.index.sync.watch import Watch
 
     return Watch(folders, poll=poll)
 
 
-def _follow(keeper: Keeper, watched: Watch, *, verbose: bool, as_json: bool) -> None:
-    """The first update as any other; then a line for each that changed something."""
+def _follow(follower: Follower, watched: Watch, *, verbose: bool, as_json: bool) -> None:
+    """Print the first update as without --watch, then a line for each that changes something."""
     from clr_search.progress import Lines, for_terminal
 
-    known: set[SkippedItem] | None = None
+    reported: set[SkippedItem] | None = None
     brief = Lines(brief=True)
-    for done in keeper.keep_up(watched, first=for_terminal(), reporter=brief):
-        report, skipped = done.report, set(done.report.skipped)
+    for update in follower.follow(watched, first=for_terminal(), reporter=brief):
+        report, skipped = update.report, set(update.report.skipped)
         changed = any((report.added, report.changed, report.moved, report.removed))
-        if as_json and (changed or skipped != known):
-            _print(report, done.info, done.seconds, verbose=verbose, as_json=True)
-        elif known is None:
-            _print(report, done.info, done.seconds, verbose=verbose, as_json=False)
+        if as_json and (changed or skipped != reported):
+            _print(report, update.info, update.seconds, verbose=verbose, as_json=True)
+        elif reported is None:
+            _print(report, update.info, update.seconds, verbose=verbose, as_json=False)
             brief.message("Watching for changes; Ctrl-C ends it.")
-        elif changed or skipped - known:
-            _print_line(done, skipped - known)
-        known = skipped
+        elif changed or skipped - reported:
+            _print_line(update, skipped - reported)
+        reported = skipped
 
 
-def _print_line(done: Updated, skipped: set[SkippedItem]) -> None:
+def _print_line(update: Updated, skipped: set[SkippedItem]) -> None:
+    """Print one update of --watch as a line, and the newly skipped files below it."""
     names = ("added", "changed", "moved", "removed")
-    counts = [(getattr(done.report, name), name) for name in names] + [(len(skipped), "skipped")]
+    counts = [(getattr(update.report, name), name) for name in names] + [(len(skipped), "skipped")]
     text = ", ".join(f"{number:,} {name}" for number, name in counts if number)
     click.echo(
-        f"{time.strftime('%H:%M:%S')}  {text}; {output.count(done.info.count, 'image')}", err=True
+        f"{time.strftime('%H:%M:%S')}  {text}; {output.count(update.info.count, 'image')}", err=True
     )
     for entry in sorted(skipped, key=lambda entry: entry.path)[:_MOST_LISTED]:
         click.echo(f"  skipped {output.shown(entry.path)}: {entry.reason}", err=True)
@@ -191,6 +194,7 @@ def _open(
     rebuild: bool,
     wait: bool,
 ) -> Index:
+    """Open the collection for writing, or create it; `wait` waits for another writer to end."""
     from clr_search.files.find import find_images
     from clr_search.index import Index
     from clr_search.serve import devices
@@ -205,8 +209,9 @@ def _open(
 
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():
-        find_images(images)  # so that a wrong folder does not leave an empty collection behind,
-        devices.require(device)  # nor a wrong device
+        # A wrong folder or device fails here, before it could leave an empty collection behind.
+        find_images(images)
+        devices.require(device)
     return opened()
 
 
@@ -227,7 +232,7 @@ def add(
 ) -> None:
     """Add files and folders to a collection.
 
-    As build-index, but nothing leaves the collection because its file has vanished.
+    It works as build-index does, but keeps the pictures whose files have vanished.
 
     \b
     Example:
@@ -249,7 +254,7 @@ def add(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.PATH)
 @options.json_option()
 def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Take files, and all below folders, out of a collection.
+    """Remove files, and all files below folders, from a collection.
 
     The files themselves are not touched. Indexing their folder again brings them back.
 
@@ -262,18 +267,19 @@ def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
 
     with Index.open(collection, writable=True, reporter=for_terminal()) as index:
         removed = index.remove(paths, reporter=for_terminal())
-        left = len(index)
+        remaining = len(index)
     if as_json:
-        output.echo_json({"collection": collection, "removed": removed, "images": left})
+        output.echo_json({"collection": collection, "removed": removed, "images": remaining})
     else:
         name = output.shown(collection)
-        click.echo(f"Removed {output.count(removed, 'image')} from {name}; {left:,} left.")
+        click.echo(f"Removed {output.count(removed, 'image')} from {name}; {remaining:,} left.")
 
 
 def _print(
     report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
 ) -> None:
-    from clr_search.files.overlooked import passed_over
+    """Print what an update has done, and the collection after it."""
+    from clr_search.files.left_out import passed_over
 
     embedded = report.added + report.changed
     rate = embedded / seconds if embedded else None
@@ -296,12 +302,12 @@ def _print(
         )
         return
     output.echo_heading(f"{output.shown(info.path)}: {output.count(info.count, 'image')}")
-    done = [f"{number:,} {name}" for name, number in counts.items()]
-    done.append(f"{len(report.skipped):,} skipped")
+    phrases = [f"{number:,} {name}" for name, number in counts.items()]
+    phrases.append(f"{len(report.skipped):,} skipped")
     speed = "" if rate is None else f", {rate:,.1f} images/s"
     output.echo_facts(
         [
-            ("files", ", ".join(done)),
+            ("files", ", ".join(phrases)),
             ("search", output.structure(info)),
             ("time", output.duration(seconds) + speed),
         ]

@@ -1,4 +1,4 @@
-"""``info``: what a run, an ONNX file or a collection says of itself."""
+"""``info``: describe a run, an ONNX file or a collection."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from clr_search.errors import UsageError
 if TYPE_CHECKING:
     from clr_search.index import IndexInfo
 
+# Fields of a model card that are fractions, and are printed as percentages.
 _SHARES = ("knn_accuracy", "probe_accuracy", "novelty_refused")
 
 
@@ -26,7 +27,7 @@ _SHARES = ("knn_accuracy", "probe_accuracy", "novelty_refused")
 )
 @options.json_option()
 def info(path: Path, check: bool, as_json: bool) -> None:
-    """Show what a run, an encoder or probe, or a collection is.
+    """Describe a run, an encoder or probe, or a collection.
 
     \b
     Example:
@@ -59,6 +60,7 @@ def info(path: Path, check: bool, as_json: bool) -> None:
 
 
 def _model(path: Path, *, check: bool, as_json: bool) -> None:
+    """Print the card of an ONNX file."""
     from clr_search.contract.model_file import read_model
 
     model = read_model(path)
@@ -80,56 +82,58 @@ def _model(path: Path, *, check: bool, as_json: bool) -> None:
 
 
 def _collection(path: Path, *, check: bool, as_json: bool) -> None:
+    """Print the size, the search structure and the encoder of a collection."""
     from clr_search.index import Index
     from clr_search.progress import Lines
 
     with Index.open(path, reporter=Lines()) as index:
-        found = index.info()
+        details = index.info()
         checked = index.encoder.check() if check else None
     if as_json:
-        output.echo_json({"kind": "collection"} | found.summary() | _checked_json(checked))
+        output.echo_json({"kind": "collection"} | details.summary() | _checked_json(checked))
         return
-    output.echo_heading(f"{output.shown(path)}: collection, {output.size(found.bytes_on_disk)}")
+    output.echo_heading(f"{output.shown(path)}: collection, {output.size(details.bytes_on_disk)}")
     facts = {
-        "images": f"{found.count:,}",
-        "skipped files": f"{found.skipped:,}" if found.skipped else "",
-        "folders": ", ".join(output.shown(root) for root in found.roots),
-        "search": output.structure(found),
-        "structure": _measured(found),
-        "beside the structure": f"{found.beside:,}" if found.generation is not None else "",
-        "encoder": f"{found.encoder_name}, {found.dimension} dimensions",
-        "encoder sha256": found.encoder_sha256,
+        "images": f"{details.count:,}",
+        "skipped files": f"{details.skipped:,}" if details.skipped else "",
+        "folders": ", ".join(output.shown(root) for root in details.roots),
+        "search": output.structure(details),
+        "structure": _measured(details),
+        "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
+        "encoder": f"{details.encoder_name}, {details.dimension} dimensions",
+        "encoder sha256": details.encoder_sha256,
     }
     _echo(facts, checked)
-    if found.tried:
-        _echo_tried(found)
+    if details.tried:
+        _echo_tried(details)
 
 
-def _measured(found: IndexInfo) -> str:
-    if found.bytes_per_vector is None or found.recall_at_1 is None:
+def _measured(details: IndexInfo) -> str:
+    """Return what was measured of the search structure; empty for an exact search."""
+    if details.bytes_per_vector is None or details.recall_at_1 is None:
         return ""
-    parts = [
-        f"recall@1 {found.recall_at_1:.3f}",
-        f"{found.bytes_per_vector:,.0f} bytes a vector",
+    phrases = [
+        f"recall@1 {details.recall_at_1:.3f}",
+        f"{details.bytes_per_vector:,.0f} bytes a vector",
     ]
-    if found.latency_p99_ms is not None:
-        parts.append(f"99 % of searches within {found.latency_p99_ms:.2g} ms")
-    return ", ".join(parts)
+    if details.latency_p99_ms is not None:
+        phrases.append(f"99 % of searches within {details.latency_p99_ms:.2g} ms")
+    return ", ".join(phrases)
 
 
-def _echo_tried(found: IndexInfo) -> None:
-    """What was measured when the search structure was chosen."""
+def _echo_tried(details: IndexInfo) -> None:
+    """Print the candidates that were measured when the search structure was chosen."""
     output.echo_heading("Search structures tried on a sample", apart=True)
     rows = [["", "bytes a vector", "recall@10", "ms a search", ""]]
-    for one in found.tried:
-        chosen = f",{one.kind}," in found.structure
-        mark = "chosen" if chosen else "" if one.reached else "misses the recall"
+    for candidate in details.tried:
+        chosen = f",{candidate.kind}," in details.structure
+        mark = "chosen" if chosen else "" if candidate.reached else "misses the recall"
         rows.append(
             [
-                f"IVF,{one.kind}",
-                f"{one.bytes_per_vector:,.0f}",
-                f"{one.recall:.3f}",
-                f"{one.milliseconds:.2f}",
+                f"IVF,{candidate.kind}",
+                f"{candidate.bytes_per_vector:,.0f}",
+                f"{candidate.recall:.3f}",
+                f"{candidate.milliseconds:.2f}",
                 mark,
             ]
         )
@@ -138,10 +142,11 @@ def _echo_tried(found: IndexInfo) -> None:
 
 
 def _run(path: Path, *, as_json: bool) -> None:
+    """Print the progress and the settings of a training run."""
     from dataclasses import asdict
 
     from clr_search.train.monitor.metrics import METRICS, read_metrics, totals
-    from clr_search.train.settings.config import ResolvedConfig
+    from clr_search.train.settings.resolved import ResolvedConfig
 
     file = path / "config.json"
     config = ResolvedConfig.from_json(file.read_text(encoding="utf-8"), str(file))
@@ -164,21 +169,24 @@ def _run(path: Path, *, as_json: bool) -> None:
         "weights": "" if finished else "none yet; finish it with: clr-search train … --resume",
     }
     settings = {name.replace("_", " "): _spelt(value) for name, value in asdict(config).items()}
-    settings["loss function"] = settings.pop("loss")  # the loss itself is among the facts
+    settings["loss function"] = settings.pop("loss")  # "loss" is the last value of it.
     _echo(facts | settings, None)
 
 
 def _check(path: Path) -> float:
+    """Return the largest difference between the computed golden vector and that in the file."""
     from clr_search.serve import Encoder
 
     return Encoder(path).check()
 
 
 def _checked_json(difference: float | None) -> dict[str, Any]:
+    """Return the field for the outcome of a check; no field without a check."""
     return {} if difference is None else {"golden_difference": difference}
 
 
 def _echo(facts: Mapping[str, str], checked: float | None) -> None:
+    """Print facts, and the outcome of a check below them."""
     lines = [(name.replace("_", " "), value) for name, value in facts.items()]
     if checked is not None:
         lines.append(("check", f"golden picture matches, off by {checked:.1e} at most"))
@@ -186,6 +194,7 @@ def _echo(facts: Mapping[str, str], checked: float | None) -> None:
 
 
 def _spelt(value: object) -> str:
+    """Return a value of JSON as text for people."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_spelt(inner)}" for name, inner in value.items())
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""``repair``: what can be read of a damaged collection."""
+"""``repair``: save the readable items of a damaged collection."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from clr_search.errors import UsageError
 def repair(collection: Path, as_json: bool) -> None:
     """Check a collection, and save what can be read of it.
 
-    All of its catalogue is read. If that is damaged, the items that are whole go into a new one,
-    and the damaged one is kept beside it as catalog.damaged.sqlite; what was lost is embedded again
-    by the next build-index. Damaged FAISS files need no command: they are made anew by themselves.
+    The whole catalogue is read. If it is damaged, its intact items are copied into a new catalogue,
+    and the damaged one is kept beside it as catalog.damaged.sqlite. The next build-index embeds the
+    lost items again. Damaged FAISS files need no command: they are rebuilt automatically.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``cluster``: what is in a collection, in groups."""
+"""``cluster``: an overview of a collection in groups of similar pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clr_search.analysis.clusters import Cluster
     from clr_search.index import Index, Item
 
-_REPRESENTATIVES = 8
+_REPRESENTATIVES = 8  # Pictures that are shown of a cluster; they fit into one row of the page.
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Group:
     Attributes
     ----------
     size : int
-        Pictures in it.
+        Number of pictures in it.
     folders : list of (str, int)
-        Labels with their numbers, the most frequent first.
+        Labels with the numbers of their pictures, the most frequent first.
     items, scores : list
-        The pictures that are shown, with their cosines to the centre.
+        The pictures to show, and their cosine similarities to the centre of their cluster.
     """
 
     size: int
@@ -59,7 +59,9 @@ class Group:
     help="Least typical pictures to show.",
 )
 @click.option("--under", metavar="FOLDER", help="Only pictures below this folder.")
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Of the k-means.")
+@click.option(
+    "--seed", type=options.SEED, default=0, show_default=True, help="Seed of the k-means."
+)
 @options.json_option()
 @click.option("--html", metavar="PAGE", type=options.PATH, help="Write a page with thumbnails.")
 @options.force_option("the page")
@@ -73,11 +75,11 @@ def cluster(
     html: Path | None,
     force: bool,
 ) -> None:
-    """Show what is in a collection: groups of like pictures.
+    """Show what is in a collection: groups of similar pictures.
 
-    Pictures are parted by k-means on their vectors. Of each cluster the most typical pictures are
-    shown, and of all those that are least like their cluster: outliers, worth a look. With --json,
-    all members are listed.
+    The pictures are clustered by k-means on their vectors. The most typical pictures of each
+    cluster are shown, and the outliers: the pictures that are least similar to their clusters. With
+    --json, all members of the clusters are listed.
 
     \b
     Example:
@@ -93,10 +95,10 @@ def cluster(
     if html is not None:
         refuse_existing(html, force=force)
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
-        found = find_clusters(index, count, under=under, seed=seed)
-        groups = _groups(index, found)
-        odd = _shown_of(index, *outliers(found, outlying))
-        members = [_members(index, one) for one in found] if as_json else []
+        clusters = find_clusters(index, count, under=under, seed=seed)
+        groups = _groups(index, clusters)
+        odd = _shown_of(index, *outliers(clusters, outlying))
+        members = [_members(index, one) for one in clusters] if as_json else []
     if html is not None:
         write_atomically(html, _page(collection, groups, odd))
         click.echo(f"Page: {output.shown(html)}", err=True)
@@ -116,7 +118,7 @@ def cluster(
 
 
 def _groups(index: Index, clusters: list[Cluster]) -> list[Group]:
-    """Clusters, with the items of those pictures only that are shown."""
+    """Return the clusters with their most typical items, which are the only ones to be loaded."""
     groups = []
     for cluster in clusters:
         counted = Counter(label for label in cluster.labels if label is not None)
@@ -134,14 +136,17 @@ def _shown_of(
     size: int = 0,
     folders: Sequence[tuple[str, int]] = (),
 ) -> Group:
+    """Return a group that shows the items with these ids and scores."""
     return Group(size or len(ids), list(folders), index.items(ids.tolist()), scores.tolist())
 
 
 def _members(index: Index, cluster: Cluster) -> list[dict[str, Any]]:
+    """Return all members of a cluster for JSON."""
     return _listed(index.items(cluster.ids.tolist()), cluster.scores.tolist())
 
 
 def _listed(items: list[Item], scores: list[float]) -> list[dict[str, Any]]:
+    """Return items with their scores for JSON."""
     return [
         {"id": item.id, "path": item.path, "score": round(score, 6)}
         for item, score in zip(items, scores, strict=True)
@@ -149,6 +154,7 @@ def _listed(items: list[Item], scores: list[float]) -> list[dict[str, Any]]:
 
 
 def _print(collection: Path, groups: list[Group], odd: Group) -> None:
+    """Print a table of the clusters, and one of the outliers."""
     total = sum(group.size for group in groups)
     output.echo_heading(
         f"{output.shown(collection)}: {output.count(total, 'picture')} in "
@@ -174,13 +180,14 @@ def _print(collection: Path, groups: list[Group], odd: Group) -> None:
 
 
 def _folders(group: Group) -> str:
-    """The most frequent folders: ``rose 61 %, tulip 30 %``."""
+    """Return the two most frequent labels with their shares: ``rose 61 %, tulip 30 %``."""
     return ", ".join(
         f"{name} {100 * number / group.size:.0f} %" for name, number in group.folders[:2]
     )
 
 
 def _page(collection: Path, groups: list[Group], odd: Group) -> str:
+    """Return the HTML page with the pictures of all groups."""
     from clr_search.pictures.gallery import Section, gallery
 
     total = sum(group.size for group in groups)
@@ -197,6 +204,7 @@ def _page(collection: Path, groups: list[Group], odd: Group) -> str:
 
 
 def _shown(group: Group) -> list[Any]:
+    """Return the pictures of a group for the page."""
     from clr_search.pictures.gallery import Shown
 
     pairs = list(zip(group.items, group.scores, strict=True))[:_REPRESENTATIVES]

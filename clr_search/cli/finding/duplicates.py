@@ -1,4 +1,4 @@
-"""``duplicates``: copies of pictures in a collection."""
+"""``duplicates``: find copies of pictures in a collection."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def duplicates(
 ) -> None:
     """Find copies: the same file, or nearly the same picture.
 
-    Re-encoded, resized, slightly cropped or rotated and watermarked copies are found by their
-    vectors, and compared as they lie. How alike is alike enough is chosen by making such copies of
-    some of the collection's own pictures. In each group, every picture is that much like every
-    other. The one proposed to be kept has the most pixels, then the most bytes. Nothing is ever
-    deleted.
+    Copies that were re-encoded, resized, slightly cropped or rotated, or watermarked are found by
+    their vectors, and then compared by their pixels. The threshold is chosen by making such copies
+    of some pictures of the collection. In a group, the similarity of every two pictures reaches the
+    threshold. The command proposes to keep the picture with the most pixels, or of equal ones, the
+    most bytes. Nothing is ever deleted.
 
     \b
     Example:
@@ -61,24 +61,25 @@ def duplicates(
     if html is not None:
         refuse_existing(html, force=force)
     with Index.open(collection, reporter=Lines()) as index:
-        found = find_duplicates(
+        result = find_duplicates(
             index, exact=exact, threshold=threshold, under=under, reporter=for_terminal()
         )
     if html is not None:
-        write_atomically(html, _page(collection, found))
+        write_atomically(html, _page(collection, result))
         click.echo(f"Page: {output.shown(html)}", err=True)
     if as_json:
-        output.echo_json(_summary(collection, found))
+        output.echo_json(_summary(collection, result))
     else:
-        _print(collection, found)
+        _print(collection, result)
 
 
-def _summary(collection: Path, found: Duplicates) -> dict[str, Any]:
-    chosen = found.calibration
+def _summary(collection: Path, duplicates: Duplicates) -> dict[str, Any]:
+    """Return the groups of copies for JSON."""
+    chosen = duplicates.calibration
     return {
         "collection": collection,
-        "pictures": found.pictures,
-        "threshold": found.threshold,
+        "pictures": duplicates.pictures,
+        "threshold": duplicates.threshold,
         "expected": None if chosen is None else dict(chosen.found),
         "groups": [
             {
@@ -99,15 +100,16 @@ def _summary(collection: Path, found: Duplicates) -> dict[str, Any]:
                     for copy in group.copies
                 ],
             }
-            for group in found.groups
+            for group in duplicates.groups
         ],
     }
 
 
-def _print(collection: Path, found: Duplicates) -> None:
-    output.echo_heading(f"{output.shown(collection)}: {_counted(found)}")
-    if found.calibration is not None:
-        click.echo(f"  {_expected(found.calibration)}", err=True)
+def _print(collection: Path, duplicates: Duplicates) -> None:
+    """Print a table for each group of copies."""
+    output.echo_heading(f"{output.shown(collection)}: {_counted(duplicates)}")
+    if duplicates.calibration is not None:
+        click.echo(f"  {_expected(duplicates.calibration)}", err=True)
     columns = [
         output.Column(style="green"),
         output.Column(right=True, style="cyan"),
@@ -115,7 +117,7 @@ def _print(collection: Path, found: Duplicates) -> None:
         output.Column(right=True, style="dim"),
         output.Column(),
     ]
-    for number, group in enumerate(found.groups, start=1):
+    for number, group in enumerate(duplicates.groups, start=1):
         click.echo()
         click.echo(f"{number}. {_title(group)}")
         rows = [
@@ -131,18 +133,20 @@ def _print(collection: Path, found: Duplicates) -> None:
         output.echo_table(columns, rows, indent=2)
 
 
-def _counted(found: Duplicates) -> str:
-    if not found.groups:
-        return f"no copies among {output.count(found.pictures, 'picture')}"
-    beside = sum(len(group.copies) - 1 for group in found.groups)
-    room = output.size(sum(group.bytes_beside for group in found.groups))
+def _counted(duplicates: Duplicates) -> str:
+    """Return how many groups there are, and what deleting their copies would save."""
+    if not duplicates.groups:
+        return f"no copies among {output.count(duplicates.pictures, 'picture')}"
+    beside = sum(len(group.copies) - 1 for group in duplicates.groups)
+    room = output.size(sum(group.bytes_beside for group in duplicates.groups))
     return (
-        f"{output.count(len(found.groups), 'group')} of copies; {beside:,} of {found.pictures:,} "
-        f"pictures could go, {room}"
+        f"{output.count(len(duplicates.groups), 'group')} of copies; {beside:,} of "
+        f"{duplicates.pictures:,} pictures could go, {room}"
     )
 
 
 def _expected(chosen: Calibration) -> str:
+    """Return the threshold, and the shares of artificial copies that it finds."""
     shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in chosen.found.items())
     return (
         f"Threshold {chosen.cosine:.4f}. Of copies made of "
@@ -151,15 +155,18 @@ def _expected(chosen: Calibration) -> str:
 
 
 def _title(group: Group) -> str:
+    """Return the size of a group, and how similar its pictures are at least."""
     files = output.count(len(group.copies), "file")
     return f"{files}, the same" if group.exact else f"{files}, at least {group.lowest:.4f} alike"
 
 
 def _likeness(copy: Copy) -> str:
+    """Return the score of a copy; "same" for a file with the same content."""
     return "same" if copy.exact else f"{copy.score:.4f}"
 
 
-def _page(collection: Path, found: Duplicates) -> str:
+def _page(collection: Path, duplicates: Duplicates) -> str:
+    """Return the HTML page with the pictures of all groups."""
     from clr_search.pictures.gallery import Section, Shown, gallery
 
     sections = [
@@ -177,8 +184,8 @@ def _page(collection: Path, found: Duplicates) -> str:
                 for copy in group.copies
             ],
         )
-        for number, group in enumerate(found.groups, start=1)
+        for number, group in enumerate(duplicates.groups, start=1)
     ]
-    lead = f"{_counted(found)}. "
-    lead += "" if found.calibration is None else _expected(found.calibration)
+    lead = f"{_counted(duplicates)}. "
+    lead += "" if duplicates.calibration is None else _expected(duplicates.calibration)
     return gallery(f"Copies in {collection.name}", lead.strip(), sections)

@@ -1,4 +1,4 @@
-"""Options that restrict a search to some of a collection's pictures."""
+"""Options that restrict a command to some pictures of a collection."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ _DATE.name = "date"
 
 
 class Ids(click.ParamType):  # type: ignore[type-arg]
-    """Ids of items: ``3,17,25``, or ``@FILE`` with one a line."""
+    """Ids of items, separated by commas or spaces, or ``@FILE`` for a file that holds them.
+
+    Examples
+    --------
+    >>> Ids().convert("3,17,25", None, None)
+    (3, 17, 25)
+    """
 
     name = "ids"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """Parse, or refuse."""
+        """Parse the ids, or fail with a message that names the right form."""
         text = str(value)
         if text.startswith("@"):
             try:
@@ -29,13 +35,17 @@ class Ids(click.ParamType):  # type: ignore[type-arg]
             except (OSError, UnicodeDecodeError) as error:
                 self.fail(f"{text[1:]} cannot be read: {error}.", param, ctx)
         try:
-            return tuple(int(part) for part in text.replace(",", " ").split())
+            return tuple(int(number) for number in text.replace(",", " ").split())
         except ValueError:
             self.fail("ids are whole numbers, as in 3,17,25.", param, ctx)
 
 
 def filter_options() -> options.Decorator[Any]:
-    """One option for each condition of an `index.Filter`, and by its name."""
+    """Return a decorator that adds an option for each condition of an `index.Filter`.
+
+    A command receives each option under the name of the condition, so that it can pass them all to
+    ``Filter(**conditions)``.
+    """
     listed = [
         click.option("--under", metavar="FOLDER", help="Only pictures below this folder."),
         click.option("--label", metavar="LABEL", help="Only pictures with this label."),

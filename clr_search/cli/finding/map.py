@@ -1,4 +1,4 @@
-"""``map``: a collection at a glance, what is alike side by side."""
+"""``map``: draw a collection in the plane, with similar pictures side by side."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import click
 
 from clr_search.cli import options, output
 
-_PAGES = {".html", ".htm"}
+_PAGES = {".html", ".htm"}  # Suffixes of a page; the others are those of image files.
 
 
 def _known(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path | None:
-    """Callback: a page, or a picture of a format that can be told from the name."""
+    """Refuse, as a callback, a file whose suffix is of neither a page nor a known image format."""
     if value.suffix.lower() in _PAGES:
         return value
     return options.picture_output(ctx, parameter, value)
@@ -36,8 +36,8 @@ def _known(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path 
     show_default=True,
     help="Pictures to show; of more, an even sample.",
 )
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Of the layout.")
-@click.option("--open", "show", is_flag=True, help="Show it.")
+@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed of the layout.")
+@click.option("--open", "show", is_flag=True, help="Open the file when it is written.")
 @options.force_option("the file")
 def map_(
     collection: Path,
@@ -48,7 +48,7 @@ def map_(
     show: bool,
     force: bool,
 ) -> None:
-    """Lay a collection out in the plane, like pictures together.
+    """Draw a map of a collection: similar pictures side by side.
 
     The page needs no other file: drag to move, scroll to zoom, point at a picture to see it, type
     to find by name. Frames have the colours of folders.

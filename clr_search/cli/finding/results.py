@@ -1,4 +1,7 @@
-"""Results of many queries in a file: CSV, JSON Lines or Parquet, by the name's ending."""
+"""Files with the results of many queries; the suffix of the name chooses the format.
+
+The formats are CSV, JSON Lines and Parquet.
+"""
 
 from __future__ import annotations
 
@@ -18,29 +21,30 @@ if TYPE_CHECKING:
     from clr_search.index import Matches
 
 Subject = Path | int
-"""What a query is by: a picture, or the id of an item."""
+"""The subject of a query: the path of a picture, or the id of an item."""
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
+"""Suffixes of the files that results can be written to."""
 
 _COLUMNS = ("query", "rank", "path", "score", "percentile", "label", "id")
 
 
 class Results(Protocol):
-    """Takes the answers, one query after the other."""
+    """A file that receives the matches of one query after the other."""
 
     def add(self, query: Subject, matches: Matches) -> None:
-        """One answer."""
+        """Append the matches of one query."""
 
 
 def answer(query: Subject, matches: Matches) -> dict[str, Any]:
-    """The answer to one query, for `--json`."""
+    """Return the matches of one query as ``--json`` prints them."""
     return {"query": query, "results": [match.summary() for match in matches]}
 
 
 def results_output(
     ctx: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:
-    """Callback: refuse a file whose format cannot be told from its name."""
+    """Refuse, as a callback, a file of results whose suffix is not in `ENDINGS`."""
     if value is not None and value.suffix.lower() not in ENDINGS:
         raise click.BadParameter(f"{value} does not end in {', '.join(ENDINGS)}.")
     return value
@@ -48,9 +52,15 @@ def results_output(
 
 @contextmanager
 def written(path: Path) -> Iterator[Results]:
-    """A file that takes its name when all is in it.
+    """Open a file of results, which gets its name only when it is complete.
 
-    CSV and Parquet have a row a result, JSON Lines an object a query, as ``--json`` prints it.
+    CSV and Parquet files have a row for each result. JSON Lines files have an object for each
+    query, as ``--json`` prints it.
+
+    Raises
+    ------
+    UsageError
+        If the file is a Parquet file, and pyarrow is not installed.
     """
     kind = path.suffix.lower()
     if kind == ".parquet":
@@ -60,7 +70,7 @@ def written(path: Path) -> Iterator[Results]:
             with _Parquet(temporary) as table:
                 yield table
             return
-        # With surrogates: a name on disk need not be valid text.
+        # Surrogates are written as the bytes they stand for: a file name need not be valid text.
         with temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield _Csv(file) if kind == ".csv" else _JsonLines(file)
 
@@ -83,9 +93,9 @@ class _JsonLines:
 
 
 class _Parquet:
-    """Row groups of some thousand rows, so that millions of results need no memory."""
+    """Writes row groups one after the other, so that millions of results need little memory."""
 
-    _GROUP = 20_000
+    _GROUP = 20_000  # Rows of a group; they take some megabytes.
 
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
@@ -108,7 +118,7 @@ class _Parquet:
     def add(self, query: Subject, matches: Matches) -> None:
         for match in matches:
             row = {"query": str(query), **match.summary()}
-            # Parquet has text only: what is no valid text on disk is escaped.
+            # Parquet stores valid text only, so that other file names are escaped.
             self._rows.append({name: _text(value) for name, value in row.items()})
         if len(self._rows) >= self._GROUP:
             self._flush()
@@ -119,6 +129,7 @@ class _Parquet:
 
 
 def _text(value: object) -> object:
+    """Return a value with escapes in the place of characters that are not valid Unicode."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     return value

@@ -1,4 +1,4 @@
-"""``search``: pictures by picture."""
+"""``search``: find the pictures of a collection that are most similar to a query."""
 
 from __future__ import annotations
 
@@ -20,17 +20,30 @@ if TYPE_CHECKING:
     from clr_search.index import Index, Matches, Query
 
     Ask = partial[Query]
-    """Makes the query for a picture or an item, with the options of this search."""
+    """A function that makes the query of a picture or an item, with the options of the command."""
 
 _NOTHING_ELSE = "nothing else is in the collection"
 _NOTHING_LIKE = "nothing in the collection is so like it"
 
-_DIVERSITY = 0.5  # as much weight on differing from other results as on likeness to the query
+# --diverse weighs the difference from other results as much as the similarity to the query.
+_DIVERSITY = 0.5
 
 
 @dataclass(slots=True)
 class Answers:
-    """How many queries could be answered, their matches if `keep`, and why others could not be."""
+    """The outcome of all queries of a command.
+
+    Attributes
+    ----------
+    keep : bool
+        Whether `found` collects the matches, for a contact sheet.
+    count : int
+        Number of queries that were answered.
+    found : list of (Path or int, Matches)
+        The subjects of the queries with their matches, if `keep`.
+    failures : list of ClrSearchError
+        The reasons why other queries could not be answered.
+    """
 
     keep: bool
     count: int = 0
@@ -122,14 +135,13 @@ def search(
     force: bool,
     **conditions: Any,
 ) -> None:
-    """Find the pictures of a collection most like a picture.
+    """Find the pictures of a collection most similar to a picture.
 
     Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
-    is left out of its own results. The score is the cosine similarity, 1 for the same picture;
-    beside it stands the share of random pairs of the collection that are less alike, on which
-    --min-percentile is a limit that means the same with every encoder. A query that nothing in the
-    collection is like enough is answered with nothing, which is no failure. A query that cannot be
-    searched for is reported, and the others are answered.
+    is left out of its own results. The score is the cosine similarity, 1 for the same picture. The
+    percentage beside it is the share of random pairs of the collection that are less similar.
+    --min-percentile is a limit on this percentage, which means the same with every encoder. A query
+    without results is not a failure. A query that fails is reported, and the others are answered.
 
     \b
     Example:
@@ -164,13 +176,13 @@ def search(
         min_percentile=min_percentile,
     )
     answers = Answers(keep=sheet is not None or show)
-    asked: list[Subject] = [*_listed(queries, answers), *items]
-    # Some pictures are embedded before a GPU has started.
+    subjects: list[Subject] = [*_listed(queries, answers), *items]
+    # The CPU embeds a few pictures in less time than a GPU needs to start.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if out is not None:
-            _write(index, asked, ask, answers, out, as_json=as_json)
+            _write(index, subjects, ask, answers, out, as_json=as_json)
         else:
-            _echo(index, asked, ask, answers, as_json=as_json)
+            _echo(index, subjects, ask, answers, as_json=as_json)
         if answers.found:
             _draw(index, answers, sheet, show=show)
     if answers.failures:
@@ -178,24 +190,25 @@ def search(
 
 
 def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
-    """The pictures that are given, and those in the folders that are."""
+    """Return the pictures among the queries, and all pictures in the folders among them."""
     from clr_search.files.find import find_images
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
 
-    found: list[Path] = []
-    overlooked = Overlooked()
+    paths: list[Path] = []
+    left_out = LeftOut()
     for query in queries:
         if query.is_dir():
-            found += [image.path for image in find_images([query], overlooked)]
+            paths += [image.path for image in find_images([query], left_out)]
         else:
-            found.append(query)
-    answers.failures += output.complain_of(overlooked)
-    return found
+            paths.append(query)
+    answers.failures += output.complain_of(left_out)
+    return paths
 
 
 def _echo(
     index: Index, queries: list[Subject], ask: Ask, answers: Answers, *, as_json: bool
 ) -> None:
+    """Print the matches of all queries."""
     for query, matches in _answer(index, queries, ask, answers):
         if as_json:
             output.echo_json(answer(query, matches))
@@ -214,9 +227,10 @@ def _write(
     *,
     as_json: bool,
 ) -> None:
+    """Write the matches of all queries into a file, and with ``--json`` also print them."""
     from clr_search.progress import Silent, for_terminal
 
-    reporter = Silent() if as_json else for_terminal()  # a bar would take stdout for its own
+    reporter = Silent() if as_json else for_terminal()  # A progress bar would mix with stdout.
     with reporter.task("Searching", len(queries), "queries"), written(out) as results:
         for query, matches in _answer(index, queries, ask, answers):
             results.add(query, matches)
@@ -228,21 +242,22 @@ def _write(
 
 
 def _named(query: Subject) -> str:
+    """Return the name of a query for people."""
     return f"item {query}" if isinstance(query, int) else output.shown(query)
 
 
 def _answer(
     index: Index, queries: list[Subject], ask: Ask, answers: Answers
 ) -> Iterator[tuple[Subject, Matches]]:
-    """Search for one query after the other; of several, those that fail are reported."""
+    """Answer one query after the other; the failure of one of several is printed."""
     for query in queries:
         try:
             matches = index.search(ask(picture=query))
         except ClrSearchError as error:
-            of_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
-            if of_all or len(queries) == 1:
+            affects_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
+            if affects_all or len(queries) == 1:
                 raise
-            if str(error) not in map(str, answers.failures):  # a broken --like fails every query
+            if str(error) not in map(str, answers.failures):  # A broken --like fails every query.
                 output.complain(error)
             answers.failures.append(error)
             continue
@@ -254,11 +269,12 @@ def _answer(
 
 def _limited(ask: Ask) -> bool:
     """Whether results must reach a least score or percentile."""
-    given = ask.keywords
-    return given["min_score"] is not None or given["min_percentile"] is not None
+    limits = ask.keywords["min_score"], ask.keywords["min_percentile"]
+    return any(limit is not None for limit in limits)
 
 
 def _print(matches: Matches, *, nothing: str) -> None:
+    """Print a table of matches, or the text `nothing` where there are none."""
     if not matches:
         click.echo(f"  ({nothing})")
     columns = [
@@ -278,11 +294,12 @@ def _print(matches: Matches, *, nothing: str) -> None:
 
 
 def _beyond(percentile: float | None) -> str:
-    """``99.97 %``, rounded down, so that only what is beyond all pairs is 100."""
+    """Return a percentile such as ``99.97 %``, rounded down, so that 100 means beyond all pairs."""
     return "" if percentile is None else f"{math.floor(100 * percentile) / 100:.2f} %"
 
 
 def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> None:
+    """Draw the contact sheet, in a temporary folder if no file is named, and show it."""
     import tempfile
 
     from clr_search.files.write import atomic_path
@@ -290,8 +307,8 @@ def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> 
 
     rows = []
     roots = index.info().roots
-    for asked, matches in answers.found:
-        query = index.item(asked).path if isinstance(asked, int) else asked
+    for subject, matches in answers.found:
+        query = index.item(subject).path if isinstance(subject, int) else subject
         folder = query.resolve().parent
         own = folder.name if query in index and folder not in roots else None
         tiles = [

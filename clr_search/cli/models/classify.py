@@ -1,22 +1,21 @@
-"""``classify``: which class a picture is of, if any."""
+"""``classify``: tell the class of pictures, or that they are of none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from clr_search.cli import options, output
-from clr_search.errors import ClrSearchError, ImageError
+from clr_search.errors import ClrSearchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_BATCH = 64
+    from clr_search.serve.probe import Verdict
 
 
 @options.command("classify")
@@ -34,9 +33,10 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
     """Classify pictures, or all pictures in folders.
 
     PROBE is a probe.onnx. With --knn, no training is needed: the nearest pictures of the collection
-    vote by their folders. A picture unlike all classes is "none of these" (in JSON, "known" is
-    false; null, where the probe cannot tell): for that, the probe's own pictures must have been
-    made in the same way. A picture that cannot be read is reported, and the others are classified.
+    vote by their folders. A picture that is unlike all classes is "none of these". In JSON, "known"
+    is then false; it is null where the probe cannot tell. This works only for pictures that were
+    made in the same way as those the probe was fitted on. A picture that cannot be read is
+    reported, and the others are classified.
 
     \b
     Example:
@@ -46,118 +46,86 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
     from clr_search.files.find import find_images
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
+    from clr_search.serve.pipeline import Skipped, infer_files
 
-    size, predict = _by_vote(collection) if collection else _by_probe(paths[0])
+    classifier = _by_vote(collection) if collection else _by_probe(paths[0])
     images = paths if collection else paths[1:]
     if not images:
         raise click.UsageError("Missing argument 'IMAGE...': what to classify.")
-    overlooked = Overlooked()
-    files = [image.path for image in find_images(images, overlooked)]
-    output.complain_of(overlooked)
-    failed = bool(overlooked.folders)
-    for path, outcome in _classified(size, predict, files):
-        if isinstance(outcome, ImageError):
-            failed = True
-            output.complain(
-                ClrSearchError(f"{output.shown(path)} cannot be classified: {outcome.what}.")
-            )
-            continue
-        best = sorted(outcome.chances, key=lambda pair: -pair[1])[:k]
-        if as_json:
-            predictions = [{"label": name, "probability": chance} for name, chance in best]
-            answer = {"path": path, "predictions": predictions, "known": outcome.known}
-            output.echo_json(answer | {outcome.measure: outcome.far})
-        elif outcome.known is False:
-            _print_none(path, outcome, several=len(files) > 1 and k > 1)
-        else:
-            _print_classes(path, best, several=len(files) > 1 and k > 1)
+    left_out = LeftOut()
+    files = [image.path for image in find_images(images, left_out)]
+    output.complain_of(left_out)
+    failed = bool(left_out.folders)
+    several = len(files) > 1 and k > 1
+    for batch in infer_files(classifier.verdicts, classifier.size, files):
+        for one in batch:
+            if isinstance(one, Skipped):
+                failed = True
+                what = f"{output.shown(one.path)} cannot be classified: {one.reason}."
+                output.complain(ClrSearchError(what))
+            else:
+                file, verdict = one
+                _show(file.path, verdict, k, as_json=as_json, several=several)
     if failed:
         click.get_current_context().exit(1)
 
 
-class Prediction(NamedTuple):
-    """Classes with their probabilities, and whether the picture is of any of them, if one knows.
+class Classifier(NamedTuple):
+    """A function that classifies squares, and their side.
 
-    `far` is what tells: the measure named `measure`.
+    Attributes
+    ----------
+    size : int
+        Side S of the squares in pixels.
+    verdicts : callable
+        A function that returns N verdicts for N squares, uint8 (N, S, S, 3).
     """
 
-    chances: list[tuple[str, float]]
-    known: bool | None
-    measure: str
-    far: float | None
+    size: int
+    verdicts: Callable[[NDArray[np.uint8]], list[Verdict]]
 
 
-Predict = Callable[["NDArray[np.uint8]"], list[Prediction]]
-"""Of squares, uint8 (n, S, S, 3)."""
-
-
-def _by_probe(model: Path) -> tuple[int, Predict]:
-    """S, and how to classify."""
+def _by_probe(model: Path) -> Classifier:
+    """Return the classifier of a probe.onnx."""
     from clr_search.serve import Probe
 
-    classifier = Probe(model)
-
-    def predict(squares: NDArray[np.uint8]) -> list[Prediction]:
-        rows, novelty = classifier.examine(squares)
-        far = [None] * len(rows) if novelty is None else novelty.tolist()
-        return [
-            Prediction(
-                list(zip(classifier.classes, row, strict=True)),
-                None if new is None else new <= 1,
-                "novelty",
-                new,
-            )
-            for row, new in zip(rows.tolist(), far, strict=True)
-        ]
-
-    return classifier.card.image_size, predict
+    probe = Probe(model)
+    return Classifier(probe.card.image_size, probe.classify)
 
 
-def _by_vote(collection: Path) -> tuple[int, Predict]:
-    """As `_by_probe`, by the nearest of a collection."""
-    from clr_search.analysis.knn_classifier import Voters
+def _by_vote(collection: Path) -> Classifier:
+    """Return a classifier by the votes of the nearest of a collection, which stays open so long."""
+    from clr_search.analysis.knn_classifier import KnnClassifier
     from clr_search.index import Index
     from clr_search.progress import Lines
 
-    index = Index.open(collection, reporter=Lines())
-    voters, encoder = Voters(index), index.encoder
+    index = click.get_current_context().with_resource(Index.open(collection, reporter=Lines()))
+    classifier, encoder = KnnClassifier(index), index.encoder
 
-    def predict(squares: NDArray[np.uint8]) -> list[Prediction]:
-        ballots = voters.vote(encoder.encode_squares(squares))
-        return [
-            Prediction(ballot.shares, ballot.known, "nearest", ballot.nearest) for ballot in ballots
-        ]
+    def vote(squares: NDArray[np.uint8]) -> list[Verdict]:
+        return classifier.vote(encoder.encode_squares(squares))
 
-    return encoder.image_size, predict
+    return Classifier(encoder.image_size, vote)
 
 
-def _classified(
-    size: int, predict: Predict, files: Sequence[Path]
-) -> Iterator[tuple[Path, Prediction | ImageError]]:
-    """Files in their order, each with its classes and probabilities, or why it has none."""
-    import numpy as np
-
-    from clr_search import images
-
-    remaining = iter(files)
-    while batch := list(islice(remaining, _BATCH)):
-        outcomes: dict[Path, Any] = {}
-        for path in batch:
-            try:
-                outcomes[path] = images.decode_square(images.read(path)[0], size).pixels
-            except ImageError as error:
-                outcomes[path] = error
-        good = [path for path in batch if not isinstance(outcomes[path], ImageError)]
-        if good:
-            found = predict(np.stack([outcomes[path] for path in good]))
-            outcomes.update(zip(good, found, strict=True))
-        yield from outcomes.items()
+def _show(path: Path, verdict: Verdict, k: int, *, as_json: bool, several: bool) -> None:
+    """Print the verdict on one picture; `several` is true for several lines a picture."""
+    best = verdict.best(k)
+    if as_json:
+        predictions = [{"label": name, "probability": share} for name, share in best]
+        answer = {"path": path, "predictions": predictions, "known": verdict.known}
+        output.echo_json(answer | {verdict.measure: verdict.value})
+    elif verdict.known is False:
+        _print_none(path, verdict, several=several)
+    else:
+        _print_classes(path, best, several=several)
 
 
 def _print_classes(path: Path, best: Sequence[tuple[str, float]], *, several: bool) -> None:
+    """Print the most probable classes of a picture."""
     right = output.Column(right=True, style="cyan")
-    rows = [[f"{chance:.3f}", name] for name, chance in best]
+    rows = [[f"{probability:.3f}", name] for name, probability in best]
     if len(best) == 1:
         click.echo(f"{rows[0][0]}  {rows[0][1]}  {output.shown(path)}")
         return
@@ -166,9 +134,9 @@ def _print_classes(path: Path, best: Sequence[tuple[str, float]], *, several: bo
     output.echo_table([right, output.Column(style="green")], rows, indent=2)
 
 
-def _print_none(path: Path, outcome: Prediction, *, several: bool) -> None:
-    """Why it is none, and where several lines a picture are printed, in that form."""
-    text = f"none of these  ({outcome.measure} {outcome.far:.2f})"
+def _print_none(path: Path, verdict: Verdict, *, several: bool) -> None:
+    """Print that a picture is of no class, with the measure that decided it."""
+    text = f"none of these  ({verdict.measure} {verdict.value:.2f})"
     if several:
         output.echo_heading(output.shown(path))
         click.echo(f"  {text}")

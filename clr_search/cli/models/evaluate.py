@@ -1,4 +1,4 @@
-"""``evaluate``: how good a collection is to search in."""
+"""``evaluate``: measure how well pictures of the same label find each other."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
       kNN    share of pictures that their nearest neighbours classify rightly
       probe  accuracy of a linear classifier on pictures held out
 
-    --curve asks how many labels are worth their while: probe and kNN are fitted on 1, 2, 5, 10, 20,
-    50, 100 and all pictures of each class, drawn five times, and measured on a fifth held out.
+    --curve shows how accuracy grows with the number of labels: probe and kNN are fitted on 1, 2, 5,
+    10, 20, 50, 100 and all pictures of each class, each five times with a new random choice, and
+    measured on a fifth held out.
 
     \b
     Example:
@@ -64,14 +65,14 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
         refuse_existing(curve, force=force)
         require_plots()
     with Index.open(collection, reporter=Lines()) as index:
-        held = index.embeddings()
-    vectors, labels = held.vectors, held.labels
+        embeddings = index.embeddings()
+    vectors, labels = embeddings.vectors, embeddings.labels
     output.status(f"Measuring {output.count(len(labels), 'picture')} …")
-    found = leave_one_out(vectors, labels)
+    retrieval = leave_one_out(vectors, labels)
     probe: FittedProbe | None = None
     try:
         probe = fit_probe(vectors, labels)
-    except UsageError as error:  # classes too small for it; the other measures stand
+    except UsageError as error:  # The classes are too small for a probe only.
         click.echo(f"No probe: {error.what}", err=True)
     learnt = learning_curve(vectors, labels) if curve is not None else None
     if learnt is not None and curve is not None:
@@ -79,7 +80,7 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
     if as_json:
         output.echo_json(
             {"collection": collection, "images": len(labels)}
-            | asdict(found)
+            | asdict(retrieval)
             | {
                 "probe_accuracy": probe.accuracy if probe else None,
                 "probe_interval": probe.interval if probe else None,
@@ -88,37 +89,40 @@ def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -
             | ({"curve": asdict(learnt)} if learnt is not None else {})
         )
         return
-    _print(collection, found, probe)
+    _print(collection, retrieval, probe)
     if learnt is not None:
         _print_curve(learnt)
 
 
-def _print(collection: Path, found: Retrieval, probe: FittedProbe | None) -> None:
+def _print(collection: Path, retrieval: Retrieval, probe: FittedProbe | None) -> None:
+    """Print all measures, and the number of pictures without a usable label."""
     output.echo_heading(
-        f"{output.shown(collection)}: {output.count(found.queries, 'query', 'queries')}"
+        f"{output.shown(collection)}: {output.count(retrieval.queries, 'query', 'queries')}"
     )
     output.echo_facts(
         [
-            ("R@1", output.share(found.recall_at_1)),
-            ("P@10", output.share(found.precision_at_10)),
-            ("mAP", output.share(found.mean_average_precision)),
-            ("kNN", output.share(found.knn_accuracy)),
+            ("R@1", output.share(retrieval.recall_at_1)),
+            ("P@10", output.share(retrieval.precision_at_10)),
+            ("mAP", output.share(retrieval.mean_average_precision)),
+            ("kNN", output.share(retrieval.knn_accuracy)),
             ("probe", measured(probe) if probe else ""),
         ]
     )
-    for number, why in ((found.unlabelled, "without a label"), (found.alone, "alone in a class")):
+    left_out = (retrieval.unlabelled, "without a label"), (retrieval.alone, "alone in a class")
+    for number, why in left_out:
         if number:
             click.echo(f"Left out: {output.count(number, 'picture')} {why}.", err=True)
 
 
 def _draw(curve: Curve, target: Path, collection: Path) -> None:
+    """Draw the learning curve into an image file."""
     from clr_search.files.write import atomic_path
     from clr_search.pictures import Line, learning_curve
 
     steps = curve.steps
     lines = [
-        Line(name, *zip(*(_spread(scores) for scores in found), strict=True))
-        for name, found in (
+        Line(name, *zip(*(_spread(scores) for scores in accuracies), strict=True))
+        for name, accuracies in (
             ("probe", [step.probe for step in steps]),
             ("kNN", [step.knn for step in steps]),
         )
@@ -129,22 +133,24 @@ def _draw(curve: Curve, target: Path, collection: Path) -> None:
         f"{output.count(curve.held_out, 'picture')} held out, "
         f"{output.count(len(steps[0].probe), 'draw')}"
     )
-    places = [step.labels / curve.classes for step in steps]
-    picture = learning_curve(ticks, places, lines, curve.chance, title)
+    positions = [step.labels / curve.classes for step in steps]
+    picture = learning_curve(ticks, positions, lines, curve.chance, title)
     with atomic_path(target) as temporary:
         picture.save(temporary, format=output.picture_format(target))
 
 
 def _per_class(step: Step) -> str:
+    """Return the number of labels a class at a step of the curve."""
     return "all" if step.per_class is None else f"{step.per_class:,}"
 
 
 def _spread(scores: Sequence[float]) -> tuple[float, float]:
-    """Mean and deviation."""
+    """Return the mean and the sample standard deviation of accuracies."""
     return fmean(scores), stdev(scores)
 
 
 def _print_curve(curve: Curve) -> None:
+    """Print the learning curve as a table."""
     output.echo_heading("Accuracy by labels a class, mean ± deviation", apart=True)
     columns = [
         output.Column("labels", right=True, style="cyan"),
@@ -162,7 +168,7 @@ def _print_curve(curve: Curve) -> None:
 
 
 def measured(probe: FittedProbe) -> str:
-    """Accuracy with its interval: ``84.3 % (81.7–86.6 %, 863 pictures held out)``."""
+    """Return the accuracy of a probe, its 95 % interval, and the number of pictures measured."""
     if probe.interval is None:
         return "not measured: no class has a picture to spare"
     low, high = (100 * bound for bound in probe.interval)
@@ -170,6 +176,6 @@ def measured(probe: FittedProbe) -> str:
 
 
 def spared(probe: FittedProbe) -> str:
-    """``863 pictures held out``, or ``25 pictures left out in turn``."""
+    """Return ``863 pictures held out``, or ``25 pictures left out in turn``."""
     how = "held out" if probe.measured_by == "held out" else "left out in turn"
     return f"{output.count(probe.held_out, 'picture')} {how}"

@@ -1,4 +1,4 @@
-"""``export``: a run becomes one ONNX file, or an ONNX file a smaller or a portable one."""
+"""``export``: write a run as one ONNX file, or an ONNX file as a smaller or a portable one."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def export(
 ) -> None:
     """Export the encoder of a run as one ONNX file.
 
-    The file takes raw RGB pixels of any size and gives unit vectors; resizing and scaling are
-    inside. It is checked against PyTorch before it takes its name, and golden.json beside it lets
-    any other runtime prove itself. An ONNX file in the place of RUN is reduced to fp16 or int8, or
-    made portable, or both.
+    The model takes raw RGB pixels of any size and returns unit vectors; resizing and scaling are
+    part of it. It is compared with PyTorch before it is written, and golden.json beside it holds a
+    picture with its vector, by which any other runtime can be tested. If RUN is an ONNX file, it is
+    reduced to fp16 or int8, or made portable, or both.
 
     \b
     Example:
@@ -133,6 +133,7 @@ def export(
 
 
 def _echo(report: ExportReport, *, as_json: bool) -> None:
+    """Print what was written, and how it compares with PyTorch and with full precision."""
     card, difference = report.card, report.max_abs_difference
     if as_json:
         facts = {"path": report.path, "sha256": report.sha256, "bytes": report.bytes}

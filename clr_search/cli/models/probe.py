@@ -1,4 +1,4 @@
-"""``probe``: fit a linear classifier behind the encoder."""
+"""``probe``: fit a linear classifier on the embeddings of an encoder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--encoder",
     metavar="ONNX",
     type=options.ENCODER,
-    help="For a folder: what embeds its pictures.  [default: the one that ships]",
+    help="For a folder: the encoder of its pictures.  [default: the one that ships]",
 )
 @click.option(
     "--confusion",
@@ -53,14 +53,14 @@ def probe(
 ) -> None:
     """Fit a classifier on pictures with classes, and write it.
 
-    It is a logistic regression on the embeddings of a collection, or of a folder with a folder of
-    pictures for each class: one to five of each will do. A fifth of the pictures is held out to
-    measure its accuracy; then it is fitted on all. In a folder where a class has fewer than ten,
-    each picture is left out in its turn instead.
+    The classifier is a logistic regression on the embeddings of a collection, or of a folder that
+    has a folder of pictures for each class: one to five of each are enough. A fifth of the pictures
+    is held out to measure its accuracy; then it is fitted on all. In a folder where a class has
+    fewer than ten pictures, each picture is left out in turn instead.
 
-    The ONNX file holds the encoder too: pixels in; embedding, class probabilities and novelty out.
-    Novelty above 1 means none of these classes: 5 % of new pictures of the classes are refused like
-    that. It needs 19 pictures that can be left out.
+    The ONNX file includes the encoder: it takes pixels, and returns the embedding, the class
+    probabilities and the novelty. A novelty above 1 means "none of these classes"; 5 % of new
+    pictures of the classes are refused so. Novelty needs 19 pictures that can be left out.
 
     \b
     Example:
@@ -83,25 +83,37 @@ def probe(
             f"{source} is no folder of pictures: a collection has its own encoder.",
             "Leave --encoder out.",
         )
-    given = _of_folder(source, labels, encoder) if folder else _of_collection(source, labels)
-    output.status(f"Fitting on {output.count(len(given.labels), 'picture')} …")
-    fitted = (fit_shots if folder else fit_probe)(given.vectors, given.labels)
+    pictures = _of_folder(source, labels, encoder) if folder else _of_collection(source, labels)
+    output.status(f"Fitting on {output.count(len(pictures.labels), 'picture')} …")
+    fitted = (fit_shots if folder else fit_probe)(pictures.vectors, pictures.labels)
     if confusion is not None and not fitted.held_out:
         raise UsageError(
             "There is no confusion matrix: no class has a picture to spare.",
             "Leave --confusion out, or give two pictures of a class.",
         )
-    save_probe(fitted, given.encoder, out, force=force)
+    save_probe(fitted, pictures.encoder, out, force=force)
     if confusion is not None:
         _draw(fitted, confusion)
     if as_json:
-        output.echo_json(_facts(fitted, out) | {"skipped": given.skipped})
+        output.echo_json(_facts(fitted, out) | {"skipped": pictures.skipped})
     else:
         _print(fitted, out, confusion)
 
 
 class Given(NamedTuple):
-    """Embeddings with their labels, the encoder they are of, and what could not be read."""
+    """The pictures to fit on.
+
+    Attributes
+    ----------
+    vectors : float32 array (N, D)
+        Embeddings of the pictures.
+    labels : list of (str or None)
+        N labels; None for a picture without one.
+    encoder : Path
+        The ONNX file of the encoder.
+    skipped : list of Path
+        Files and folders that could not be read.
+    """
 
     vectors: NDArray[np.float32]
     labels: list[str | None]
@@ -110,60 +122,64 @@ class Given(NamedTuple):
 
 
 def _of_collection(collection: Path, table: Path | None) -> Given:
+    """Return the embeddings of a collection, with labels from its folders or from a CSV file."""
     from clr_search.index import Index
     from clr_search.progress import Lines
 
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
-        held = index.embeddings()
-        known = held.labels if table is None else _given(held.paths, table, "the collection")
-        return Given(held.vectors, known, index.encoder.path, [])
+        embeddings = index.embeddings()
+        labels = embeddings.labels
+        if table is not None:
+            labels = _given(embeddings.paths, table, "the collection")
+        return Given(embeddings.vectors, labels, index.encoder.path, [])
 
 
 def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
-    """Embed what can be read; a class of which nothing can be is an error."""
+    """Embed the pictures of a folder; a class without a readable picture is an error."""
     import numpy as np
 
     from clr_search.files.find import find_images
-    from clr_search.files.overlooked import Overlooked
+    from clr_search.files.left_out import LeftOut
     from clr_search.serve import Encoder
     from clr_search.serve.pipeline import Embedded, embed_files
 
-    overlooked = Overlooked()
-    encoder, files = Encoder(path), find_images([folder], overlooked)
-    output.complain_of(overlooked)
+    left_out = LeftOut()
+    encoder, files = Encoder(path), find_images([folder], left_out)
+    output.complain_of(left_out)
     paths = [file.path for file in files]
-    known = [file.label for file in files] if table is None else _given(paths, table, str(folder))
-    found = [one for batch in embed_files(encoder, paths) for one in batch]
-    good = [isinstance(one, Embedded) for one in found]
-    for one in found:
+    labels = [file.label for file in files] if table is None else _given(paths, table, str(folder))
+    results = [one for batch in embed_files(encoder, paths) for one in batch]
+    readable = [isinstance(one, Embedded) for one in results]
+    for one in results:
         if not isinstance(one, Embedded):
             output.complain(ClrSearchError(f"{output.shown(one.path)} is left out: {one.reason}."))
-    kept = [label for label, well in zip(known, good, strict=True) if well]
-    lost = sorted({label for label in known if label} - set(kept))
+    embedded = [label for label, usable in zip(labels, readable, strict=True) if usable]
+    lost = sorted({label for label in labels if label} - set(embedded))
     if lost:
         raise UsageError(
             f"Of {', '.join(lost)} no picture can be read.", "Replace these pictures, or the class."
         )
-    rows = [one.vector for one in found if isinstance(one, Embedded)]
+    rows = [one.vector for one in results if isinstance(one, Embedded)]
     vectors = np.array(rows, np.float32).reshape(-1, encoder.dimension)
-    skipped = [place for place, _ in overlooked.skipped()]
-    skipped += [one.path for one in found if not isinstance(one, Embedded)]
-    return Given(vectors, kept, encoder.path, skipped)
+    skipped = [unlisted for unlisted, _ in left_out.skipped()]
+    skipped += [one.path for one in results if not isinstance(one, Embedded)]
+    return Given(vectors, embedded, encoder.path, skipped)
 
 
 def _given(paths: Sequence[Path], table: Path, where: str) -> list[str | None]:
-    """Labels of pictures out of a CSV file."""
+    """Return the labels that a CSV file has for pictures, None where it has none."""
     from clr_search.serve.probe import read_labels
 
     labels = read_labels(table)
-    found = [labels.get(path) for path in paths]
-    unknown = len(labels) - sum(label is not None for label in found)
+    matched = [labels.get(path) for path in paths]
+    unknown = len(labels) - sum(label is not None for label in matched)
     if unknown:
         click.echo(f"{table}: {output.count(unknown, 'picture')} not in {where}.", err=True)
-    return found
+    return matched
 
 
 def _draw(fitted: FittedProbe, target: Path) -> None:
+    """Draw the confusion matrix into an image file."""
     from clr_search.cli.models.evaluate import spared
     from clr_search.files.write import atomic_path
     from clr_search.pictures import confusion_matrix
@@ -175,6 +191,7 @@ def _draw(fitted: FittedProbe, target: Path) -> None:
 
 
 def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
+    """Return the measures of a fitted probe for JSON."""
     novelty = fitted.novelty
     return {
         "path": out,
@@ -197,6 +214,7 @@ def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
 
 
 def _print(fitted: FittedProbe, out: Path, confusion: Path | None) -> None:
+    """Print the measures of a fitted probe."""
     from clr_search.cli.models.evaluate import measured
 
     output.echo_heading(
@@ -217,6 +235,7 @@ def _print(fitted: FittedProbe, out: Path, confusion: Path | None) -> None:
 
 
 def _calibration(fitted: FittedProbe) -> str:
+    """Return the calibration error of the probabilities, for people."""
     if fitted.calibration_error is None:
         return "not calibrated: no class has a picture to spare"
     return (
@@ -226,6 +245,7 @@ def _calibration(fitted: FittedProbe) -> str:
 
 
 def _novelty(fitted: FittedProbe) -> str:
+    """Return how the novelty was calibrated, for people."""
     from clr_search.serve.probe.novelty import REFUSED
 
     if fitted.novelty is None:

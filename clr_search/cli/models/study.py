@@ -1,4 +1,4 @@
-"""``study``: the paper's experiments, on one's own pictures."""
+"""``study``: repeat the experiments of the SimCLR paper on one's own pictures."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def study(
 ) -> None:
     """Repeat the experiments of the SimCLR paper.
 
-    Each compares trainings that differ in one thing, on labelled pictures, and writes a page with a
-    table, a plot, and which findings of the paper hold:
+    Each compares trainings that differ in one setting, on labelled pictures. It writes a page with
+    a table, a plot, and which findings of the paper hold:
 
     \b
       augmentation  each alone and in pairs (Fig. 5)
@@ -80,7 +80,7 @@ def study(
       batch         batch size and epochs (Fig. 9)
       method        SimCLR, InstDisc, supervised (Fig. 1)
 
-    Every training's result is kept: after Ctrl-C the same command goes on with the next one.
+    The result of every training is kept: after Ctrl-C, the same command continues.
 
     \b
     Example:
@@ -97,7 +97,7 @@ def study(
         image_size=image_size, width=width, batch_size=batch_size, epochs=epochs, device=device
     )
     reporter = for_terminal()
-    found = cells.pictures(
+    pictures = cells.pictures(
         [images], [test] if test else [], limit=limit, side=image_size, reporter=reporter
     )
     words = [
@@ -115,10 +115,10 @@ def study(
     names = EXPERIMENTS if "all" in experiments else tuple(dict.fromkeys(experiments))
     for name in names:
         experiment = design.experiment(name, base)
-        results = cells.run(experiment, found, out, seeds=seeds, reporter=reporter)
+        results = cells.run(experiment, pictures, out, seeds=seeds, reporter=reporter)
         if results is None:
             click.echo("Stopped; the same command goes on from here.", err=True)
             click.get_current_context().exit(options.INTERRUPTED)
         command = shlex.join(["clr-search", "study", name, *words])
-        page = report.write_report(experiment, results, base, found, command, out)
+        page = report.write_report(experiment, results, base, pictures, command, out)
         click.echo(output.shown(page))

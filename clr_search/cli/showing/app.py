@@ -1,4 +1,4 @@
-"""``app``: the collection in the browser."""
+"""``app``: search a collection in the browser."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def app(
 ) -> None:
     """Search a collection in the browser.
 
-    Upload, paste or photograph a picture and see its neighbours; click one to search from it. It
-    runs on this machine until Ctrl-C, and talks to nobody else.
+    Upload, paste or photograph a picture and see its neighbours; click one to search from it. The
+    app runs on this machine until Ctrl-C, and connects to no other machine.
 
     \b
     Example:

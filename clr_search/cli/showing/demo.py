@@ -1,4 +1,4 @@
-"""``demo``: the whole way in one command."""
+"""``demo``: train, export, index and search in one command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from clr_search.errors import require
     type=options.SEED,
     default=0,
     show_default=True,
-    help="Of the drawings, the network and the training.",
+    help="Seed of the drawings, the network and the training.",
 )
 @click.option("--no-app", is_flag=True, help="Do not open the app at the end.")
 @options.force_option("an earlier demo in the same folder")
@@ -49,10 +49,10 @@ def demo(
 ) -> None:
     """Go the whole way, from a folder of images to the app.
 
-    Train, export, index, measure, fit a classifier, draw a contact sheet, open the app. Without
-    IMAGES it draws a collection of textile swatches, so that nothing needs to be downloaded; with a
-    folder of yours it does the same on that. The app opens where there is a terminal. Interrupted,
-    it goes on where it stood.
+    The steps are: train, export, index, measure, fit a classifier, draw a contact sheet, and open
+    the app. Without IMAGES, the demo draws a collection of textile swatches, so that nothing needs
+    to be downloaded. The app opens only from a terminal. After an interruption, the same command
+    continues where it stopped.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``serve``: the collection for other programs, over HTTP."""
+"""``serve``: serve a collection to other programs over HTTP."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def serve(
 
     POST /v1/embed, /v1/search and /v1/classify; GET /v1/items/ID, /v1/items/ID/thumbnail,
     /v1/model, /healthz, /readyz, /metrics, and /openapi.json, which describes them. Pictures of
-    requests that come together are embedded together. The collection may change meanwhile: each
-    request sees its newest state. Stopped, it finishes what it took in.
+    simultaneous requests are embedded in one batch. The collection may change while it is served:
+    each request sees its newest state. When stopped, the service finishes the requests in progress.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""``export-site``: the collection as files that any web server can host."""
+"""``export-site``: write a collection as a search page that any web server can host."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def export_site(
 ) -> None:
     """Write a page that searches a collection in the browser.
 
-    The folder can be put on any web server; nothing runs there. A visitor's picture is embedded in
-    the browser, and is not sent anywhere. Everybody who can open the page sees the thumbnails, the
-    names of files, the vectors and the encoder. An older site is replaced.
+    Any web server can host the folder, since the search runs in the browser. There a visitor's
+    picture is embedded, and it is not sent anywhere. Everybody who can open the page can read the
+    thumbnails, the names of files, the vectors and the encoder. An older site is replaced.
 
     \b
     Example:
@@ -77,9 +77,9 @@ def export_site(
     with Index.open(collection, reporter=Lines()) as index:
         written = site.export_site(index, out, chosen, force=force, reporter=for_terminal())
     if written.left_out:
-        left = output.count(written.left_out, "picture")
+        pictures = output.count(written.left_out, "picture")
         verb = "is" if written.left_out == 1 else "are"
-        click.echo(f"{left} cannot be read now, and {verb} left out.", err=True)
+        click.echo(f"{pictures} cannot be read now, and {verb} left out.", err=True)
     click.echo(
         f"{output.shown(out)}: {output.count(written.pictures, 'picture')}, "
         f"{output.size(written.total_bytes)}; a visitor loads {output.size(written.first_bytes)}, "

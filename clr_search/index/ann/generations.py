@@ -47,7 +47,7 @@ class Generation:
     number : int
         Its name.
     sha256 : str
-        Of the file.
+        SHA-256 of the FAISS file.
     revision : int
         It holds the items embedded up to this revision of the collection.
     count : int
@@ -63,9 +63,9 @@ class Generation:
     recall_at_1 : float or None
         Measured share of nearest neighbours that are found.
     bytes : int
-        Of the file.
+        Size of the FAISS file.
     goal_recall, goal_memory, goal_graph
-        What it was built for; see `Goal`.
+        The goal it was built for; see `Goal`.
     chosen_at : int
         How many vectors there were when this kind of structure was chosen.
     tried : tuple of dict
@@ -102,7 +102,7 @@ class Generation:
 
     @property
     def chosen_over(self) -> int:
-        """As `chosen_at`; of releases that did not keep it, its own count."""
+        """The count that the kind was chosen for; older releases do not say, and give `count`."""
         return self.chosen_at or self.count
 
     @property

@@ -23,7 +23,7 @@ class Goal:
     memory : int or None
         Most bytes that it may take when loaded.
     graph : bool
-        Whether it is to be a graph.
+        Whether the structure is to be a graph.
     """
 
     recall: float = RECALL

@@ -50,7 +50,7 @@ class MappedVectors:
     ordered: NDArray[np.int64] | None = None
 
     def subset(self, positions: NDArray[np.int64] | slice) -> MappedVectors:
-        """Only these positions; of a slice, without a copy."""
+        """Returns the vectors at these positions alone; a slice is not copied."""
         return MappedVectors(self.ids[positions], self.scale[positions], self.values[positions])
 
     def positions(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

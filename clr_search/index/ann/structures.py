@@ -61,13 +61,13 @@ KINDS = {
     "PQfs": Kind("PQ{half}x4fsr", 2, (1, 1.5, 2, 3)),  # 4 bits for 2 numbers of the residual
     "RaBitQ": Kind("RaBitQfs", 1, (2, 4, 8)),  # arXiv 2405.12497
 }
-"""By their names."""
+"""The kinds of codes that an inverted file may keep, by name."""
 
 GRAPH = "HNSW"
 """Kind of a structure that is no inverted file: a graph over the stored vectors."""
 
 LINKS = 16
-"""Of a vector of a graph, in one direction; on the lowest level twice as many."""
+"""Links of a vector of a graph in one direction, M of HNSW; the lowest level has 2M."""
 
 _CONSTRUCTION = 100
 """efConstruction. With 40, FAISS' own, a graph over a million is built in 79 s instead of 215, and
@@ -92,7 +92,7 @@ class Structure(NamedTuple):
         return f"IVF{self.cells},{self.kind}" if self.cells else "exact"
 
     def factory(self, dimension: int) -> str:
-        """As `faiss.index_factory` reads it."""
+        """Returns the string from which `faiss.index_factory` makes this structure."""
         return f"IVF{self.cells},{KINDS[self.kind].code.format(half=dimension // 2)}"
 
     def bytes_for(self, count: int, dimension: int) -> int:

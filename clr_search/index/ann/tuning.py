@@ -49,7 +49,7 @@ class Tried:
     milliseconds : float
         Of one search, in the median.
     reached : bool
-        Whether the recall was the goal's.
+        Whether the recall reached that of the goal.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class Built:
     data : uint8 array
         The serialised FAISS index.
     structure : Structure
-        What it is.
+        The structure that was built.
     probes, width : int, float
         Cells a query visits, and how many times the usual candidates it asks for.
     recall, recall_at_1 : float
@@ -91,9 +91,9 @@ def select(vectors: MappedVectors, goal: Goal, *, seed: int = 0) -> tuple[Struct
     vectors : MappedVectors
         The vectors of the collection.
     goal : Goal
-        What it has to reach.
+        Recall and memory that the structure has to reach.
     seed : int
-        Of the sample.
+        Seed of the random sample.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def build(vectors: MappedVectors, structure: Structure, goal: Goal, *, seed: int
     structure : Structure
         An inverted file or a graph.
     goal : Goal
-        What it has to reach.
+        Recall and memory that the structure has to reach.
     seed : int
         Of the samples that are trained, tuned and measured on.
     """
@@ -210,7 +210,9 @@ def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
 
 
 def _least_probes(trial: _Trial, wanted: float, first: int) -> tuple[int, bool]:
-    """From a first guess by doubling or halving, and three halvings of the last step.
+    """Finds the least effort that reaches a recall, and says whether any does.
+
+    The search begins with a guess, doubles or halves it, and then halves the last step three times.
 
     All cells, where even they do not do.
     """
@@ -246,7 +248,7 @@ class _Truth:
 
     @classmethod
     def of(cls, vectors: MappedVectors, seed: int, most: int) -> _Truth:
-        """Of at most so many items."""
+        """Takes a random sample of the items as queries, at most so many."""
         generator = np.random.default_rng(seed + 1)
         count = len(vectors.ids)
         asked = generator.choice(count, min(count, most), replace=False)
@@ -259,7 +261,10 @@ class _Truth:
         queries: NDArray[np.float32],
         positions: NDArray[np.int64] | None = None,
     ) -> _Truth:
-        """By a product with everything; without positions, the queries are no items."""
+        """Finds the true neighbours of queries by products with all vectors.
+
+        `positions` are those of the queries among the vectors; without them, no query is an item.
+        """
         import faiss
 
         asked = np.full(len(queries), -1) if positions is None else positions
@@ -273,12 +278,12 @@ class _Truth:
 
     @property
     def tuned(self) -> slice:
-        """The queries to tune on."""
+        """The queries that the effort is tuned on."""
         return slice(0, len(self.positions) // 2)
 
     @property
     def measured(self) -> slice:
-        """Those to measure with."""
+        """The queries that recall is measured with."""
         return slice(len(self.positions) // 2, None)
 
 

@@ -17,7 +17,7 @@ from clr_search.files.find import label_of
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
-from clr_search.index.catalog.records import Broken, Content, Item, Known, Root
+from clr_search.index.catalog.records import Content, IndexedFile, Item, Root, SkippedFile
 from clr_search.index.catalog.sqlite.database import Database, plain, text
 
 
@@ -146,11 +146,11 @@ class Catalog:
             return self.database.integer("SELECT count(*) FROM items")
         return self.database.integer("SELECT count(*) FROM items WHERE revision <= ?", newest)
 
-    def known(self) -> dict[str, Known]:
+    def known(self) -> dict[str, IndexedFile]:
         """All items by absolute path."""
         roots = {root.id: root.path for root in self.roots()}
         return {
-            absolute(roots[root], plain(path)): Known(number, size, mtime_ns, sha256)
+            absolute(roots[root], plain(path)): IndexedFile(number, size, mtime_ns, sha256)
             for number, root, path, size, mtime_ns, sha256 in self.database.rows(
                 "SELECT id, root_id, path, size, mtime_ns, sha256 FROM items"
             )
@@ -231,7 +231,7 @@ class Catalog:
         return None
 
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
-        """Those of these items that exist, by id."""
+        """Returns the items with these ids, by id; ids of no item are left out."""
         rows = self.database.rows(
             "SELECT items.id, roots.path, items.path, label, width, height, size, mtime_ns, "
             "sha256, added_at FROM items JOIN roots ON roots.id = root_id "
@@ -255,12 +255,12 @@ class Catalog:
 
     # -- skipped files
 
-    def skipped(self) -> list[Broken]:
+    def skipped(self) -> list[SkippedFile]:
         """All files that were left out, by path."""
         rows = self.database.rows("SELECT path, size, mtime_ns, reason FROM skipped ORDER BY path")
-        return [Broken(plain(path), *rest) for path, *rest in rows]
+        return [SkippedFile(plain(path), *rest) for path, *rest in rows]
 
-    def skip(self, broken: Broken) -> None:
+    def skip(self, broken: SkippedFile) -> None:
         """Remember a file that is no usable picture."""
         self.database.rows(
             "INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)",

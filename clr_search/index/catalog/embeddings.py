@@ -58,11 +58,11 @@ class Embeddings:
     Attributes
     ----------
     ids : int64 array, shape (N,)
-        Of the items.
+        Ids of the items.
     paths : sequence of Path
         Absolute.
     labels : list of (str or None)
-        As `Item.label`.
+        Labels; see `Item.label`.
     vectors : float32 array, shape (N, D)
         Of unit length.
     """
@@ -98,7 +98,7 @@ def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) 
 
 
 def of(catalog: Catalog, ids: Sequence[int], dimension: int) -> Rows:
-    """Those of these items that exist."""
+    """Returns ids and vectors of these items, ascending; ids of no item are left out."""
     rows = catalog.database.rows(
         "SELECT id, embedding FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps([int(number) for number in ids]),

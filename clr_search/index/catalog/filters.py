@@ -100,7 +100,7 @@ def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
     catalog : Catalog
         Inside `reading`.
     where : Filter
-        What is asked.
+        The conditions.
 
     Raises
     ------

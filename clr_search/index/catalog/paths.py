@@ -29,8 +29,8 @@ def below(path: str, folder: str) -> str | None:
     return local if os.sep == "/" else local.replace(os.sep, "/")
 
 
-class Places:
-    """Some absolute paths: tells for any other which of them it is, or lies below.
+class PathSet:
+    """A set of absolute paths that tells which of them a path is, or lies below.
 
     Remembered by folder, as files are many: the time does not grow with the number of places.
     """
@@ -39,18 +39,18 @@ class Places:
         self._paths = frozenset(paths)
         self._folders: dict[str, frozenset[str]] = {}
 
-    def around(self, path: str) -> frozenset[str]:
-        """Those that are this path, or folders that it lies in."""
+    def containing(self, path: str) -> frozenset[str]:
+        """Returns the paths of the set that are this path, or folders that it lies in."""
         folder = os.path.dirname(path)  # noqa: PTH120 -- a million of them
         if folder == path:  # the root
             return self._paths & {path}
         if folder not in self._folders:
-            self._folders[folder] = self.around(folder)
+            self._folders[folder] = self.containing(folder)
         found = self._folders[folder]
         return found | {path} if path in self._paths else found
 
 
-def gone(path: str) -> bool:
+def is_missing(path: str) -> bool:
     """Whether there is certainly no file; one that merely cannot be looked at now is not gone."""
     try:
         return not S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 -- a million of them
@@ -60,7 +60,7 @@ def gone(path: str) -> bool:
         return False
 
 
-def identity(folder: str) -> tuple[int, int] | None:
+def folder_identity(folder: str) -> tuple[int, int] | None:
     """What tells a folder from another one that has taken its place, as when a disk is unmounted.
 
     None where there is no folder, or it cannot be looked at.
@@ -72,7 +72,7 @@ def identity(folder: str) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if S_ISDIR(status.st_mode) else None
 
 
-def place(path: Path | str) -> str:
+def canonical(path: Path | str) -> str:
     """Absolute path as items have it: the folder resolved, a link at the end left as it is.
 
     By `realpath`, since `Path.resolve` raises where links lead round in a circle.
@@ -83,7 +83,7 @@ def place(path: Path | str) -> str:
     return str(Path(os.path.realpath(path.parent)) / path.name)
 
 
-class Spellings:
+class KnownFolders:
     """Folders under the spelling by which they are known.
 
     Where case does not count, or a folder is mounted twice, one folder has several paths that do
@@ -123,10 +123,10 @@ class Spellings:
     def _same(self, path: str) -> str | None:
         """The known folder that is this one."""
         for known in self._unseen:
-            if found := identity(known):
+            if found := folder_identity(known):
                 self._by_identity.setdefault(found, known)
         self._unseen.clear()
-        which = identity(path)
+        which = folder_identity(path)
         return self._by_identity.get(which) if which else None
 
 

@@ -23,7 +23,7 @@ class Item:
     width, height : int
         Of the upright picture, in pixels.
     size, mtime_ns, sha256
-        Of the file as it was embedded.
+        Size in bytes, time in ns and SHA-256 of the file as it was embedded.
     added_at : str
         When it first came in: ISO 8601, UTC.
     """
@@ -86,7 +86,7 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class IndexedFile:
     """What tells whether a file has changed since it was embedded."""
 
     id: int
@@ -96,7 +96,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class SkippedFile:
     """A file that was skipped, as it was then; `path` is absolute."""
 
     path: str

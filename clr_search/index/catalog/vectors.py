@@ -41,7 +41,7 @@ def from_blobs(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float32]:
 
 
 def halves(blobs: Sequence[bytes], dimension: int) -> NDArray[np.float16]:
-    """As `from_blobs`, but as they are stored: float16, of about unit length."""
+    """Returns vectors as they are stored: float16 [N, D], about of unit length."""
     if any(not isinstance(blob, bytes) or len(blob) != 2 * dimension for blob in blobs):
         raise ClrSearchError(
             f"The collection is damaged: a stored embedding is not of length {dimension}.",
@@ -68,7 +68,7 @@ def scale_of(rows: NDArray[np.float16]) -> NDArray[np.float32]:
 
 
 def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of rows, shape (N,); never 0, so that they can be divided by."""
+    """Returns the lengths of rows, shape (N,), never 0, so that rows can be divided by them."""
     norms = np.sqrt(np.einsum("nd,nd->n", rows, rows))
     lengths: NDArray[np.float32] = np.maximum(norms, np.finfo(np.float32).tiny)
     return lengths

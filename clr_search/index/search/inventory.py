@@ -15,7 +15,7 @@ from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import place
+from clr_search.index.catalog.paths import canonical
 from clr_search.index.catalog.records import Item, SkippedItem
 from clr_search.index.info import IndexInfo, info_of
 
@@ -61,7 +61,7 @@ class Inventory:
         """Whether there is an item at this path, or of this id."""
         with self._catalog.reading():
             if isinstance(key, str | Path):
-                return self._catalog.at(place(key)) is not None
+                return self._catalog.at(canonical(key)) is not None
             if isinstance(key, int | np.integer) and not isinstance(key, bool):
                 return bool(self._catalog.items([int(key)]))
         return False

@@ -72,7 +72,7 @@ class Matches(Sequence[One]):
     Parameters
     ----------
     matches : sequence
-        Of `Match`, or of the `Matches` of each query.
+        The matches of one query, or the `Matches` of each of many.
     ids, scores : arrays, optional
         Of many queries, shape (Q, k); of one query they are those of `matches`.
 
@@ -176,7 +176,7 @@ class Rows(Sequence[Matches[Match]]):
     Parameters
     ----------
     ids, scores : arrays, shape (Q, k)
-        As of `Neighbours`.
+        Ids and scores as in `Neighbours`.
     described : callable
         Makes the matches of one query from its ids and scores.
     """

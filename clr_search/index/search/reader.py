@@ -183,7 +183,7 @@ class Reader(Inventory):
         return Neighbours(ids, scores)
 
     def _diverse(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
-        """Of each row the k that `spread_out` chooses."""
+        """Returns the k neighbours of each row that `spread_out` chooses."""
         chosen = Neighbours.none(len(found.ids), query.k)
         scores = chosen.scores.astype(np.float64)
         for row, (ids, cosines) in enumerate(zip(*found, strict=True)):

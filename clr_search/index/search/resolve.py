@@ -21,7 +21,7 @@ from clr_search.files.write import sha256_bytes
 from clr_search.images import Crop, cut
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import place
+from clr_search.index.catalog.paths import canonical
 from clr_search.index.catalog.vectors import as_queries, as_query, has_direction
 from clr_search.index.search.query import Embedded, Picture, Query
 
@@ -212,7 +212,7 @@ class Resolver:
 
     def _item_at(self, path: Path) -> int | None:
         """The item at this path, or at what it is a link to."""
-        number = self._catalog.at(place(path))
+        number = self._catalog.at(canonical(path))
         # `Path.resolve` raises where links lead round in a circle.
         return self._catalog.at(os.path.realpath(path)) if number is None else number
 

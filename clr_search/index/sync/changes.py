@@ -10,7 +10,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, is_image_name, walk_images
-from clr_search.files.overlooked import Overlooked
+from clr_search.files.left_out import LeftOut
 from clr_search.index.catalog.paths import absolute, below
 
 
@@ -19,7 +19,7 @@ class UnsureError(Exception):
 
 
 class Changes:
-    """Some places, and all that lies below them; they need not exist any more.
+    """A set of changed paths, and all that lies below them; they need not exist any more.
 
     Parameters
     ----------
@@ -92,10 +92,10 @@ def _at(path: str, root: str, way: str) -> Iterator[ImageFile]:
 
 
 def _walk(folder: str, root: str) -> Iterator[ImageFile]:
-    overlooked = Overlooked()
-    for image in walk_images(Path(root), overlooked, Path(folder)):
+    left_out = LeftOut()
+    for image in walk_images(Path(root), left_out, Path(folder)):
         if os.stat(image.path).st_nlink > 1:  # noqa: PTH116
             raise UnsureError(image.path)
         yield image
-    if overlooked.untold:
-        raise UnsureError(overlooked.untold[0])
+    if left_out.untold:
+        raise UnsureError(left_out.untold[0])

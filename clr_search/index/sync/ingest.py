@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from clr_search.errors import UsageError
 from clr_search.files.find import label_of
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import Spellings, below, place
-from clr_search.index.catalog.records import Content, Known
+from clr_search.index.catalog.paths import KnownFolders, below, canonical
+from clr_search.index.catalog.records import Content, IndexedFile
 from clr_search.index.catalog.vectors import has_direction, to_blob
 from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
@@ -52,7 +52,7 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     given : Given
         The vectors, and where they belong.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     """
     with catalog.reading():
         dimension = catalog.facts().dimension
-        spellings = Spellings(root.path for root in catalog.roots())
+        spellings = KnownFolders(root.path for root in catalog.roots())
     _check_shapes(given, dimension)
-    root = None if given.root is None else spellings.of(place(given.root))
+    root = None if given.root is None else spellings.of(canonical(given.root))
     paths, labels = _absolute(given.paths, root, spellings), _texts(given.labels)
     if root is not None:
         with catalog.writing():
@@ -84,7 +84,7 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
 
 def _commit(
     catalog: Catalog,
-    known: dict[str, Known],
+    known: dict[str, IndexedFile],
     paths: Sequence[str],
     vectors: NDArray[np.floating],
     labels: Sequence[str | None] | None,
@@ -115,7 +115,7 @@ def _commit(
 
 
 def _home(catalog: Catalog, homes: dict[str, tuple[int, str]], path: str) -> tuple[int, str]:
-    """As `roots.home`, remembered by folder."""
+    """Returns the root of a path and the way below it, as `roots.home` does."""
     folder, name = os.path.split(path)
     if folder not in homes:
         number, relative = roots.home(catalog, path)
@@ -131,7 +131,7 @@ def _content(path: str, vector: NDArray[np.float32], label: tuple[str | None] | 
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Of length 1, by way of float64, in which the length of float32 numbers does not overflow."""
+    """Returns rows of length 1, by way of float64, in which their squares do not overflow."""
     rows = np.asarray(vectors, np.float64)
     unit: NDArray[np.float32] = (rows / _lengths(rows)[:, None]).astype(np.float32)
     return unit
@@ -169,7 +169,7 @@ def _texts(labels: Sequence[str | None] | None) -> list[str | None] | None:
     return [None if label is None else str(label) for label in labels]
 
 
-def _absolute(paths: Sequence[Path | str], root: str | None, spellings: Spellings) -> list[str]:
+def _absolute(paths: Sequence[Path | str], root: str | None, spellings: KnownFolders) -> list[str]:
     """Absolute paths as items have them, all different, and below the root."""
     base = os.getcwd() if root is None else root  # noqa: PTH109 -- strings, a million of them
     folders: dict[str, str] = {}

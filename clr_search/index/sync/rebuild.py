@@ -22,8 +22,8 @@ from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import below, gone, identity
-from clr_search.index.catalog.records import Broken, Known, SkippedItem
+from clr_search.index.catalog.paths import below, folder_identity, is_missing
+from clr_search.index.catalog.records import IndexedFile, SkippedFile, SkippedItem
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.survey import refuse_replaced, status_of
 from clr_search.index.sync.update import checked, content_of, was_read
@@ -42,7 +42,7 @@ class Rebuild:
     encoder : Path
         The new encoder.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
     device : str
         On what to embed; see `serve.Encoder`.
     """
@@ -74,10 +74,10 @@ class Rebuild:
         with self._catalog.reading():
             known = self._catalog.known()
             roots = [root.path for root in self._catalog.roots()]
-        before = {root: identity(root) for root in roots}
+        before = {root: folder_identity(root) for root in roots}
         for root in roots:
             pictures = [path for path in known if below(path, root)]
-            if pictures and all(map(gone, pictures)):
+            if pictures and all(map(is_missing, pictures)):
                 raise UsageError(
                     f"None of the {len(pictures):,} pictures of {root} is there to be embedded "
                     "again: is its disk mounted?",
@@ -96,7 +96,7 @@ class Rebuild:
         write_atomically(path, model.data)
         return Encoder(path, device=self._device)
 
-    def _waiting(self) -> tuple[dict[str, Known], list[str]]:
+    def _waiting(self) -> tuple[dict[str, IndexedFile], list[str]]:
         with self._catalog.reading():
             known = self._catalog.known()
             staged = staging.staged(self._catalog)
@@ -111,7 +111,7 @@ class Rebuild:
     def _stage(
         self,
         encoder: Encoder,
-        known: dict[str, Known],
+        known: dict[str, IndexedFile],
         waiting: Sequence[str],
         batch_size: int,
         workers: int | None,
@@ -144,14 +144,14 @@ class Rebuild:
     def _swap(
         self,
         encoder: Encoder,
-        known: dict[str, Known],
+        known: dict[str, IndexedFile],
         before: dict[str, tuple[int, int] | None],
     ) -> UpdateReport:
         catalog = self._catalog
         with catalog.writing() as revision:
             broken = self._broken({item.id: path for path, item in known.items()})
             for _, entry in broken:
-                if not gone(entry.path):
+                if not is_missing(entry.path):
                     catalog.skip(entry)
             refuse_replaced(before)  # after the last look at a file
             catalog.delete(number for number, _ in broken)
@@ -161,7 +161,7 @@ class Rebuild:
         skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
         return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
 
-    def _broken(self, paths: dict[int, str]) -> list[tuple[int, Broken]]:
+    def _broken(self, paths: dict[int, str]) -> list[tuple[int, SkippedFile]]:
         """Items that are to leave: their bytes are bad, or their files are gone for certain.
 
         Raises
@@ -170,10 +170,10 @@ class Rebuild:
             If others could not be read: a vector of the old encoder cannot stay among new ones.
         """
         broken = [
-            (number, Broken(paths[number], *state, reason))
+            (number, SkippedFile(paths[number], *state, reason))
             for number, state, reason in staging.unusable(self._catalog)
         ]
-        failed = [e for _, e in broken if not was_read(e) and not gone(e.path)]
+        failed = [e for _, e in broken if not was_read(e) and not is_missing(e.path)]
         if failed:
             pictures = "1 picture" if len(failed) == 1 else f"{len(failed):,} pictures"
             raise ClrSearchError(

@@ -9,11 +9,18 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.find import find_images, is_image_name
-from clr_search.files.overlooked import Overlooked
+from clr_search.files.left_out import LeftOut
 from clr_search.files.write import sha256_file
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import Spellings, absolute, below, gone, identity, place
-from clr_search.index.catalog.records import Broken, Known
+from clr_search.index.catalog.paths import (
+    KnownFolders,
+    absolute,
+    below,
+    canonical,
+    folder_identity,
+    is_missing,
+)
+from clr_search.index.catalog.records import IndexedFile, SkippedFile
 from clr_search.index.sync import roots
 from clr_search.index.sync.changes import Changes, UnsureError
 from clr_search.progress import Reporter
@@ -39,9 +46,9 @@ class Plan:
         Skipped files that are gone.
     unchanged : int
         Items whose content is as it was.
-    still_broken : list of Broken
+    still_unreadable : list of SkippedFile
         Skipped files that are as they were.
-    overlooked : Overlooked
+    left_out : Overlooked
         What was not found; of all the paths, where all were looked at.
     """
 
@@ -52,8 +59,8 @@ class Plan:
     vanished: list[int] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     unchanged: int = 0
-    still_broken: list[Broken] = field(default_factory=list)
-    overlooked: Overlooked = field(default_factory=Overlooked)
+    still_unreadable: list[SkippedFile] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class Survey:
@@ -68,7 +75,7 @@ class Survey:
     drop : bool
         Whether items whose files have vanished from these folders are to leave.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
     changed : Changes, optional
         Where to look, if everything else is as it was; everywhere where that is not enough.
     """
@@ -91,11 +98,11 @@ class Survey:
         self._take(paths)
 
     def _take(self, paths: Sequence[Path | str]) -> None:
-        """What was given; another spelling of a root is that root, see `Spellings`."""
+        """What was given; another spelling of a root is that root, see `KnownFolders`."""
         with self._catalog.reading():
-            spellings = Spellings(root.path for root in self._catalog.roots())
+            spellings = KnownFolders(root.path for root in self._catalog.roots())
         for path in map(Path, paths):
-            whole, here = path.is_dir(), place(path)
+            whole, here = path.is_dir(), canonical(path)
             folder = here if whole else os.path.dirname(here)  # noqa: PTH120
             there = spellings.of(folder)
             if there != folder:
@@ -106,7 +113,7 @@ class Survey:
             if whole:
                 self._folders.append(here)
 
-    def plan(self) -> tuple[Plan, dict[str, Known]]:
+    def plan(self) -> tuple[Plan, dict[str, IndexedFile]]:
         """What there is to do, and the items there are, by absolute path.
 
         Raises
@@ -118,17 +125,17 @@ class Survey:
         with self._catalog.reading():
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
-        before = {folder: identity(folder) for folder in self._folders}
-        overlooked = Overlooked()
+        before = {folder: folder_identity(folder) for folder in self._folders}
+        left_out = LeftOut()
         found = self._find_changed(known, broken)
         if found is None:
             self._changed = None
-            found = self._find(known, overlooked)
+            found = self._find(known, left_out)
         with self._catalog.writing():
             for folder in self._folders:
                 roots.give(self._catalog, folder)
         plan = self._compare(found, known, broken)
-        plan.overlooked = overlooked
+        plan.left_out = left_out
         if plan.vanished:
             refuse_replaced(before)
         return plan, known
@@ -144,9 +151,9 @@ class Survey:
         try:
             for path in self._paths:
                 if path.is_dir():
-                    found += self._changed.images(place(path))
+                    found += self._changed.images(canonical(path))
                 elif path.is_file():
-                    found.append(place(path))
+                    found.append(canonical(path))
                 else:
                     return None
         except (UnsureError, OSError):
@@ -158,10 +165,10 @@ class Survey:
             return None
         return list(dict.fromkeys(found))
 
-    def _find(self, known: Collection[str], overlooked: Overlooked) -> list[str]:
+    def _find(self, known: Collection[str], left_out: LeftOut) -> list[str]:
         """Absolute paths of the images; never fewer because a disk is not there."""
         try:
-            images = find_images(self._paths, overlooked)
+            images = find_images(self._paths, left_out)
             found = [absolute(str(image.root), image.relative) for image in images]
         except UsageError:
             self._refuse_emptied([], known)
@@ -182,7 +189,7 @@ class Survey:
                 )
 
     def _compare(
-        self, found: list[str], known: dict[str, Known], broken: dict[str, Broken]
+        self, found: list[str], known: dict[str, IndexedFile], broken: dict[str, SkippedFile]
     ) -> Plan:
         plan = Plan()
         there = set(found)
@@ -197,7 +204,7 @@ class Survey:
             elif item and (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns):
                 plan.unchanged += 1
             elif entry and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
-                plan.still_broken.append(entry)
+                plan.still_unreadable.append(entry)
             elif status.st_size in sizes:
                 suspects.append((path, status))
             else:
@@ -207,9 +214,13 @@ class Survey:
         return plan
 
     def _unlisted(
-        self, there: set[str], known: dict[str, Known], broken: dict[str, Broken], plan: Plan
+        self,
+        there: set[str],
+        known: dict[str, IndexedFile],
+        broken: dict[str, SkippedFile],
+        plan: Plan,
     ) -> list[str]:
-        """Known files of these folders that a search by suffix does not list.
+        """IndexedFile files of these folders that a search by suffix does not list.
 
         They are gone, or they are there all the same: given by name, lying in a hidden folder that
         was given, or in one that cannot be listed now.
@@ -220,7 +231,7 @@ class Survey:
                 continue
             if self._changed is not None and path not in self._changed:
                 _keep(path, known, broken, plan)
-            elif not gone(path):
+            elif not is_missing(path):
                 still.append(path)
             elif path in broken:
                 plan.forgotten.append(path)
@@ -229,7 +240,7 @@ class Survey:
         return still
 
     def _recognise(
-        self, suspects: list[tuple[str, os.stat_result]], known: dict[str, Known], plan: Plan
+        self, suspects: list[tuple[str, os.stat_result]], known: dict[str, IndexedFile], plan: Plan
     ) -> None:
         """Look into files of a size that is known: the content may need no embedding."""
         if not suspects:
@@ -262,16 +273,18 @@ def _has_image(folder: str, found: Sequence[str], kept: Sequence[str]) -> bool:
     )
 
 
-def _keep(path: str, known: dict[str, Known], broken: dict[str, Broken], plan: Plan) -> None:
+def _keep(
+    path: str, known: dict[str, IndexedFile], broken: dict[str, SkippedFile], plan: Plan
+) -> None:
     """A file of which it is known that nothing has happened to it."""
     if path in known:
         plan.unchanged += 1
     else:
-        plan.still_broken.append(broken[path])
+        plan.still_unreadable.append(broken[path])
 
 
 def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
-    """Refuse folders whose `identity` is no longer what it was before.
+    """Refuse folders whose `folder_identity` is no longer what it was before.
 
     A disk that goes away half way seems to have the pictures of its first half only.
 
@@ -281,14 +294,14 @@ def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
         If there is one.
     """
     for folder, was in before.items():
-        if identity(folder) != was:
+        if folder_identity(folder) != was:
             raise UsageError(
                 f"{folder} went away while it was looked at; nothing has left the collection.",
                 "Run the same command again when it is back.",
             )
 
 
-def _pair(plan: Plan, known: dict[str, Known]) -> None:
+def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
     """Take new files for moved ones where an item of their content has lost its file."""
     vanished = set(plan.vanished)
     left: dict[str, list[int]] = {}

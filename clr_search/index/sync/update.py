@@ -16,8 +16,8 @@ import numpy as np
 
 from clr_search.errors import UsageError
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import Places, place
-from clr_search.index.catalog.records import Broken, Content, Known, SkippedItem
+from clr_search.index.catalog.paths import PathSet, canonical
+from clr_search.index.catalog.records import Content, IndexedFile, SkippedFile, SkippedItem
 from clr_search.index.catalog.vectors import to_blob
 from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
@@ -41,7 +41,7 @@ class Update:
     survey : Survey
         Of the paths, in the same catalogue.
     reporter : Reporter
-        Who waits.
+        Is told the progress.
     """
 
     def __init__(self, catalog: Catalog, survey: Survey, reporter: Reporter) -> None:
@@ -56,17 +56,17 @@ class Update:
         plan, known = self._survey.plan()
         self._apply(plan)
         added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
-        left_out = [*((broken.path, broken.reason) for broken in plan.still_broken), *skipped]
-        left_out += plan.overlooked.folders.items()
+        unreadable = [*((broken.path, broken.reason) for broken in plan.still_unreadable), *skipped]
+        unreadable += plan.left_out.folders.items()
         return UpdateReport(
             added=added + len(plan.copies),
             changed=changed,
             moved=len(plan.moved),
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
-            skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(left_out)),
-            untold=bool(plan.overlooked.untold),
-            passed_over=plan.overlooked.kinds(),
+            skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(unreadable)),
+            untold=bool(plan.left_out.untold),
+            passed_over=plan.left_out.kinds(),
         )
 
     def _apply(self, plan: Plan) -> None:
@@ -95,7 +95,7 @@ class Update:
     def _embed(
         self,
         plan: Plan,
-        known: dict[str, Known],
+        known: dict[str, IndexedFile],
         encoder: Callable[[], Encoder],
         batch_size: int,
         workers: int | None,
@@ -130,7 +130,7 @@ class Update:
                 raise
         return added, changed, removed, skipped
 
-    def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, Known]) -> None:
+    def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, IndexedFile]) -> None:
         catalog = self._catalog
         with catalog.writing() as revision:
             for result in results:
@@ -138,7 +138,7 @@ class Update:
                 item = known.get(path)
                 if isinstance(result, Skipped):
                     if item is None or was_read(result):
-                        catalog.skip(Broken(path, result.size, result.mtime_ns, result.reason))
+                        catalog.skip(SkippedFile(path, result.size, result.mtime_ns, result.reason))
                         catalog.delete([item.id] if item else [])
                     continue
                 content = content_of(result)
@@ -149,7 +149,7 @@ class Update:
                 catalog.unskip([path])
 
 
-def was_read(result: Skipped | Broken) -> bool:
+def was_read(result: Skipped | SkippedFile) -> bool:
     """Whether its bytes are bad, and not only out of reach, as of a disk that fails for now.
 
     A file that could not be read is tried again at every run, having a time that never matches; if
@@ -191,14 +191,16 @@ def remove(catalog: Catalog, paths: Sequence[Path | str]) -> int:
     UsageError
         If one of the paths has nothing in the collection; then nothing is removed.
     """
-    given = [place(path) for path in paths]
-    places = Places(given)
+    given = [canonical(path) for path in paths]
+    places = PathSet(given)
     with catalog.writing():
-        doomed = {name: item.id for name, item in catalog.known().items() if places.around(name)}
-        forgotten = [entry.path for entry in catalog.skipped() if places.around(entry.path)]
+        doomed = {
+            name: item.id for name, item in catalog.known().items() if places.containing(name)
+        }
+        forgotten = [entry.path for entry in catalog.skipped() if places.containing(entry.path)]
         met: set[str] = set()
         for name in (*doomed, *forgotten):
-            met |= places.around(name)
+            met |= places.containing(name)
         for path, spelt in zip(given, paths, strict=True):
             if path not in met:
                 raise UsageError(
@@ -208,6 +210,6 @@ def remove(catalog: Catalog, paths: Sequence[Path | str]) -> int:
                 )
         catalog.delete(doomed.values())
         catalog.unskip(forgotten)
-        emptied = [root.id for root in catalog.roots() if places.around(root.path)]
+        emptied = [root.id for root in catalog.roots() if places.containing(root.path)]
         catalog.drop_empty_roots(also_given=emptied)
     return len(doomed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from clr_search.errors import ClrSearchError, UsageError, require
 from clr_search.files.find import is_image_name
-from clr_search.index.catalog.paths import below, identity, place
+from clr_search.index.catalog.paths import below, canonical, folder_identity
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Watch:
                     "Give the folder that it lies in.",
                 )
         self._watchfiles = require("watchfiles", "watch")
-        self.folders = [place(folder) for folder in folders]
+        self.folders = [canonical(folder) for folder in folders]
         self._poll = poll
         self._quiet = QUIET + (poll or 0.0)
         self._changed: set[str] = set()
@@ -67,7 +67,7 @@ class Watch:
         self._lost = poll is not None  # whether `_changed` is not all
 
     def _start(self) -> None:
-        self._seen = [identity(folder) for folder in self.folders]
+        self._seen = [folder_identity(folder) for folder in self.folders]
         there = [folder for folder, seen in zip(self.folders, self._seen, strict=True) if seen]
         self._events: Iterator[set[FileChange]] = self._watchfiles.watch(
             *there,
@@ -121,7 +121,7 @@ class Watch:
             changes = next(self._events, None)
         except (OSError, RuntimeError):  # a disk that fails; a name that is no text ends it too
             changes = None
-        if changes is None or [identity(folder) for folder in self.folders] != self._seen:
+        if changes is None or [folder_identity(folder) for folder in self.folders] != self._seen:
             time.sleep(_PAUSE)
             self._start()
             self._lost = True

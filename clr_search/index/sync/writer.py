@@ -93,7 +93,7 @@ class Writer(Reader):
         batch_size: int = 64,
         workers: int | None = None,
     ) -> UpdateReport:
-        """As `update`, but nothing leaves because its file has vanished."""
+        """Bring files and folders in, as `update` does; nothing leaves for a vanished file."""
         return self._bring(paths, reporter, batch_size, workers, drop=False)
 
     def _bring(

@@ -1,7 +1,7 @@
-"""The linear probe: its model, its fit, its graph, and what it does not know.
+"""The linear probe classifies embeddings, and tells pictures that are of none of its classes.
 
-Importing this package loads neither onnxruntime nor scikit-learn; the names below are imported
-when first used.
+Importing this package loads neither onnxruntime nor scikit-learn: each name below is imported when
+it is first used.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from clr_search.serve.probe.labels import read_labels as read_labels
     from clr_search.serve.probe.model import Probe as Probe
     from clr_search.serve.probe.model import save_probe as save_probe
+    from clr_search.serve.probe.verdict import Verdict as Verdict
 
 _HOMES = {
     "FittedProbe": "fit",
     "Probe": "model",
+    "Verdict": "verdict",
     "fit_probe": "fit",
     "read_labels": "labels",
     "save_probe": "model",
 }
 
-__all__ = ["FittedProbe", "Probe", "fit_probe", "read_labels", "save_probe"]
+__all__ = ["FittedProbe", "Probe", "Verdict", "fit_probe", "read_labels", "save_probe"]
 
 
 def __getattr__(name: str) -> object:

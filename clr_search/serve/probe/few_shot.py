@@ -1,8 +1,8 @@
-"""A probe of a handful of pictures a class: too few to hold some out, or to choose a penalty.
+"""A few-shot probe has a handful of pictures a class: too few to hold out, or to choose a penalty.
 
-The same logistic regression, with a fixed penalty: `bench/few_shot.py` found no other, nor the
-nearest class mean, to be better by more than the draws differ. Each picture is held out in its turn
-instead of a fifth of all.
+It is the same logistic regression, with a fixed penalty: in `bench/few_shot.py` no other penalty,
+nor the nearest class mean, was better by more than the draws differ. Each picture is left out in
+its turn, instead of a fifth of all being held out.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from clr_search.serve.probe.novelty import LEFT_OUT, fit_novelty, in_turn
 from clr_search.serve.probe.regression import ScaledRegression
 
 FEW = 10
-"""A class of fewer pictures is left out in turn; from there on a fifth of all is held out."""
+"""Pictures a class from which a fifth is held out; below, each picture is left out in turn."""
 
 PENALTY = 1.0
-"""λ: the middle of a wide range of equals."""
+"""λ, the strength of the penalty: the middle of a wide range that measures equally well."""
 
 
 def fit_shots(
@@ -30,20 +30,25 @@ def fit_shots(
 ) -> FittedProbe:
     """Fit and measure a probe of every class there is, however small.
 
-    Where each class has `FEW` pictures, as `fit_probe`. Otherwise λ is `PENALTY`; accuracy,
-    temperature and the threshold of novelty come from leaving out each picture of a class of two or
-    more in its turn. One alone in its class is fitted, but never measured: with one picture a
-    class, nothing is known of the accuracy, and the probabilities are not calibrated. The threshold
-    needs 19 pictures that can be left out.
+    Where each class has `FEW` pictures, the result is that of `fit_probe`. Otherwise λ is
+    `PENALTY`; accuracy, temperature and the threshold of novelty come from leaving out, in its
+    turn, each picture of a class of two or more. A picture alone in its class is fitted, but never
+    measured: with one picture a class, the accuracy is unknown, and the probabilities are not
+    calibrated. The threshold needs 19 pictures that can be left out.
 
     Parameters
     ----------
     vectors : float32 array, shape (N, D)
         Embeddings, finite.
     labels : sequence of str or None, length N
-        Class of each picture; those without one are left out.
+        Class of each picture; pictures without one are left out.
     seed : int
-        Seed of `fit_probe`.
+        Seed that `fit_probe` uses.
+
+    Returns
+    -------
+    FittedProbe
+        The probe with its measures.
 
     Raises
     ------

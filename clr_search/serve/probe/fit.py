@@ -1,8 +1,8 @@
-"""The linear probe: multinomial logistic regression on frozen embeddings, measured and fitted.
+"""Fitting a linear probe: multinomial logistic regression on frozen embeddings.
 
-The standard measure of a representation (SimCLR, section 4.2 and B.8): only a linear classifier is
-trained, on h. The embeddings are centred and scaled by one number beforehand, so that a grid of
-penalties means the same whatever the encoder; both are folded into the coefficients afterwards.
+A linear probe is the standard measure of a representation (SimCLR, section 4.2 and B.8): only a
+linear classifier is trained, on h. The embeddings are centred and scaled by one number beforehand,
+so that a penalty means the same for every encoder; both are folded into the coefficients later.
 """
 
 from __future__ import annotations
@@ -22,51 +22,51 @@ from clr_search.serve.probe.regression import ScaledRegression
 from clr_search.serve.probe.temperature import calibration_error, crossed_error, fit_temperature
 
 LEAST = 3
-"""Pictures a class must have: one is held out, two are needed to cross-validate."""
+"""Least number of pictures a class: one is held out, and cross-validation needs two."""
 
 EVERY = 5
-"""One of so many pictures of each class is held out to measure accuracy; at least one."""
+"""One in so many pictures of each class, and at least one, is held out to measure accuracy."""
 
 FOLDS = 3
-"""In cross-validation; fewer where a class has fewer pictures."""
+"""Number of folds of the cross-validation; there are fewer where a class has fewer pictures."""
 
 PENALTIES = tuple(10.0**power for power in range(1, -6, -1))
-"""λ in mean loss + λ/2·‖w‖², strongest first; scikit-learn's C is 1/(λ·n)."""
+"""Values of λ to choose from, in mean loss + λ/2·‖w‖², strongest first; scikit-learn's C is
+1/(λ·n)."""
 
 SEARCHED = 10_000
-"""Pictures that the choice of λ looks at, at most; it depends little on their number."""
+"""Largest number of pictures that choose λ; the choice depends little on their number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedProbe:
-    """A linear classifier of embeddings, and how good it is.
+    """A linear classifier of embeddings, with the measures of its quality.
 
     Attributes
     ----------
     classes : tuple of str
         C names, sorted.
-    coefficients : float32 array, shape (C, D)
-    intercept : float32 array, shape (C,)
-        Probabilities of a unit vector h are softmax(coefficients · h + intercept).
+    coefficients, intercept : float32 arrays, shapes (C, D) and (C,)
+        The probabilities of a unit vector h are softmax(coefficients · h + intercept).
     C : float
         Inverse regularisation strength of scikit-learn, chosen by cross-validation.
     measured_by : str
         `novelty.HELD_OUT`, or `novelty.LEFT_OUT` where there are too few: each picture was held out
         once, in turn.
     accuracy : float or None
-        Share of held-out pictures classified rightly, in [0, 1], by a probe that was fitted without
-        them. The coefficients are fitted again on all pictures. This and the next four are None
-        where no class can spare a picture.
+        Share in [0, 1] of held-out pictures that a probe fitted without them classifies correctly.
+        The coefficients are fitted again on all pictures. The accuracy, its interval and both
+        calibration errors are None where no class can spare a picture.
     interval : tuple of float, or None
-        Its 95 % confidence interval (Wilson).
+        95 % confidence interval of the accuracy (Wilson).
     temperature : float
-        Which the logits are divided by, so that the probabilities mean what they say: fitted on the
-        held-out pictures, and 1 where there are none. It is in the coefficients.
+        Number that the logits are divided by, so that the probabilities are calibrated. It is
+        fitted on the held-out pictures, is 1 where there are none, and is part of the coefficients.
     calibration_error : float or None
         Expected gap between probability and accuracy in [0, 1], on held-out pictures that the
         temperature was not fitted on.
     uncalibrated_error : float or None
-        The same without the temperature.
+        The calibration error without the temperature.
     confusion : int64 array, shape (C, C)
         Held-out pictures by true class (row) and predicted class (column).
     held_out : int
@@ -78,9 +78,9 @@ class FittedProbe:
     left_out : tuple of (str, int)
         Classes left out because they have fewer than `LEAST` pictures, with that number.
     novelty : Novelty or None
-        What tells pictures of none of the classes; None where there are too few pictures for it.
+        Measure of pictures of none of the classes; None where there are too few pictures for it.
     estimator : ScaledRegression
-        What the coefficients were taken from, for comparison.
+        The regression that the coefficients come from, to check a saved probe against.
     """
 
     classes: tuple[str, ...]
@@ -121,6 +121,11 @@ def fit_probe(
     seed : int
         Seed of the split and the folds.
 
+    Returns
+    -------
+    FittedProbe
+        The probe with its measures.
+
     Raises
     ------
     UsageError
@@ -158,7 +163,7 @@ def report(
     unlabelled: int,
     left_out: tuple[tuple[str, int], ...] = (),
 ) -> FittedProbe:
-    """The probe fitted on all pictures, with what pictures it was not fitted on tell of it.
+    """Fit the probe on all pictures, and report the measures from pictures that were held out.
 
     Parameters
     ----------
@@ -168,10 +173,8 @@ def report(
         λ.
     measured : tuple of float64 array (m, C), int array (m,), str
         Probabilities of pictures not fitted on, their classes, and how they were spared; m ≥ 0.
-    novelty : Novelty or None
-        As in the result.
-    unlabelled, left_out
-        As in the result.
+    novelty, unlabelled, left_out
+        Attributes of the result, which are passed on.
     """
     (x, y, classes), (chances, true, how) = known, measured
     confusion = np.zeros((len(classes), len(classes)), np.int64)
@@ -217,6 +220,7 @@ REMEDY = (
 
 
 def _too_few(counts: Counter[str]) -> str:
+    """Return the message for fewer than two classes of `LEAST` pictures."""
     few = sum(count < LEAST for count in counts.values())
     found = f"are {len(counts)} classes" if len(counts) > 1 else "is one class only"
     note = f", {few} of them with fewer" if few and len(counts) > 1 else ""
@@ -229,31 +233,36 @@ def _too_few(counts: Counter[str]) -> str:
 def ranks(y: NDArray[Any], generator: np.random.Generator) -> NDArray[np.int64]:
     """Number the members of each class from 0, in random order: shape (N,).
 
-    Every `EVERY`-th of these numbers is held out. scikit-learn's splitters share the pictures out
-    by the sizes of the classes, and hold none of a small class out; here each class has one.
+    Every `EVERY`-th of these numbers is held out, so that each class has a held-out picture. The
+    splitters of scikit-learn may hold out none of a small class.
+
+    Examples
+    --------
+    >>> ranks(np.array([0, 1, 0]), np.random.default_rng(0)).tolist() in ([0, 0, 1], [1, 0, 0])
+    True
     """
-    found = np.empty(len(y), np.int64)
-    for one in np.unique(y):
-        members = generator.permutation(np.flatnonzero(y == one))
-        found[members] = np.arange(len(members))
-    return found
+    numbers = np.empty(len(y), np.int64)
+    for label in np.unique(y):
+        members = generator.permutation(np.flatnonzero(y == label))
+        numbers[members] = np.arange(len(members))
+    return numbers
 
 
 def best_penalty(x: NDArray[np.float64], y: NDArray[Any], generator: np.random.Generator) -> float:
-    """Of `PENALTIES`, that with the least cross-validated log loss, classes weighing the same.
+    """Return the one of `PENALTIES` with the least cross-validated log loss.
 
-    Each class has two members or more here. There are no more folds than the smallest class has
-    members, so that each class is in the training part and in the test part of every fold.
-    From the strongest on, each fold starting from its last solution, until the loss has risen twice
-    in a row: weaker ones would take most of the time, and overfit further.
+    Classes weigh the same, and each has two pictures or more. There are no more folds than the
+    smallest class has pictures, so that every fold trains and tests on each class. Penalties are
+    tried from the strongest on, and each fold starts from its last solution. The search ends when
+    two penalties in a row are no better: weaker ones would take most of the time, and overfit.
     """
     from sklearn.model_selection import StratifiedKFold
 
     if len(x) > SEARCHED:
         rank = ranks(y, generator)
-        kept = (rank % -(-len(x) // SEARCHED) == 0) | (rank < 2)
-        x, y = x[kept], y[kept]
-    single = x.astype(np.float32)  # twice as fast, and enough to tell powers of ten apart
+        sampled = (rank % -(-len(x) // SEARCHED) == 0) | (rank < 2)
+        x, y = x[sampled], y[sampled]
+    single = x.astype(np.float32)  # Twice as fast, and enough to tell powers of ten apart.
     count = min(FOLDS, int(np.bincount(y).min()))
     splitter = StratifiedKFold(count, shuffle=True, random_state=int(generator.integers(2**31)))
     folds = list(splitter.split(single, y))

@@ -1,4 +1,4 @@
-"""The graph of `probe.onnx`: an encoder with a classifier behind it, and what it does not know."""
+"""The graph of `probe.onnx`: an encoder, and behind it a classifier and a measure of novelty."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from clr_search.serve.probe.novelty import REFUSED, Novelty
 
 
 def classifier_nodes() -> list[onnx.NodeProto]:
-    """`embedding` [N, D] → Gemm → Softmax → `probabilities` [N, C]."""
+    """Return the nodes `embedding` [N, D] → Gemm → Softmax → `probabilities` [N, C].
+
+    Examples
+    --------
+    >>> [node.op_type for node in classifier_nodes()]
+    ['Gemm', 'Softmax']
+    """
     return [
         helper.make_node(
             "Gemm",
@@ -32,10 +38,15 @@ def classifier_nodes() -> list[onnx.NodeProto]:
 
 
 def novelty_nodes() -> list[onnx.NodeProto]:
-    """`embedding` [N, D] → distance to the nearest centre → `novelty` [N].
+    """Return the nodes `embedding` [N, D] → distance to the nearest centre → `novelty` [N].
 
-    By |z − m|² = |z|² + (|m|² − 2·z·m), so that memory is N·C, not N·C·D. The threshold is in the
-    constants.
+    The distance is computed as |z − m|² = |z|² + (|m|² − 2·z·m), which needs memory for N·C numbers
+    instead of N·C·D. The constants are divided by the threshold already.
+
+    Examples
+    --------
+    >>> novelty_nodes()[-1].op_type
+    'Sqrt'
     """
     steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Gemm", [EMBEDDING, "whitening", "offset"], "z", {}),
@@ -43,7 +54,7 @@ def novelty_nodes() -> list[onnx.NodeProto]:
         ("Gemm", ["z", "centres", "lengths"], "crossed", {}),
         ("ReduceMin", ["crossed", "axis"], "nearest", {"keepdims": 0}),
         ("Add", ["length", "nearest"], "square", {}),
-        ("Relu", ["square"], "positive", {}),  # rounding may leave less than 0
+        ("Relu", ["square"], "positive", {}),  # Rounding may make the square negative.
         ("Sqrt", ["positive"], NOVELTY, {}),
     ]
 
@@ -57,6 +68,7 @@ def novelty_nodes() -> list[onnx.NodeProto]:
 
 
 def _novelty_constants(novelty: Novelty) -> dict[str, NDArray[Any]]:
+    """Return the tensors that `novelty_nodes` read, by name."""
     whitening = novelty.distance.whitening / novelty.threshold
     centres = novelty.distance.centres / novelty.threshold
     floats = {
@@ -93,7 +105,12 @@ def with_classifier(
     accuracy : float or None
         Accuracy in [0, 1] on pictures not fitted on, for the card.
     novelty : Novelty, optional
-        What tells pictures of none of the classes; without it, there is no such output.
+        Measure of pictures of none of the classes; without it, the graph has no such output.
+
+    Returns
+    -------
+    bytes
+        The serialised ONNX model, with its card.
     """
     model = onnx.load_model_from_string(encoder.data)
     graph = model.graph

@@ -1,4 +1,4 @@
-"""Labels out of a CSV file."""
+"""Labels of pictures are read from a CSV file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _REMEDY = "The first line must name the columns path and label; further columns 
 
 
 def read_labels(table: Path | str) -> dict[Path, str]:
-    """Read which picture has which label.
+    r"""Read the labels of pictures from a CSV file.
 
     The file is UTF-8 text (a byte-order mark is fine) with a header line that names the columns
     `path` and `label`, separated by commas, semicolons or tabs. A relative path is relative to the
@@ -26,13 +26,19 @@ def read_labels(table: Path | str) -> dict[Path, str]:
     Returns
     -------
     dict of Path to str
-        Absolute paths, with links in their folders resolved, as an index has them.
+        Label of each picture, by absolute path; links in its folders are resolved, as in an index.
 
     Raises
     ------
     UsageError
         If the file is missing or unreadable, lacks a column or a value, or gives one picture two
-        labels; it names the line.
+        labels; the message names the line.
+
+    Examples
+    --------
+    >>> _ = Path("labels.csv").write_text("path,label\na.jpg,cat\nb.jpg,\n", encoding="utf-8")
+    >>> {path.name: label for path, label in read_labels("labels.csv").items()}
+    {'a.jpg': 'cat'}
     """
     table = Path(table)
     try:
@@ -50,6 +56,7 @@ def read_labels(table: Path | str) -> dict[Path, str]:
 
 
 def _parse(text: str, table: Path) -> dict[Path, str]:
+    """Parse the text of the file `table`."""
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
     reader = csv.DictReader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
@@ -66,9 +73,8 @@ def _parse(text: str, table: Path) -> dict[Path, str]:
         if not label:
             continue
         path = table.parent / name
-        path = (
-            Path(os.path.realpath(path.parent)) / path.name
-        )  # `resolve` raises on loops up to 3.12
+        # Not `Path.resolve`, which raises on loops of links up to Python 3.12.
+        path = Path(os.path.realpath(path.parent)) / path.name
         if labels.setdefault(path, label) != label:
             raise UsageError(
                 f"{line}, gives {name} the label {label!r}, but above it has {labels[path]!r}.",

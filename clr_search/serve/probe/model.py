@@ -1,4 +1,4 @@
-"""`probe.onnx`: the encoder with a linear classifier behind it, saved and in use."""
+"""`Probe` classifies pictures with a `probe.onnx`, an encoder and a classifier in one file."""
 
 from __future__ import annotations
 
@@ -21,42 +21,45 @@ from clr_search.files.write import atomic_path, refuse_existing
 from clr_search.serve.devices import AUTO, CPU
 from clr_search.serve.inputs import Pictures, in_batches
 from clr_search.serve.probe.fit import FittedProbe
+from clr_search.serve.probe.verdict import Verdict, verdicts
 from clr_search.serve.sessions import BATCH, Session
 
 _OTHER_VERSION = "Try another version of onnxruntime; see constraints.txt for a tested one."
-_NOVELTY_TOLERANCE = 1e-3  # relative: a difference of squares in single precision
+# Relative: single precision loses digits in the difference of two squares.
+_NOVELTY_TOLERANCE = 1e-3
 
 
 class Probe:
-    """A classifier under the contract; safe to use from many threads.
+    """A validated `probe.onnx`, ready to classify pictures; it may be used from many threads.
 
     Parameters
     ----------
     path : path
         A `probe.onnx`.
     threads : int, optional
-        Threads of one run; all physical cores where not given.
+        Number of threads that one run uses; all physical cores by default.
     device : str
-        As of `Encoder`.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, as `Encoder` takes it.
 
     Attributes
     ----------
     path : Path
+        The model file.
     sha256 : str
         SHA-256 of the file.
     card : Card
-        What the file says of itself.
+        The metadata of the file.
     classes : tuple of str
         C names, in the order of the probabilities.
     tells_unknown : bool
-        Whether it tells pictures of none of the classes; files of earlier releases, and of very few
-        pictures, do not.
+        Whether the file tells pictures of none of the classes; files of earlier releases, and of
+        very few pictures, do not.
 
     Raises
     ------
     UsageError
-        If the file is missing, truncated, outside the contract, or an encoder without classes; or
-        there is no such device.
+        If the file is missing, truncated, breaks the contract, or is an encoder without classes; or
+        if the device does not exist.
     """
 
     def __init__(self, path: Path | str, *, threads: int | None = None, device: str = AUTO) -> None:
@@ -77,7 +80,7 @@ class Probe:
         return f"Probe({str(self.path)!r}: {self.card.name}, {len(self.classes)} classes)"
 
     def predict_proba(self, pictures: Pictures) -> NDArray[np.float32]:
-        """Class probabilities of pictures of any sizes.
+        """Return the class probabilities of pictures of any sizes.
 
         Parameters
         ----------
@@ -92,14 +95,14 @@ class Probe:
         Raises
         ------
         UsageError
-            If something is no picture, or an array of another shape or type.
+            If an item is not a picture, or is an array of another shape or dtype.
         ClrSearchError
-            If a file cannot be decoded; it names the path.
+            If a file cannot be decoded; the message names its path.
         """
         return self.examine(pictures)[0]
 
     def examine(self, pictures: Pictures) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Class probabilities of pictures, and how unlike all classes they are.
+        """Return the class probabilities of pictures, and how unlike all classes they are.
 
         Parameters
         ----------
@@ -109,10 +112,11 @@ class Probe:
         Returns
         -------
         probabilities : float32 array, shape (N, C)
-            See `predict_proba`. They say which class it is if it is one of them.
+            The result of `predict_proba`; it assumes that the picture is of one of the classes.
         novelty : float32 array, shape (N,), or None
-            Above 1, the picture is of none of the classes: of those of the classes,
-            `card.novelty_refused` are. None where the file does not tell.
+            Above 1, the picture counts as of none of the classes; the share
+            `card.novelty_refused` of pictures of the classes is above 1 by mistake. None where
+            the file has no such output.
 
         Raises
         ------
@@ -128,13 +132,34 @@ class Probe:
         rows = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else empty
         return rows[0], rows[1] if self.tells_unknown else None
 
+    def classify(self, pictures: Pictures) -> list[Verdict]:
+        """Return a verdict on each picture: its likely classes, and whether it is of any of them.
+
+        Parameters
+        ----------
+        pictures : picture or iterable of pictures
+            As `Encoder.encode` takes them.
+
+        Raises
+        ------
+        UsageError, ClrSearchError
+            As `predict_proba`.
+        """
+        return self.verdicts(*self.examine(pictures))
+
+    def verdicts(
+        self, probabilities: NDArray[np.float32], novelty: NDArray[np.float32] | None
+    ) -> list[Verdict]:
+        """Return the verdicts on pictures, from the two results of `examine`."""
+        return verdicts(self.classes, probabilities, novelty)
+
     def predict(self, pictures: Pictures) -> list[str]:
-        """Name of the most probable class of each picture; see `predict_proba`."""
+        """Return the name of the most probable class of each picture, as `predict_proba` has it."""
         return [self.classes[best] for best in self.predict_proba(pictures).argmax(axis=1)]
 
 
 def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = False) -> Path:
-    """Write `probe.onnx`, checked before it takes its name.
+    """Write `probe.onnx`; the file is checked before it gets its final name.
 
     Parameters
     ----------
@@ -145,7 +170,7 @@ def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = F
     out : Path
         The file to write.
     force : bool
-        Overwrite `out`.
+        Whether to overwrite `out`.
 
     Returns
     -------
@@ -190,13 +215,13 @@ def save_probe(fitted: FittedProbe, encoder: Path, out: Path, *, force: bool = F
 
 
 def _check(path: Path, fitted: FittedProbe) -> None:
-    """The file passes its own door, keeps the golden vector, and gives scikit-learn's numbers."""
+    """Check that the file is valid, keeps its golden vector, and gives scikit-learn's numbers."""
     model = read_model(path)
-    session = Session(model, device=CPU)  # the file is checked, not a device
+    session = Session(model, device=CPU)  # This checks the file, not a device.
     picture = golden_picture(model.card.golden_size)
     check_golden(model, session.run(EMBEDDING, picture[None])[0])
     noise = np.random.default_rng(0).integers(0, 256, (16, 40, 56, 3), np.uint8)
-    noise[:8] = noise[:8, :1, :1]  # half of them plain colours
+    noise[:8] = noise[:8, :1, :1]  # Half of the pictures are plain colours.
     embedding = session.run(EMBEDDING, noise).astype(np.float64)
     expected = fitted.estimator.probabilities(embedding)
     difference = float(np.abs(session.run(PROBABILITIES, noise) - expected).max())
@@ -208,8 +233,9 @@ def _check(path: Path, fitted: FittedProbe) -> None:
         )
     if fitted.novelty is None:
         return
-    far = fitted.novelty.of(embedding)
-    difference = float((np.abs(session.run(NOVELTY, noise) - far) / np.maximum(far, 1)).max())
+    novelty = fitted.novelty.of(embedding)
+    errors = np.abs(session.run(NOVELTY, noise) - novelty) / np.maximum(novelty, 1)
+    difference = float(errors.max())
     if not difference <= _NOVELTY_TOLERANCE:
         raise ClrSearchError(
             f"ONNX Runtime gives distances to the classes that differ from numpy's by "

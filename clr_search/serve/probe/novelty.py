@@ -1,10 +1,10 @@
-"""None of these: how far a picture is from every class, and how far is too far.
+"""Novelty tells pictures of none of the classes, by their distance from every class.
 
-The distance is Mahalanobis' to the nearest class mean, under the covariance that the classes share
-(Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples, NeurIPS 2018),
-shrunk as by Ledoit and Wolf (2004), so that few pictures suffice. `bench/unknown.py` compares it
-with others. Too far is told by split conformal prediction (Vovk et al. 2005; Lei et al. 2018):
-beyond nearly all known pictures that the distance was not fitted on.
+The measure is the Mahalanobis distance to the nearest class mean, under the covariance that the
+classes share (Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples,
+NeurIPS 2018), shrunk as by Ledoit and Wolf (2004), so that few pictures suffice. `bench/unknown.py`
+compares it with others. Split conformal prediction (Vovk et al. 2005; Lei et al. 2018) sets the
+threshold: it lies beyond nearly all known pictures that the distance was not fitted on.
 """
 
 from __future__ import annotations
@@ -17,27 +17,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 REFUSED = 0.05
-"""Share of known pictures that may be refused, at most in the mean."""
+"""Largest mean share, in [0, 1], of pictures of the classes that novelty may refuse."""
 
 HELD_OUT, LEFT_OUT = "held out", "leave one out"
-"""Where the distances come from that the threshold is set by."""
+"""The two ways to choose the pictures whose distances set the threshold."""
 
 TURNS = 100
-"""Fits at most, to leave each picture out once."""
+"""Largest number of fits in which each picture is left out once; it bounds the time."""
 
-_FLOOR = 1e-3  # least eigenvalue, of the mean one: runtimes differ by 1e-4, which is divided by it
+# Least eigenvalue relative to the mean one. Vectors of two runtimes differ by up to 1e-4, and
+# whitening divides this difference by the root of the eigenvalue.
+_FLOOR = 1e-3
 
 Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distance:
-    """To the nearest class mean: |(x − shift)·whitening − centre|.
+    """The distance to the nearest class mean: the least |(x − shift)·whitening − centre|.
 
     Attributes
     ----------
     shift : float64 array, shape (D,)
+        Mean of the class means.
     whitening : float64 array, shape (D, D)
+        Matrix under which the spread within the classes is the same in all directions.
     centres : float64 array, shape (C, D)
         Class means, shifted and whitened.
     """
@@ -48,17 +52,17 @@ class Distance:
 
     @classmethod
     def fit(cls, x: Floats, y: NDArray[Any]) -> Distance:
-        """Of embeddings, shape (n, D), and their classes 0 … C − 1, each with one or more.
+        """Fit the distance to embeddings, shape (n, D), and their classes 0 … C − 1, shape (n,).
 
-        Where no class has two pictures, nothing is known of how classes spread, and the distance is
-        Euclid's.
+        Each class has one picture or more. Where no class has two, the spread within classes is
+        unknown, and the distance is Euclidean.
         """
         from sklearn.covariance import ledoit_wolf
 
         x = x.astype(np.float64)
         means = np.stack([x[y == one].mean(axis=0) for one in range(int(y.max()) + 1)])
         shift = means.mean(axis=0)
-        inner = (x - means[y])[np.bincount(y)[y] > 1]  # one alone has no spread
+        inner = (x - means[y])[np.bincount(y)[y] > 1]  # A picture alone in its class has no spread.
         if not np.abs(inner).max(initial=0.0) > 1e-9:
             whitening = np.eye(x.shape[1])
         else:
@@ -68,7 +72,7 @@ class Distance:
         return cls(shift, whitening, (means - shift) @ whitening)
 
     def of(self, x: Floats) -> NDArray[np.float64]:
-        """Distances of embeddings, shape (n,)."""
+        """Return the distances, float64 (n,), of embeddings, shape (n, D)."""
         z = (x - self.shift) @ self.whitening
         squares = (z**2).sum(axis=1, keepdims=True) - 2 * z @ self.centres.T
         squares += (self.centres**2).sum(axis=1)
@@ -82,10 +86,11 @@ class Novelty:
     Attributes
     ----------
     distance : Distance
+        The distance to the nearest class mean.
     threshold : float
-        A picture farther than this is of none of the classes; greater than 0.
+        Greater than 0; a picture whose distance is larger is of none of the classes.
     pictures : int
-        How many known ones it was set by.
+        Number of known pictures that set the threshold.
     method : str
         `HELD_OUT`: the distance was fitted without them, and of new pictures like them at most
         `REFUSED` are refused in the mean (and at least `REFUSED` − 1/(n + 1), without ties).
@@ -98,16 +103,21 @@ class Novelty:
     method: str
 
     def of(self, x: Floats) -> NDArray[np.float64]:
-        """Distance over threshold, shape (n,): above 1, it is none of these."""
+        """Return distance over threshold, float64 (n,): above 1, a picture is of none of them."""
         return self.distance.of(x) / self.threshold
 
 
 def threshold(distances: Floats, refused: float = REFUSED) -> float | None:
-    """Split-conformal quantile: the ⌈(n + 1)(1 − refused)⌉-th smallest of n distances.
+    """Return the split-conformal quantile: the ⌈(n + 1)(1 − refused)⌉-th smallest of n distances.
 
     For a new picture exchangeable with these n, the probability of a greater distance is at most
-    `refused`, whatever the distribution. None where n is too small for any such promise: n must be
-    at least 1/refused − 1, 19 for a twentieth.
+    `refused`, whatever the distribution. The result is None where n is too small for any such
+    promise: n must be at least 1/refused − 1, which is 19 for a twentieth.
+
+    Examples
+    --------
+    >>> threshold(np.arange(19.0)), threshold(np.arange(18.0))
+    (18.0, None)
     """
     # Not the ceiling of a product: 20 · 0.95 must not become 19.000000000000004.
     rank = len(distances) + 1 - math.floor((len(distances) + 1) * refused + 1e-9)
@@ -115,47 +125,57 @@ def threshold(distances: Floats, refused: float = REFUSED) -> float | None:
 
 
 def calibrated(distance: Distance, distances: Floats, method: str) -> Novelty | None:
-    """The distance with the threshold that those of known pictures set; None where they cannot."""
-    found = threshold(distances)
-    if found is None or not found > 0:  # equal pictures only: any other would be infinitely new
+    """Return the novelty whose threshold the distances of known pictures set.
+
+    The result is None where there are too few of them, or where the threshold would be 0.
+    """
+    limit = threshold(distances)
+    if limit is None or not limit > 0:  # With equal pictures only, any other is infinitely new.
         return None
-    return Novelty(distance, found, len(distances), method)
+    return Novelty(distance, limit, len(distances), method)
 
 
 def fit_novelty(x: Floats, y: NDArray[Any], held: NDArray[np.bool_]) -> Novelty | None:
-    """A distance fitted on embeddings, with its threshold.
+    """Fit a distance on embeddings, and set its threshold.
 
-    On all but the held-out ones, which set the threshold, where these are enough; otherwise on all,
-    each picture of a class of two or more being left out once. None where these are too few too.
+    Where the held-out pictures are enough to set the threshold, the distance is fitted on all
+    others. Otherwise it is fitted on all, and each picture of a class of two or more is left out
+    once to set the threshold. The result is None where these are too few as well.
 
     Parameters
     ----------
     x : float array, shape (n, D)
+        Embeddings.
     y : int array, shape (n,)
         Classes 0 … C − 1.
     held : bool array, shape (n,)
-        Each class has a picture that is not among them; none at all is fine.
+        Which pictures are held out. Each class must keep a picture; all may be False.
     """
     if held.any():
         distance = Distance.fit(x[~held], y[~held])
-        found = calibrated(distance, distance.of(x[held]), HELD_OUT)
-        if found is not None:
-            return found
+        novelty = calibrated(distance, distance.of(x[held]), HELD_OUT)
+        if novelty is not None:
+            return novelty
     turns = in_turn(y)
     if threshold(np.zeros((turns >= 0).sum())) is None:
         return None
-    left = [
+    distances = [
         Distance.fit(x[turns != turn], y[turns != turn]).of(x[turns == turn])
         for turn in range(int(turns.max()) + 1)
     ]
-    return calibrated(Distance.fit(x, y), np.concatenate(left), LEFT_OUT)
+    return calibrated(Distance.fit(x, y), np.concatenate(distances), LEFT_OUT)
 
 
 def in_turn(y: NDArray[Any]) -> NDArray[np.int64]:
-    """When each picture is left out, shape (n,): each in its own turn, up to `TURNS` turns.
+    """Return the turn in which each picture is left out, shape (n,); there are at most `TURNS`.
 
-    −1 for one alone in its class, which cannot be spared. What is left has all classes: beyond
-    `TURNS` pictures several share a turn, but never all of a class.
+    It is −1 for a picture alone in its class, which cannot be left out. Beyond `TURNS` pictures,
+    several share a turn, but never all of a class, so that the others have all classes.
+
+    Examples
+    --------
+    >>> in_turn(np.array([0, 0, 1, 2, 2])).tolist()
+    [0, 1, -1, 2, 3]
     """
     turns = np.full(len(y), -1, np.int64)
     spared = np.flatnonzero(np.bincount(y)[y] > 1)

@@ -1,4 +1,4 @@
-"""Logistic regression of embeddings, centred and scaled, and folded back."""
+"""Logistic regression on centred and scaled embeddings, which are folded into its coefficients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScaledRegression:
-    """Logistic regression of centred and scaled embeddings, its logits divided by a temperature."""
+    """A fitted logistic regression on centred and scaled embeddings.
+
+    Attributes
+    ----------
+    mean : float array, shape (D,)
+        Mean of the embeddings, which is subtracted.
+    scale : float
+        Number that the centred embeddings are divided by.
+    model : LogisticRegression
+        The fitted model of scikit-learn.
+    temperature : float
+        Number that the logits are divided by.
+    """
 
     mean: NDArray[np.floating[Any]]
     scale: float
@@ -33,7 +45,11 @@ class ScaledRegression:
         *,
         start: ScaledRegression | None = None,
     ) -> ScaledRegression:
-        """Fit, from the solution `start` of the same data with another penalty if given."""
+        """Fit embeddings, shape (n, D), to their classes, shape (n,), with the L2 penalty λ.
+
+        The fit starts from `start`, which it changes, if given: a solution for the same data with
+        another penalty.
+        """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits
@@ -49,23 +65,27 @@ class ScaledRegression:
         # The products are small: a second thread gains little on an idle machine, and on a busy one
         # waiting for it made a fit of 20 ms an iteration take a second.
         with threadpool_limits(limits=1, user_api="blas"), warnings.catch_warnings():
-            # At the weakest penalties the loss is flat; where it stops is measured like the rest.
+            # At the weakest penalties the loss is flat. The point where the fit stops is measured
+            # like every other solution, so that a warning would be of no use.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit((x - mean) / scale, y)
         return cls(mean, scale, model)
 
     def probabilities(self, x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Class probabilities, shape (n, C)."""
+        """Return the class probabilities, float64 (n, C), of embeddings, shape (n, D)."""
         result: NDArray[np.float64] = self.model.predict_proba((x - self.mean) / self.scale)
         return result if self.temperature == 1 else scaled(result, self.temperature)
 
     def classify(self, x: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-        """Most probable class, shape (n,)."""
+        """Return the numbers of the most probable classes, int64 (n,)."""
         best: NDArray[np.int64] = np.argmax(self.probabilities(x), axis=1)
         return best
 
     def folded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Coefficients (C, D) and intercept (C,) for softmax on embeddings as they are."""
+        """Return coefficients (C, D) and intercept (C,), float32, for unscaled embeddings.
+
+        The softmax of their logits is what `probabilities` returns.
+        """
         weights, bias = self.model.coef_ / self.scale, self.model.intercept_
         bias = bias - weights @ self.mean
         if len(weights) == 1:  # two classes: scikit-learn keeps one row, for a sigmoid

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: temperature scaling, and how far off they are.
+"""Temperature scaling calibrates probabilities, and the calibration error measures the result.
 
 Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
 """
@@ -12,14 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 15
-"""Equal steps of confidence, as in the paper."""
+"""Number of equal intervals of confidence in the calibration error, as in the paper."""
 
-_FLOOR = 1e-12
-_TEMPERATURES = np.exp(np.linspace(-3, 3, 241))  # in steps of 2.5 %, finer than data can tell
+_FLOOR = 1e-12  # Least probability whose logarithm is taken, so that it stays finite.
+_TEMPERATURES = np.exp(np.linspace(-3, 3, 241))  # Steps of 2.5 %, finer than data can tell apart.
 
 
 def scaled(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDArray[np.float64]:
-    """Probabilities, shape (n, C), whose logits are divided by a temperature."""
+    """Divide the logits of probabilities by a temperature.
+
+    Parameters
+    ----------
+    probabilities : float array, shape (n, C)
+        Rows sum to 1.
+    temperature : float
+        Greater than 0; above 1 makes the probabilities more even.
+
+    Returns
+    -------
+    float64 array, shape (n, C)
+        Rows sum to 1.
+
+    Examples
+    --------
+    >>> scaled(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
+    """
     logits = np.log(np.maximum(probabilities.astype(np.float64), _FLOOR)) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     powers = np.exp(logits)
@@ -27,17 +45,24 @@ def scaled(probabilities: NDArray[np.floating[Any]], temperature: float) -> NDAr
 
 
 def fit_temperature(probabilities: NDArray[np.floating[Any]], y: NDArray[Any]) -> float:
-    """The temperature under which the true classes are most likely, in [0.05, 20].
+    """Return the temperature in [0.05, 20] under which the true classes are most likely.
 
-    With a prior worth one picture that it is about 1: few pictures, all classified rightly, would
-    otherwise call for certainty.
+    A prior that is worth about one picture pulls it towards 1. Without it, a few pictures that are
+    all classified correctly would make every probability certain.
 
     Parameters
     ----------
     probabilities : float array, shape (n, C)
-        Of pictures that were not fitted on.
+        Class probabilities of pictures that the classifier was not fitted on.
     y : int array, shape (n,)
         Their true classes.
+
+    Examples
+    --------
+    Probabilities that are too certain call for a temperature above 1:
+
+    >>> fit_temperature(np.array([[0.99, 0.01]] * 4), np.array([0, 0, 0, 1])) > 1
+    True
     """
 
     def loss(temperature: float) -> float:
@@ -48,13 +73,19 @@ def fit_temperature(probabilities: NDArray[np.floating[Any]], y: NDArray[Any]) -
 
 
 def calibration_error(probabilities: NDArray[np.floating[Any]], y: NDArray[Any]) -> float:
-    """Expected calibration error in [0, 1]: mean gap between confidence and accuracy.
+    """Return the expected calibration error: the mean gap in [0, 1] of confidence and accuracy.
 
     Parameters
     ----------
     probabilities : float array, shape (n, C)
+        Class probabilities.
     y : int array, shape (n,)
         True classes.
+
+    Examples
+    --------
+    >>> calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
+    0.0
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
     bins = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
@@ -66,12 +97,15 @@ def calibration_error(probabilities: NDArray[np.floating[Any]], y: NDArray[Any])
 
 
 def crossed_error(probabilities: NDArray[np.floating[Any]], y: NDArray[Any]) -> float:
-    """Calibration error after temperature scaling, the temperature fitted on the other half."""
-    parts = [np.arange(len(y)) % 2 == part for part in (0, 1)]
-    if not all(part.any() for part in parts):
+    """Return the calibration error after scaling; each half's temperature is fitted on the other.
+
+    Arguments and result are those of `calibration_error`; a single picture is not scaled.
+    """
+    halves = [np.arange(len(y)) % 2 == remainder for remainder in (0, 1)]
+    if not all(half.any() for half in halves):
         return calibration_error(probabilities, y)
-    after = probabilities.astype(np.float64)
-    for part in parts:
-        temperature = fit_temperature(probabilities[~part], y[~part])
-        after[part] = scaled(probabilities[part], temperature)
-    return calibration_error(after, y)
+    calibrated = probabilities.astype(np.float64)
+    for half in halves:
+        temperature = fit_temperature(probabilities[~half], y[~half])
+        calibrated[half] = scaled(probabilities[half], temperature)
+    return calibration_error(calibrated, y)

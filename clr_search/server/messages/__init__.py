@@ -1,1 +1,1 @@
-"""What goes over the wire: bodies of requests, their schemas, and problems as answers."""
+"""Messages of the service: bodies of requests, JSON schemas, and problems as answers."""

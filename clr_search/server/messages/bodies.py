@@ -1,4 +1,4 @@
-"""Request bodies: JSON, forms with files, or a picture as it is."""
+"""Parsing of request bodies: JSON, forms with files, or the bytes of one picture."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ FORM = "multipart/form-data"
 BINARY = "application/octet-stream"
 
 MOST_VALUES = 2**18
-"""In JSON: more than the longest vector and the longest filter together. A value of two bytes takes
-up to some hundred in memory before anything can be checked."""
+"""Bound on the number of values in a JSON body.
 
-_MOST_ERRORS = 1000  # that are looked through, to tell the first
-_FIELDS = 64
-_TEXT_BYTES = 2**20
+It is above that of the longest vector and the longest filter together. It protects the memory: a
+value of two bytes takes up to some hundred bytes once it is parsed, before any other check can run.
+"""
+
+_MOST_ERRORS = 1000  # Beyond so many errors only their number is reported: each costs memory.
+_FIELDS = 64  # Largest number of text fields in a form; a search has about a dozen.
+_TEXT_BYTES = 2**20  # Largest size in bytes of a text field; a vector takes up to about 1 MB.
 _FILES = frozenset({"image", "like", "unlike"})
 _JSON_FIELDS = frozenset({"filter", "vector", "crop", "ids"})
 
@@ -36,7 +39,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _InMemory(MultiPartParser):
-    """Keeps files in memory, whatever their size: the guard bounds it, and nothing is written."""
+    """A form parser that never writes files to disk; the guard bounds their total size."""
 
     spool_max_size = 2**62
 
@@ -51,25 +54,26 @@ class _InMemory(MultiPartParser):
         self._limits, self._files = limits, 0
 
     def on_part_end(self) -> None:
-        """Note a part, unless it is a file too many."""
+        """Count the files of the form, and refuse one too many before it is complete."""
         super().on_part_end()
         self._files += isinstance(self.items[-1][1], UploadFile)
         require_few(self._files, self._limits)
 
 
 async def read_images(request: Request, limits: Limits) -> list[bytes]:
-    """The pictures of a request to embed or to classify, at least one.
+    """Return the picture files of a request to embed or to classify, at least one.
 
     Raises
     ------
     Problem
-        If there is none, there are too many, or the body is malformed.
+        If there is no picture or the body is malformed (422), there are too many pictures (413), or
+        the content type is unknown (415).
     """
     kind = _kind(request)
     if kind == JSON:
-        given = parsed(ImagesIn, await request.body())
-        require_few(len(given.images), limits)
-        return [from_base64(text, f"images[{i}]") for i, text in enumerate(given.images)]
+        message = parsed(ImagesIn, await request.body())
+        require_few(len(message.images), limits)
+        return [from_base64(text, f"images[{i}]") for i, text in enumerate(message.images)]
     if kind == FORM:
         form = await _form(request, limits)
         files = [item for name, item in form.multi_items() if name in {"image", "images"}]
@@ -89,40 +93,51 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
 
 
 async def read_search(request: Request, limits: Limits) -> SearchIn:
-    """What a request searches for.
+    """Return the search of a request.
 
     Raises
     ------
     Problem
-        If the body is malformed, or holds too many pictures.
+        If the body is malformed or contradicts itself (422), holds too many pictures (413), or has
+        an unknown content type (415).
     """
     kind = _kind(request)
     if kind == JSON:
-        asked = parsed(SearchIn, await request.body())
+        search = parsed(SearchIn, await request.body())
     elif kind == FORM:
-        asked = await _search_form(request, limits)
+        search = await _search_form(request, limits)
     else:
         raise _unsupported(kind, f"{JSON} or {FORM}")
-    given = [name for name in ("image", "vector", "ids") if getattr(asked, name) is not None]
-    if len(given) != 1:
+    subjects = [name for name in ("image", "vector", "ids") if getattr(search, name) is not None]
+    if len(subjects) != 1:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "A search is by one of image, vector and ids"
-            + (f", not by {' and '.join(given)} at once." if given else ": none is given."),
+            + (f", not by {' and '.join(subjects)} at once." if subjects else ": none is given."),
         )
-    if asked.crop is not None and asked.image is None:
+    if search.crop is not None and search.image is None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "crop is of image, and there is none.")
-    if asked.k > limits.neighbours:
+    if search.k > limits.neighbours:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"k is {asked.k:,}; the most is {limits.neighbours:,}.",
+            f"k is {search.k:,}; the most is {limits.neighbours:,}.",
         )
-    require_few(1 + len(asked.like) + len(asked.unlike), limits)
-    return asked
+    require_few(1 + len(search.like) + len(search.unlike), limits)
+    return search
 
 
 def require_few(count: int, limits: Limits) -> None:
-    """Refuse more pictures than a request may hold."""
+    """Refuse more pictures than a request may hold.
+
+    Raises
+    ------
+    Problem
+        If `count` is larger than `limits.images` (413).
+
+    Examples
+    --------
+    >>> require_few(64, Limits(images=64))
+    """
     if count > limits.images:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -132,12 +147,17 @@ def require_few(count: int, limits: Limits) -> None:
 
 
 def from_base64(text: str, where: str) -> bytes:
-    """Bytes of a base64 text.
+    """Decode a base64 text; `where` names its field in the message of a refusal.
 
     Raises
     ------
     Problem
-        If it is none.
+        If the text is not valid base64 (422).
+
+    Examples
+    --------
+    >>> from_base64("aGVsbG8=", "image")
+    b'hello'
     """
     try:
         return base64.b64decode(text, validate=True)
@@ -147,14 +167,21 @@ def from_base64(text: str, where: str) -> bytes:
 
 
 def parsed(model: type[_Model], body: bytes) -> _Model:
-    """A model out of JSON.
+    """Parse and validate a JSON body.
 
     Raises
     ------
     Problem
-        With the first things that are wrong, and where; or if it has too many values.
+        If fields are wrong (422; the message names the first of them), or there are too many
+        values (413).
+
+    Examples
+    --------
+    >>> parsed(SearchIn, b'{"ids": [1, 2], "k": 5}').k
+    5
     """
-    # Each has one of these before it, but the first of all; strings may have more, base64 has none.
+    # Every value but the first follows one of these characters, so that their number is a bound.
+    # Strings may hold more of them, but base64 has none.
     if sum(map(body.count, (b",", b"[", b"{"))) >= MOST_VALUES:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The JSON has more than {MOST_VALUES:,} values."
@@ -166,8 +193,9 @@ def parsed(model: type[_Model], body: bytes) -> _Model:
 
 
 def _wrong(error: ValidationError) -> Problem:
+    """Return the refusal that describes the errors of a validation."""
     count = error.error_count()
-    if count > _MOST_ERRORS:  # each would be made a dict to tell the first
+    if count > _MOST_ERRORS:  # Pydantic makes a dict of every error, even to report the first.
         return Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"{count:,} parts of the request are wrong.",
@@ -177,10 +205,23 @@ def _wrong(error: ValidationError) -> Problem:
 
 
 def told(errors: Sequence[Any], most: int = 3) -> str:
-    """Pydantic's findings in a line."""
+    """Return the first errors of a Pydantic validation as one line of text.
+
+    Parameters
+    ----------
+    errors : sequence of dict
+        What ``ValidationError.errors()`` returns; ``loc`` and ``msg`` are read.
+    most : int
+        Number of errors to describe; the rest are counted.
+
+    Examples
+    --------
+    >>> told([{"loc": ("k",), "msg": "Input should be greater than 0"}])
+    'k: Input should be greater than 0'
+    """
     lines = []
     for item in errors[:most]:
-        where = ".".join(str(part) for part in item["loc"])
+        where = ".".join(str(key) for key in item["loc"])
         lines.append(f"{where}: {item['msg']}" if where else str(item["msg"]))
     if len(errors) > most:
         lines.append(f"{len(errors) - most} more")
@@ -188,7 +229,11 @@ def told(errors: Sequence[Any], most: int = 3) -> str:
 
 
 async def _search_form(request: Request, limits: Limits) -> SearchIn:
-    """Files in `image`, `like` and `unlike`; the other fields as text, those with parts as JSON."""
+    """Parse a search from a form.
+
+    The fields `image`, `like` and `unlike` are files. The others are text; lists and the filter are
+    written as JSON.
+    """
     values: dict[str, Any] = {}
     for name, item in (await _form(request, limits)).multi_items():
         value = await _field(name, item)
@@ -205,6 +250,7 @@ async def _search_form(request: Request, limits: Limits) -> SearchIn:
 
 
 async def _field(name: str, item: UploadFile | str) -> Any:
+    """Return the value that a field of a search form has in `SearchIn`."""
     if isinstance(item, UploadFile):
         if name not in _FILES:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be text, not a file.")
@@ -220,9 +266,10 @@ async def _field(name: str, item: UploadFile | str) -> Any:
 
 
 async def _form(request: Request, limits: Limits) -> FormData:
+    """Parse the form of a request in memory."""
     try:
         return await _InMemory(request, limits).parse()
-    except (MultiPartException, KeyError) as error:  # KeyError: no boundary
+    except (MultiPartException, KeyError) as error:  # A KeyError: no boundary.
         reason = getattr(error, "message", "it has no boundary")
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"The form cannot be read: {reason}"
@@ -230,12 +277,14 @@ async def _form(request: Request, limits: Limits) -> FormData:
 
 
 def _kind(request: Request) -> str:
+    """Return the media type of a request in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _unsupported(kind: str, known: str) -> Problem:
+def _unsupported(kind: str, accepted: str) -> Problem:
+    """Return the refusal of a media type; `accepted` lists the readable ones."""
     return Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"The content type is {kind or 'not given'}.",
-        f"Send {known}.",
+        f"Send {accepted}.",
     )

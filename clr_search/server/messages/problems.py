@@ -1,4 +1,4 @@
-"""Refusals as `application/problem+json` (RFC 9457), with a remedy beside the reason."""
+"""Refusals as `application/problem+json` (RFC 9457); each has a reason and a remedy."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):  # noqa: N818  # the word of the standard
-    """A request that is not answered.
+class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
+    """The reason for which a request is refused, raised wherever it is noticed.
 
     Parameters
     ----------
     status : HTTPStatus
-        Of the answer.
+        Status of the answer.
     detail : str
         What is wrong with this request.
     remedy : str
         What to do next; empty where nothing can be done.
     headers : mapping
-        Further headers.
+        Headers to add to the answer.
+
+    Examples
+    --------
+    >>> Problem(HTTPStatus.NOT_FOUND, "There is no item 7.").body()[:37]
+    b'{"title": "Not Found", "status": 404,'
     """
 
     def __init__(
@@ -40,11 +45,11 @@ class Problem(Exception):  # noqa: N818  # the word of the standard
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The answer."""
+        """Return the HTTP answer."""
         return Response(self.body(), self.status.value, self.headers, MEDIA_TYPE)
 
     def body(self) -> bytes:
-        """The answer's body."""
+        """Return the body of the answer: a JSON object in UTF-8."""
         content = {
             "title": self.status.phrase,
             "status": self.status.value,
@@ -55,7 +60,13 @@ class Problem(Exception):  # noqa: N818  # the word of the standard
 
 
 def busy(detail: str = "Too many pictures are waiting already.") -> Problem:
-    """The service cannot answer now, and can soon."""
+    """Return the refusal (503) of a request that the service can probably answer soon.
+
+    Examples
+    --------
+    >>> busy().headers
+    {'retry-after': '1'}
+    """
     return Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, detail, "Send it again after 1 s.", {"retry-after": "1"}
     )

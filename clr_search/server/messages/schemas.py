@@ -1,4 +1,4 @@
-"""What goes in and out, as JSON."""
+"""The JSON of requests and answers, as Pydantic models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.search.query import Embedded, Picture, Query
+from clr_search.serve.probe.verdict import Verdict
 
 Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=1)]
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
-# Of every list the length is bounded: at its end the validation stops, also of wrong items, of each
-# of which an error would be kept. How many pictures a request may hold is checked then.
-_MOST = 65_536  # as many as a vector has numbers at most, `contract.MOST_NUMBERS`
+# The length of every list is bounded, since Pydantic keeps an error for each wrong element and
+# stops at the bound. How many pictures a request may hold is checked after the validation.
+_MOST = 65_536  # The largest number of elements of a vector, `contract.MOST_NUMBERS`.
 
 _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
@@ -27,11 +28,11 @@ _EXAMPLE_PICTURE = (
 
 
 SUBJECT = ""
-"""Key of the picture to search by among those of a request: no base64 is empty."""
+"""Key of the picture to search by in `SearchIn.pictures`; no base64 is empty, so it is unique."""
 
 
 class Input(BaseModel):
-    """Of a request: unknown fields are refused, so that a misspelt one does not pass unnoticed."""
+    """The base of requests; it refuses unknown fields, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -44,7 +45,7 @@ class ImagesIn(Input):
 
 
 class FilterIn(Input):
-    """Conditions on the results; all of them, where several are given."""
+    """Conditions on the results; a result meets all that are given."""
 
     under: Annotated[str | None, Field(description="A folder, with all below it.")] = None
     label: str | None = None
@@ -59,7 +60,7 @@ class FilterIn(Input):
 
 
 class SearchIn(Input):
-    """A search by a picture, by a vector, or by items: one of the three."""
+    """A search by exactly one of a picture, a vector, and items."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -99,32 +100,43 @@ class SearchIn(Input):
     ] = None
 
     def pictures(self) -> dict[str, tuple[str, str]]:
-        """The base64 of each picture and the name of its field; the one to search by is first.
+        """Return the base64 of each picture and the name of its field.
 
-        That one stands under `SUBJECT`, all others under their own base64, each once.
+        The picture to search by is first and has the key `SUBJECT`. The keys of the others are
+        their own base64, so that each is embedded once.
+
+        Examples
+        --------
+        >>> SearchIn(image="AAAA", unlike=["BBBB", 7]).pictures()
+        {'': ('AAAA', 'image'), 'BBBB': ('BBBB', 'unlike[0]')}
         """
         named = {} if self.image is None else {SUBJECT: (self.image, "image")}
-        for name, parts in (("like", self.like), ("unlike", self.unlike)):
-            for number, part in enumerate(parts):
-                if isinstance(part, str):
-                    named.setdefault(part, (part, f"{name}[{number}]"))
+        for name, examples in (("like", self.like), ("unlike", self.unlike)):
+            for number, example in enumerate(examples):
+                if isinstance(example, str):
+                    named.setdefault(example, (example, f"{name}[{number}]"))
         return named
 
     def query(self, embedded: Mapping[str, Embedded]) -> Query:
-        """The query that is asked for, given its `pictures` as they were embedded.
+        """Return the query of the index; `embedded` holds the `pictures` under their keys.
 
-        The crop is in the vector of the picture already.
+        The crop is not part of the query, since the picture was cropped before its embedding.
+
+        Examples
+        --------
+        >>> SearchIn(ids=[1, 2], k=5).query({}).k
+        5
         """
 
-        def parts(of: list[int | str]) -> list[Picture]:
-            return [embedded[part] if isinstance(part, str) else part for part in of]
+        def resolved(examples: list[int | str]) -> list[Picture]:
+            return [embedded[one] if isinstance(one, str) else one for one in examples]
 
         return Query(
             picture=embedded.get(SUBJECT),
             ids=self.ids or (),
             vectors=None if self.vector is None else np.array(self.vector),
-            like=parts(self.like),
-            unlike=parts(self.unlike),
+            like=resolved(self.like),
+            unlike=resolved(self.unlike),
             filter=Filter() if self.filter is None else Filter(**self.filter.model_dump()),
             k=self.k,
             diversity=self.diverse,
@@ -135,7 +147,7 @@ class SearchIn(Input):
 
 
 class ResultOut(BaseModel):
-    """One neighbour."""
+    """One neighbour of the query."""
 
     rank: int
     path: str
@@ -148,13 +160,13 @@ class ResultOut(BaseModel):
 
 
 class SearchOut(BaseModel):
-    """Neighbours, the nearest first."""
+    """The neighbours of a query, the nearest first."""
 
     results: list[ResultOut]
 
 
 class EmbedOut(BaseModel):
-    """Unit vectors, in the order of the pictures."""
+    """The unit vectors of the pictures, in their order."""
 
     embeddings: list[list[float]]
     dimension: int
@@ -162,14 +174,14 @@ class EmbedOut(BaseModel):
 
 
 class Prediction(BaseModel):
-    """A class, with its probability."""
+    """A class with its probability."""
 
     label: str
     probability: float
 
 
 class PredictionsOut(BaseModel):
-    """Of one picture, the most probable first; what they say holds if it is known."""
+    """The classes of one picture, the most probable first; they are meaningful if it is known."""
 
     predictions: list[Prediction]
     known: Annotated[
@@ -180,15 +192,21 @@ class PredictionsOut(BaseModel):
         float | None, Field(description="How unlike all classes; above 1, it is not known.")
     ]
 
+    @classmethod
+    def of(cls, verdict: Verdict, k: int) -> PredictionsOut:
+        """Return the k most probable classes of a verdict, with its novelty."""
+        best = [Prediction(label=name, probability=share) for name, share in verdict.best(k)]
+        return cls(predictions=best, known=verdict.known, novelty=verdict.value)
+
 
 class ClassifyOut(BaseModel):
-    """In the order of the pictures."""
+    """The predictions for the pictures, in their order."""
 
     results: list[PredictionsOut]
 
 
 class ItemOut(BaseModel):
-    """A picture of the collection."""
+    """An item of the collection: a picture file, as it was indexed."""
 
     id: int
     path: str
@@ -201,7 +219,7 @@ class ItemOut(BaseModel):
 
 
 class ModelOut(BaseModel):
-    """The encoder, the collection, and what a request may hold."""
+    """The encoder, the size of the collection, and the limits of a request."""
 
     sha256: str
     dimension: int
@@ -213,13 +231,13 @@ class ModelOut(BaseModel):
 
 
 class Health(BaseModel):
-    """Alive, or ready."""
+    """The state of the service: alive or ready."""
 
     status: str
 
 
 class ProblemOut(BaseModel):
-    """Why a request was refused (RFC 9457), and what to do next."""
+    """The reason of a refusal (RFC 9457), with a remedy."""
 
     title: str
     status: int

@@ -1,13 +1,14 @@
 """NT-Xent without the matrix of similarities: memory O(N·d + tile²) where the plain one has O(N²).
 
-Forward, the log-sum-exp of each row is gathered tile by tile, rescaled whenever a greater maximum
-turns up, as in FlashAttention (arXiv 2205.14135) and Inf-CL (arXiv 2410.17243). Backward, each tile
-is computed again. With P the softmax of the rows and p(i) the partner of i,
+In the forward pass, the log-sum-exp of each row is accumulated tile by tile, and rescaled whenever
+a greater maximum turns up, as in FlashAttention (arXiv 2205.14135) and Inf-CL (arXiv 2410.17243).
+In the backward pass, each tile is computed again. With P the softmax of the rows and p(i) the
+partner of i,
 
     ∂L/∂z_i = 1/(2N·τ) · (Σ_j (P_ij + P_ji)·z_j − 2·z_p(i))
 
-and both P_ij and P_ji follow from the one similarity s_ij, which is symmetric: so only the tiles on
-and above the diagonal are computed again, and each serves its rows and its columns.
+Both P_ij and P_ji follow from the one similarity s_ij, which is symmetric. So only the tiles on and
+above the diagonal are computed again, and each serves its rows and its columns.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from torch.autograd.function import once_differentiable
 
 
 def tiled_nt_xent(z: Tensor, temperature: float, tile: int) -> tuple[Tensor, Tensor]:
-    """NT-Xent and contrastive accuracy of 2N views; see `losses.nt_xent`.
+    """NT-Xent and contrastive accuracy of 2N views; the same values as `nt_xent`, to rounding.
 
     Parameters
     ----------
     z : Tensor
-        Floating point [2N, d]: first all first views, then their partners in the same order.
+        Floating point [2N, d]: all first views, then their partners in the same order. Rows of
+        unit length give cosines, others dot products.
     temperature : float
         τ > 0.
     tile : int
@@ -34,7 +36,7 @@ def tiled_nt_xent(z: Tensor, temperature: float, tile: int) -> tuple[Tensor, Ten
     Returns
     -------
     loss, accuracy : Tensor
-        Scalars; the accuracy without gradient.
+        Scalars; the accuracy has no gradient.
     """
     loss, accuracy = _TiledNTXent.apply(z, temperature, tile)
     return loss, accuracy
@@ -44,59 +46,59 @@ class _TiledNTXent(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor, temperature: float, tile: int) -> tuple[Tensor, Tensor]:
         count = len(z)
-        partner = torch.arange(count, device=z.device).roll(count // 2)
-        sums = torch.empty(count, dtype=z.dtype, device=z.device)  # log-sum-exp of each row
+        partner = torch.arange(count, device=z.device).roll(count // 2)  # [2N]
+        log_sums = torch.empty(count, dtype=z.dtype, device=z.device)  # log-sum-exp of each row
         nearest = torch.empty_like(partner)
         for rows in _tiles(count, tile):
-            sums[rows], nearest[rows] = _gather_row(z, rows, temperature, tile)
-        positive = (z * z.roll(count // 2, 0)).sum(dim=1) / temperature
-        ctx.save_for_backward(z, sums)
+            log_sums[rows], nearest[rows] = _reduce_rows(z, rows, temperature, tile)
+        positives = (z * z.roll(count // 2, 0)).sum(dim=1) / temperature  # [2N]
+        ctx.save_for_backward(z, log_sums)
         ctx.temperature, ctx.tile = temperature, tile
         accuracy = (nearest == partner).float().mean()
         ctx.mark_non_differentiable(accuracy)
-        return (sums - positive).mean(), accuracy
+        return (log_sums - positives).mean(), accuracy
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
-        z, sums = ctx.saved_tensors
-        gradient = z.roll(len(z) // 2, 0).mul_(-2)
+        z, log_sums = ctx.saved_tensors
+        gradient = z.roll(len(z) // 2, 0).mul_(-2)  # −2·z_p(i), [2N, d]
         tiles = _tiles(len(z), ctx.tile)
         for number, rows in enumerate(tiles):
             for columns in tiles[number:]:
-                similarity = _similarity(z, rows, columns, ctx.temperature)
-                shares = (similarity - sums[rows, None]).exp_()
-                shares += similarity.sub_(sums[None, columns]).exp_()
-                gradient[rows].addmm_(shares, z[columns])
+                logits = _logits(z, rows, columns, ctx.temperature)
+                weights = (logits - log_sums[rows, None]).exp_()  # P_ij
+                weights += logits.sub_(log_sums[None, columns]).exp_()  # + P_ji
+                gradient[rows].addmm_(weights, z[columns])
                 if columns != rows:
-                    gradient[columns].addmm_(shares.T, z[rows])
+                    gradient[columns].addmm_(weights.T, z[rows])
         return gradient.mul_(upstream / (len(z) * ctx.temperature)), None, None
 
 
-def _gather_row(z: Tensor, rows: slice, temperature: float, tile: int) -> tuple[Tensor, Tensor]:
-    """Log-sum-exp and greatest similarity's place for some rows, over all columns."""
-    here = z[rows]
-    greatest = torch.full_like(here[:, 0], -torch.inf)
-    total, nearest = torch.zeros_like(greatest), torch.zeros_like(greatest, dtype=torch.int64)
+def _reduce_rows(z: Tensor, rows: slice, temperature: float, tile: int) -> tuple[Tensor, Tensor]:
+    """For some rows, over all columns: the log-sum-exp, and the column of the greatest logit."""
+    anchors = z[rows]
+    maximum = torch.full_like(anchors[:, 0], -torch.inf)
+    total, nearest = torch.zeros_like(maximum), torch.zeros_like(maximum, dtype=torch.int64)
     for columns in _tiles(len(z), tile):
-        similarity = _similarity(z, rows, columns, temperature)
-        most, place = similarity.max(dim=1)
-        nearest = torch.where(most > greatest, place + columns.start, nearest)
-        higher = torch.maximum(greatest, most)
-        # A row of which nothing but itself has been seen still has −inf; its sum is 0.
-        finite = higher.masked_fill(higher == -torch.inf, 0)
-        total = total * (greatest - finite).exp()
-        total += similarity.sub_(finite[:, None]).exp_().sum(dim=1)
-        greatest = higher
-    return greatest + total.log(), nearest
+        logits = _logits(z, rows, columns, temperature)
+        tile_maximum, column = logits.max(dim=1)
+        nearest = torch.where(tile_maximum > maximum, column + columns.start, nearest)
+        new_maximum = torch.maximum(maximum, tile_maximum)
+        # A row that has met nothing but itself so far has a maximum of −inf, and its sum is 0.
+        finite = new_maximum.masked_fill(new_maximum == -torch.inf, 0)
+        total = total * (maximum - finite).exp()
+        total += logits.sub_(finite[:, None]).exp_().sum(dim=1)
+        maximum = new_maximum
+    return maximum + total.log(), nearest
 
 
-def _similarity(z: Tensor, rows: slice, columns: slice, temperature: float) -> Tensor:
-    """A tile of the similarities over τ, −inf where a view meets itself."""
-    similarity = (z[rows] @ z[columns].T).div_(temperature)
+def _logits(z: Tensor, rows: slice, columns: slice, temperature: float) -> Tensor:
+    """One tile of the similarities divided by τ, −inf where a view meets itself."""
+    logits = (z[rows] @ z[columns].T).div_(temperature)
     if rows == columns:
-        similarity.fill_diagonal_(-torch.inf)
-    return similarity
+        logits.fill_diagonal_(-torch.inf)
+    return logits
 
 
 def _tiles(count: int, tile: int) -> list[slice]:

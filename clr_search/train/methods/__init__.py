@@ -1,6 +1,7 @@
-"""Training methods side by side: what is done with a batch to get gradients.
+"""The training methods. A method computes the gradients of one batch.
 
-All train the same encoder on the same augmentation and schedule, into the same kind of run.
+All methods train the same encoder, with the same augmentation and schedule, into the same kind of
+run.
 """
 
 from __future__ import annotations
@@ -10,41 +11,51 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from clr_search.train.data.pictures import Batch, Collection
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.instdisc import InstDisc
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 class Method(Protocol):
-    """A method of training.
+    """A training method.
 
     Attributes
     ----------
     networks : nn.ModuleDict
-        "encoder" and "head", and whatever else has parameters or state.
+        "encoder" and "head", and other modules with parameters or state that the method needs.
     """
 
     networks: nn.ModuleDict
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
-        """Add the gradients of a step to those of the parameters.
+        """Add the gradients of the loss on a batch to the gradients of the parameters.
 
-        All chance comes from `generator`, which is of the processor. What is returned is cut off
-        from the graph, and stays on the device until it is read.
+        Parameters
+        ----------
+        batch : Batch
+            The images.
+        generator : torch.Generator
+            The source of all random numbers, on the processor.
+
+        Returns
+        -------
+        Objective
+            Loss and accuracy over the whole batch, detached from the graph, on the device.
         """
         ...
 
 
 def build_method(config: ResolvedConfig, collection: Collection) -> Method:
-    """The method that a configuration names, its networks on the device.
+    """Build the method that the settings name, with its networks on the device.
 
     Raises
     ------
     UsageError
-        If it needs labels, and the folders give none.
+        If the method needs labels and the folders give none.
     """
     if config.method == "supervised":
         return Supervised(config, collection)

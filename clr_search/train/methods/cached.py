@@ -1,12 +1,14 @@
 """The gradient of a contrastive loss over a large batch, in the memory of a small one.
 
-As GradCache has it (Gao et al. 2021, arXiv 2101.06983): the projections of all parts are computed
-without a graph; the loss over all of them gives its gradient by each projection; then each part is
-computed again, now with its graph, and carries its share of the gradient back. The memory of
-activations is that of one part, for about a third more arithmetic.
+This is gradient caching (GradCache: Gao et al. 2021, arXiv 2101.06983), in three passes:
 
-The gradient is that of the whole batch, exactly, but for batch normalisation, which sees one part
-at a time: it is then that of a training whose statistics are by part.
+1. The projections of all parts of the batch are computed without a graph.
+2. The loss over all projections gives its gradient with respect to each projection.
+3. Each part is computed again, now with its graph, and carries its gradient back to the weights.
+
+Activations take the memory of one part only, for about a third more arithmetic. The gradient equals
+that of the whole batch, with one exception: batch normalisation sees one part at a time, and uses
+the statistics of that part.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 
 
 def cached_backward(
@@ -27,24 +29,25 @@ def cached_backward(
     loss: Callable[..., Objective],
     networks: nn.Module,
 ) -> Objective:
-    """Add the gradients of a loss over some views of all parts to those of the parameters.
+    """Add the gradients of a loss over all parts of a batch to the gradients of the parameters.
 
     Parameters
     ----------
     embed : callable
-        Gives z, floating point [V, n, d], of a part; called twice where there are several parts, it
-        must give the same again.
+        Computes the projections of a part, z, floating point [V, n, d] for V views of n images. It
+        is called twice where there are several parts, and must return the same values.
     parts : sequence of slice
-        What the batch is cut into.
+        The parts of the batch.
     loss : callable
-        Takes the first, the second, … views, [N, d] each, of all parts together.
+        Computes the loss from V tensors [N, d], the projections of the first, second, … views of
+        all N images.
     networks : nn.Module
-        Holds the normalisations whose running statistics are to be updated once only.
+        The networks whose running statistics are to be updated once only.
 
     Returns
     -------
     Objective
-        Cut off from the graph.
+        Loss and accuracy, detached from the graph.
     """
     if len(parts) == 1:
         objective = loss(*embed(parts[0]))
@@ -63,13 +66,13 @@ def cached_backward(
 
 @contextmanager
 def statistics_kept(networks: nn.Module) -> Iterator[None]:
-    """Let batch normalisation work as in training, but leave its running statistics alone."""
+    """Let batch normalisation use batch statistics, without updating its running statistics."""
     layers = [layer for layer in networks.modules() if isinstance(layer, _BatchNorm)]
-    before = [layer.track_running_stats for layer in layers]
+    previous = [layer.track_running_stats for layer in layers]
     for layer in layers:
         layer.track_running_stats = False
     try:
         yield
     finally:
-        for layer, tracked in zip(layers, before, strict=True):
+        for layer, tracked in zip(layers, previous, strict=True):
             layer.track_running_stats = tracked

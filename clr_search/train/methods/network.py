@@ -1,4 +1,4 @@
-"""What the methods share: their networks, and the way of a batch through them."""
+"""What the methods share: building their networks, and projecting a batch with them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,29 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.data.augment import Draws, apply
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.augment import apply
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import Draws
 from clr_search.train.distributed import world
 from clr_search.train.network.model import build_encoder, build_head
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDict:
-    """Encoder f, head g and further modules, initialised from the seed, on the device."""
+    """Build the encoder f and the head g, initialised from the seed, on the device.
+
+    Parameters
+    ----------
+    config : ResolvedConfig
+        Settings.
+    **further : nn.Module
+        Other modules of the method, by name.
+
+    Returns
+    -------
+    nn.ModuleDict
+        "encoder", "head", and the other modules.
+    """
     encoder = build_encoder(config)
     head = build_head(config, encoder.dimension)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -33,48 +47,64 @@ def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDic
 def project(
     networks: nn.ModuleDict, batch: Batch, part: slice, draws: Draws, config: ResolvedConfig
 ) -> Tensor:
-    """Augment some pictures of a batch and take them through f and g.
+    """Augment some images of a batch, and compute their projections z = g(f(view)).
 
     Parameters
     ----------
     networks : nn.ModuleDict
-        With "encoder" and "head".
+        "encoder" f and "head" g.
     batch : Batch
-        b pictures here, of B in all.
+        B images, of which b are in this process.
     part : slice
-        Which of the b.
+        n of the b images.
     draws : Draws
-        The dice for V·B views, view i being of picture i mod B.
+        Random parameters of V·B views; view i is of image i mod B.
     config : ResolvedConfig
         Settings.
 
     Returns
     -------
     Tensor
-        z, float32 [V, n, d] for the n pictures of the part.
+        z, float32 [V, n, d].
     """
     count = len(batch.aspects)
     views = len(draws.flip) // count
     members = torch.arange(views * count).view(views, count)[:, batch.share][:, part].flatten()
-    chosen = draws.of(members)
-    if batch.view_side != config.image_size:  # blur is in pixels
-        chosen = replace(chosen, sigma=chosen.sigma * (batch.view_side / config.image_size))
-    images = apply(batch.pixels[part], chosen, config.augmentation, batch.view_side)
+    part_draws = draws.of(members)
+    if batch.view_side != config.image_size:  # the width of the blur is in pixels
+        part_draws = replace(
+            part_draws, sigma=part_draws.sigma * (batch.view_side / config.image_size)
+        )
+    images = apply(batch.pixels[part], part_draws, config.augmentation, batch.view_side)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        z: Tensor = networks["head"](networks["encoder"](images))
+        z: Tensor = networks["head"](networks["encoder"](images))  # [V·n, d]
     return z.float().view(views, -1, z.shape[1])
 
 
 def parts_of(batch: Batch, config: ResolvedConfig) -> list[slice]:
-    """The micro-batches of this process' share of a batch."""
+    """The micro-batches into which this process divides its share of a batch."""
     return cut(len(batch.pixels), config.micro_batch)
 
 
 def cut(count: int, most: int | None) -> list[slice]:
-    """Cut a number of pictures into parts of `most`, equal but for one picture more or less.
+    """Divide a number of images into parts of at most `most` images, as equal as possible.
 
-    No part is of a single picture, of which batch normalisation would make nothing: three pictures
-    in parts of two are one part.
+    No part is a single image, because batch normalisation needs two: three images in parts of at
+    most two are therefore one part.
+
+    Parameters
+    ----------
+    count : int
+        Number of images.
+    most : int or None
+        Size of the largest part; None for one part.
+
+    Examples
+    --------
+    >>> cut(10, 4)
+    [slice(0, 3, None), slice(3, 6, None), slice(6, 10, None)]
+    >>> cut(3, 2)
+    [slice(0, 3, None)]
     """
     number = 1 if most is None else max(1, min(math.ceil(count / most), count // 2))
     edges = [part * count // number for part in range(number + 1)]

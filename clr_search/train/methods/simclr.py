@@ -1,4 +1,4 @@
-"""SimCLR: two views of each picture find each other among all views of the batch."""
+"""SimCLR: two views of each image are to be each other's most similar view in the batch."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from clr_search.train.data.augment import draw
-from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import gather
-from clr_search.train.losses.contrastive import Objective, dcl, margin_triplet, nt_logistic, nt_xent
+from clr_search.train.losses.dcl import dcl
+from clr_search.train.losses.margin import margin_triplet
+from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
+from clr_search.train.losses.nt_logistic import nt_logistic
+from clr_search.train.losses.nt_xent import nt_xent
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.cached import cached_backward, statistics_kept
 from clr_search.train.methods.network import build_networks, parts_of, project
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 TILED_FROM = 2048
-"""Batch size from which the matrix of similarities is never made. It would take 67 MB, several
-times; from here on tiles are faster as well (`bench.large_batch`)."""
+"""Batch size from which NT-Xent is computed in tiles. The matrix of similarities would take 67 MB
+several times over, and from this size on tiles are faster as well (`bench.large_batch`)."""
 
 TILE = 1024
-"""Side of the tiles on a processor: 4 MB, which stay in its cache."""
+"""Side of the tiles on a processor. A tile takes 4 MB, which stay in the processor's cache."""
 
 GPU_TILE = 4096
-"""And on a GPU, which large products keep busy: 67 MB, as the largest matrix that is ever made."""
+"""Side of the tiles on a GPU, which needs large products to be busy. A tile takes 67 MB."""
 
 
 class SimCLR:
-    """Algorithm 1 of the paper.
+    """Algorithm 1 of SimCLR (arXiv 2002.05709), with the loss that the settings name.
 
     Parameters
     ----------
     config : ResolvedConfig
-        Settings; the networks are initialised from its seed, and put on its device.
+        Settings. The networks are initialised from `seed` and put on `device`.
     """
 
     def __init__(self, config: ResolvedConfig) -> None:
@@ -43,13 +47,13 @@ class SimCLR:
         self._config = config
         self._loss = loss_for(config)
 
-    def _of_all(self, z1: Tensor, z2: Tensor, *local: Tensor) -> Objective:
-        """The loss over the pictures of all processes."""
+    def _batch_loss(self, z1: Tensor, z2: Tensor, *local: Tensor) -> Objective:
+        """The loss over the images of all processes, from the projections [b, d] of this one."""
         z1, z2 = gather(z1), gather(z2)
         objective = self._loss(z1, z2)
         if not local:
             return objective
-        further = local_to_global(
+        local_loss = local_to_global(
             torch.stack([gather(z) for z in local]),
             z1,
             z2,
@@ -57,10 +61,10 @@ class SimCLR:
             normalise=self._config.normalise,
             decoupled=self._config.loss == "dcl",
         )
-        return Objective(mean_of_pairs(objective.loss, further, len(local)), objective.accuracy)
+        return Objective(mean_of_pairs(objective.loss, local_loss, len(local)), objective.accuracy)
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
-        """Add the gradients of the loss of two views of each picture, and of its local views."""
+        """Add the gradients of the loss over two views of each image, and over its local views."""
         config = self._config
         draws = draw(batch.aspects.repeat(2), config.augmentation, generator)
         local = self._local_projections(batch, generator) if config.local_views else None
@@ -69,14 +73,14 @@ class SimCLR:
             z = project(self.networks, batch, part, draws, config)
             return z if local is None else torch.cat([z, local(part)])
 
-        return cached_backward(embed, parts_of(batch, config), self._of_all, self.networks)
+        return cached_backward(embed, parts_of(batch, config), self._batch_loss, self.networks)
 
     def _local_projections(
         self, batch: Batch, generator: torch.Generator
     ) -> Callable[[slice], Tensor]:
-        """A function that gives z of the local views, float32 [V, n, d], of a part of the batch."""
+        """A function that computes z of the local views, float32 [V, n, d], of a part."""
         config = self._config
-        assert config.local_size is not None  # chosen where there are local views
+        assert config.local_size is not None  # `resolve` chooses it where there are local views
         smaller = replace(batch, view_side=min(config.local_size, batch.view_side))
         settings = replace(config.augmentation, crop_scale=config.augmentation.local_scale)
         draws = draw(batch.aspects.repeat(config.local_views), settings, generator)
@@ -89,7 +93,13 @@ class SimCLR:
 
 
 def loss_for(config: ResolvedConfig) -> Callable[[Tensor, Tensor], Objective]:
-    """The loss that a configuration names, as a function of the two views' projections."""
+    """The loss that the settings name, as a function of z1 and z2, [N, d] each.
+
+    Returns
+    -------
+    callable
+        One of `nt_xent`, `dcl`, `nt_logistic` and `margin_triplet`, with its parameters set.
+    """
     normalise, semi_hard = config.normalise, config.loss.endswith("-semi-hard")
     if config.loss == "dcl":
         return partial(dcl, temperature=config.temperature, normalise=normalise)

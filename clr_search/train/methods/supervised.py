@@ -1,4 +1,4 @@
-"""Supervised training on the folders' names: the benchmark that SimCLR is held against (§6)."""
+"""Supervised training, with folders as classes: the benchmark of SimCLR (arXiv 2002.05709, §6)."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from torch import nn
 from torch.nn import functional as F
 
 from clr_search.errors import UsageError
-from clr_search.train.data.augment import draw
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import total
 from clr_search.train.hardware import sent
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.network import build_networks, parts_of, project
 from clr_search.train.network.model import build_encoder
 from clr_search.train.rng import derived_seed
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def require_classes(collection: Collection) -> None:
-    """Refuse a collection that has nothing to tell apart.
+    """Refuse a collection whose folders give fewer than two classes.
 
     Raises
     ------
     UsageError
-        If its folders give fewer than two classes.
+        Says how to sort images into folders, or how to train without labels.
     """
     if len(collection.classes) < 2:
         raise UsageError(
@@ -34,14 +35,19 @@ def require_classes(collection: Collection) -> None:
 
 
 class Supervised:
-    """Cross entropy of a linear classifier on h; one view of each picture a step.
+    """Cross entropy of a linear classifier on h, over one view of each image in a step.
 
     Parameters
     ----------
     config : ResolvedConfig
-        Settings; its head is "none".
+        Settings, with "none" as the head.
     collection : Collection
-        Its labels; pictures without one teach nothing.
+        The images and their labels. Images without a label do not count in the loss.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two classes.
     """
 
     def __init__(self, config: ResolvedConfig, collection: Collection) -> None:
@@ -54,18 +60,18 @@ class Supervised:
         self._config = config
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
-        """Add the gradients of the cross entropy, the mean over the pictures with a label."""
+        """Add the gradients of the mean cross entropy over the labelled images of the batch."""
         config = self._config
         draws = draw(batch.aspects, config.augmentation, generator)
         labels = sent(batch.labels, batch.pixels.device)
         count = (labels >= 0).sum().clamp(min=1)
-        loss = right = torch.zeros((), device=batch.pixels.device)
+        loss = correct = torch.zeros((), device=batch.pixels.device)
         for part in parts_of(batch, config):
             h = project(self.networks, batch, part, draws, config)[0]
             logits = self.networks["classifier"](h)
-            here = labels[batch.share][part]
-            wrong = F.cross_entropy(logits, here, ignore_index=-1, reduction="sum") / count
-            wrong.backward()  # type: ignore[no-untyped-call]
-            loss = loss + wrong.detach()
-            right = right + (logits.detach().argmax(dim=1) == here).sum()
-        return Objective(total(loss), total(right) / count)
+            targets = labels[batch.share][part]
+            part_loss = F.cross_entropy(logits, targets, ignore_index=-1, reduction="sum") / count
+            part_loss.backward()  # type: ignore[no-untyped-call]
+            loss = loss + part_loss.detach()
+            correct = correct + (logits.detach().argmax(dim=1) == targets).sum()
+        return Objective(total(loss), total(correct) / count)

@@ -1,1 +1,1 @@
-"""How a training goes: metrics, curves, accuracy, signs of ill health."""
+"""What is measured during a training: metrics, kNN accuracy, collapse, held-out images, curves."""

@@ -1,4 +1,4 @@
-"""`curves.png`: how a training went, at a glance."""
+"""`curves.png`: loss, accuracies and learning rate over the epochs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ CURVES = "curves.png"
 _INK, _GREY, _BLUE, _ORANGE, _GREEN = "#22272e", "#8b949e", "#2f6fb5", "#d9822b", "#3a8f5c"
 
 Panel = tuple[str, str, str, Callable[[dict[str, Any]], float | None], str]
+"""Title, unit, colour, the value of a row of `metrics.jsonl`, and the format of the last value."""
 
 _PANELS: tuple[Panel, ...] = (
     ("Loss", "nats", _BLUE, lambda row: row["loss"], "{:.2f}"),
@@ -35,23 +36,22 @@ _PANELS: tuple[Panel, ...] = (
 
 
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw loss, accuracies and learning rate over the epochs as a PNG picture.
+    """Draw loss, accuracies and learning rate over the epochs as a PNG image.
 
     Parameters
     ----------
     rows : sequence of dict
         Rows of `metrics.jsonl`, at least one.
     path : Path
-        File to write.
+        File to write; it is replaced whole.
     """
-    # The figure is made without pyplot, which keeps state for the whole process and may look for a
-    # display.
+    # pyplot is not used: it keeps state for the whole process, and may look for a display.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 6.0), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    for axes, (title, unit, colour, value, spelled) in zip(
+    for axes, (title, unit, colour, value, form) in zip(
         figure.subplots(2, 2, sharex=True).flat, _PANELS, strict=True
     ):
         points = [(row["epoch"], number) for row in rows if (number := value(row)) is not None]
@@ -69,7 +69,7 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
         marker = "o" if len(points) < 40 else None
         axes.plot(epochs, values, color=colour, linewidth=2, marker=marker, markersize=4)
         axes.annotate(
-            spelled.format(values[-1]),
+            form.format(values[-1]),
             (epochs[-1], values[-1]),
             xytext=(0, 7),
             textcoords="offset points",

@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong: a loss that is no number, representations that collapse."""
+"""Signs that a training goes wrong: a loss that is not finite, and collapsed representations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from clr_search.errors import ClrSearchError
 from clr_search.train.checkpoint import CHECKPOINT
 
-LOOKED_AT = 256
-"""Pictures whose h is looked at after each epoch, always the same ones."""
+SPREAD_IMAGES = 256
+"""Number of images, always the same ones, whose h is examined after each epoch."""
 
 
 class Spread(NamedTuple):
@@ -22,10 +22,10 @@ class Spread(NamedTuple):
     Attributes
     ----------
     effective_rank : float
-        exp of the entropy of the singular values' shares (RankMe, arXiv 2210.02885, equation 1):
-        in [1, min(M, D)]; 1 where all lie on one line.
+        The exponential of the entropy of the singular values, divided by their sum (RankMe, arXiv
+        2210.02885, equation 1), in [1, min(M, D)]; 1 if all vectors lie on one line.
     mean_cosine : float
-        Of all pairs of different pictures, in [-1, 1]; 1 where all are the same.
+        Mean cosine of all pairs of different images, in [-1, 1]; 1 if all vectors are the same.
     """
 
     effective_rank: float
@@ -33,17 +33,24 @@ class Spread(NamedTuple):
 
     @property
     def collapsed(self) -> bool:
-        """Whether pictures can hardly be told apart."""
+        """Whether the vectors of all images are nearly the same."""
         return self.mean_cosine > 0.995 and self.effective_rank < 2
 
 
 def spread(vectors: Tensor) -> Spread:
-    """Measure the spread of h.
+    """Measure how far the vectors of images differ from each other.
 
     Parameters
     ----------
     vectors : Tensor
         float32 [M, D], rows of unit length; M ≥ 2.
+
+    Examples
+    --------
+    >>> spread(torch.eye(4))  # four orthogonal vectors
+    Spread(effective_rank=4.0, mean_cosine=0.0)
+    >>> spread(torch.ones(4, 4) / 2).collapsed
+    True
     """
     vectors = vectors.cpu().double()  # Apple's MPS has no doubles
     values = torch.linalg.svdvals(vectors)
@@ -55,23 +62,23 @@ def spread(vectors: Tensor) -> Spread:
 
 
 def require_finite(loss: float, out: Path, step: int) -> None:
-    """Stop a training whose loss is no number, before anything good is written over.
+    """Stop a training whose loss is not finite, before a good checkpoint is overwritten.
 
     Raises
     ------
     ClrSearchError
-        If `loss` is infinite or not a number.
+        If `loss` is infinite or not a number; says how to train without divergence.
     """
     if math.isfinite(loss):
         return
-    kept = out / CHECKPOINT
-    where = (
-        f"The last good checkpoint is kept in {kept}, but going on from it with the same settings "
-        "would end here again. "
-        if kept.is_file()
+    checkpoint = out / CHECKPOINT
+    advice = (
+        f"The last good checkpoint is kept in {checkpoint}, but going on from it with the same "
+        "settings would end here again. "
+        if checkpoint.is_file()
         else ""
     )
     raise ClrSearchError(
         f"The loss is {loss} around step {step:,}: training has diverged.",
-        f"{where}Train anew with a lower --learning-rate, or with --precision fp32.",
+        f"{advice}Train anew with a lower --learning-rate, or with --precision fp32.",
     )

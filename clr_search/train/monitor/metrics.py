@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one row an epoch, appended and flushed to the disk."""
+"""`metrics.jsonl`: one row for each epoch, which is on the disk before training goes on."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ METRICS = "metrics.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One epoch.
+    """The metrics of one epoch.
 
     Attributes
     ----------
     epoch, step : int
-        Epochs and steps finished.
+        Number of epochs and of steps finished so far.
     images : int
-        Images of the collection.
+        Number of images in the collection.
     loss : float
-        Mean of the epoch's steps, in nats.
+        Mean loss over the steps of the epoch, in nats.
     learning_rate : float
-        Of the last step.
+        Learning rate of the last step.
     contrastive_accuracy : float
-        Share of views whose nearest other view is their partner, in [0, 1].
+        Share of views whose most similar other view is their partner, in [0, 1].
     images_per_second : float
-        Images trained on a second; each is seen in two views.
+        Images trained on per second; each is seen in two views.
     data_wait : float
-        Share of the time spent waiting for pixels, in [0, 1].
+        Share of the time that was spent waiting for pixels, in [0, 1].
     seconds : float
-        Duration of the epoch, without the measurement of kNN accuracy.
+        Duration of the epoch, without the measurements after it.
     knn_accuracy : float or None
-        Where it was measured; see `evaluate`.
+        kNN accuracy in [0, 1], if it was measured after this epoch; see `evaluate`.
     effective_rank, mean_cosine : float or None
-        Spread of h over some pictures; see `health`.
+        Spread of h over a sample of images; see `health`.
     held_out_loss : float or None
-        Of the pictures that are not trained on; see `heldout`.
+        Loss of the held-out images, if there are any; see `heldout`.
     """
 
     epoch: int
@@ -61,7 +61,7 @@ class Row:
 
 
 def append_row(path: Path, row: Row) -> None:
-    """Append a row and wait until the disk has it."""
+    """Append a row, and wait until it is on the disk."""
     with path.open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(asdict(row)) + "\n")
         handle.flush()
@@ -69,9 +69,14 @@ def append_row(path: Path, row: Row) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read all rows; none if there is no file.
+    """Read all rows.
 
-    A last line without its end, cut off by a crash, is left out.
+    A last line without a line end, which a crash has cut off, is left out.
+
+    Returns
+    -------
+    list of dict
+        The rows in the order of their epochs; empty if there is no file.
 
     Raises
     ------
@@ -91,20 +96,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What the rows of a run come to.
+    """The summary of all rows of a run.
 
     Attributes
     ----------
     epochs, steps : int
-        Finished.
+        Number of finished epochs and steps.
     seconds : float
-        Spent on finished epochs.
+        Time spent on finished epochs.
     loss : float or None
-        Of the last epoch; None if there is none.
+        Loss of the last epoch; None before the first one.
     images_per_second : float or None
-        Over all epochs.
+        Mean speed over all epochs.
     knn_accuracy : float or None
-        Last measured, in [0, 1].
+        The last kNN accuracy that was measured, in [0, 1].
     """
 
     epochs: int
@@ -116,7 +121,7 @@ class Totals:
 
 
 def totals(rows: Sequence[Mapping[str, Any]]) -> Totals:
-    """Sum up the rows of a run."""
+    """Summarise the rows of a run."""
     seconds = sum(row["seconds"] for row in rows)
     images = sum(row["images_per_second"] * row["seconds"] for row in rows)
     measured = [row["knn_accuracy"] for row in rows if row.get("knn_accuracy") is not None]
@@ -132,20 +137,36 @@ def totals(rows: Sequence[Mapping[str, Any]]) -> Totals:
 
 
 def best_epoch(rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """The epoch, of rows of `metrics.jsonl`, after which the loss held out was least."""
+    """The epoch with the lowest loss on held-out images.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows of `metrics.jsonl`.
+
+    Returns
+    -------
+    int or None
+        None if the loss of held-out images was not measured.
+
+    Examples
+    --------
+    >>> best_epoch([{"epoch": 1, "held_out_loss": 2.5}, {"epoch": 2, "held_out_loss": 2.0}])
+    2
+    """
     measured = [row for row in rows if row.get("held_out_loss") is not None]
     if not measured:
         return None
     return int(min(measured, key=lambda row: row["held_out_loss"])["epoch"])
 
 
-def had_enough(rows: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
-    """Whether the last `patience` epochs have brought nothing."""
+def patience_exhausted(rows: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+    """Whether the loss on held-out images has not fallen for `patience` epochs."""
     best = best_epoch(rows)
     return patience is not None and best is not None and rows[-1]["epoch"] - best >= patience
 
 
 def truncate(path: Path, epochs: int) -> None:
-    """Drop rows of epochs after `epochs`: those of work that a crash undid."""
+    """Remove the rows of epochs after `epochs`, whose work a crash has undone."""
     rows = [row for row in read_metrics(path) if row["epoch"] <= epochs]
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -1,1 +1,1 @@
-"""The encoder f and the projection head g."""
+"""The encoder f and the projection head g: their layers, initial weights, average, compilation."""

@@ -1,8 +1,9 @@
 """Compiling the network for training, with `torch.compile`.
 
-On a GPU it fuses normalisation, activation and addition, which otherwise each read and write every
-map; on a processor it did not pay. Only training calls the compiled code: measurements come in
-other sizes and another mode, each of which would be compiled anew, for minutes.
+On a GPU, compiling fuses normalisation, activation and addition, each of which otherwise reads and
+writes every feature map. On a processor it brought nothing. Only training calls the compiled code:
+measurements use other sizes and another mode, and each of these would be compiled again, for
+minutes.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ from clr_search.errors import ClrSearchError
 
 
 def compile_networks(networks: nn.ModuleDict) -> None:
-    """Have encoder and head compiled when they are first called; their weights keep their names."""
+    """Let torch compile encoder and head when they are first called; weights keep their names."""
     for name in ("encoder", "head"):
         networks[name].compile(dynamic=False)
 
 
 @contextmanager
-def as_they_are() -> Iterator[None]:
-    """Call networks without what was compiled, within this context."""
+def uncompiled() -> Iterator[None]:
+    """Run compiled networks without their compiled code, within this context."""
     with torch.compiler.set_stance("force_eager"):
         yield
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Tell what to do where torch cannot compile.
+def explain_compile_errors() -> Iterator[None]:
+    """Turn errors of the compiler into a message that says what to do, within this context.
 
     Raises
     ------
     ClrSearchError
-        In place of what torch raises.
+        If torch cannot compile a network.
     """
     from torch._dynamo.exc import TorchDynamoException
 

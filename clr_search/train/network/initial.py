@@ -1,7 +1,7 @@
-"""Weights to begin with: those of an earlier run, or of the encoder that ships.
+"""Initial weights: those of an earlier run, or of the encoder that comes with the package.
 
-`weights.safetensors` says in its metadata what network its tensors are of, so that the file alone
-is enough.
+The metadata of `weights.safetensors` describe the network that its tensors belong to, so the file
+alone is enough.
 """
 
 from __future__ import annotations
@@ -16,33 +16,28 @@ from torch import Tensor, nn
 
 from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.errors import UsageError
-from clr_search.train.settings.config import (
-    Architecture,
-    Head,
-    Norm,
-    ResolvedConfig,
-    Stem,
-    TrainConfig,
-)
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Architecture, Head, Norm, Stem
+from clr_search.train.settings.resolved import ResolvedConfig
 
 NETWORK = "clr_search.network"
-"""Key of the metadata of `weights.safetensors`: a `Shape` as JSON."""
+"""Key in the metadata of `weights.safetensors`, whose value is a `Shape` as JSON."""
 
 WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the tensors of a file are the weights of; as in `TrainConfig`.
+    """The network whose weights a file holds. The fields are settings of `TrainConfig`.
 
     Attributes
     ----------
     architecture, width, stem, norm
-        Of the encoder f.
+        Settings of the encoder f.
     head, head_dim, head_hidden
-        Of the projection head g. Files from before there was a `head_hidden` have none.
+        Settings of the projection head g. Files of early versions have no `head_hidden`.
     image_size : int
-        S that it was trained at.
+        S, side in pixels of the views that the network was trained on.
     """
 
     architecture: Architecture
@@ -56,26 +51,26 @@ class Shape:
 
     @classmethod
     def of(cls, config: ResolvedConfig) -> Shape:
-        """The shape of the networks of these settings."""
+        """The shape of the networks that these settings ask for."""
         return cls(**{name: getattr(config, name) for name in cls.__slots__})
 
     def to_json(self) -> str:
-        """As JSON text, for the metadata."""
+        """The shape as JSON text, for the metadata."""
         return json.dumps(asdict(self))
 
 
 def weights_file(init: str) -> Path:
-    """The file that a value of ``--init`` stands for.
+    """The file of weights that a value of ``--init`` names.
 
     Parameters
     ----------
     init : str
-        "default", a run's folder, or a `weights.safetensors`.
+        "default", the folder of a run, or the path of a `weights.safetensors`.
 
     Raises
     ------
     UsageError
-        If there is none.
+        If there is no such file.
     """
     if init == DEFAULT:
         return SHIPPED / WEIGHTS
@@ -90,18 +85,18 @@ def weights_file(init: str) -> Path:
     return file
 
 
-def lasting(init: str | None) -> str | None:
-    """The same in words that mean the same from any folder: what `config.json` holds."""
+def absolute_init(init: str | None) -> str | None:
+    """The value of ``--init`` with an absolute path, which is what `config.json` holds."""
     return init if init in (None, DEFAULT) else str(Path(init).resolve())
 
 
 def shape_of(init: str) -> Shape:
-    """What network the weights are of.
+    """The network that a file of weights belongs to, read from its metadata.
 
     Raises
     ------
     UsageError
-        If there is no such file, or it does not say.
+        If there is no such file, or its metadata do not describe a network.
     """
     file = weights_file(init)
     try:
@@ -115,36 +110,42 @@ def shape_of(init: str) -> Shape:
 
 
 def continued(config: TrainConfig) -> TrainConfig:
-    """The same settings for the network of `config.init`, which decides on its shape and S."""
+    """The settings with the network and the image size of the weights that `init` names.
+
+    Raises
+    ------
+    UsageError
+        If there are no such weights.
+    """
     if config.init is None:
         return config
     return replace(config, **asdict(shape_of(config.init)))
 
 
 def require_same_encoder(config: ResolvedConfig) -> None:
-    """Refuse settings that ask for another encoder than that of `config.init`.
+    """Refuse settings that ask for another encoder than that of the weights that `init` names.
 
     Raises
     ------
     UsageError
-        If they do, or there are no such weights.
+        Names the setting that differs; or says that there are no such weights.
     """
     if config.init is None:
         return
     shape, wanted = shape_of(config.init), Shape.of(config)
     for name in ("architecture", "width", "stem", "norm"):
-        has, asked = getattr(shape, name), getattr(wanted, name)
-        if has != asked:
+        stored, requested = getattr(shape, name), getattr(wanted, name)
+        if stored != requested:
             raise UsageError(
-                f"{name} is {asked}, and the encoder of {config.init} has {has}.",
+                f"{name} is {requested}, and the encoder of {config.init} has {stored}.",
                 "Leave it out: a training goes on with the network that it begins with.",
             )
 
 
 def load_initial(networks: nn.ModuleDict, config: ResolvedConfig) -> None:
-    """Put the weights of `config.init`, if any, into the networks of a run that begins.
+    """Load the weights that `init` names, if any, into the networks of a new run.
 
-    The head is taken over where it is of the same shape; a classifier, say, has none.
+    The weights of the head are loaded only if both heads have the same shape.
 
     Raises
     ------
@@ -158,9 +159,9 @@ def load_initial(networks: nn.ModuleDict, config: ResolvedConfig) -> None:
     with safe_open(file, framework="pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     try:
-        networks["encoder"].load_state_dict(_of("encoder.", tensors))
+        networks["encoder"].load_state_dict(_with_prefix("encoder.", tensors))
         if _same_head(shape, wanted, cast(int, networks["encoder"].dimension)):
-            networks["head"].load_state_dict(_of("head.", tensors))
+            networks["head"].load_state_dict(_with_prefix("head.", tensors))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
@@ -169,12 +170,13 @@ def load_initial(networks: nn.ModuleDict, config: ResolvedConfig) -> None:
 
 
 def _same_head(one: Shape, other: Shape, dimension: int) -> bool:
-    """Whether two heads on an h of `dimension` numbers are of the same shape."""
+    """Whether two heads have the same shape, on an encoder whose h has `dimension` numbers."""
     sizes = [(s.head, s.head_dim, s.head_hidden or dimension) for s in (one, other)]
     return sizes[0] == sizes[1]
 
 
-def _of(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with a prefix, without it, in single precision."""
     return {
         name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()

@@ -10,9 +10,10 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from clr_search.train.rng import derived_seed
 from clr_search.train.settings.choices import head_for, stem_for
-from clr_search.train.settings.config import Norm, Stem, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Norm, Stem
 
-# Means and standard deviations of ImageNet's channels: any fixed values would do, these are usual.
+# Means and standard deviations of ImageNet's channels, which are customary; any values would do.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
@@ -24,14 +25,14 @@ _BLOCKS: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int
 
 
 class Encoder(nn.Module):
-    """f: a ResNet whose output is h, the mean over the last feature map (§2.1).
+    """The encoder f: a ResNet whose output h is the mean of the last feature map (§2.1).
 
     Parameters
     ----------
     architecture : str
         "resnet18", "resnet34" or "resnet50".
     width : float
-        Multiple of the channels.
+        Multiplier of the channels.
     stem : str
         "cifar", "middle" or "imagenet"; see `TrainConfig`.
     norm : str
@@ -41,6 +42,12 @@ class Encoder(nn.Module):
     ----------
     dimension : int
         D, length of h.
+
+    Examples
+    --------
+    >>> encoder = Encoder("resnet18", width=0.25, stem="cifar")
+    >>> encoder(torch.zeros(2, 3, 32, 32)).shape, encoder.dimension
+    (torch.Size([2, 128]), 128)
     """
 
     mean: Tensor
@@ -64,27 +71,28 @@ class Encoder(nn.Module):
         _initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed images: float32 [N, 3, S, S] in [0, 1] → h, float32 [N, D]."""
+        """Compute h, float32 [N, D], of images, float32 [N, 3, S, S] in [0, 1]."""
         return self.maps(images)[-1].mean(dim=(2, 3))
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """The map behind each stage, float32 [N, C, S', S'], the last one's C being D."""
+        """Compute the feature map after each stage, float32 [N, C, S', S']; the last C is D."""
         x = self.stem((images - self.mean) / self.std)
-        found = []
+        maps = []
         for stage in self.stages:
             x = stage(x)
-            found.append(x)
-        return found
+            maps.append(x)
+        return maps
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
-    """Batch normalisation; or group normalisation in groups of 16 (arXiv 1803.08494, Table 3)."""
+    """A normalisation layer; "group" has 16 channels in a group (arXiv 1803.08494, Table 3)."""
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     return nn.GroupNorm(max(1, channels // 16), channels)
 
 
 def _stem(kind: Stem, channels: int, norm: Norm) -> nn.Sequential:
+    """The layers before the first stage."""
     if kind == "imagenet":
         convolution = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
         pool: list[nn.Module] = [nn.MaxPool2d(3, stride=2, padding=1)]
@@ -103,6 +111,7 @@ def _stage(
     stride: int,
     norm: Norm,
 ) -> nn.Sequential:
+    """A stage of `depth` residual blocks, the first of which has the stride."""
     outgoing = planes * block.expansion
     layer = partial(_norm, norm)
     shortcut = None
@@ -116,7 +125,7 @@ def _stage(
 
 
 def _initialise(encoder: nn.Module) -> None:
-    """He initialisation.
+    """Initialise convolutions as in He et al. (arXiv 1502.01852).
 
     The last γ of each residual block stays 1. The paper's code starts it at 0, which helps large
     learning rates over many epochs; in the few hundred steps of a minute's training it costs more
@@ -128,18 +137,30 @@ def _initialise(encoder: nn.Module) -> None:
 
 
 def build_encoder(config: TrainConfig) -> Encoder:
-    """The network f as `config.seed` initialises it; in training mode, on the processor."""
+    """Build the encoder f, initialised from `config.seed`, in training mode, on the processor."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "encoder"))
         return Encoder(config.architecture, config.width, stem_for(config), config.norm)
 
 
 def build_head(config: TrainConfig, dimension: int) -> nn.Sequential:
-    """The projection head g, [N, dimension] → z [N, head_dim], as `config.seed` initialises it.
+    """Build the projection head g, initialised from `config.seed`, on the processor.
 
-    As in the paper's code, every layer is followed by batch normalisation, the last without an
-    offset. With group normalisation, where no picture may see its batch, the hidden layer has
-    layer normalisation, and the last one none. With head "none", z is h.
+    As in the paper's code, every layer is followed by batch normalisation, the last one without an
+    offset. With `norm` "group", under which no image may depend on its batch, the hidden layer has
+    layer normalisation, and the last layer none. With `head` "none", z is h.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Settings.
+    dimension : int
+        Length of h.
+
+    Returns
+    -------
+    nn.Sequential
+        A module from h, [N, dimension], to z, [N, head_dim].
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "head"))
@@ -148,13 +169,13 @@ def build_head(config: TrainConfig, dimension: int) -> nn.Sequential:
             return nn.Sequential()
         batch = config.norm == "batch"
         layers: list[nn.Module] = []
-        last_but_one = dimension
+        hidden_dim = dimension
         if head == "nonlinear":
-            last_but_one = config.head_hidden or dimension
-            hidden = nn.BatchNorm1d(last_but_one) if batch else nn.LayerNorm(last_but_one)
-            first = nn.Linear(dimension, last_but_one, bias=False)
-            layers += [first, hidden, nn.ReLU(inplace=True)]
-        layers.append(nn.Linear(last_but_one, config.head_dim, bias=False))
+            hidden_dim = config.head_hidden or dimension
+            norm = nn.BatchNorm1d(hidden_dim) if batch else nn.LayerNorm(hidden_dim)
+            first = nn.Linear(dimension, hidden_dim, bias=False)
+            layers += [first, norm, nn.ReLU(inplace=True)]
+        layers.append(nn.Linear(hidden_dim, config.head_dim, bias=False))
         if batch:
             last = nn.BatchNorm1d(config.head_dim)
             last.bias.requires_grad_(False)

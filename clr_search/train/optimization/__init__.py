@@ -1,1 +1,1 @@
-"""Optimizers, schedules, and a budget of time."""
+"""Optimizers, the schedule of the learning rate, and the number of epochs for a given time."""

@@ -1,4 +1,4 @@
-"""Optimizers, and what they leave out."""
+"""LARS, and the choice of an optimizer by the settings."""
 
 from __future__ import annotations
 
@@ -8,21 +8,31 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 class LARS(torch.optim.Optimizer):
     """Layer-wise adaptive rate scaling (arXiv 1708.03888), as SimCLR uses it.
 
-    For each tensor w with gradient g: g' = g + weight_decay · w; the local rate is
-    trust · ‖w‖ / ‖g'‖ (1 where either norm is 0); v ← momentum · v + lr · local · g'; w ← w − v.
+    For each tensor w with gradient g and velocity v::
+
+        g' = g + weight_decay · w
+        local = trust · ‖w‖ / ‖g'‖          (1 where either norm is 0)
+        v ← momentum · v + lr · local · g'
+        w ← w − v
 
     Parameters
     ----------
     parameters : iterable of tensors or of groups
-        A group with ``adapt=False`` takes plain momentum steps without the local rate.
-    lr, momentum, weight_decay, trust : float
-        Rate, 0.9, λ and η of the paper.
+        The parameters. A group with ``adapt=False`` has a local rate of 1.
+    lr : float
+        Learning rate.
+    momentum : float
+        Momentum.
+    weight_decay : float
+        λ of the paper.
+    trust : float
+        The trust coefficient, η of the paper.
     """
 
     def __init__(
@@ -48,7 +58,7 @@ class LARS(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step; see the class."""
+        """Take one step; the formula is in the docstring of the class."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -62,9 +72,12 @@ class LARS(torch.optim.Optimizer):
     def _update(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         gradient = gradient.add(weight, alpha=group["weight_decay"])
         if group["adapt"]:
-            size, slope = torch.linalg.vector_norm(weight), torch.linalg.vector_norm(gradient)
+            weight_norm = torch.linalg.vector_norm(weight)
+            gradient_norm = torch.linalg.vector_norm(gradient)
             local = torch.where(
-                (size > 0) & (slope > 0), group["trust"] * size / slope, torch.ones_like(size)
+                (weight_norm > 0) & (gradient_norm > 0),
+                group["trust"] * weight_norm / gradient_norm,
+                torch.ones_like(weight_norm),
             )
             gradient.mul_(local)
         state = self.state[weight]
@@ -76,22 +89,31 @@ class LARS(torch.optim.Optimizer):
 
 
 def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Optimizer:
-    """The optimizer of a run.
+    """Build the optimizer that the settings name.
 
-    Batch normalisation and biases are excluded from weight decay and from LARS' adaptation, as in
-    the paper's code: every tensor of fewer than two dimensions is one of those.
+    Normalisation layers and biases have no weight decay, and no local rate in LARS, as in the
+    paper's code. These are the tensors of fewer than two dimensions.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its parameters that require a gradient are optimised.
+    config : ResolvedConfig
+        Settings.
     """
     tensors = [tensor for tensor in module.parameters() if tensor.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [t for t in tensors if t.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [t for t in tensors if t.ndim < 2], "weight_decay": 0.0},
     ]
-    where = torch.device(config.device).type
+    device_type = torch.device(config.device).type
     if config.optimizer == "lars":
         groups[1]["adapt"] = False
         return LARS(groups, lr=config.learning_rate, momentum=0.9)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, fused=where == "cuda")
-    # On a processor SGD would gain nothing.
-    fused = where in ("cuda", "cpu")
+        # On a processor, fused steps bring nothing for SGD.
+        return torch.optim.SGD(
+            groups, lr=config.learning_rate, momentum=0.9, fused=device_type == "cuda"
+        )
+    fused = device_type in ("cuda", "cpu")
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)

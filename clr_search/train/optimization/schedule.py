@@ -1,28 +1,33 @@
-"""What changes as a training goes on: the learning rate by step, the side of views by epoch."""
+"""What changes during a training: the learning rate by step, and the side of views by epoch."""
 
 from __future__ import annotations
 
 import math
 
 GROWING = 0.75
-"""Share of the epochs over which views grow; in the others they have their full side."""
+"""Share of the epochs over which views grow; in the epochs after that they have their full side."""
 
-_MULTIPLE = 8  # of which sides are, so that feature maps keep whole and aligned shapes
+_MULTIPLE = 8  # sides are multiples of 8, so that all feature maps have whole, aligned sides
 
 
 def learning_rate_at(step: int, *, peak: float, warmup_steps: int, total_steps: int) -> float:
-    """Learning rate of a step: linear warm-up, then half a cosine, once (§2.2).
+    """The learning rate of a step: linear warm-up, then a cosine without restarts (§2.2).
 
     Parameters
     ----------
     step : int
-        Counted from 0.
+        Number of the step, counted from 0.
     peak : float
-        Rate at the end of the warm-up.
+        The rate at the end of the warm-up.
     warmup_steps : int
-        The first step takes 1/warmup_steps of the peak, so that none is lost.
+        Length of the warm-up. The first step has 1/warmup_steps of the peak, not 0.
     total_steps : int
-        Steps of the whole training; at that step the rate would be 0.
+        Length of the whole training, at whose end the rate is 0.
+
+    Examples
+    --------
+    >>> [learning_rate_at(s, peak=1.0, warmup_steps=2, total_steps=6) for s in (0, 1, 2, 4)]
+    [0.5, 1.0, 1.0, 0.5]
     """
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
@@ -31,21 +36,26 @@ def learning_rate_at(step: int, *, peak: float, warmup_steps: int, total_steps: 
 
 
 def view_side_at(epoch: int, *, first: int | None, full: int, total_epochs: int) -> int:
-    """Side in pixels of the views of an epoch: it grows evenly, in multiples of 8.
+    """The side, in pixels, of the views of an epoch: it grows linearly, in multiples of 8.
 
-    Small views first cost less, and a convolutional network takes what it learns from them over to
-    larger ones (progressive resizing, as in EfficientNetV2, arXiv 2104.00298, §4).
+    Small views cost less, and a convolutional network can use on large views what it has learned on
+    small ones (progressive resizing, as in EfficientNetV2, arXiv 2104.00298, §4).
 
     Parameters
     ----------
     epoch : int
-        Counted from 0.
+        Number of the epoch, counted from 0.
     first : int or None
-        Side in the first epoch; None for `full` throughout.
+        Side in the first epoch; None for `full` in all epochs.
     full : int
-        Side from `GROWING` of the epochs on, and in the last one.
+        Side after the share `GROWING` of the epochs, and always in the last epoch.
     total_epochs : int
-        Of the whole training.
+        Number of epochs of the whole training.
+
+    Examples
+    --------
+    >>> [view_side_at(e, first=32, full=64, total_epochs=8) for e in range(8)]
+    [32, 40, 48, 48, 56, 64, 64, 64]
     """
     done = epoch / (GROWING * total_epochs)
     if first is None or done >= 1 or epoch == total_epochs - 1:
@@ -55,10 +65,16 @@ def view_side_at(epoch: int, *, first: int | None, full: int, total_epochs: int)
 
 
 def relative_cost(first: int | None, full: int) -> float:
-    """Time of a training whose views grow, as a share of one whose views all have their full side.
+    """The time of a training whose views grow, divided by that of one with views of full side.
 
-    It goes by their area, as the time of convolutions does.
+    The time of a step is taken as proportional to the area of its views, as that of convolutions
+    is.
+
+    Examples
+    --------
+    >>> relative_cost(None, 64)
+    1.0
     """
-    epochs = 200  # enough to be independent of their number
+    epochs = 200  # so many that the result does not depend on their number
     sides = [view_side_at(e, first=first, full=full, total_epochs=epochs) for e in range(epochs)]
     return sum((side / full) ** 2 for side in sides) / epochs

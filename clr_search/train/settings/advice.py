@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from clr_search.train.methods.network import cut
 from clr_search.train.settings.choices import scaled_learning_rate
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 FEW_IMAGES = 500
 """Below so many pictures, contrastive learning has little to learn from."""

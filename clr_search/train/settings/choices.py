@@ -10,16 +10,10 @@ import math
 from dataclasses import fields
 
 from clr_search.errors import UsageError
-from clr_search.train.settings.config import (
-    Augmentation,
-    Cache,
-    Head,
-    OptimizerName,
-    ResolvedConfig,
-    Scaling,
-    Stem,
-    TrainConfig,
-)
+from clr_search.train.settings.augmentation import Augmentation
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Cache, Head, OptimizerName, Scaling, Stem
+from clr_search.train.settings.resolved import ResolvedConfig
 
 MIN_IMAGES = 8
 """Fewest usable images: contrasting needs something to contrast with."""

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from clr_search.errors import UsageError
-from clr_search.train.settings.config import OWNERS, Augmentation, MethodName, TrainConfig
+from clr_search.train.settings.augmentation import Augmentation
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.declaration import settings_of
+from clr_search.train.settings.names import MethodName
 
 PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
 
@@ -116,7 +119,7 @@ def without_unused(config: TrainConfig, method: MethodName, processes: int) -> T
     processes : int
         How many processes are.
     """
-    unused = {name for name, owner in OWNERS.items() if owner != method}
+    unused = {s.name for s in settings_of(TrainConfig) if s.method not in (None, method)}
     if method == "supervised":
         unused |= {"head", "patience"}
     if processes > 1:

@@ -28,15 +28,18 @@ from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.progress import Reporter, Silent
-from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.pictures import Collection, decode_collection, resident
-from clr_search.train.hardware import well_set
+from clr_search.train.data.augment import apply
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.data.draws import draw
+from clr_search.train.hardware import tuned_for
 from clr_search.train.interruption import Interruption
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.study.design import Cell, Experiment
 from clr_search.train.trainer import Trainer
 
@@ -211,7 +214,7 @@ def _train(
     stop: Callable[[], bool],
 ) -> Result | None:
     began = time.monotonic()
-    with well_set(config.device), tempfile.TemporaryDirectory() as folder:
+    with tuned_for(config.device), tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(Path(folder), config, resident(found.train, config.device), reporter)
         if not trainer.run(stop):
             return None

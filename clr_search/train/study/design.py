@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.choices import augmentation_for
-from clr_search.train.settings.config import Augmentation, Head, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Head
 
 Measures = Mapping[str, Mapping[str, float]]
 """Of one seed, by cell and measure, in per cent but for the entropy."""

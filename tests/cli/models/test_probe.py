@@ -90,6 +90,20 @@ def test_a_broken_picture_does_not_stop_the_others(
     assert result.stderr.startswith("Error: broken.jpg cannot be classified: not a picture: ")
 
 
+@pytest.mark.parametrize("by", ["probe", "knn"])
+def test_broken_pictures_alone_are_each_told_of(
+    run: Run, probe: Path, collection: Path, broken: Path, tmp_path: Path, by: str
+) -> None:
+    shutil.copy(broken, tmp_path / "other.jpg")
+    classifier = (probe,) if by == "probe" else ("--knn", collection)
+    result = run("classify", *classifier, broken, "other.jpg", exit_code=1)
+    assert result.stdout == ""
+    assert [line.partition(":")[2].split()[0] for line in result.stderr.splitlines()] == [
+        "broken.jpg",
+        "other.jpg",
+    ]
+
+
 def test_a_folder_that_cannot_be_listed_is_told_of(
     run: Run, probe: Path, pictures: Path, tmp_path: Path, lock: Callable[[Path], None]
 ) -> None:

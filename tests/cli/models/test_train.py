@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,13 @@ import pytest
 
 from clr_search.cli.models import train as cli
 from clr_search.train.run import write_initial_run
-from clr_search.train.settings import config as settings
+from clr_search.train.settings import names
+from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import Augmentation, ResolvedConfig, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.declaration import settings_of
 from clr_search.train.settings.presets import PRESETS, PresetName
+from clr_search.train.settings.resolved import ResolvedConfig
 from tests.cli.conftest import Run
 
 OPTIONS = {option.name: option for option in cli.train.params if isinstance(option, click.Option)}
@@ -54,20 +58,39 @@ def test_the_help_states_the_true_automatic_values() -> None:
 @pytest.mark.parametrize(
     ("name", "choices"),
     [
-        ("method", get_args(settings.MethodName)),
-        ("loss", get_args(settings.LossName)),
-        ("norm", get_args(settings.Norm)),
+        ("method", get_args(names.MethodName)),
+        ("loss", get_args(names.LossName)),
+        ("norm", get_args(names.Norm)),
         ("preset", get_args(PresetName)),
-        ("architecture", get_args(settings.Architecture)),
-        ("head", get_args(settings.Head)),
-        ("optimizer", ("auto", *get_args(settings.OptimizerName))),
-        ("precision", ("auto", *get_args(settings.Precision))),
+        ("architecture", get_args(names.Architecture)),
+        ("head", get_args(names.Head)),
+        ("optimizer", ("auto", *get_args(names.OptimizerName))),
+        ("precision", ("auto", *get_args(names.Precision))),
     ],
 )
 def test_the_choices_are_those_of_the_settings(name: str, choices: tuple[str, ...]) -> None:
     kind = OPTIONS[name].type
     assert isinstance(kind, click.Choice)
     assert tuple(kind.choices) == choices
+
+
+def test_options_are_made_from_the_declarations_and_none_is_lost() -> None:
+    made = {one.option for cls in (TrainConfig, Augmentation) for one in settings_of(cls)}
+    others = {"--out", "--preset", "--resume", "--force", "--json"}
+    shown = {word for option in OPTIONS.values() for word in option.opts}
+    assert shown == made - {None} | others
+    assert shown >= set(
+        "--init --method --epochs --minutes --patience --average --compile --image-size "
+        "--grow-from --local-views --local-size --architecture --width --head --head-hidden --norm "
+        "--batch-size --micro-batch --loss --temperature --margin --no-l2 --negatives "
+        "--colour-strength --optimizer --learning-rate --precision --device --seed".split()
+    )
+
+
+def test_the_command_is_loaded_without_torch() -> None:
+    code = "import sys, clr_search.cli.models.train; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.fixture
@@ -124,6 +147,8 @@ def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[An
         "norm": "group",
         "batch_size": 8,
         "micro_batch": 4,
+        "average": 0.99,
+        "grow_from": 16,
         "loss": "margin",
         "margin": 0.25,
         "temperature": 0.5,
@@ -136,10 +161,11 @@ def test_every_option_becomes_a_setting(run: Run, pictures: Path, asked: list[An
     words = [
         word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
-    run("train", pictures, "--out", "run", *words, "--colour-strength", "0.25", "--no-l2")
+    flags = ("--no-l2", "--compile")
+    run("train", pictures, "--out", "run", *words, "--colour-strength", "0.25", *flags)
     config = asked[0][0]
     expected = Augmentation(strength=0.25, blur=0.0)  # at 32 pixels there is no blur
-    assert config == TrainConfig(**given, augmentation=expected, normalise=False)
+    assert config == TrainConfig(**given, augmentation=expected, normalise=False, compile=True)
 
 
 def test_what_would_be_ignored_is_refused(run: Run, pictures: Path, asked: list[Any]) -> None:

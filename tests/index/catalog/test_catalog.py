@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.records import Broken, Content, Known, Root
+from clr_search.index.catalog.records import Content, IndexedFile, Root, SkippedFile
 from clr_search.index.catalog.vectors import to_blob
 from tests.index.made import clustered
 
@@ -55,7 +55,7 @@ def test_an_item_from_its_coming_to_its_leaving(catalog: Catalog) -> None:
         assert catalog.items([number, 99]).keys() == {number}
         assert catalog.at("/p/red/a.png") == number
         assert catalog.at("/p/red") is None
-        assert catalog.known() == {"/p/red/a.png": Known(number, 1, 2, "aa")}
+        assert catalog.known() == {"/p/red/a.png": IndexedFile(number, 1, 2, "aa")}
         assert catalog.embedded("aa") == (3, 4, ROW)
         assert catalog.with_content("aa") == [number]
     with catalog.writing() as later:
@@ -97,11 +97,14 @@ def test_a_root_is_merged_into_one_above_it(catalog: Catalog) -> None:
 
 
 def test_skipped_files(catalog: Catalog) -> None:
-    one, other = Broken("/p/b.png", 1, 2, "truncated"), Broken("/p/a\udce9.png", 1, 2, "empty")
+    one, other = (
+        SkippedFile("/p/b.png", 1, 2, "truncated"),
+        SkippedFile("/p/a\udce9.png", 1, 2, "empty"),
+    )
     with catalog.writing():
         catalog.skip(one)
         catalog.skip(other)
         assert {entry.path for entry in catalog.skipped()} == {one.path, other.path}
-        catalog.skip(Broken(one.path, 3, 4, "still"))
+        catalog.skip(SkippedFile(one.path, 3, 4, "still"))
         catalog.unskip([other.path])
-        assert catalog.skipped() == [Broken(one.path, 3, 4, "still")]
+        assert catalog.skipped() == [SkippedFile(one.path, 3, 4, "still")]

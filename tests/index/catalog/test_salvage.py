@@ -10,7 +10,7 @@ import pytest
 from clr_search.errors import ClrSearchError
 from clr_search.index.catalog import salvage
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.records import Broken
+from clr_search.index.catalog.records import SkippedFile
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.schema import VERSION
 from tests.index.made import clustered, rows_of, sqlite_of, write_vectors
@@ -26,7 +26,7 @@ def source(tmp_path: Path) -> Path:
     with catalog.writing():
         catalog.set_goal('{"recall": 0.5}')
         catalog.set_last_generation(7)
-        catalog.skip(Broken("/pictures/bad.png", 3, 4, "no picture"))
+        catalog.skip(SkippedFile("/pictures/bad.png", 3, 4, "no picture"))
     catalog.database.close()
     return folder
 
@@ -46,7 +46,7 @@ def test_all_of_a_whole_one(source: Path, tmp_path: Path) -> None:
     assert rows_of(tmp_path / "y.clr") == rows_of(source)
     catalog = Catalog(tmp_path / "y.clr", writable=False)
     with catalog.reading():
-        assert catalog.skipped() == [Broken("/pictures/bad.png", 3, 4, "no picture")]
+        assert catalog.skipped() == [SkippedFile("/pictures/bad.png", 3, 4, "no picture")]
         assert catalog.facts().last_generation == 7
         assert catalog.revision() == 4  # one more than it was
         assert catalog.count(newest=3) == 0  # all are new to a reader of before

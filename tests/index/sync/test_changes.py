@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from clr_search.errors import UsageError
 from clr_search.index import Index
-from clr_search.index.follow import Keeper
+from clr_search.index.follow import Follower
 from clr_search.progress import Silent
 from tests.index.made import sqlite_of, write_noise
 
@@ -57,7 +57,7 @@ class Told:
 
 
 class Changing(RuleBasedStateMachine):
-    """Files change in every way; the keeper's collection must be that of a full update.
+    """Files change in every way; the follower's collection must be that of a full update.
 
     `links` also makes symbolic links, after which it has to look everywhere.
     """
@@ -76,8 +76,8 @@ class Changing(RuleBasedStateMachine):
         self._told = Told(self._folders)
         self._collection = self._root / "x.clr"
         Index.create(self._collection, encoder).close()
-        keeper = Keeper(self._collection, batch_size=3, workers=1)
-        self._updates = keeper.keep_up(self._told, first=Silent(), reporter=Silent())
+        follower = Follower(self._collection, batch_size=3, workers=1)
+        self._updates = follower.follow(self._told, first=Silent(), reporter=Silent())
         next(self._updates)
         for name in ("photos/b/4.txt", "other/f/.5.png"):  # that no search of a folder finds
             (self._root / name).write_bytes(contents[3])

@@ -11,12 +11,12 @@ from PIL import Image
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
-from clr_search.files.overlooked import Overlooked
+from clr_search.files.left_out import LeftOut
 from clr_search.files.write import sha256_file
 from clr_search.index import Index, UpdateReport
 from clr_search.index.catalog import paths as catalog_paths
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import Places
+from clr_search.index.catalog.paths import PathSet
 from clr_search.index.sync import survey
 from clr_search.index.sync import update as update_module
 from clr_search.serve.pipeline import embed_files
@@ -341,8 +341,8 @@ class TestUnmounted:
         """Some of its pictures have been seen already, so it is not without any."""
         index.update([photos])
 
-        def interrupted(paths: list[Path], overlooked: Overlooked) -> list[ImageFile]:
-            found = find_images(paths, overlooked)
+        def interrupted(paths: list[Path], left_out: LeftOut) -> list[ImageFile]:
+            found = find_images(paths, left_out)
             photos.rename(tmp_path / "elsewhere")
             photos.mkdir()
             return found[:7]
@@ -427,7 +427,9 @@ class TestRoots:
         other = tmp_path / "Photos"
         shutil.copytree(photos, other, copy_function=os.link)
         same = {str(photos): (1, 1), str(other): (1, 1)}
-        monkeypatch.setattr(catalog_paths, "identity", lambda path: same.get(path, (2, hash(path))))
+        monkeypatch.setattr(
+            catalog_paths, "folder_identity", lambda path: same.get(path, (2, hash(path)))
+        )
         assert index.update([other, photos]).added == 25
         assert index.info().roots == (other,)
 
@@ -533,9 +535,9 @@ def test_removing_many_paths_takes_no_look_at_every_item_for_each(
     ],
 )
 def test_places_around_a_path(path: str, expected: set[str]) -> None:
-    places = Places(["/a", "/a/b/c.png", "/d/e", "/d/e/f"])
-    assert places.around(path) == expected
-    assert Places(["/"]).around(path) == {"/"}
+    places = PathSet(["/a", "/a/b/c.png", "/d/e", "/d/e/f"])
+    assert places.containing(path) == expected
+    assert PathSet(["/"]).containing(path) == {"/"}
 
 
 def test_a_removed_file_comes_back_with_an_update(index: Index, photos: Path) -> None:

@@ -13,9 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional as reference
 
 from clr_search.train.data import augment
-from clr_search.train.data.augment import HUE, Draws, apply, central_squares, draw
+from clr_search.train.data.augment import apply
+from clr_search.train.data.draws import HUE, Draws, central_squares, draw
 from clr_search.train.data.resample import kernel_size
-from clr_search.train.settings.config import Augmentation
+from clr_search.train.settings.augmentation import Augmentation
 from tests.train.data.test_resample import pillow_crop
 
 OPERATIONS = (

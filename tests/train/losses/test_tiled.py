@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.losses.tiled import tiled_nt_xent
 
 

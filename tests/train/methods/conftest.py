@@ -10,9 +10,11 @@ import torch
 
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
-from clr_search.train.data.pictures import Batch, Collection, decode_collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from tests.train.conftest import TINY
 
 

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
 from clr_search.train.methods.instdisc import (
     InstDisc,
     MemoryBank,
     full_softmax,
     noise_contrastive,
 )
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from clr_search.contract.model_file import read_model
 from clr_search.export.onnx import export_run
 from clr_search.train import TrainConfig, load_run, train
-from clr_search.train.settings.config import LossName
+from clr_search.train.settings.names import LossName
 from tests.train.test_loop import Interrupting, learned, same_weights
 
 VARIANTS: dict[str, dict[str, object]] = {

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
 from clr_search.train.methods import build_method
 from clr_search.train.methods.network import cut
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 12, 64, 257, 1000])

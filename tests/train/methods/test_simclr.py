@@ -9,12 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
-from clr_search.train.data.pictures import Batch
+from clr_search.train.data.augment import apply
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.draws import draw
+from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.methods.network import build_networks
 from clr_search.train.methods.simclr import SimCLR, loss_for
-from clr_search.train.settings.config import Augmentation, LossName, ResolvedConfig
+from clr_search.train.settings.augmentation import Augmentation
+from clr_search.train.settings.names import LossName
+from clr_search.train.settings.resolved import ResolvedConfig
 
 
 def chance() -> torch.Generator:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from clr_search.errors import UsageError
 from clr_search.train import train
-from clr_search.train.data.pictures import Batch, Collection
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.collection import Collection
 from clr_search.train.methods.supervised import Supervised
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from tests.train.conftest import TINY
 
 

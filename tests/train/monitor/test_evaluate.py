@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
-from clr_search.train.data.pictures import Collection, decode_collection
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection
 from clr_search.train.monitor import evaluate
 from clr_search.train.monitor.evaluate import (
     features,
@@ -53,7 +54,7 @@ def test_equals_the_slow_loop(
     centres = torch.randn(classes, 4, generator=generator)
     noise = torch.randn(count, 4, generator=generator)
     vectors = F.normalize(centres[labels] + noise, dim=1)
-    expected = slow_knn(vectors.tolist(), labels.tolist(), max(1, round(count / classes) - 1))
+    expected = slow_knn(vectors.tolist(), labels.tolist(), max(1, round((count - 1) / classes)))
     assert knn_accuracy(vectors, labels) == pytest.approx(expected)
 
 

@@ -16,7 +16,7 @@ from clr_search.errors import ClrSearchError
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.losses.contrastive import Objective
+from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.monitor.health import require_finite, spread
 

@@ -15,11 +15,12 @@ from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, train, trainer, write_initial_run
 from clr_search.train.checkpoint import BEST, CHECKPOINT
-from clr_search.train.data.pictures import decode_collection
+from clr_search.train.data.batches import epoch_order
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.monitor import epoch as epoch_monitor
 from clr_search.train.monitor.evaluate import features
-from clr_search.train.monitor.health import LOOKED_AT, spread
+from clr_search.train.monitor.health import SPREAD_IMAGES, spread
 from clr_search.train.network.average import Average, decay_at
-from clr_search.train.trainer import epoch_order
 from tests.train.test_loop import WEIGHTS, Interrupting, same_weights
 
 
@@ -76,7 +77,7 @@ def test_the_average_is_what_is_measured(
     run = load_run(train([pictures], tmp_path / "run", averaged).run)
     side = run.config.cache_size
     collection = decode_collection(find_images([pictures]), side, "memory", tmp_path, Silent())
-    watched = epoch_order(len(collection), averaged.seed, -1)[:LOOKED_AT]
+    watched = epoch_order(len(collection), averaged.seed, -1)[:SPREAD_IMAGES]
     h = features(run.encoder, collection, watched, averaged.image_size, torch.device("cpu"))
     found = spread(h)
     row = run.metrics[-1]
@@ -105,7 +106,7 @@ def test_stopping_early_keeps_the_average_of_the_best_epoch(
     pictures: Path, averaged: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([2.0, 1.0, 3.0])
-    monkeypatch.setattr(trainer, "held_out_loss", lambda *_: next(losses))
+    monkeypatch.setattr(epoch_monitor, "held_out_loss", lambda *_: next(losses))
     run = train([pictures], tmp_path / "run", replace(averaged, patience=1)).run
     assert load_run(run).epochs == 2
     best = load_file(run / BEST)

@@ -13,7 +13,8 @@ from torch import nn
 from clr_search.errors import UsageError
 from clr_search.train.network.model import build_encoder, build_head
 from clr_search.train.run import load_run, write_initial_run
-from clr_search.train.settings.config import Architecture, Head, Stem, TrainConfig
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Architecture, Head, Stem
 
 
 @pytest.mark.parametrize(

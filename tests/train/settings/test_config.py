@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from clr_search.errors import UsageError
+from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.choices import resolve, scaled_learning_rate
-from clr_search.train.settings.config import Augmentation, ResolvedConfig, TrainConfig, difference
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig, difference
 
 CPU = TrainConfig(device="cpu")
 

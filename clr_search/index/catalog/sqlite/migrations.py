@@ -21,11 +21,11 @@ class Migration:
     Attributes
     ----------
     version : int
-        What it leads to.
+        Version of the schema after the step.
     statements : tuple of str
         SQL, run in one transaction.
     gain : str
-        What it is for, to people.
+        What the step brings, in words for people.
     """
 
     version: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x434C5253  # "CLRS"
 
 VERSION = 2
-"""Of `SCHEMA`; in the file as its ``user_version``."""
+"""Version of `SCHEMA`, which the file keeps as its ``user_version``."""
 
 READABLE = 1
 """The oldest version that the queries of this release can read, even if more slowly."""

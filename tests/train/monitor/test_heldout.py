@@ -16,15 +16,17 @@ from clr_search.errors import UsageError
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, loop, train
-from clr_search.train import trainer as trainer_module
-from clr_search.train.data.augment import apply, draw
-from clr_search.train.data.heldout import count_held_out, held_out, held_out_loss
-from clr_search.train.data.pictures import Batch, decode_collection
+from clr_search.train.data.augment import apply
+from clr_search.train.data.batches import Batch
+from clr_search.train.data.decode import decode_collection
+from clr_search.train.data.draws import draw
 from clr_search.train.distributed import World
-from clr_search.train.losses.contrastive import nt_xent
+from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.methods.network import build_networks
 from clr_search.train.methods.simclr import SimCLR
-from clr_search.train.monitor.metrics import best_epoch, had_enough, read_metrics
+from clr_search.train.monitor import epoch as epoch_monitor
+from clr_search.train.monitor.heldout import count_held_out, held_out, held_out_loss
+from clr_search.train.monitor.metrics import best_epoch, patience_exhausted, read_metrics
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.choices import resolve
 from tests.index.made import Heard
@@ -100,7 +102,7 @@ def falling_until(epoch: int) -> Callable[..., float]:
 def test_training_stops_and_keeps_the_best(
     pictures: Path, patient: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer_module, "held_out_loss", falling_until(2))
+    monkeypatch.setattr(epoch_monitor, "held_out_loss", falling_until(2))
     heard = Heard()
     stopped = train([pictures], tmp_path / "stopped", patient, reporter=heard)
     assert [text for text in heard.messages if text.startswith("Stopping")] == [
@@ -112,7 +114,7 @@ def test_training_stops_and_keeps_the_best(
     assert load_run(stopped.run).epochs == 2
 
     steps = rows[1]["step"]
-    monkeypatch.setattr(trainer_module, "held_out_loss", falling_until(2))
+    monkeypatch.setattr(epoch_monitor, "held_out_loss", falling_until(2))
     train([pictures], tmp_path / "two", patient, reporter=Interrupting(steps))
     assert same_weights(stopped.run, tmp_path / "two")
     again = train([pictures], stopped.run, patient, resume=True)
@@ -123,7 +125,7 @@ def test_training_stops_and_keeps_the_best(
 def test_killed_before_its_weights_were_written_it_trains_no_further(
     pictures: Path, patient: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer_module, "held_out_loss", falling_until(2))
+    monkeypatch.setattr(epoch_monitor, "held_out_loss", falling_until(2))
     run = train([pictures], tmp_path / "run", patient).run
     rows = read_metrics(run / "metrics.jsonl")
     (run / "weights.safetensors").rename(run / "before.safetensors")
@@ -171,9 +173,9 @@ def test_stopped_early_and_resumed_is_the_same_run(
 def test_the_best_is_the_first_of_the_least() -> None:
     rows = [{"epoch": n, "held_out_loss": loss} for n, loss in enumerate([3, 1, 2, 1], start=1)]
     assert best_epoch(rows) == 2
-    assert had_enough(rows, 2)
-    assert not had_enough(rows, 3)
-    assert not had_enough(rows, None)
+    assert patience_exhausted(rows, 2)
+    assert not patience_exhausted(rows, 3)
+    assert not patience_exhausted(rows, None)
     assert best_epoch([json.loads('{"epoch": 1}')]) is None
 
 

@@ -14,11 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from clr_search.errors import UsageError
 from clr_search.train import TrainConfig
-from clr_search.train.data import multicrop
-from clr_search.train.data.multicrop import local_to_global, mean_of_pairs
+from clr_search.train.losses import multicrop
+from clr_search.train.losses.multicrop import local_to_global, mean_of_pairs
 from clr_search.train.settings.advice import summary
 from clr_search.train.settings.choices import resolve
-from clr_search.train.settings.config import ResolvedConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 
 CPU = TrainConfig(device="cpu", precision="fp32")
 

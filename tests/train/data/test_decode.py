@@ -16,15 +16,11 @@ from PIL import Image
 from clr_search.errors import ClrSearchError
 from clr_search.files.find import find_images
 from clr_search.progress import Silent
-from clr_search.train.data import pictures as decoded
-from clr_search.train.data.pictures import (
-    Collection,
-    batches,
-    decode_collection,
-    remove_cache,
-    typical_side,
-)
-from clr_search.train.settings.config import Cache
+from clr_search.train.data import batches as batches_module
+from clr_search.train.data.batches import batches
+from clr_search.train.data.collection import Collection
+from clr_search.train.data.decode import decode_collection, remove_cache, typical_side
+from clr_search.train.settings.names import Cache
 
 CPU = torch.device("cpu")
 
@@ -121,7 +117,7 @@ def test_the_thread_that_fetches_works_on_the_device_of_the_training(
         return tensor
 
     monkeypatch.setattr(torch.cuda, "set_device", set_device)
-    monkeypatch.setattr(decoded, "sent", fetch)
+    monkeypatch.setattr(batches_module, "sent", fetch)
     collection = decode(folder, "memory", tmp_path / "cache")
     device = torch.device("cuda:3")
     assert len(list(batches(collection, torch.arange(36), 8, 32, device))) == 4

@@ -16,7 +16,7 @@ UNREAD_SUFFIXES = {
 
 
 @dataclass(slots=True)
-class Overlooked:
+class LeftOut:
     """What was left out by some searches for images.
 
     Attributes

@@ -1,0 +1,49 @@
+"""The settings of a run, of which none is left open, and what a resumed run may not change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from clr_search.train.settings.augmentation import Augmentation
+from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.names import Cache, Head, OptimizerName, Precision, Stem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedConfig(TrainConfig):
+    """The settings of a training with nothing left to choose: what `config.json` holds."""
+
+    stem: Stem
+    head: Head
+    batch_size: int
+    epochs: int
+    optimizer: OptimizerName
+    learning_rate: float
+    weight_decay: float
+    warmup_epochs: float
+    augmentation: Augmentation
+    precision: Precision
+    knn_every: int
+    cache: Cache
+    cache_size: int
+
+
+def difference(asked: TrainConfig, stored: ResolvedConfig) -> list[str]:
+    """The settings that are asked for and differ from those of a run, one line for each.
+
+    A setting that is left open (None or "auto") agrees with any value. So does any device, because
+    a run may be resumed on another one.
+
+    Returns
+    -------
+    list of str
+        Lines such as "epochs is 4, was 3"; empty if the run can be resumed.
+    """
+    lines = []
+    for item in fields(TrainConfig):
+        if item.name == "device":
+            continue
+        wanted, has = getattr(asked, item.name), getattr(stored, item.name)
+        if wanted not in (None, "auto", has):
+            lines.append(f"{item.name} is {wanted}, was {has}")
+    return lines
