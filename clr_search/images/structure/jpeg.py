@@ -36,8 +36,7 @@ MAX_FIRST, MAX_REFINING = 3 * 64, 13 * 64
 _SOS, _DQT, _APP1, _APP13, _EOI = 0xDA, 0xDB, 0xE1, 0xED, 0xD9
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _FRAMES = {*range(0xC0, 0xD0), 0xDE} - {0xC4, 0xC8, 0xCC}
-_APPLICATIONS = {_APP1, _APP13}
-_COSTLY = _FRAMES | _APPLICATIONS | {_DQT}
+_COSTLY = _FRAMES | {_DQT, _APP1, _APP13}
 # Without a length behind them: RSTn, SOI, EOI and those that Pillow skips as if they had none.
 _BARE = {0x00, *range(0xD0, 0xDA), *range(0xF0, 0xFE), 0xC8}
 _USUAL = {*range(0xC0, 0xC8), _SOS, _DQT, 0xDD, *range(0xE0, 0xF0), 0xFE}
@@ -114,17 +113,19 @@ def _next_marker(data: bytes, at: int) -> tuple[int, int, int]:
 def _check_segments(data: bytes, segments: list[_Segment]) -> tuple[int, int]:
     """Bound what Pillow reads of them; the marker of the frame header, and its content."""
     frame = (0, 0)
-    frames = tables = 0
+    frames = tables = applications = 0
     for marker, start, end in segments:
         if marker == _DQT:
             tables += end - start
         elif marker in _FRAMES:
             frames, frame = frames + 1, (marker, start)
+        else:
+            applications += 1
     if frames > 1:
         raise ImageError(f"the JPEG has {frames:,} frame headers")
     if tables > MAX_TABLES:
         raise ImageError(f"the JPEG has {tables:,} bytes of quantization tables")
-    if any(marker in _APPLICATIONS for marker, _, _ in segments):
+    if applications:
         _check_applications(data, segments)
     return frame
 
