@@ -3,10 +3,12 @@
     python -m bench.fuzz [--pictures 70000] [--requests 30000] [--models 3000] [--catalogues 500]
 
 Every case is a good file or request with bytes flipped, cut out, repeated, or replaced by numbers
-that lengths overflow at, from a seed that names it. Pictures may raise `ImageError`, models and
-catalogues `ClrSearchError`, requests may get any answer below 500. Each kind runs in a process of
-its own, whose crash is seen, under an alarm of ten seconds a case; its memory is read after a
-quarter of the cases and at the end.
+that lengths overflow at, from a seed that names it; one picture in twenty is of `bench.costly`,
+made to cost much. Pictures may raise `ImageError`, models and catalogues `ClrSearchError`, requests
+may get any answer below 500. No picture may take more memory or time than honest ones of as many
+pixels (`allowed`). Each kind runs in a process of its own, whose crash is seen, under an alarm of
+ten seconds a case; its memory is read after a quarter of the cases and at the end, and on Linux at
+the peak of every case.
 """
 
 from __future__ import annotations
@@ -30,10 +32,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.machine import machine, resident
+from bench.costly import BOUNDED, COSTLY
+from bench.machine import machine, peak, reset_peak, resident
 from bench.made import clustered, write_noise, write_tiny_encoder, write_vectors
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError
+from clr_search.images import structure
+from clr_search.images.formats import kind_of
 
 SECONDS = 10
 NUMBERS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
@@ -110,19 +115,48 @@ def quick() -> Iterator[None]:
         signal.alarm(0)
 
 
+def allowed(data: bytes) -> tuple[float, float]:
+    """Megabytes and seconds that a picture may take: what its size asks for, twice over.
+
+    Of honest pictures, large animated WebPs take the most: 16 bytes a pixel, and of their file a
+    copy; progressive JPEGs take longest, some 40 nanoseconds a pixel.
+    """
+    try:
+        promised = structure.check(data, kind_of(data))
+    except ImageError:
+        promised = None
+    pixels = min(promised.width * promised.height, images.MAX_PIXELS) if promised else 0
+    return 50 + 2 * (16 * pixels + len(data)) / 1e6, 0.2 + 2 * 40e-9 * pixels
+
+
 def pictures(folder: Path) -> Callable[[random.Random], str]:
-    """Decode, as indexing and the service do."""
+    """Decode, as indexing and the service do, and hold the cost against `allowed`."""
     good = corpus()
+    costly = [*COSTLY.values(), *BOUNDED.values()]
+    for data in good:  # the first of each kind loads its decoder
+        images.decode(data)
 
     def case(chance: random.Random) -> str:
-        data = mutated(chance.choice(good), chance)
+        if chance.random() < 0.05:
+            data = chance.choice(costly)(chance)
+            data = mutated(data, chance) if chance.random() < 0.5 else data
+        else:
+            data = mutated(chance.choice(good), chance)
+        most, longest = allowed(data)
+        reset_peak()
+        before, began = resident(), time.process_time()
         try:
             picture = images.decode(data, at_least=chance.choice([None, 32, 128]))
         except ImageError:
-            return "refused"
-        assert picture.pixels.dtype == np.uint8
-        assert picture.pixels.ndim == 3
-        return "read"
+            outcome = "refused"
+        else:
+            outcome = "read"
+            assert picture.pixels.dtype == np.uint8
+            assert picture.pixels.ndim == 3
+        seconds, grown = time.process_time() - began, peak() - before
+        assert grown < most, f"{grown:.0f} MB, {most:.0f} allowed"
+        assert seconds < longest, f"{seconds:.2f} s, {longest:.2f} allowed"
+        return outcome
 
     return case
 
@@ -184,12 +218,13 @@ def work(kind: str, count: int, seed: int) -> None:
     found: dict[str, Any] = {"failed": []}
     with tempfile.TemporaryDirectory() as name:
         case = KINDS[kind](Path(name))
-        slowest = 0.0
+        slowest = most = 0.0
         for number in range(count):
             if number == count // 4:
                 gc.collect()
                 found["before"] = resident()
-            began = time.perf_counter()
+            reset_peak()
+            held, began = resident(), time.perf_counter()
             try:
                 with quick():
                     outcome = case(random.Random(f"{kind} {seed} {number}"))
@@ -198,8 +233,9 @@ def work(kind: str, count: int, seed: int) -> None:
             else:
                 found[outcome] = found.get(outcome, 0) + 1
             slowest = max(slowest, time.perf_counter() - began)
+            most = max(most, peak() - held)
     gc.collect()
-    print(json.dumps(found | {"slowest": slowest, "after": resident()}))
+    print(json.dumps(found | {"slowest": slowest, "most": most, "after": resident()}))
 
 
 def requests(count: int, seed: int) -> dict[str, Any]:
@@ -305,8 +341,8 @@ def main() -> None:
         return
     print(f"{machine()}\n")
     print(
-        "| | cases | read all the same | refused | failed | slowest, s | memory after a quarter "
-        "and at the end, MB |\n|---|" + "---|" * 6
+        "| | cases | read all the same | refused | failed | slowest, s | most memory of a case, MB "
+        "| memory after a quarter and at the end, MB |\n|---|" + "---|" * 7
     )
     failed = []
     for kind in counts:
@@ -318,6 +354,7 @@ def main() -> None:
         print(
             f"| {kind} | {count:,} | {found.get('read', 0):,} | {found.get('refused', 0):,} "
             f"| {len(found['failed'])} | {found.get('slowest', 0):.2f} "
+            f"| {found.get('most', 0):.0f} "
             f"| {found.get('before', 0):.0f}, {found.get('after', 0):.0f} |",
             flush=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -43,6 +44,21 @@ def resident(process: int | str = "self") -> float:
     except (FileNotFoundError, ProcessLookupError, IndexError):
         return 0.0
     return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def reset_peak() -> None:
+    """Let `peak` begin anew; of this process, on Linux, and nothing elsewhere."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak() -> float:
+    """The most memory of this process since `reset_peak`, in MB; 0 where that is not told."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
 
 
 def _version(package: str) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 _EXIF_ORIENTATION = 274
+_BAND_PIXELS = 2**21
 
 
 def upright(image: Image.Image) -> tuple[Image.Image, bool]:
@@ -19,18 +22,20 @@ def upright(image: Image.Image) -> tuple[Image.Image, bool]:
 
     image.load()
     orientation = _orientation(image)
-    method = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }.get(orientation)
     image = _rgb(image)
-    if method is not None:
-        image = image.transpose(method)
+    if orientation > 1:
+        ways = Image.Transpose
+        image = image.transpose(
+            {
+                2: ways.FLIP_LEFT_RIGHT,
+                3: ways.ROTATE_180,
+                4: ways.FLIP_TOP_BOTTOM,
+                5: ways.TRANSPOSE,
+                6: ways.ROTATE_270,
+                7: ways.TRANSVERSE,
+                8: ways.ROTATE_90,
+            }[orientation]
+        )
     return image, orientation >= 5
 
 
@@ -53,11 +58,20 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("La", "RGBa"):  # premultiplied
         image = image.convert("LA" if image.mode == "La" else "RGBA")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")
-        canvas.paste(image, mask=image.getchannel("A"))
+        for top, band in _bands(image):
+            over = band.convert("RGBA")
+            canvas.paste(over, (0, top), over.getchannel("A"))
         return canvas
     return image.convert("RGB")
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The rows in parts of some megapixels, with the row of each: work on one takes little."""
+    width, height = image.size
+    rows = max(_BAND_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(top + rows, height)))
 
 
 def _scaled(image: Image.Image) -> Image.Image:
@@ -71,22 +85,43 @@ def _scaled(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     tags = getattr(image, "tag_v2", {})
-    values = np.asarray(image)
     if image.mode.startswith("I;16"):
         bits = tags.get(_TIFF_BITS, (16,))[0]
         low, high = 0.0, float(2 ** (bits if 8 < bits <= 16 else 16) - 1)
     else:
-        finite = values[np.isfinite(values)] if image.mode == "F" else values
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-        for limit in (1.0, 255.0) if image.mode == "F" else (65535.0,):
-            if low >= 0 and high <= limit:
-                low, high = 0.0, limit
-                break
-    unit = (values.astype(np.float32) - low) / max(high - low, float(np.finfo(np.float32).tiny))
-    grey = np.rint(np.nan_to_num(unit, nan=0.0).clip(0, 1) * 255).astype(np.uint8)
-    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero; Pillow inverts 8 bits only
-        grey = 255 - grey
+        low, high = _range_of(image)
     transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return Image.fromarray(grey).convert("RGB")
+    canvas = Image.new("RGB", image.size)
+    for top, band in _bands(image):
+        values = np.asarray(band)
+        grey = _grey(values, low, high)
+        if tags.get(_TIFF_PHOTOMETRIC) == 0:  # white is zero; Pillow inverts 8 bits only
+            grey = 255 - grey
+        if isinstance(transparent, int):
+            grey[values == transparent] = 255
+        canvas.paste(Image.fromarray(grey), (0, top))
+    return canvas
+
+
+def _range_of(image: Image.Image) -> tuple[float, float]:
+    """Least and greatest value that mean black and white, of an image without a known range."""
+    found: list[float] = []
+    for _, band in _bands(image):
+        values = np.asarray(band)
+        finite = values[np.isfinite(values)] if image.mode == "F" else values
+        if finite.size:
+            found += [float(finite.min()), float(finite.max())]
+    low, high = (min(found), max(found)) if found else (0.0, 1.0)
+    for limit in (1.0, 255.0) if image.mode == "F" else (65535.0,):
+        if low >= 0 and high <= limit:
+            return 0.0, limit
+    return low, high
+
+
+def _grey(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Values from `low` to `high` as 0 to 255; those that are no number are black."""
+    unit = (values.astype(np.float32) - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    grey: NDArray[np.uint8] = np.rint(np.nan_to_num(unit, nan=0.0).clip(0, 1) * 255).astype(
+        np.uint8
+    )
+    return grey

@@ -3,8 +3,9 @@
 What is decoded: JPEG, PNG, WebP, GIF (first frame), BMP, TIFF (first page), AVIF where Pillow has
 it, and HEIC with the extra `heif`. The format is taken from the first bytes, never from the name,
 and the readers of those formats are called directly: none of Pillow's others (PostScript, fonts, …)
-ever sees a file, and the size of a picture is checked between reading its header and decoding it
-without touching `PIL.Image.MAX_IMAGE_PIXELS`, which belongs to the whole process.
+ever sees a file. What its structure asks for is bounded before that (`images.structure`), and the
+size of a picture is checked before and after its header is read, without touching
+`PIL.Image.MAX_IMAGE_PIXELS`, which belongs to the whole process.
 
 Everything here is safe to call from many threads, and Pillow releases the interpreter lock while it
 decodes. Warnings that Pillow gives on damaged EXIF go through Python's `warnings` as usual;
@@ -28,6 +29,8 @@ from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.images.colour_modes import upright
 from clr_search.images.formats import kind_of, open_header, reason_of
 from clr_search.images.geometry import enough_for, squared
+from clr_search.images.rle import plain
+from clr_search.images.structure import check
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,7 +83,8 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PI
     Raises
     ------
     ImageError
-        If the bytes are no picture, broken, truncated, or beyond the limits; `what` is the reason.
+        If the bytes are no picture, broken, truncated, or beyond the limits, or if their structure
+        could cost more than their pixels do; `what` is the reason.
     """
     if at_least is not None and at_least < 1:
         raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
@@ -96,18 +100,18 @@ def _decoded(
     """What `finish` makes of the upright RGB image; see `decode`."""
     kind = kind_of(data)
     try:
-        image = open_header(data, kind)
+        promised = check(data, kind)
+        if promised is not None:
+            _check_size(promised.width, promised.height, kind, max_pixels)
+        image = open_header(plain(data) if kind == "BMP" else data, kind)
         width, height = image.size
-        if width < 1 or height < 1:
-            raise ImageError(f"the {kind} header says {width} × {height} pixels")
-        if width * height > max_pixels:
-            raise ImageError(
-                f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}"
-            )
+        _check_size(width, height, kind, max_pixels)
         if at_least is not None and kind == "JPEG":
             image.draft(None, (at_least, at_least))
-        large = image.size[0] * image.size[1] > LARGE_PIXELS
-        with _LARGE if large else nullcontext():
+        held = image.size[0] * image.size[1]
+        if promised is not None and promised.whole:
+            held = max(held, promised.width * promised.height)
+        with _LARGE if held > LARGE_PIXELS else nullcontext():
             whole, turned = upright(image)
             pixels = finish(whole)
     except ImageError:
@@ -117,6 +121,13 @@ def _decoded(
     if kind != "JPEG":  # Pillow turns a TIFF while loading, so only the result knows its shape
         return Picture(pixels, *whole.size)
     return Picture(pixels, *((height, width) if turned else (width, height)))
+
+
+def _check_size(width: int, height: int, kind: str, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"the {kind} header says {width} × {height} pixels")
+    if width * height > max_pixels:
+        raise ImageError(f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}")
 
 
 def load(path: Path, *, at_least: int | None = None) -> Picture:

@@ -88,10 +88,11 @@ def _iso_kind(head: bytes) -> str:
 
 def open_header(data: bytes, kind: str) -> ImageFile.ImageFile:
     """Read the header only, by the one reader of this format."""
-    from PIL import features
+    if kind in ("AVIF", "WebP"):
+        from PIL import features
 
-    if kind in ("AVIF", "WebP") and not features.check(kind.lower()):
-        raise ImageError(f"{kind} is not supported by the Pillow that is installed")
+        if not features.check(kind.lower()):
+            raise ImageError(f"{kind} is not supported by the Pillow that is installed")
     module, name = _READERS[kind]
     try:
         reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
