@@ -25,6 +25,7 @@ import base64
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -33,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFile
 
 if TYPE_CHECKING:
     import onnx
@@ -224,13 +226,13 @@ class ModelFile:
     card: Card
 
 
-def read_model(path: Path | str) -> ModelFile:
+def read_model(path: Path | str | OwnFile) -> ModelFile:
     """Read and validate an encoder or probe before any runtime loads it.
 
     Parameters
     ----------
-    path : path
-        An `encoder.onnx` or `probe.onnx`.
+    path : path or OwnFile
+        An `encoder.onnx` or `probe.onnx`; an `OwnFile` is one in a folder of ours.
 
     Returns
     -------
@@ -247,12 +249,8 @@ def read_model(path: Path | str) -> ModelFile:
     import onnx
     from google.protobuf.message import DecodeError
 
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"There is no model file {path}.", "Make one with: clr-search export RUN")
-    if path.stat().st_size > MAX_MODEL_BYTES:
-        raise UsageError(f"{path} is larger than 2 GiB, which no ONNX file can be.")
-    data = path.read_bytes()
+    data = _content(path)
+    path = path.path if isinstance(path, OwnFile) else Path(path)
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
@@ -267,6 +265,24 @@ def read_model(path: Path | str) -> ModelFile:
     _check_sizes(card, path)
     _check_interface(model, card, path)
     return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
+
+
+def _content(path: Path | str | OwnFile) -> bytes:
+    """Return the bytes of a model file; raise UsageError where it is missing or too large."""
+    file = path if isinstance(path, OwnFile) else Path(path)
+    status = _status(file)
+    if status is None:
+        raise UsageError(f"There is no model file {file}.", "Make one with: clr-search export RUN")
+    if status.st_size > MAX_MODEL_BYTES:
+        raise UsageError(f"{file} is larger than 2 GiB, which no ONNX file can be.")
+    return file.read_bytes()
+
+
+def _status(file: Path | OwnFile) -> os.stat_result | None:
+    """Return the status of a file that can be read; None where there is none."""
+    if isinstance(file, OwnFile):
+        return file.status()
+    return file.stat() if file.is_file() else None
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clr_search.index.catalog.records import Item as Item
     from clr_search.index.catalog.records import SkippedItem as SkippedItem
     from clr_search.index.collection import Index as Index
-    from clr_search.index.info import IndexInfo as IndexInfo
+    from clr_search.index.search.info import IndexInfo as IndexInfo
     from clr_search.index.search.matches import Match as Match
     from clr_search.index.search.matches import Matches as Matches
     from clr_search.index.search.query import Query as Query

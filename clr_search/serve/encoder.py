@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.golden import check_golden, golden_picture
-from clr_search.contract.model_file import EMBEDDING, Card, read_model
+from clr_search.contract.model_file import EMBEDDING, Card, ModelFile, read_model
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.serve.devices import AUTO
 from clr_search.serve.inputs import Pictures, check_squares, in_batches
@@ -21,9 +21,9 @@ class Encoder:
 
     Parameters
     ----------
-    path : path, optional
-        An `encoder.onnx`, or a `probe.onnx`, which contains an encoder. Without a path, the encoder
-        that comes with the package is opened.
+    path : path or ModelFile, optional
+        An `encoder.onnx`, or a `probe.onnx`, which contains an encoder; or one that was read
+        already. Without it, the encoder that comes with the package is opened.
     threads : int, optional
         Number of threads that one run uses; all physical cores by default.
     device : str
@@ -33,8 +33,10 @@ class Encoder:
 
     Attributes
     ----------
+    model : ModelFile
+        The model file as it was read.
     path : Path
-        The model file.
+        Its path.
     sha256 : str
         SHA-256 of the file. An index accepts vectors of this file only.
     card : Card
@@ -63,15 +65,20 @@ class Encoder:
     """
 
     def __init__(
-        self, path: Path | str | None = None, *, threads: int | None = None, device: str = AUTO
+        self,
+        path: Path | str | ModelFile | None = None,
+        *,
+        threads: int | None = None,
+        device: str = AUTO,
     ) -> None:
-        self._model = read_model(shipped_encoder() if path is None else path)
-        self.path = self._model.path
-        self.sha256 = self._model.sha256
-        self.card: Card = self._model.card
+        path = shipped_encoder() if path is None else path
+        self.model = path if isinstance(path, ModelFile) else read_model(path)
+        self.path = self.model.path
+        self.sha256 = self.model.sha256
+        self.card: Card = self.model.card
         self.image_size = self.card.image_size
         self.dimension = self.card.embedding_dim
-        self._session = Session(self._model, threads, device)
+        self._session = Session(self.model, threads, device)
         self.device = self._session.device
 
     def __repr__(self) -> str:
@@ -89,7 +96,7 @@ class Encoder:
             If `threads` is below 1.
         """
         other = copy.copy(self)
-        other._session = Session(self._model, threads, self.device)
+        other._session = Session(self.model, threads, self.device)
         return other
 
     def encode(self, pictures: Pictures) -> NDArray[np.float32]:
@@ -157,4 +164,4 @@ class Encoder:
             If the difference is larger.
         """
         picture = golden_picture(self.card.golden_size)
-        return check_golden(self._model, self._session.run(EMBEDDING, picture[None])[0])
+        return check_golden(self.model, self._session.run(EMBEDDING, picture[None])[0])

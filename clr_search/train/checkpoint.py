@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from clr_search.errors import UsageError
-from clr_search.files.write import atomic_path
+from clr_search.files.own import OwnFile
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 BEST = CHECKPOINT.with_name("best.safetensors")
@@ -56,13 +56,16 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    path: OwnFile | Path,
+    networks: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
     Raises
     ------
-    OSError
+    DiskError
         If the disk is full, say; the checkpoint before it stays.
     """
     tensors = {f"networks.{name}": value for name, value in networks.state_dict().items()}
@@ -71,11 +74,13 @@ def save_checkpoint(
             if value is not None:
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(on_cpu, temporary, metadata={_KEY: json.dumps(asdict(progress))})
+    metadata = {_KEY: json.dumps(asdict(progress))}
+    OwnFile.at(path).write(save(on_cpu, metadata=metadata))
 
 
-def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(
+    path: OwnFile | Path, networks: nn.Module, optimizer: torch.optim.Optimizer
+) -> Progress:
     """Load the state of networks and optimizer from a checkpoint, in place.
 
     Returns
@@ -88,10 +93,10 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
     UsageError
         If the file is damaged, or belongs to other networks.
     """
+    data = OwnFile.at(path).read_bytes()
     try:
-        with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()[_KEY]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = load(data)
+        progress = Progress(**json.loads(metadata_of(data)[_KEY]))
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))
     except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
@@ -101,6 +106,12 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
             "Start the run anew with --force.",
         ) from error
     return progress
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file that `safetensors` has accepted; KeyError without any."""
+    length = int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8 : 8 + length])["__metadata__"])
 
 
 def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter, Silent
 from clr_search.train.begin import begin_in_turn, decode_in_turn, with_device
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import resident
-from clr_search.train.data.decode import CACHE, remove_cache
+from clr_search.train.data.decode import remove_cache
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, tuned_for
 from clr_search.train.interruption import Interruption
@@ -21,7 +22,7 @@ from clr_search.train.monitor.curves import CURVES, draw_curves
 from clr_search.train.monitor.metrics import METRICS, Totals, read_metrics, totals
 from clr_search.train.network.initial import WEIGHTS
 from clr_search.train.resume import is_finished, restore, stored_settings
-from clr_search.train.run import write_weights
+from clr_search.train.run import opened, write_weights
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.trainer import Trainer
@@ -110,43 +111,44 @@ def _train(
     reporter: Reporter,
 ) -> TrainResult:
     if resume:
-        settings = stored_settings(out, config, len(files))
-        if is_finished(out, settings):
+        folder = opened(out)
+        settings = stored_settings(folder, config, len(files))
+        if is_finished(folder, settings):
             epochs = f"{settings.epochs} epochs" if settings.epochs > 1 else "one epoch"
             reporter.message(f"{out} has had all its {epochs} already.")
-            return _result(out, [], interrupted=False)
+            return _result(folder, [], interrupted=False)
         _require_fit_for_many(settings, resume=True)
-        collection = decode_in_turn(files, settings, out, reporter)
+        collection = decode_in_turn(files, settings, folder, reporter)
     else:
         _require_fit_for_many(config, resume=False)
-        settings, collection = begin_in_turn(files, out, config, force, reporter)
+        folder, settings, collection = begin_in_turn(files, out, config, force, reporter)
     settings = with_device(config.device, settings)
     with tuned_for(settings.device), Interruption() as interruption:
-        trainer = Trainer(out, settings, resident(collection, settings.device), reporter)
-        if not (resume and (out / CHECKPOINT).is_file()):
+        trainer = Trainer(folder, settings, resident(collection, settings.device), reporter)
+        if not (resume and (folder / CHECKPOINT).exists()):
             trainer.load_initial()
         if resume:
-            restore(trainer, collection, out, reporter)
+            restore(trainer, collection, folder, reporter)
             wait_for_all()
             if world().first:  # the weights that the interruption left are out of date from here on
-                (out / WEIGHTS).unlink(missing_ok=True)
+                (folder / WEIGHTS).delete()
         finished = trainer.run(lambda: interruption.requested)
     if finished:
         trainer.restore_best()
     if world().first:
-        _write(out, settings, trainer, finished=finished)
+        _write(folder, settings, trainer, finished=finished)
     wait_for_all()
-    return _result(out, collection.skipped, interrupted=not finished)
+    return _result(folder, collection.skipped, interrupted=not finished)
 
 
-def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
+def _write(out: OwnFolder, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
     """Write weights and curves, at the end of a training or where it was interrupted."""
     write_weights(out, config, trainer.networks)
     rows = read_metrics(out / METRICS)
     if rows:
         draw_curves(rows, out / CURVES)
     if finished:
-        remove_cache(out / CACHE)
+        remove_cache(out)
 
 
 def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:
@@ -167,6 +169,6 @@ def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:
         )
 
 
-def _result(out: Path, skipped: list[tuple[Path, str]], *, interrupted: bool) -> TrainResult:
+def _result(out: OwnFolder, skipped: list[tuple[Path, str]], *, interrupted: bool) -> TrainResult:
     total = totals(read_metrics(out / METRICS))
-    return TrainResult(**asdict(total), run=out, interrupted=interrupted, skipped=skipped)
+    return TrainResult(**asdict(total), run=out.path, interrupted=interrupted, skipped=skipped)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from clr_search.train.data.batches import Batch, batches, epoch_order
@@ -50,7 +50,7 @@ class Trainer:
 
     Parameters
     ----------
-    out : Path
+    out : OwnFolder
         The folder of the run.
     config : ResolvedConfig
         Settings of the training.
@@ -71,7 +71,7 @@ class Trainer:
     """
 
     def __init__(
-        self, out: Path, config: ResolvedConfig, collection: Collection, reporter: Reporter
+        self, out: OwnFolder, config: ResolvedConfig, collection: Collection, reporter: Reporter
     ) -> None:
         self.method = build_method(config, collection)
         self.progress = Progress(fingerprint=collection.fingerprint)
@@ -116,7 +116,7 @@ class Trainer:
 
     def restore_best(self) -> None:
         """Load the weights of the best epoch, if `config.patience` is set."""
-        if self._config.patience is not None and (self._out / BEST).is_file():
+        if self._config.patience is not None and (self._out / BEST).exists():
             load_checkpoint(self._out / BEST, self._saved, self._optimizer)
 
     def run(self, stop: Callable[[], bool]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -77,14 +78,14 @@ def test_a_search_structure_that_cannot_be_written(
     monkeypatch.setattr(structures, "EXACT_ITEMS", 50)
     monkeypatch.setattr(maintenance, "MOST_BESIDE", 0)
 
-    def refuse(path: Path, data: bytes) -> int:
-        raise OSError(number, words, str(path))
+    def refuse(handle: int) -> None:
+        raise OSError(number, words)
 
     with monkeypatch.context() as patch, Index.open(collection, writable=True) as index:
-        patch.setattr(Path, "write_bytes", refuse)
+        patch.setattr(os, "fsync", refuse)
         with pytest.raises(ClrSearchError, match=words) as caught:
             index.update([photos])
-        assert "faiss" in caught.value.what
+        assert "ann/1." in caught.value.what
         assert caught.value.remedy
     assert len(rows_of(collection)) == 120
     with Index.open(collection, writable=True) as index:

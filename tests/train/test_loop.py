@@ -19,8 +19,10 @@ import torch
 from safetensors.torch import load_file
 
 from clr_search.errors import UsageError
+from clr_search.files.disk import DiskError
+from clr_search.files.own import OwnFile
 from clr_search.progress import Silent
-from clr_search.train import TrainConfig, checkpoint, load_run, train, trainer, write_initial_run
+from clr_search.train import TrainConfig, load_run, train, trainer, write_initial_run
 from clr_search.train.run import load_config, write_config
 from tests.index.made import Heard
 
@@ -238,19 +240,22 @@ def test_a_full_disk_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The second checkpoint is cut off half-way; the first stays, and is gone on from."""
-    original, saves = checkpoint.save_file, 0
+    original, saves = OwnFile.write, 0
 
-    def full(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    def full(file: OwnFile, data: bytes) -> None:
         nonlocal saves
-        saves += 1
-        original(tensors, path, metadata=metadata)
-        if saves == 2:
-            path.write_bytes(path.read_bytes()[:1000])
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        is_checkpoint = file.name == "checkpoints/last.safetensors"
+        saves += is_checkpoint
+        if not is_checkpoint or saves != 2:
+            original(file, data)
+            return
+        with file.replacing() as half:
+            half.write(data[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(OwnFile, "write", full)
     out = tmp_path / "run"
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(DiskError, match=r"last\.safetensors cannot be written: No space left"):
         train([pictures], out, tiny)
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.safetensors"]
     train([pictures], out, tiny, resume=True)

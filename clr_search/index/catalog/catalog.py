@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clr_search.files.find import label_of
+from clr_search.files.own import OwnFolder
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
@@ -26,7 +27,7 @@ class Catalog:
 
     Parameters
     ----------
-    folder : Path
+    folder : OwnFolder or Path
         The folder of the collection.
     writable : bool
         Whether changes are allowed; the caller then holds the writer's lock.
@@ -47,9 +48,9 @@ class Catalog:
             print(catalog.count(), catalog.facts().encoder_name)
     """
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
-        self.folder = folder
-        self.database = Database(folder, writable=writable)
+    def __init__(self, folder: OwnFolder | Path, *, writable: bool) -> None:
+        self.folder = OwnFolder.at(folder)
+        self.database = Database(self.folder, writable=writable)
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every commit of any process, or None if unknown."""
@@ -72,12 +73,12 @@ class Catalog:
     def facts(self) -> CollectionFacts:
         """Returns the facts on the collection as a whole; raises the errors of `facts_of`."""
         rows = self.database.rows("SELECT key, value FROM meta")
-        return facts_of(self.folder, dict(rows.fetchall()))
+        return facts_of(self.folder.path, dict(rows.fetchall()))
 
     def revision(self) -> int:
         """Returns the revision alone, which every search needs; 0 before the first change."""
         value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.REVISION)
-        return facts.count_of(self.folder, facts.REVISION, value)
+        return facts.count_of(self.folder.path, facts.REVISION, value)
 
     def is_pinned(self) -> bool:
         """Returns whether the collection has an encoder; without, its creation was cut short."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.own import OwnFolder
 from clr_search.train.checkpoint import CHECKPOINT
 
 SPREAD_IMAGES = 256
@@ -61,7 +62,7 @@ def spread(vectors: Tensor) -> Spread:
     return Spread(math.exp(entropy), (total - count) / (count * (count - 1)))
 
 
-def require_finite(loss: float, out: Path, step: int) -> None:
+def require_finite(loss: float, out: OwnFolder | Path, step: int) -> None:
     """Stop a training whose loss is not finite, before a good checkpoint is overwritten.
 
     Raises
@@ -71,11 +72,11 @@ def require_finite(loss: float, out: Path, step: int) -> None:
     """
     if math.isfinite(loss):
         return
-    checkpoint = out / CHECKPOINT
+    checkpoint = OwnFolder.at(out) / CHECKPOINT
     advice = (
         f"The last good checkpoint is kept in {checkpoint}, but going on from it with the same "
         "settings would end here again. "
-        if checkpoint.is_file()
+        if checkpoint.exists()
         else ""
     )
     raise ClrSearchError(
