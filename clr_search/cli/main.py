@@ -18,6 +18,7 @@ import click
 
 from clr_search.cli import options
 from clr_search.errors import ClrSearchError
+from clr_search.files.disk import remedy_of
 from clr_search.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -180,6 +181,8 @@ def _fail(ctx: click.Context, error: Exception) -> NoReturn:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        if remedy := remedy_of(error):
+            raise Failure(text, remedy) from error
     else:
         text = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
     again = "" if options.debugging(ctx) else "Run again with --debug for the traceback."

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from clr_search.contract.golden import golden_json
 from clr_search.contract.model_file import ModelFile
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.own import OwnFolder
 from clr_search.files.write import atomic_folder
 from clr_search.index import Filter, Item
 from clr_search.index.search.reader import Reader
@@ -192,7 +193,7 @@ def check_target(out: Path, index: Reader, *, force: bool) -> None:
 def _is_site(folder: Path) -> bool:
     """Whether a folder holds the manifest of a site."""
     try:
-        return bool(json.loads((folder / "site.json").read_bytes())["format"] == FORMAT)
+        return bool(json.loads((OwnFolder(folder) / "site.json").read_bytes())["format"] == FORMAT)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 

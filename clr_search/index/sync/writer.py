@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.nofollow import NotOursError
 from clr_search.index import maintenance
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
@@ -224,7 +225,7 @@ class Writer(Reader):
         with self._catalog.writing():
             self._catalog.delete([number])
             self._catalog.drop_empty_roots()
-        self._settle(Silent(), changed=False)
+        self._settle_after_removal(Silent(), changed=False)
 
     def remove(self, paths: Sequence[Path | str], *, reporter: Reporter | None = None) -> int:
         """Remove files, and all below folders, from the collection; the files are not touched.
@@ -252,7 +253,7 @@ class Writer(Reader):
 
         self._require_writable()
         count = remove(self._catalog, paths)
-        self._settle(reporter or Silent(), changed=bool(count))
+        self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
 
     def rebuild(
@@ -345,6 +346,19 @@ class Writer(Reader):
         """Build the search structure that the items need now; every change does so by itself."""
         self._require_writable()
         self._settle(reporter or Silent(), changed=False)
+
+    def _settle_after_removal(self, reporter: Reporter, *, changed: bool) -> None:
+        """Builds the structure if needed; a full disk does not call back what has left.
+
+        The removal is committed by then. The structure before stays, and what was removed is
+        masked in it, so that only a message is due.
+        """
+        try:
+            self._settle(reporter, changed=changed)
+        except NotOursError:
+            raise
+        except ClrSearchError as error:
+            reporter.message(f"They are removed. The search structure stays as it was: {error}")
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
         """Builds the structure if needed, and measures the latency anew if anything changed."""

@@ -14,6 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from shutil import disk_usage
 from typing import NamedTuple
 
 from clr_search.errors import ClrSearchError, UsageError
@@ -26,6 +27,7 @@ from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, SCH
 FILE_NAME = "catalog.sqlite"
 """Name of the SQLite file inside a collection."""
 
+_LEAST_FREE = 2**20  # bytes below which an error of input or output is one of a full disk
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
 
@@ -237,6 +239,16 @@ class Database:
         with self._mutex:
             self._connection.close()
 
+    def _remedy_of(self, error: sqlite3.OperationalError) -> str:
+        """Returns what to do about an error that SQLite met on its way to the file."""
+        name = getattr(error, "sqlite_errorname", "")  # Python itself raises some without one
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return "Another program has it open: close that, and try again."
+        failed = name.startswith("SQLITE_IOERR")
+        if "is full" in str(error) or (failed and disk_usage(self.folder.real).free < _LEAST_FREE):
+            return FULL
+        return FAILING if failed else "Check the free space and permissions of its disk."
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Turns errors of SQLite into ones that say what to do."""
@@ -244,7 +256,7 @@ class Database:
             yield
         except sqlite3.OperationalError as error:
             raise ClrSearchError(
-                f"The catalogue {self._file} cannot be used: {error}.", _remedy_of(error)
+                f"The catalogue {self._file} cannot be used: {error}.", self._remedy_of(error)
             ) from error
         except sqlite3.IntegrityError:
             raise  # the statement is wrong, not the file
@@ -256,18 +268,6 @@ class Database:
             raise ClrSearchError(
                 f"The catalogue {self._file} is damaged: {error}.", _RESTORE
             ) from error
-
-
-def _remedy_of(error: sqlite3.OperationalError) -> str:
-    """Returns what to do about an error that SQLite met on its way to the file."""
-    name = error.sqlite_errorname or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return "Another program has it open: close that, and try again."
-    if name == "SQLITE_FULL":
-        return FULL
-    if name.startswith("SQLITE_IOERR"):
-        return f"Check the free space of its disk. {FAILING}"
-    return "Check the free space and permissions of its disk."
 
 
 class _Alone(NamedTuple):
