@@ -21,15 +21,18 @@ from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
+"""Path of the checkpoint of the last epoch or step, relative to the run."""
+
 BEST = CHECKPOINT.with_name("best.safetensors")
-"""Checkpoint of the best epoch so far, if the training may stop early; see `heldout`."""
+"""Path of the checkpoint of the best epoch, if the training may stop early; see `heldout`."""
 
 _KEY = "clr_search.progress"
+"""Name of the metadata entry that holds the `Progress`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training has come.
+    """The progress of a training when a checkpoint was written.
 
     Attributes
     ----------
@@ -60,10 +63,27 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
+    Parameters
+    ----------
+    path : Path
+        The file to write; a checkpoint of that name is replaced.
+    networks, optimizer : nn.Module, Optimizer
+        The state to save; tensors on a GPU are copied to the processor.
+    progress : Progress
+        Progress of the training.
+
     Raises
     ------
     OSError
-        If the disk is full, say; the checkpoint before it stays.
+        If the file cannot be written, as on a full disk; the previous checkpoint stays.
+
+    Examples
+    --------
+    >>> network = nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> save_checkpoint(Path("last.safetensors"), network, optimizer, Progress(epoch=3))
+    >>> load_checkpoint(Path("last.safetensors"), network, optimizer).epoch
+    3
     """
     tensors = {f"networks.{name}": value for name, value in networks.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
@@ -78,10 +98,17 @@ def save_checkpoint(
 def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Load the state of networks and optimizer from a checkpoint, in place.
 
+    Parameters
+    ----------
+    path : Path
+        A file that `save_checkpoint` wrote.
+    networks, optimizer : nn.Module, Optimizer
+        Networks and optimizer of the same shapes as those that were saved.
+
     Returns
     -------
     Progress
-        How far the training had come.
+        Progress of the training when the checkpoint was written.
 
     Raises
     ------
@@ -104,7 +131,7 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
 
 
 def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with a prefix, without it."""
+    """Return the tensors whose names start with a prefix, under their names without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
