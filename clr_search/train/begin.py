@@ -7,8 +7,10 @@ while the others wait, and they read the files it has written.
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile
@@ -32,9 +34,27 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 
+class Begun(NamedTuple):
+    """A run that has begun.
+
+    Attributes
+    ----------
+    settings : ResolvedConfig
+        The settings with all defaults chosen.
+    collection : Collection
+        The decoded images.
+    timing : float
+        Seconds that the choice of the number of epochs has taken.
+    """
+
+    settings: ResolvedConfig
+    collection: Collection
+    timing: float = 0.0
+
+
 def begin_in_turn(
     files: list[ImageFile], out: Path, config: TrainConfig, force: bool, reporter: Reporter
-) -> tuple[ResolvedConfig, Collection]:
+) -> Begun:
     """Begin a run in the first process; the other processes read its settings and its cache.
 
     Parameters
@@ -52,7 +72,7 @@ def begin_in_turn(
 
     Returns
     -------
-    settings, collection : ResolvedConfig, Collection
+    Begun
         The settings with all defaults chosen, and the decoded images.
 
     Raises
@@ -68,7 +88,7 @@ def begin_in_turn(
         return begun
     wait_for_all()
     settings = load_config(out)
-    return settings, _decode(files, settings, out, reporter)
+    return Begun(settings, _decode(files, settings, out, reporter))
 
 
 def decode_in_turn(
@@ -97,9 +117,7 @@ def with_device(device: str, config: ResolvedConfig) -> ResolvedConfig:
     return replace(config, device=numbered(choose_device(device)))
 
 
-def _begin(
-    files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
-) -> tuple[ResolvedConfig, Collection]:
+def _begin(files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter) -> Begun:
     """Decode the images, choose all open settings, and write `config.json`."""
     if world().size > 1:
         config = replace(config, cache="mmap")  # a file that all processes can map
@@ -112,17 +130,19 @@ def _begin(
     if config.method == "supervised":
         require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
+    began = time.monotonic()
     if config.epochs is None and config.seconds is not None:
         epochs = _epochs_by_trial(config.seconds, settled, collection)
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
+    timing = time.monotonic() - began
     resolved = resolve(settled, len(collection) - count_held_out(len(collection), config))
     reporter.message(summary(resolved, len(collection)))
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
-    return resolved, collection
+    return Begun(resolved, collection, timing)
 
 
 def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection) -> int:
