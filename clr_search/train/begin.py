@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile
-from clr_search.files.write import refuse_existing, write_atomically
+from clr_search.files.write import refuse_existing, sha256_file, write_atomically
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import Collection, resident
@@ -25,7 +25,12 @@ from clr_search.train.methods.supervised import require_classes
 from clr_search.train.monitor.curves import CURVES
 from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import METRICS
-from clr_search.train.network.initial import WEIGHTS, absolute_init, require_same_encoder
+from clr_search.train.network.initial import (
+    WEIGHTS,
+    absolute_init,
+    require_same_encoder,
+    weights_file,
+)
 from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, write_config
 from clr_search.train.settings.advice import summary, warnings
@@ -140,6 +145,8 @@ def _begin(files: list[ImageFile], out: Path, config: TrainConfig, reporter: Rep
     reporter.message(summary(resolved, len(collection)))
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
+    if resolved.init is not None:
+        resolved = replace(resolved, init_sha256=sha256_file(weights_file(resolved.init)))
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
     return Begun(resolved, collection, timing)
