@@ -51,6 +51,18 @@ class Interrupting(Silent):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def begun_weights(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Let trainings end before their first step; the weights they would have begun with."""
+    begun: dict[str, torch.Tensor] = {}
+
+    def run(self: trainer.Trainer, stop: object) -> bool:
+        begun.update({name: value.clone() for name, value in self.networks.state_dict().items()})
+        return False
+
+    monkeypatch.setattr(trainer.Trainer, "run", run)
+    return begun
+
+
 def same_weights(one: Path, other: Path) -> bool:
     first, second = load_file(one / WEIGHTS), load_file(other / WEIGHTS)
     return first.keys() == second.keys() and all(
@@ -112,13 +124,7 @@ def test_training_starts_from_the_initial_run(
     pictures: Path, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     initial = write_initial_run(tiny, tmp_path / "initial")
-    begun: dict[str, torch.Tensor] = {}
-
-    def run(self: trainer.Trainer, stop: object) -> bool:
-        begun.update({name: value.clone() for name, value in self.networks.state_dict().items()})
-        return False
-
-    monkeypatch.setattr(trainer.Trainer, "run", run)
+    begun = begun_weights(monkeypatch)
     train([pictures], tmp_path / "run", tiny)
     stored = load_file(initial / WEIGHTS)
     assert all(torch.equal(begun[name], tensor) for name, tensor in stored.items())
