@@ -18,6 +18,7 @@ import torch
 from clr_search.contract.golden import golden_picture, golden_size_for
 from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
 from clr_search.contract.runtime import open_session
+from clr_search.contract.shipped import DEFAULT
 from clr_search.errors import ClrSearchError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
@@ -245,6 +246,14 @@ def training_data(images: int, config: ResolvedConfig) -> str:
     return f"{images:,} images, {labels}"
 
 
+def initial_weights(config: ResolvedConfig) -> str:
+    """What a training began from, without any path; empty for random weights."""
+    if config.init is None:
+        return ""
+    name = "the encoder that comes with clr-search" if config.init == DEFAULT else "earlier weights"
+    return f"{name} (SHA-256 {config.init_sha256})" if config.init_sha256 else name
+
+
 def loss_of(config: ResolvedConfig) -> str:
     """Return the name of the loss that a run minimised, for the card."""
     if config.method == "simclr":
@@ -266,6 +275,7 @@ def describe(trained: Run, name: str, licence: str) -> Card:
         architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
         method=config.method if trained.epochs else "none: an untrained network",
         training_data=training_data(images, config) if images else "",
+        initial_weights=initial_weights(config),
         epochs=trained.epochs,
         loss=loss_of(config) if trained.epochs else "",
         temperature=config.temperature,

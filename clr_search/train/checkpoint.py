@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path
+from clr_search.train.optimization.pace import Schedule
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 """Path of the checkpoint of the last epoch or step, relative to the run."""
@@ -46,6 +47,10 @@ class Progress:
         Time spent on all finished epochs.
     fingerprint : str
         Fingerprint of the images, see `Collection`.
+    elapsed : float
+        Time since the beginning of the training, measurements included and pauses left out.
+    schedule : Schedule or None
+        The schedule, which lack of time may have shortened; None in files of early versions.
     """
 
     epoch: int = 0
@@ -56,6 +61,22 @@ class Progress:
     waited: float = 0.0
     total_seconds: float = 0.0
     fingerprint: str = ""
+    elapsed: float = 0.0
+    schedule: Schedule | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `asdict` has made, as JSON text.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the text is no JSON, or its fields are not those of this class.
+        """
+        values = json.loads(text)
+        if values.get("schedule") is not None:
+            values["schedule"] = Schedule(**values["schedule"])
+        return cls(**values)
 
 
 def save_checkpoint(
@@ -117,7 +138,7 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
     """
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()[_KEY]))
+            progress = Progress.from_json(file.metadata()[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))

@@ -23,6 +23,7 @@ from torch import nn
 
 from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path, refuse_existing, sha256_bytes, write_atomically
+from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
@@ -124,9 +125,11 @@ def load_run(path: Path | str) -> Run:
     config = load_config(path)
     weights = path / WEIGHTS
     if not weights.is_file():
+        early = (path / CHECKPOINT).is_file() and not read_metrics(path / METRICS)
+        when = "interrupted in its first epoch" if early else "cut off"
         raise UsageError(
-            f"{path} has no weights yet: its training was cut off.",
-            "Finish it with: clr-search train IMAGES --out RUN --resume",
+            f"{path} has no weights yet: its training was {when}.",
+            f"Go on with: clr-search train IMAGES --out {path} --resume",
         )
     data = weights.read_bytes()
     encoder = build_encoder(config)
