@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from clr_search.cli import options, output
+from clr_search.cli import options, output, tables
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +20,7 @@ if TYPE_CHECKING:
 @options.command("probe")
 @click.argument("source", metavar="COLLECTION|FOLDER", type=options.PATH)
 @click.option("--out", metavar="ONNX", type=options.PATH, required=True, help="The file to write.")
-@click.option(
-    "--labels",
-    metavar="CSV",
-    type=options.EXISTING_FILE,
-    help="Classes by picture, columns path and label.  [default: the folders' names]",
-)
+@tables.labels_option()
 @click.option(
     "--encoder",
     metavar="ONNX",
@@ -95,7 +89,8 @@ def probe(
     if confusion is not None:
         _draw(fitted, confusion)
     if as_json:
-        output.echo_json(_facts(fitted, out) | {"skipped": pictures.skipped})
+        left = {"skipped": pictures.skipped, "unmatched": pictures.unmatched}
+        output.echo_json(_facts(fitted, out) | left)
     else:
         _print(fitted, out, confusion)
 
@@ -113,12 +108,15 @@ class Given(NamedTuple):
         The ONNX file of the encoder.
     skipped : list of Path
         Files and folders that could not be read.
+    unmatched : list of dict
+        Rows of the table of labels that are of no picture; see `tables.Given`.
     """
 
     vectors: NDArray[np.float32]
     labels: list[str | None]
     encoder: Path
     skipped: list[Path]
+    unmatched: list[dict[str, Any]]
 
 
 def _of_collection(collection: Path, table: Path | None) -> Given:
@@ -128,10 +126,10 @@ def _of_collection(collection: Path, table: Path | None) -> Given:
 
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
         embeddings = index.embeddings()
-        labels = embeddings.labels
+        found = tables.Given(embeddings.labels, [])
         if table is not None:
-            labels = _given(embeddings.paths, table, "the collection")
-        return Given(embeddings.vectors, labels, index.encoder.path, [])
+            found = tables.given(table, embeddings.paths, "the collection")
+        return Given(embeddings.vectors, found.labels, index.encoder.path, [], found.unmatched)
 
 
 def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
@@ -147,14 +145,16 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     encoder, files = Encoder(path), find_images([folder], left_out)
     output.complain_of(left_out)
     paths = [file.path for file in files]
-    labels = [file.label for file in files] if table is None else _given(paths, table, str(folder))
+    found = tables.Given([file.label for file in files], [])
+    if table is not None:
+        found = tables.given(table, paths, str(folder))
     results = [one for batch in embed_files(encoder, paths) for one in batch]
     readable = [isinstance(one, Embedded) for one in results]
     for one in results:
         if not isinstance(one, Embedded):
             output.complain(ClrSearchError(f"{output.shown(one.path)} is left out: {one.reason}."))
-    embedded = [label for label, usable in zip(labels, readable, strict=True) if usable]
-    lost = sorted({label for label in labels if label} - set(embedded))
+    embedded = [label for label, usable in zip(found.labels, readable, strict=True) if usable]
+    lost = sorted({label for label in found.labels if label} - set(embedded))
     if lost:
         raise UsageError(
             f"Of {', '.join(lost)} no picture can be read.", "Replace these pictures, or the class."
@@ -163,19 +163,7 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     vectors = np.array(rows, np.float32).reshape(-1, encoder.dimension)
     skipped = [unlisted for unlisted, _ in left_out.skipped()]
     skipped += [one.path for one in results if not isinstance(one, Embedded)]
-    return Given(vectors, embedded, encoder.path, skipped)
-
-
-def _given(paths: Sequence[Path], table: Path, where: str) -> list[str | None]:
-    """Return the labels that a CSV file has for pictures, None where it has none."""
-    from clr_search.serve.probe import read_labels
-
-    labels = read_labels(table)
-    matched = [labels.get(path) for path in paths]
-    unknown = len(labels) - sum(label is not None for label in matched)
-    if unknown:
-        click.echo(f"{table}: {output.count(unknown, 'picture')} not in {where}.", err=True)
-    return matched
+    return Given(vectors, embedded, encoder.path, skipped, found.unmatched)
 
 
 def _draw(fitted: FittedProbe, target: Path) -> None:

@@ -42,7 +42,13 @@ def test_a_probe_from_a_table(run: Run, collection: Path, pictures: Path, tmp_pa
     result = run("probe", collection, "--out", "probe.onnx", "--labels", "labels.csv", "--json")
     facts = json.loads(result.stdout)
     assert (facts["classes"], facts["images"], facts["unlabelled"]) == (["cold", "warm"], 24, 12)
-    assert result.stderr == "labels.csv: 1 picture not in the collection.\n"
+    assert result.stderr == (
+        "labels.csv: 1 row labels no picture in the collection:\n"
+        "  line 26: elsewhere.jpg: not in the collection\n"
+    )
+    assert facts["unmatched"] == [
+        {"line": 26, "path": "elsewhere.jpg", "label": "warm", "reason": "not in the collection"}
+    ]
 
 
 @pytest.mark.parametrize("option", ["--out", "--confusion"])
