@@ -72,7 +72,7 @@ SECTIONS = {
         ),
         "map": Entry("finding.map", "Draw a map of a collection: similar pictures side by side."),
         "evaluate": Entry(
-            "models.evaluate", "Measure how well pictures of the same folder are found."
+            "models.evaluate", "Measure how well a collection finds, or compare two."
         ),
         "app": Entry("showing.app", "Search a collection in the browser."),
         "serve": Entry("showing.serve", "Serve a collection to other programs over HTTP."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,11 @@ class Line:
 
 
 def learning_curve(
-    ticks: Sequence[str], counts: Sequence[float], lines: Sequence[Line], chance: float, title: str
+    ticks: Sequence[str],
+    counts: Sequence[float],
+    lines: Sequence[Line],
+    levels: Mapping[str, float],
+    title: str,
 ) -> Image.Image:
     """Draw accuracies over a logarithmic axis of labels.
 
@@ -44,8 +48,8 @@ def learning_curve(
         Where it stands: labels, positive and rising.
     lines : sequence of Line
         At most as many as there are `STYLES`.
-    chance : float
-        Drawn as a level line, in [0, 1].
+    levels : mapping of str to float
+        Values by their names, such as chance, which are drawn as level lines, in [0, 1].
     title : str
         A line above it.
 
@@ -60,9 +64,10 @@ def learning_curve(
         If matplotlib, of the extra ``plots``, is not installed.
     """
     figure, axes = blank_figure(_WIDTH, _HEIGHT)
-    top = _top(lines, chance)
+    top = _top(lines, levels)
     _set_axes(axes, ticks, counts, top)
-    axes.axhline(100 * chance, color=MUTED, linewidth=points(2), linestyle=(0, (4, 4)))
+    for level in levels.values():
+        axes.axhline(100 * level, color=MUTED, linewidth=points(2), linestyle=(0, (4, 4)))
     for line, (colour, marker) in zip(lines, STYLES, strict=False):
         means, deviations = 100 * np.array(line.means), 100 * np.array(line.deviations)
         axes.fill_between(
@@ -78,15 +83,15 @@ def learning_curve(
             markeredgecolor="white",
             clip_on=False,
         )
-    _write_names(axes, lines, chance, top)
+    _write_names(axes, lines, levels, top)
     set_font(axes.set_title(title, loc="left", pad=points(2 * _TEXT)), _TITLE, INK)
     return as_picture(figure)
 
 
-def _top(lines: Sequence[Line], chance: float) -> float:
+def _top(lines: Sequence[Line], levels: Mapping[str, float]) -> float:
     """Where the axis ends: at a whole tenth, a little above everything, and at most at 1."""
     tops = [m + d for line in lines for m, d in zip(line.means, line.deviations, strict=True)]
-    return min(1.0, math.ceil(10 * max([*tops, chance]) + 0.2) / 10)
+    return min(1.0, math.ceil(10 * max([*tops, *levels.values()]) + 0.2) / 10)
 
 
 def _set_axes(axes: Any, ticks: Sequence[str], counts: Sequence[float], top: float) -> None:
@@ -123,13 +128,13 @@ def _apart(ticks: Sequence[str], shares: Sequence[float]) -> list[int]:
     return kept
 
 
-def _write_names(axes: Any, lines: Sequence[Line], chance: float, top: float) -> None:
+def _write_names(axes: Any, lines: Sequence[Line], levels: Mapping[str, float], top: float) -> None:
     """Write names and last values at the right ends, apart from one another."""
     named = [
         (line.means[-1], f"{line.name}  {100 * line.means[-1]:.1f} %", colour)
         for line, (colour, _) in zip(lines, STYLES, strict=False)
     ]
-    named.append((chance, f"chance  {100 * chance:.1f} %", MUTED))
+    named += [(level, f"{name}  {100 * level:.1f} %", MUTED) for name, level in levels.items()]
     last = math.inf
     for level, text, colour in sorted(named, reverse=True):
         last = min(last - _APART / _HEIGHT, level / top)

@@ -37,6 +37,8 @@ class Encoder:
 
     Attributes
     ----------
+    model : ModelFile
+        The model file as it was read and validated.
     path : Path
         The model file.
     sha256 : str
@@ -69,13 +71,13 @@ class Encoder:
     def __init__(
         self, path: Path | str | None = None, *, threads: int | None = None, device: str = AUTO
     ) -> None:
-        self._model = read_model(shipped_encoder() if path is None else encoder_named(str(path)))
-        self.path = self._model.path
-        self.sha256 = self._model.sha256
-        self.card: Card = self._model.card
+        self.model = read_model(shipped_encoder() if path is None else encoder_named(str(path)))
+        self.path = self.model.path
+        self.sha256 = self.model.sha256
+        self.card: Card = self.model.card
         self.image_size = self.card.image_size
         self.dimension = self.card.embedding_dim
-        self._session = Session(self._model, threads, device)
+        self._session = Session(self.model, threads, device)
         self.device = self._session.device
 
     def __repr__(self) -> str:
@@ -93,7 +95,7 @@ class Encoder:
             If `threads` is below 1.
         """
         other = copy.copy(self)
-        other._session = Session(self._model, threads, self.device)
+        other._session = Session(self.model, threads, self.device)
         return other
 
     def encode(self, pictures: Pictures, *, errors: Errors = "raise") -> NDArray[np.float32]:
@@ -174,4 +176,4 @@ class Encoder:
             If the difference is larger.
         """
         picture = golden_picture(self.card.golden_size)
-        return check_golden(self._model, self._session.run(EMBEDDING, picture[None])[0])
+        return check_golden(self.model, self._session.run(EMBEDDING, picture[None])[0])

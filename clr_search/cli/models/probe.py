@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,13 +49,14 @@ def probe(
     """Fit a classifier on pictures with classes, and write it.
 
     The classifier is a logistic regression on the embeddings of a collection, or of a folder that
-    has a folder of pictures for each class: one to five of each are enough. A fifth of the pictures
-    is held out to measure its accuracy; then it is fitted on all. In a folder where a class has
-    fewer than ten pictures, each picture is left out in turn instead.
+    has a folder of pictures for each class: one to five of each are enough. It is fitted on all of
+    them, and its accuracy is measured by cross-validation: each picture is classified without its
+    own help. Of 5,000 pictures and more, a fifth is held out instead.
 
     The ONNX file includes the encoder: it takes pixels, and returns the embedding, the class
     probabilities and the novelty. A novelty above 1 means "none of these classes"; 5 % of new
-    pictures of the classes are refused so. Novelty needs 19 pictures that can be left out.
+    pictures of the classes are refused so, and how many of other classes are is estimated by
+    leaving out whole classes. Novelty needs 19 pictures that can be left out.
 
     \b
     Example:
@@ -186,6 +188,8 @@ def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
         "classes": fitted.classes,
         "accuracy": fitted.accuracy,
         "interval": fitted.interval,
+        "chance": fitted.chance,
+        "majority": fitted.majority,
         "measured_by": fitted.measured_by if fitted.held_out else None,
         "temperature": fitted.temperature,
         "calibration_error": fitted.calibration_error,
@@ -193,6 +197,7 @@ def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
         "tells_unknown": novelty is not None,
         "novelty_pictures": novelty.pictures if novelty else 0,
         "novelty_method": novelty.method if novelty else None,
+        "strangers": asdict(fitted.strangers) if fitted.strangers else None,
         "held_out": fitted.held_out,
         "images": fitted.fitted,
         "unlabelled": fitted.unlabelled,
@@ -215,6 +220,7 @@ def _print(fitted: FittedProbe, out: Path, confusion: Path | None) -> None:
             ("accuracy", measured(fitted)),
             ("probabilities", _calibration(fitted)),
             ("none of these", _novelty(fitted)),
+            ("", _strangers(fitted)),
             ("confusion matrix", output.shown(confusion) if confusion else ""),
             ("without a label", f"{fitted.unlabelled:,} pictures" if fitted.unlabelled else ""),
             ("too small", f"{left_out}: a class needs three pictures" if left_out else ""),
@@ -226,10 +232,10 @@ def _calibration(fitted: FittedProbe) -> str:
     """Return the calibration error of the probabilities, for people."""
     if fitted.calibration_error is None:
         return "not calibrated: no class has a picture to spare"
-    return (
-        f"off by {output.share(fitted.calibration_error)} "
-        f"({output.share(fitted.uncalibrated_error)} before temperature scaling)"
-    )
+    off = f"off by {output.share(fitted.calibration_error)}"
+    if fitted.temperature == 1:
+        return f"{off} as they are: temperature scaling would not make them better"
+    return f"{off} ({output.share(fitted.uncalibrated_error)} before temperature scaling)"
 
 
 def _novelty(fitted: FittedProbe) -> str:
@@ -241,3 +247,15 @@ def _novelty(fitted: FittedProbe) -> str:
     how = "held out" if fitted.novelty.method == "held out" else "left out in turn"
     pictures = output.count(fitted.novelty.pictures, "picture")
     return f"refuses {100 * REFUSED:.0f} % of pictures of the classes, by {pictures} {how}"
+
+
+def _strangers(fitted: FittedProbe) -> str:
+    """Return how many pictures of other classes are caught, for people."""
+    found = fitted.strangers
+    if fitted.novelty is None or found is None:
+        return ""
+    return (
+        f"catches about {100 * found.caught:.0f} % of pictures of other classes "
+        f"({100 * found.least:.0f} to {100 * found.most:.0f} % of each of "
+        f"{output.count(found.classes, 'class', 'classes')} left out in turn)"
+    )

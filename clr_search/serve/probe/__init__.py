@@ -10,14 +10,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clr_search.serve.probe.fit import FittedProbe as FittedProbe
     from clr_search.serve.probe.fit import fit_probe as fit_probe
+    from clr_search.serve.probe.fitted import FittedProbe as FittedProbe
     from clr_search.serve.probe.model import Probe as Probe
     from clr_search.serve.probe.model import save_probe as save_probe
     from clr_search.serve.probe.verdict import Verdict as Verdict
 
 _HOMES = {
-    "FittedProbe": "fit",
+    "FittedProbe": "fitted",
     "Probe": "model",
     "Verdict": "verdict",
     "fit_probe": "fit",
