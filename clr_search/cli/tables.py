@@ -57,7 +57,8 @@ def given(table: Path, paths: Sequence[Path], where: str) -> Given:
     Raises
     ------
     UsageError
-        If the file cannot be used (see `files.label_table`), or none of its rows finds a picture.
+        If the file cannot be used (see `files.label_table`), none of its rows has a label, or none
+        finds a picture.
     """
     from clr_search.files.label_match import match
     from clr_search.files.label_table import read_table
@@ -69,8 +70,13 @@ def given(table: Path, paths: Sequence[Path], where: str) -> Given:
             "as CSV in UTF-8 if letters are wrong.",
             err=True,
         )
+    if not read.rows:
+        raise UsageError(
+            f"No row of {output.shown(table)} has a label; {read.unlabelled:,} name a picture.",
+            "Fill the column of labels.",
+        )
     found = match(read, paths)
-    if read.rows and not any(found.labels):
+    if not any(found.labels):
         raise UsageError(
             f"None of the {output.count(len(read.rows), 'picture')} in {output.shown(table)} is "
             f"in {where}: line {read.rows[0].line} names {read.rows[0].name}.",

@@ -79,5 +79,8 @@ def test_long_lists_are_cut_for_people(run: Run, own: Path, tmp_path: Path) -> N
     assert result.stderr.endswith("  … and 10 more; --json lists all.\n")
 
 
-def test_wrong_use(run: Run, own: Path) -> None:
+def test_wrong_use(run: Run, own: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\nred00.jpg,\n", encoding="utf-8")
+    result = run("label", own, "labels.csv", exit_code=2)
+    assert "No row of labels.csv has a label; 1 name a picture." in result.stderr
     assert "Give a CSV file, or --by-folder." in run("label", own, exit_code=2).stderr
