@@ -56,6 +56,7 @@ SECTIONS = {
         "remove": Entry(
             "collections.build", "Remove files, and all files below folders, from a collection."
         ),
+        "label": Entry("collections.label", "Label the pictures of a collection by a CSV file."),
         "repair": Entry(
             "collections.repair", "Check a collection, and save what can be read of it."
         ),
@@ -72,7 +73,7 @@ SECTIONS = {
         ),
         "map": Entry("finding.map", "Draw a map of a collection: similar pictures side by side."),
         "evaluate": Entry(
-            "models.evaluate", "Measure how well pictures of the same folder are found."
+            "models.evaluate", "Measure how well a collection finds, or compare two."
         ),
         "app": Entry("showing.app", "Search a collection in the browser."),
         "serve": Entry("showing.serve", "Serve a collection to other programs over HTTP."),

@@ -122,6 +122,9 @@ class Card:
         Number of known pictures that set the threshold of novelty.
     novelty_method : str
         How these were chosen: ``"held out"`` or ``"leave one out"``; see `serve.probe.novelty`.
+    novelty_caught : float or None
+        Estimated share in [0, 1] of pictures of other classes whose `novelty` is above 1; None
+        where it was not estimated.
     golden_size : tuple of int
         Height and width in pixels of the golden picture; see `golden.golden_picture`.
     golden : tuple of float, length D
@@ -154,6 +157,7 @@ class Card:
     novelty_refused: float | None = None
     novelty_pictures: int | None = None
     novelty_method: str = ""
+    novelty_caught: float | None = None
     golden_size: tuple[int, int] = GOLDEN_SIZE
     golden: tuple[float, ...] = field(default=(), repr=False)
     contract_version: int = VERSION
@@ -252,11 +256,18 @@ def read_model(path: Path | str | OwnFile) -> ModelFile:
         tensors, uses operators that are not standard ONNX, or breaks the contract in names, types,
         sizes or version.
     """
+    data = _content(path)
+    return model_of(data, path.path if isinstance(path, OwnFile) else Path(path))
+
+
+def model_of(data: bytes, path: Path) -> ModelFile:
+    """Validate the bytes of an encoder or probe; `path` is where they are, or will be.
+
+    Returns and raises what `read_model` does.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
-    data = _content(path)
-    path = path.path if isinstance(path, OwnFile) else Path(path)
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:

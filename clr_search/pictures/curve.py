@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,11 @@ class Line:
 
 
 def learning_curve(
-    ticks: Sequence[str], counts: Sequence[float], lines: Sequence[Line], chance: float, title: str
+    ticks: Sequence[str],
+    counts: Sequence[float],
+    lines: Sequence[Line],
+    levels: Mapping[str, float],
+    title: str,
 ) -> Image.Image:
     """Draw accuracies by the number of labels, on a logarithmic axis.
 
@@ -57,8 +61,8 @@ def learning_curve(
         Numbers of labels, positive and rising.
     lines : sequence of Line
         Measures to draw; there are styles for as many as `STYLES` has, and no more are drawn.
-    chance : float
-        Accuracy of guessing, in [0, 1], drawn as a dashed level line.
+    levels : mapping of str to float
+        Values in [0, 1] by their names, such as chance, drawn as dashed level lines.
     title : str
         Line of text above the plot.
 
@@ -75,13 +79,14 @@ def learning_curve(
     Examples
     --------
     >>> line = Line("kNN", means=[0.5, 0.8], deviations=[0.1, 0.02])
-    >>> learning_curve(["1", "10"], [1, 10], [line], chance=0.1, title="Flowers").mode
+    >>> learning_curve(["1", "10"], [1, 10], [line], {"chance": 0.1}, title="Flowers").mode
     'RGB'
     """
     figure, axes = blank_figure(_WIDTH, _HEIGHT)
-    top = _top(lines, chance)
+    top = _top(lines, levels)
     _set_axes(axes, ticks, counts, top)
-    axes.axhline(100 * chance, color=MUTED, linewidth=points(2), linestyle=(0, (4, 4)))
+    for level in levels.values():
+        axes.axhline(100 * level, color=MUTED, linewidth=points(2), linestyle=(0, (4, 4)))
     for line, (colour, marker) in zip(lines, STYLES, strict=False):
         means, deviations = 100 * np.array(line.means), 100 * np.array(line.deviations)
         axes.fill_between(
@@ -97,15 +102,15 @@ def learning_curve(
             markeredgecolor="white",
             clip_on=False,
         )
-    _write_names(axes, lines, chance, top)
+    _write_names(axes, lines, levels, top)
     set_font(axes.set_title(title, loc="left", pad=points(2 * _TEXT)), _TITLE, INK)
     return as_picture(figure)
 
 
-def _top(lines: Sequence[Line], chance: float) -> float:
+def _top(lines: Sequence[Line], levels: Mapping[str, float]) -> float:
     """Return the end of the vertical axis: a whole tenth above all that is drawn, and at most 1."""
     tops = [m + d for line in lines for m, d in zip(line.means, line.deviations, strict=True)]
-    return min(1.0, math.ceil(10 * max([*tops, chance]) + 0.2) / 10)
+    return min(1.0, math.ceil(10 * max([*tops, *levels.values()]) + 0.2) / 10)
 
 
 def _set_axes(axes: Any, ticks: Sequence[str], counts: Sequence[float], top: float) -> None:
@@ -143,13 +148,13 @@ def _readable_ticks(ticks: Sequence[str], shares: Sequence[float]) -> list[int]:
     return numbers
 
 
-def _write_names(axes: Any, lines: Sequence[Line], chance: float, top: float) -> None:
+def _write_names(axes: Any, lines: Sequence[Line], levels: Mapping[str, float], top: float) -> None:
     """Write the name and the last value of each line at its right end, none over another."""
     named = [
         (line.means[-1], f"{line.name}  {100 * line.means[-1]:.1f} %", colour)
         for line, (colour, _) in zip(lines, STYLES, strict=False)
     ]
-    named.append((chance, f"chance  {100 * chance:.1f} %", MUTED))
+    named += [(level, f"{name}  {100 * level:.1f} %", MUTED) for name, level in levels.items()]
     last = math.inf
     for level, text, colour in sorted(named, reverse=True):
         last = min(last - _LINE_SPACING / _HEIGHT, level / top)

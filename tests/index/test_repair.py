@@ -305,3 +305,16 @@ def test_what_a_killed_repair_has_left_goes_with_the_next(collection: Path) -> N
     (left / "catalog.sqlite").write_bytes(b"half")
     assert repair(collection).whole
     assert not left.exists()
+
+
+def test_given_labels_are_saved(collection: Path) -> None:
+    with Index.open(collection, writable=True) as index:
+        index.label({1: "first", 2: "second"})
+    overwrite(collection, pages_of(collection, "items")[2])
+    assert not repair(collection).whole
+    with Index.open(collection, writable=True) as index:
+        kept = [index[number].label for number in (1, 2) if number in index]
+        assert set(kept) <= {"first", "second"}
+        assert index.labels().count(None) == len(index) - len(kept)
+        with index.snapshot():
+            assert index._catalog.labels_are_given()

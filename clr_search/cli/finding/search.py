@@ -13,7 +13,8 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.finding.filtering import filter_options
-from clr_search.cli.finding.results import Subject, answer, results_output, written
+from clr_search.cli.finding.results import Subject, answer, written
+from clr_search.cli.row_files import results_output
 from clr_search.errors import ClrSearchError, QueryError, UsageError
 
 if TYPE_CHECKING:

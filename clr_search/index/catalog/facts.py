@@ -22,6 +22,7 @@ GENERATION = "ann"
 LAST_GENERATION = "last_generation"
 LATENCY = "latency_ms"
 LATENCY_P99 = "latency_p99_ms"
+LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from folders
 
 _MOST_VALUES = 65_536  # longest embedding that is believed; a greater number is damage
 

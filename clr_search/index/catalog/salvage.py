@@ -138,6 +138,8 @@ class Damaged:
         last = self._fact(facts.LAST_GENERATION)
         if isinstance(last, int):
             catalog.set_last_generation(last)
+        if self._fact(facts.LABELS_GIVEN) is not None:
+            catalog.give_labels({})  # before there are items, which bring their labels along
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)

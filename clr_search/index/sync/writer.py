@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,6 +255,36 @@ class Writer(Reader):
         count = remove(self._catalog, paths)
         self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
+
+    def label(self, labels: Mapping[int, str] | None) -> None:
+        """Give pictures labels of their own, instead of the names of their folders.
+
+        They are kept in the collection, also where a file moves or changes; pictures that come in
+        later have none.
+
+        Parameters
+        ----------
+        labels : mapping of int to str, or None
+            Label of each picture by its id; pictures that are not in it have no label. With None,
+            the names of the folders are the labels again.
+
+        Raises
+        ------
+        UsageError
+            If a label is no text, or empty.
+        ClrSearchError
+            If an id is not, or no longer, in the collection; nothing is changed then.
+
+        Examples
+        --------
+        ::
+
+            index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})
+        """
+        from clr_search.index.sync.labelling import label
+
+        self._require_writable()
+        label(self._catalog, labels)
 
     def rebuild(
         self,
