@@ -25,6 +25,7 @@ MOST_MISSING = 0.25
 
 _END = b"\xff\xd9"  # of a JPEG
 _SCAN = b"\xff\xda"
+_ZEROS = bytes(64)  # what programs that download fill a file with beforehand
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # one that ends a scan
 _JUNK = bytes(np.random.default_rng(0).integers(0, 255, 2**14, np.uint8))  # never 0xFF, no marker
 _GREY, _OTHER = 128, 77  # made-up pixels of the two attempts
@@ -67,6 +68,8 @@ def load(
     """
     try:
         image.load()
+        if kind == "JPEG" and data.endswith(_ZEROS) and _lacks_end(data):
+            raise OSError("the rest of the file is zeros: it is truncated")
     except Exception:
         try:
             found = _rescued(data, kind, opened, full_rows)
@@ -96,10 +99,10 @@ def _rescued(
 
 def _jpeg(data: bytes, opened: Opener, full_rows: int) -> tuple[Image.Image, Note] | None:
     """A JPEG without its end, with an end behind it."""
-    start = data.rstrip(b"\0") if data.endswith(bytes(64)) else data
+    if not _lacks_end(data):
+        return None  # it is broken in another way
+    start = data.rstrip(b"\0") if data.endswith(_ZEROS) else data
     start = start.removesuffix(b"\xff")
-    if start.endswith(_END):
-        return None  # it has its end, and is broken in another way
     image = opened(start + _END)
     coarse = start[: _end_of_first_values(start)] if image.info.get("progressive") else start
     missing, rows = _rows_without_data(coarse, opened)
@@ -107,6 +110,11 @@ def _jpeg(data: bytes, opened: Opener, full_rows: int) -> tuple[Image.Image, Not
     if missing == 0 and len(coarse) < len(start):
         return image, Note("loss", "its finest details are missing")
     return _judged(image, -(-missing * full_rows // rows), full_rows)
+
+
+def _lacks_end(data: bytes) -> bool:
+    """Whether the last scan of a JPEG has no end mark behind it; within a scan there is none."""
+    return data.rfind(_END) < data.rfind(_SCAN)
 
 
 def _end_of_first_values(data: bytes) -> int:

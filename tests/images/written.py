@@ -182,11 +182,10 @@ def profile(
     return struct.pack(">I", len(whole)) + whole[4:]
 
 
-# Colorants adapted to D50, as the published profiles have them.
-DISPLAY_P3 = profile(
-    (0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841), 2.2
-)
-ADOBE_RGB = profile(
-    (0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446), 2.2
-)
-PROPHOTO = profile((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249), 1.8)
+# Colorants adapted to D50, and gamma, as the published profiles have them.
+COLORANTS = {
+    "P3": (((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)), 2.2),
+    "Adobe": (((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)), 2.2),
+    "ProPhoto": (((0.7977, 0.2880, 0.0), (0.1352, 0.7119, 0.0), (0.0313, 0.0001, 0.8249)), 1.8),
+}
+DISPLAY_P3, ADOBE_RGB, PROPHOTO = (profile(*rgb, gamma) for rgb, gamma in COLORANTS.values())

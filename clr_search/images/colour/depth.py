@@ -124,13 +124,22 @@ def scaled(samples: Samples) -> Image.Image:
 
 
 def _opaque(samples: Samples, high: float) -> float:
-    """Returns the value of full opacity: that of white where none is larger, else the most."""
+    """Returns the value of full opacity: that of white, or what the bits of the largest hold."""
     assert samples.alpha is not None
-    found = [
-        float(np.nan_to_num(samples.rows(top, bottom)[..., samples.alpha]).max())
-        for top, bottom in bands(samples.width, samples.height)
-    ]
-    return high if 0 < max(found) <= high else max(samples.most, 1.0)
+    most = 0.0
+    whole = True
+    for top, bottom in bands(samples.width, samples.height):
+        opacity = samples.rows(top, bottom)[..., samples.alpha]
+        whole = opacity.dtype.kind != "f"
+        most = max(most, float(np.nan_to_num(opacity).max()))
+    if high / _SHARE_USED <= most <= high:
+        return high
+    return _held(most) if whole else max(most, 1.0)
+
+
+def _held(high: float) -> float:
+    """Returns the largest whole number that has as many bits as this one."""
+    return float(2 ** int(max(high, 1.0)).bit_length() - 1)
 
 
 def value_range(samples: Samples) -> tuple[float, float]:
@@ -153,7 +162,7 @@ def value_range(samples: Samples) -> tuple[float, float]:
                 return 0.0, limit
     if some.size:
         low, high = _without_outliers(low, high, some, whole)
-    limit = float(2 ** int(max(high, 1.0)).bit_length() - 1)
+    limit = _held(high)
     return (0.0, limit) if whole and _fits(low, high, limit) else (low, high)
 
 
