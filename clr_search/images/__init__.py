@@ -6,6 +6,7 @@ The names below are what other packages use: ``images.load(path).pixels``, for e
 from __future__ import annotations
 
 from clr_search.images.decoding import (
+    DECODING,
     decode,
     decode_square,
     from_image,
@@ -14,10 +15,11 @@ from clr_search.images.decoding import (
     read,
 )
 from clr_search.images.geometry import Crop, cut, enough_for, square
-from clr_search.images.limits import LARGE_PIXELS, MAX_BYTES, MAX_PIXELS, pixel_limit
+from clr_search.images.limits import LARGE_PIXELS, MAX_BYTES, MAX_PIXELS, may_fit_now, pixel_limit
 from clr_search.images.picture import Note, Picture
 
 __all__ = [
+    "DECODING",
     "LARGE_PIXELS",
     "MAX_BYTES",
     "MAX_PIXELS",
@@ -30,6 +32,7 @@ __all__ = [
     "enough_for",
     "from_image",
     "load",
+    "may_fit_now",
     "pixel_limit",
     "pixels_of",
     "read",

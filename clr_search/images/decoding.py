@@ -36,6 +36,13 @@ from clr_search.images.reading import open_picture
 if TYPE_CHECKING:
     from PIL import Image
 
+DECODING = 2
+"""Version of what pictures are decoded to; a collection keeps that of its oldest embeddings.
+
+1 knew no ICC profiles, scaled samples by what their type holds, and laid all transparency over
+white. Pictures of 8 bits in sRGB, opaque or dark on transparent, are the same in 1 and 2.
+"""
+
 _LARGE = threading.Lock()
 
 

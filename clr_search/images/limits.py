@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from clr_search.errors import ImageError, UsageError
 
@@ -17,6 +18,8 @@ LARGE_PIXELS = 2**25
 
 SAMPLE_BYTES = 8
 """Most bytes of samples for each pixel of the limit, of a TIFF with many bands or wide values."""
+
+_TOO_MANY = re.compile(r"pixels are more than the limit of ([0-9,]+)")
 
 PIXELS_VARIABLE = "CLR_SEARCH_MAX_PIXELS"
 """Name of the environment variable that replaces `MAX_PIXELS`; ``--max-pixels`` sets it."""
@@ -57,6 +60,20 @@ def pixel_limit(given: int | None = None) -> int:
             "Set it to a whole number, such as 400000000, or unset it.",
         )
     return int(text)
+
+
+def may_fit_now(reason: str) -> bool:
+    """Whether a picture that was refused for this reason is within the limit of today.
+
+    Examples
+    --------
+    >>> may_fit_now("30,000 × 10,000 pixels are more than the limit of 100,000")
+    True
+    >>> may_fit_now("the file is empty")
+    False
+    """
+    found = _TOO_MANY.search(reason)
+    return found is not None and pixel_limit() > int(found[1].replace(",", ""))
 
 
 def check_size(width: int, height: int, kind: str, most: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clr_search.images.colour.bands import bands
+from clr_search.images.geometry import cropped
 from clr_search.images.picture import Note
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _row_sums(image: Image.Image) -> list[int]:
     """A checksum of each row."""
     sums: list[int] = []
     for top, bottom in bands(*image.size):
-        part = np.asarray(image.crop((0, top, image.width, bottom)))
+        part = np.asarray(cropped(image, (0, top, image.width, bottom)))
         sums += [zlib.crc32(row.tobytes()) for row in part]
     return sums
 

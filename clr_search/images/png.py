@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from clr_search.images.colour.depth import Samples, scaled
 from clr_search.images.colour.profiles import MAX_PROFILE
+from clr_search.images.geometry import cropped
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -155,7 +156,7 @@ def load_wide(
 
     def rows(top: int, bottom: int) -> NDArray[Any]:
         part = (0, top, image.width, bottom)
-        upper, lower = (np.asarray(plane.crop(part)) for plane in (planes[0], planes[-1]))
+        upper, lower = (np.asarray(cropped(plane, part)) for plane in (planes[0], planes[-1]))
         if mode == "LA":
             return upper.view(">u2").astype(np.uint16)
         if len(planes) == 1:

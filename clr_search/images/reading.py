@@ -7,7 +7,6 @@ decodes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,8 +45,7 @@ class Upright(NamedTuple):
     notes: tuple[Note, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A picture file whose headers are read and within bounds.
 
     Attributes
@@ -88,15 +86,17 @@ class Opened:
         Exception
             Whatever a decoder raises of a damaged file.
         """
+        if self.kind == "JPEG":  # the only one that may be reduced
+            image, notes = self._load()
+            whole, changed = upright(image)
+            size = (self.height, self.width) if changed else (self.width, self.height)
+            return Upright(whole, *size, notes)
         if self.layout is not None:
             whole = in_srgb(scaled(tiff.samples_of(self.data, self.layout)), self.layout.profile)
             whole = turned(whole, self.layout.orientation)
             return Upright(whole, *whole.size, self.layout.notes)
         image, notes = self._load()
-        whole, changed = upright(image)
-        if self.kind == "JPEG":  # the only one that may be reduced
-            size = (self.height, self.width) if changed else (self.width, self.height)
-            return Upright(whole, *size, notes)
+        whole, _ = upright(image)
         if self.image is not None and not notes:
             whole, notes = stands_for(whole, self.image, self.data, self.kind)
         # Pillow turns a TIFF while loading, so only the result knows its shape.
@@ -105,7 +105,7 @@ class Opened:
     def _load(self) -> tuple[Image.Image, tuple[Note, ...]]:
         """The image as it is stored, loaded, with its profile, and notes on what is not shown."""
         assert self.image is not None
-        again = partial(_open_header, kind=self.kind, at_least=self.at_least)
+        again = self._open_again
         if self.png is not None and self.png.profile is not None:
             self.image.info["icc_profile"] = self.png.profile
         if self.png is not None and png.is_wide(self.data):
@@ -116,6 +116,10 @@ class Opened:
         if self.kind == "TIFF" and (spare := tiff.band_taken_for_opacity(self.image)):
             return without_opacity(image), (*notes, *tiff.bands_not_shown([spare]))
         return image, notes
+
+    def _open_again(self, data: bytes) -> ImageFile.ImageFile:
+        """Opens other bytes as these were opened."""
+        return _open_header(data, self.kind, self.at_least)
 
 
 def open_picture(data: bytes, kind: str, at_least: int | None, most: int) -> Opened:

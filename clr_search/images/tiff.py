@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ImageError
 from clr_search.images.colour.depth import Samples
+from clr_search.images.geometry import cropped
 from clr_search.images.picture import Note
 
 if TYPE_CHECKING:
@@ -293,7 +294,7 @@ def _with_directory(data: bytes, entries: dict[int, tuple[int, ...]]) -> bytes:
 
 def _rows(view: Image.Image, top: int, bottom: int, layout: Layout) -> NDArray[Any]:
     """Samples of some rows of a plane, shape (n, width, each); predictors are undone."""
-    grey = np.asarray(view.crop((0, top, view.width, bottom)))
+    grey = np.asarray(cropped(view, (0, top, view.width, bottom)))
     predictor = layout.tags.get(_PREDICTOR, 1) if layout.tags.get(_COMPRESSION, 1) != 1 else 1
     wide = layout.tile_width * layout.pixel_bytes
     undo = {2: _undo_differences, 3: _undo_float_differences}.get(predictor, _as_they_are)

@@ -9,6 +9,7 @@ from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import write_atomically
+from clr_search.images import DECODING
 from clr_search.index import encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
@@ -123,6 +124,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
     write_atomically(catalog.folder / encoder_file.FILE_NAME, model.data)
     with catalog.writing():
         catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)
+        catalog.set_decoding(DECODING)
 
 
 def _require_collection(path: Path) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("-k", type=options.COUNT, default=3, show_default=True, help="Classes a picture.")
 @options.json_option()
+@options.pixels_option()
 def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: bool) -> None:
     """Classify pictures, or all pictures in folders.
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the picture")
 @options.json_option()
+@options.pixels_option()
 def evaluate(collection: Path, curve: Path | None, force: bool, as_json: bool) -> None:
     """Measure how well pictures of the same folder are found.
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.images.colour.bands import bands
+from clr_search.images.geometry import cropped
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,7 +64,7 @@ def laid_over(image: Image.Image) -> Image.Image:
             return hidden
     canvas = Image.new("RGB", image.size, ground_of(image) if greatest else "white")
     for top, bottom in bands(*image.size):
-        part = image.crop((0, top, image.width, bottom))
+        part = cropped(image, (0, top, image.width, bottom))
         canvas.paste(part, (0, top), part.getchannel("A"))
     return canvas
 
@@ -116,7 +117,7 @@ def _edges(image: Image.Image) -> Iterator[tuple[NDArray[np.float32], NDArray[np
     for top, bottom in bands(*image.size):
         # A row more at either end, so that no edge lies between two bands.
         first, last = max(top - 1, 0), min(bottom + 1, image.height)
-        part = image.crop((0, first, image.width, last))
+        part = cropped(image, (0, first, image.width, last))
         alpha = np.asarray(part.getchannel("A"))
         around = np.asarray(part.getchannel("A").filter(ImageFilter.MinFilter(3)))
         rows = slice(top - first, bottom - first)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clr_search.images.colour.depth import Samples, scaled
 from clr_search.images.colour.ground import laid_over
 from clr_search.images.colour.profiles import to_srgb
+from clr_search.images.geometry import cropped
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,7 +37,10 @@ def upright(image: Image.Image) -> tuple[Image.Image, bool]:
     """
     image.load()
     orientation = _orientation(image)
-    return turned(in_srgb(image, image.info.get("icc_profile")), orientation), orientation >= 5
+    image = in_srgb(image, image.info.get("icc_profile"))
+    if orientation > 1:  # nearly none
+        image = turned(image, orientation)
+    return image, orientation >= 5
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:
@@ -141,7 +145,7 @@ def _samples(image: Image.Image) -> Samples:
     key = image.info.get("transparency")
 
     def rows(top: int, bottom: int) -> NDArray[Any]:
-        values = np.asarray(image.crop((0, top, image.width, bottom)))
+        values = np.asarray(cropped(image, (0, top, image.width, bottom)))
         return values.astype(values.dtype.newbyteorder("="))[..., None]
 
     return Samples(
