@@ -6,6 +6,7 @@ import random
 import zlib
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from PIL import features
 
@@ -24,6 +25,7 @@ from clr_search import images
 from clr_search.errors import ImageError
 from clr_search.images.structure import check
 from tests.images.measured import cost
+from tests.images.written import png, tiff
 
 REASONS = {
     "jpeg-scans": "go over the same pixels again and again",
@@ -113,6 +115,17 @@ def test_wide_grey_and_transparency_take_little_more_than_the_picture(mode: str)
     found = cost(saved(kind, (side, side), mode, **how), kind)
     assert found.outcome == f"{side} × {side}"
     assert found.megabytes < 12 * side * side / 2**20 + 30
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_wide_colours_take_16_bytes_a_pixel(kind: str) -> None:
+    side = 3000
+    values = np.zeros((side, side, 3), np.uint16)
+    values[: side // 2] = 40_000
+    data = png(2, 16, values) if kind == "PNG" else tiff(values, deflate=True, rows=100)
+    found = cost(data, kind)
+    assert found.outcome == f"{side} × {side}"
+    assert found.megabytes < 16 * side * side / 2**20 + 60
 
 
 def test_a_damaged_exif_whose_tags_overlap_a_little_is_read() -> None:

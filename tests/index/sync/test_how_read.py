@@ -85,3 +85,5 @@ def test_a_collection_of_an_older_release_says_so(index: Index, photos: Path) ->
     assert index.info().older_decoding  # the embeddings are still those
     with index._catalog.reading():
         assert index._catalog.facts().decoding_tried == DECODING
+    index.rebuild(index.path / "encoder.onnx")
+    assert not index.info().older_decoding
