@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
+
+PATIENCE = 60_000
+"""Milliseconds that an expectation waits: on a busy machine the first answer takes long."""
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,7 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail("There is no Chromium here; set CLR_SEARCH_CHROMIUM to its executable.")
         pytest.skip("no Chromium; set CLR_SEARCH_CHROMIUM to its executable")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=found,

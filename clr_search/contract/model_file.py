@@ -89,6 +89,9 @@ class Card:
         What the embedding consists of: ``"h"``, or a phrase on more features.
     training_data : str
         A sentence on the images that the encoder learned from; never their names.
+    initial_weights : str
+        What the training began from, where that was no random network: "the encoder that comes
+        with clr-search", or "earlier weights", and the SHA-256 of the file of weights.
     epochs : int
         Number of epochs trained.
     temperature : float
@@ -132,6 +135,7 @@ class Card:
     method: str = "simclr"
     descriptor: str = "h"
     training_data: str = ""
+    initial_weights: str = ""
     epochs: int = 0
     loss: str = ""
     temperature: float = 0.0
@@ -155,8 +159,9 @@ class Card:
     def to_metadata(self) -> dict[str, str]:
         """Return the strings of `metadata_props`; every value but the golden vector is JSON.
 
-        The keys on novelty are left out where there is no such output, and so is a `resize` of
-        "Resize", so that such encoders have the same bytes as in earlier releases.
+        The keys on novelty are left out where there is no such output, and so are a `resize` of
+        "Resize" and empty `initial_weights`, so that such encoders have the same bytes as in
+        earlier releases.
         """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
@@ -164,6 +169,7 @@ class Card:
             if item.name != "golden"
             and not (self.novelty_refused is None and item.name.startswith("novelty_"))
             and not (self.resize == "Resize" and item.name == "resize")
+            and not (not self.initial_weights and item.name == "initial_weights")
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
         metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")

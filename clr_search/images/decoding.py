@@ -185,21 +185,21 @@ def from_image(image: Image.Image) -> Picture:
 
 
 def pixels_of(image: Image.Image, done: str, otherwise: str = "The picture") -> NDArray[np.uint8]:
-    """As `from_image`, uint8 (h, w, 3), for who gave the image: an error names its file.
+    """Return the upright RGB pixels of an image, uint8 (h, w, 3); an error names its file.
 
     Parameters
     ----------
     image : PIL image
-        Of a file or made in memory.
+        An image of a file, or one made in memory.
     done : str
-        What cannot be done with it otherwise, such as ``"embedded"``.
+        Participle for the message, such as ``"embedded"`` for "cannot be embedded".
     otherwise : str
-        Its name where it has no file.
+        Name for the message if the image has no file.
 
     Raises
     ------
     ClrSearchError
-        If it is too large, or broken.
+        If the image is too large, or broken.
     """
     try:
         return from_image(image).pixels

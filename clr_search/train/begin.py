@@ -7,12 +7,14 @@ while the others wait, and they read the files it has written.
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile
-from clr_search.files.write import refuse_existing, write_atomically
+from clr_search.files.write import refuse_existing, sha256_file, write_atomically
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import Collection, resident
@@ -23,7 +25,12 @@ from clr_search.train.methods.supervised import require_classes
 from clr_search.train.monitor.curves import CURVES
 from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import METRICS
-from clr_search.train.network.initial import WEIGHTS, absolute_init, require_same_encoder
+from clr_search.train.network.initial import (
+    WEIGHTS,
+    absolute_init,
+    require_same_encoder,
+    weights_file,
+)
 from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, write_config
 from clr_search.train.settings.advice import summary, warnings
@@ -32,9 +39,27 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 
+class Begun(NamedTuple):
+    """A run that has begun.
+
+    Attributes
+    ----------
+    settings : ResolvedConfig
+        The settings with all defaults chosen.
+    collection : Collection
+        The decoded images.
+    timing : float
+        Seconds that the choice of the number of epochs has taken.
+    """
+
+    settings: ResolvedConfig
+    collection: Collection
+    timing: float = 0.0
+
+
 def begin_in_turn(
     files: list[ImageFile], out: Path, config: TrainConfig, force: bool, reporter: Reporter
-) -> tuple[ResolvedConfig, Collection]:
+) -> Begun:
     """Begin a run in the first process; the other processes read its settings and its cache.
 
     Parameters
@@ -52,7 +77,7 @@ def begin_in_turn(
 
     Returns
     -------
-    settings, collection : ResolvedConfig, Collection
+    Begun
         The settings with all defaults chosen, and the decoded images.
 
     Raises
@@ -68,7 +93,7 @@ def begin_in_turn(
         return begun
     wait_for_all()
     settings = load_config(out)
-    return settings, _decode(files, settings, out, reporter)
+    return Begun(settings, _decode(files, settings, out, reporter))
 
 
 def decode_in_turn(
@@ -97,9 +122,7 @@ def with_device(device: str, config: ResolvedConfig) -> ResolvedConfig:
     return replace(config, device=numbered(choose_device(device)))
 
 
-def _begin(
-    files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
-) -> tuple[ResolvedConfig, Collection]:
+def _begin(files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter) -> Begun:
     """Decode the images, choose all open settings, and write `config.json`."""
     if world().size > 1:
         config = replace(config, cache="mmap")  # a file that all processes can map
@@ -112,17 +135,21 @@ def _begin(
     if config.method == "supervised":
         require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
+    began = time.monotonic()
     if config.epochs is None and config.seconds is not None:
         epochs = _epochs_by_trial(config.seconds, settled, collection)
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
+    timing = time.monotonic() - began
     resolved = resolve(settled, len(collection) - count_held_out(len(collection), config))
     reporter.message(summary(resolved, len(collection)))
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
+    if resolved.init is not None:
+        resolved = replace(resolved, init_sha256=sha256_file(weights_file(resolved.init)))
     write_atomically(out / METRICS, "")
     write_config(out, resolved)
-    return resolved, collection
+    return Begun(resolved, collection, timing)
 
 
 def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,17 +19,21 @@ from torch import Tensor, nn
 
 from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path
+from clr_search.train.optimization.pace import Schedule
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
+"""Path of the checkpoint of the last epoch or step, relative to the run."""
+
 BEST = CHECKPOINT.with_name("best.safetensors")
-"""Checkpoint of the best epoch so far, if the training may stop early; see `heldout`."""
+"""Path of the checkpoint of the best epoch, if the training may stop early; see `heldout`."""
 
 _KEY = "clr_search.progress"
+"""Name of the metadata entry that holds the `Progress`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training has come.
+    """The progress of a training when a checkpoint was written.
 
     Attributes
     ----------
@@ -43,6 +47,10 @@ class Progress:
         Time spent on all finished epochs.
     fingerprint : str
         Fingerprint of the images, see `Collection`.
+    elapsed : float
+        Time since the beginning of the training, measurements included and pauses left out.
+    schedule : Schedule or None
+        The schedule, which lack of time may have shortened; None in files of early versions.
     """
 
     epoch: int = 0
@@ -53,6 +61,22 @@ class Progress:
     waited: float = 0.0
     total_seconds: float = 0.0
     fingerprint: str = ""
+    elapsed: float = 0.0
+    schedule: Schedule | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `asdict` has made, as JSON text.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the text is no JSON, or its fields are not those of this class.
+        """
+        values = json.loads(text)
+        if values.get("schedule") is not None:
+            values["schedule"] = Schedule(**values["schedule"])
+        return cls(**values)
 
 
 def save_checkpoint(
@@ -60,10 +84,27 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
+    Parameters
+    ----------
+    path : Path
+        The file to write; a checkpoint of that name is replaced.
+    networks, optimizer : nn.Module, Optimizer
+        The state to save; tensors on a GPU are copied to the processor.
+    progress : Progress
+        Progress of the training.
+
     Raises
     ------
     OSError
-        If the disk is full, say; the checkpoint before it stays.
+        If the file cannot be written, as on a full disk; the previous checkpoint stays.
+
+    Examples
+    --------
+    >>> network = nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> save_checkpoint(Path("last.safetensors"), network, optimizer, Progress(epoch=3))
+    >>> load_checkpoint(Path("last.safetensors"), network, optimizer).epoch
+    3
     """
     tensors = {f"networks.{name}": value for name, value in networks.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
@@ -78,10 +119,17 @@ def save_checkpoint(
 def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Load the state of networks and optimizer from a checkpoint, in place.
 
+    Parameters
+    ----------
+    path : Path
+        A file that `save_checkpoint` wrote.
+    networks, optimizer : nn.Module, Optimizer
+        Networks and optimizer of the same shapes as those that were saved.
+
     Returns
     -------
     Progress
-        How far the training had come.
+        Progress of the training when the checkpoint was written.
 
     Raises
     ------
@@ -90,7 +138,7 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
     """
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()[_KEY]))
+            progress = Progress.from_json(file.metadata()[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))
@@ -104,7 +152,7 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
 
 
 def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with a prefix, without it."""
+    """Return the tensors whose names start with a prefix, under their names without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()

@@ -18,7 +18,8 @@ from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, tuned_for
 from clr_search.train.interruption import Interruption
 from clr_search.train.monitor.curves import CURVES, draw_curves
-from clr_search.train.monitor.metrics import METRICS, Totals, read_metrics, totals
+from clr_search.train.monitor.health import DivergedError
+from clr_search.train.monitor.metrics import METRICS, Totals, read_metrics, totals, truncate
 from clr_search.train.network.initial import WEIGHTS
 from clr_search.train.resume import is_finished, restore, stored_settings
 from clr_search.train.run import write_weights
@@ -112,17 +113,17 @@ def _train(
     if resume:
         settings = stored_settings(out, config, len(files))
         if is_finished(out, settings):
-            epochs = f"{settings.epochs} epochs" if settings.epochs > 1 else "one epoch"
-            reporter.message(f"{out} has had all its {epochs} already.")
+            reporter.message(f"{out} has been trained to its end already.")
             return _result(out, [], interrupted=False)
         _require_fit_for_many(settings, resume=True)
-        collection = decode_in_turn(files, settings, out, reporter)
+        collection, timing = decode_in_turn(files, settings, out, reporter), 0.0
     else:
         _require_fit_for_many(config, resume=False)
-        settings, collection = begin_in_turn(files, out, config, force, reporter)
+        settings, collection, timing = begin_in_turn(files, out, config, force, reporter)
     settings = with_device(config.device, settings)
     with tuned_for(settings.device), Interruption() as interruption:
-        trainer = Trainer(out, settings, resident(collection, settings.device), reporter)
+        images = resident(collection, settings.device)
+        trainer = Trainer(out, settings, images, reporter, timing)
         if not (resume and (out / CHECKPOINT).is_file()):
             trainer.load_initial()
         if resume:
@@ -130,7 +131,12 @@ def _train(
             wait_for_all()
             if world().first:  # the weights that the interruption left are out of date from here on
                 (out / WEIGHTS).unlink(missing_ok=True)
-        finished = trainer.run(lambda: interruption.requested)
+        try:
+            finished = trainer.run(lambda: interruption.requested)
+        except DivergedError:
+            if world().first:
+                _keep_last_good(out, settings, trainer, reporter)
+            raise
     if finished:
         trainer.restore_best()
     if world().first:
@@ -140,13 +146,29 @@ def _train(
 
 
 def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
-    """Write weights and curves, at the end of a training or where it was interrupted."""
-    write_weights(out, config, trainer.networks)
+    """Write weights and curves, at the end of a training or where it was interrupted.
+
+    A training that was interrupted in its first epoch has a checkpoint but no weights, so that
+    nothing can be exported as if it were trained.
+    """
     rows = read_metrics(out / METRICS)
     if rows:
+        write_weights(out, config, trainer.networks)
         draw_curves(rows, out / CURVES)
     if finished:
         remove_cache(out / CACHE)
+
+
+def _keep_last_good(
+    out: Path, config: ResolvedConfig, trainer: Trainer, reporter: Reporter
+) -> None:
+    """Write the weights of the last good checkpoint of a training that has diverged, if any."""
+    if (out / CHECKPOINT).is_file():
+        trainer.restore()
+        truncate(out / METRICS, trainer.progress.epoch)
+        _write(out, config, trainer, finished=False)
+        if trainer.progress.epoch:
+            reporter.message(f"{out} keeps the weights after epoch {trainer.progress.epoch}.")
 
 
 def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:

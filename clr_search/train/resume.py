@@ -11,7 +11,13 @@ from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import Collection
 from clr_search.train.distributed import world
 from clr_search.train.monitor.heldout import count_held_out
-from clr_search.train.monitor.metrics import METRICS, patience_exhausted, read_metrics, truncate
+from clr_search.train.monitor.metrics import (
+    METRICS,
+    is_last,
+    patience_exhausted,
+    read_metrics,
+    truncate,
+)
 from clr_search.train.network.initial import WEIGHTS, absolute_init
 from clr_search.train.run import load_config
 from clr_search.train.settings.config import TrainConfig
@@ -57,7 +63,7 @@ def is_finished(out: Path, config: ResolvedConfig) -> bool:
     rows = read_metrics(out / METRICS)
     if not rows:
         return False
-    ended = rows[-1]["epoch"] == config.epochs or patience_exhausted(rows, config.patience)
+    ended = is_last(rows[-1], config.epochs) or patience_exhausted(rows, config.patience)
     return ended and (out / WEIGHTS).is_file()
 
 

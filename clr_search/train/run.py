@@ -1,4 +1,4 @@
-"""The run folder: what training writes and export reads.
+"""A run is the folder that training writes and export reads.
 
 ::
 
@@ -23,6 +23,7 @@ from torch import nn
 
 from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path, refuse_existing, sha256_bytes, write_atomically
+from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
@@ -31,8 +32,10 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 CONFIG = "config.json"
+"""Name of the file with the settings of a run."""
+
 PARTS = ("encoder", "head")
-"""The networks in `weights.safetensors`. A method may train others, which are not kept."""
+"""Names of the networks in `weights.safetensors`; others that a method trains are not saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,17 @@ class Run:
 
 
 def load_config(path: Path | str) -> ResolvedConfig:
-    """Read the settings of a run.
+    """Read the settings of a run from its `config.json`.
+
+    Parameters
+    ----------
+    path : Path or str
+        Folder of the run.
+
+    Returns
+    -------
+    ResolvedConfig
+        The settings, with all defaults chosen.
 
     Raises
     ------
@@ -85,19 +98,38 @@ def load_config(path: Path | str) -> ResolvedConfig:
 def load_run(path: Path | str) -> Run:
     """Read the settings, the weights and the metrics of a run.
 
+    Parameters
+    ----------
+    path : Path or str
+        Folder of the run.
+
+    Returns
+    -------
+    Run
+        The run, with its networks on the processor.
+
     Raises
     ------
     UsageError
         If the folder is no run, the run has no weights yet, or its weights are damaged or belong
         to another network.
+
+    Examples
+    --------
+    >>> folder = write_initial_run(TrainConfig(image_size=32, width=0.25), "run")
+    >>> run = load_run(folder)
+    >>> run.encoder.dimension, run.epochs
+    (128, 0)
     """
     path = Path(path)
     config = load_config(path)
     weights = path / WEIGHTS
     if not weights.is_file():
+        early = (path / CHECKPOINT).is_file() and not read_metrics(path / METRICS)
+        when = "interrupted in its first epoch" if early else "cut off"
         raise UsageError(
-            f"{path} has no weights yet: its training was cut off.",
-            "Finish it with: clr-search train IMAGES --out RUN --resume",
+            f"{path} has no weights yet: its training was {when}.",
+            f"Go on with: clr-search train IMAGES --out {path} --resume",
         )
     data = weights.read_bytes()
     encoder = build_encoder(config)
@@ -115,13 +147,14 @@ def load_run(path: Path | str) -> Run:
 
 
 def write_initial_run(config: TrainConfig, out: Path | str, *, force: bool = False) -> Path:
-    """Write a run whose network is untrained: the one that training with `config` starts from.
+    """Write a run with the untrained network that training with `config` would start from.
 
     Parameters
     ----------
     config : TrainConfig
-        Settings. Those that are left open get typical values; they do not shape the network.
-    out : Path
+        Settings of the training. Those that are None get typical values, which do not change the
+        network.
+    out : Path or str
         Folder to write.
     force : bool
         Whether to overwrite an existing run.

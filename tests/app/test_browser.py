@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import chromium
+from tests.browser import PATIENCE, chromium
 
 __all__ = ["chromium"]  # a fixture
 
@@ -28,7 +28,7 @@ def open_page(chromium: Browser, address: str, size: tuple[int, int]) -> Iterato
         viewport={"width": size[0], "height": size[1]}, permissions=["camera"]
     )
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE)
     asked: list[str] = []
     failed: list[str] = []
     page.on("request", lambda request: asked.append(request.url))

@@ -43,6 +43,9 @@ class Row:
         Spread of h over a sample of images; see `health`.
     held_out_loss : float or None
         Loss of the held-out images, if there are any; see `heldout`.
+    time_over : bool
+        Whether the training ended in or after this epoch, before its planned end, because the time
+        it was given was over. The epoch may then be a part of one.
     """
 
     epoch: int
@@ -58,6 +61,7 @@ class Row:
     effective_rank: float | None = None
     mean_cosine: float | None = None
     held_out_loss: float | None = None
+    time_over: bool = False
 
 
 def append_row(path: Path, row: Row) -> None:
@@ -164,6 +168,11 @@ def patience_exhausted(rows: Sequence[Mapping[str, Any]], patience: int | None) 
     """Whether the loss on held-out images has not fallen for `patience` epochs."""
     best = best_epoch(rows)
     return patience is not None and best is not None and rows[-1]["epoch"] - best >= patience
+
+
+def is_last(row: Mapping[str, Any], epochs: int) -> bool:
+    """Whether a row is that of the last epoch: of `epochs` planned ones, or by lack of time."""
+    return row["epoch"] == epochs or bool(row.get("time_over"))
 
 
 def truncate(path: Path, epochs: int) -> None:

@@ -11,7 +11,14 @@ from clr_search.train.settings.names import Cache, Head, OptimizerName, Precisio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedConfig(TrainConfig):
-    """The settings of a training with nothing left to choose: what `config.json` holds."""
+    """The settings of a training with nothing left to choose: what `config.json` holds.
+
+    Attributes
+    ----------
+    init_sha256 : str or None
+        SHA-256 of the file of weights that `init` names, which may be gone when the run is
+        exported; None where training begins with random weights.
+    """
 
     stem: Stem
     head: Head
@@ -26,6 +33,7 @@ class ResolvedConfig(TrainConfig):
     knn_every: int
     cache: Cache
     cache_size: int
+    init_sha256: str | None = None
 
 
 def difference(requested: TrainConfig, stored: ResolvedConfig) -> list[str]:
