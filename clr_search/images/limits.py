@@ -21,6 +21,12 @@ SAMPLE_BYTES = 8
 
 _TOO_MANY = re.compile(r"pixels are more than the limit of ([0-9,]+)")
 
+FREE_SAMPLES, PIXEL_SAMPLES, FILE_SAMPLES = 2**25, 16, 32
+"""Bytes of samples that any TIFF may have, and how many more for each pixel and byte of the file.
+
+A few damaged bytes can claim thousands of bands; those that are there need room in the file.
+"""
+
 PIXELS_VARIABLE = "CLR_SEARCH_MAX_PIXELS"
 """Name of the environment variable that replaces `MAX_PIXELS`; ``--max-pixels`` sets it."""
 
@@ -74,6 +80,36 @@ def may_fit_now(reason: str) -> bool:
     """
     found = _TOO_MANY.search(reason)
     return found is not None and pixel_limit() > int(found[1].replace(",", ""))
+
+
+def check_samples(held: int, pixels: int, file_bytes: int, most: int) -> None:
+    """Refuses a TIFF whose samples take more than its pixels and its file can justify.
+
+    Parameters
+    ----------
+    held : int
+        Bytes of all its samples.
+    pixels : int
+        Pixels, by its header.
+    file_bytes : int
+        Bytes of the file.
+    most : int
+        The limit of pixels.
+
+    Raises
+    ------
+    ImageError
+        If there are too many.
+    """
+    if held > SAMPLE_BYTES * most:
+        raise ImageError(
+            f"{held:,} bytes of samples are more than the limit of {SAMPLE_BYTES * most:,}",
+            "Allow more with: --max-pixels",
+        )
+    if held > FREE_SAMPLES + PIXEL_SAMPLES * pixels + FILE_SAMPLES * file_bytes:
+        raise ImageError(
+            f"the TIFF claims {held:,} bytes of samples in a file of {file_bytes:,}",
+        )
 
 
 def check_size(width: int, height: int, kind: str, most: int) -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from clr_search.errors import ImageError
 from clr_search.images import png, tiff
 from clr_search.images.colour.depth import scaled
 from clr_search.images.colour.modes import in_srgb, turned, upright, without_opacity
 from clr_search.images.formats import open_header
 from clr_search.images.frames import stands_for
-from clr_search.images.limits import SAMPLE_BYTES, check_size
+from clr_search.images.limits import check_samples, check_size
 from clr_search.images.losses import load
 from clr_search.images.picture import Note
 from clr_search.images.rle import plain
@@ -151,12 +150,8 @@ def open_picture(data: bytes, kind: str, at_least: int | None, most: int) -> Ope
         check_size(promised.width, promised.height, kind, most)
     layout = tiff.layout_of(data) if kind == "TIFF" and promised is not None else None
     if layout is not None:
-        if layout.sample_bytes > SAMPLE_BYTES * most:
-            raise ImageError(
-                f"{layout.sample_bytes:,} bytes of samples are more than the limit of "
-                f"{SAMPLE_BYTES * most:,}",
-                "Allow more with: --max-pixels",
-            )
+        area = layout.width * layout.height
+        check_samples(layout.sample_bytes, area, len(data), most)
         pixels = layout.sample_bytes // 3
         return Opened(data, kind, None, layout, None, None, pixels, layout.width, layout.height)
     if kind == "BMP":

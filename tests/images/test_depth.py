@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,14 @@ def test_samples_beyond_what_may_be_held_are_refused() -> None:
     data = tiff(np.zeros((30, 30, 5), np.float64))
     with pytest.raises(ImageError, match="36,000 bytes of samples are more than the limit"):
         images.decode(data, max_pixels=1000)
+
+
+def test_thousands_of_bands_that_are_not_in_the_file_are_refused() -> None:
+    good = tiff(np.zeros((48, 64, 4), np.uint8), photometric=5, extra=(0,))
+    claim = struct.pack("<HHIHH", 277, 3, 1, 65284, 0)
+    at = good.index(struct.pack("<HHI", 277, 3, 1))
+    with pytest.raises(ImageError, match="claims 200,552,448 bytes of samples in a file of"):
+        images.decode(good[:at] + claim + good[at + 12 :])
 
 
 @settings(max_examples=200, deadline=None)
