@@ -9,6 +9,7 @@ from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFolder
+from clr_search.images import DECODING
 from clr_search.index import contents, encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
@@ -115,6 +116,7 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
     (catalog.folder / encoder_file.FILE_NAME).write(model.data)
     with catalog.writing():
         catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)
+        catalog.set_decoding(DECODING)
 
 
 def _require_collection(path: Path) -> OwnFolder:

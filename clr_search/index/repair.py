@@ -21,6 +21,7 @@ from pathlib import Path
 from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.own import OwnFile, OwnFolder
+from clr_search.images import DECODING
 from clr_search.index import contents, encoder_file, maintenance
 from clr_search.index.catalog import salvage
 from clr_search.index.catalog.catalog import Catalog
@@ -157,6 +158,8 @@ def _copy(damaged: Damaged, catalog: Catalog, model: ModelFile) -> int | None:
     goal, dimension = damaged.goal(), model.card.embedding_dim
     with catalog.writing() as revision:
         catalog.pin_encoder(model.sha256, model.card.name, dimension)
+        if damaged.decoding() == DECODING:  # else embeddings of older releases are among them
+            catalog.set_decoding(DECODING)
         if maintenance.is_goal(goal):
             catalog.set_goal(str(goal))
         return damaged.bring_over(catalog, dimension, revision)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _SHARES = ("knn_accuracy", "probe_accuracy", "novelty_refused")
 
 
+_OLDER_DECODING = (
+    "of an older release for some pictures; --rebuild embeds them again (docs/pictures.md)"
+)
+
+
 @options.command("info")
 @click.argument("path", type=options.ENCODER)
 @click.option(
@@ -105,6 +110,7 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
         "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
         "encoder": f"{details.encoder_name}, {details.dimension} dimensions",
         "encoder sha256": details.encoder_sha256,
+        "decoding": _OLDER_DECODING if details.older_decoding else "",
     }
     _echo(facts, checked)
     if details.tried:

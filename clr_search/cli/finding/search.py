@@ -117,6 +117,7 @@ class Answers:
 )
 @click.option("--open", "show", is_flag=True, help="Show the contact sheet.")
 @options.force_option("the contact sheet and the file of results")
+@options.pixels_option()
 def search(
     collection: Path,
     queries: tuple[Path, ...],

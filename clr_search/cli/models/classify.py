@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the file")
 @options.json_option()
+@options.pixels_option()
 def classify(
     paths: tuple[Path, ...],
     collection: Path | None,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the picture")
 @options.json_option()
+@options.pixels_option()
 def evaluate(
     collection: Path,
     other: Path | None,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the files")
 @options.json_option()
+@options.pixels_option()
 def probe(
     source: Path,
     out: Path,

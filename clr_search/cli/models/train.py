@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the run in --out")
 @options.json_option()
+@options.pixels_option()
 def train(
     images: tuple[Path, ...],
     out: Path,

@@ -99,6 +99,15 @@ class Catalog:
         self._set(facts.ENCODER_NAME, name)
         self._set(facts.DIMENSION, dimension)
 
+    def set_decoding(self, version: int) -> None:
+        """Stores the version of decoding of all embeddings, and of the skipped files."""
+        self._set(facts.DECODING, version)
+        self._set(facts.DECODING_TRIED, version)
+
+    def set_decoding_tried(self, version: int) -> None:
+        """Stores the version of decoding that has tried all skipped files."""
+        self._set(facts.DECODING_TRIED, version)
+
     def set_rebuild(self, sha256: str | None) -> None:
         """Stores the encoder of a rebuild that is under way; None ends the rebuild."""
         self._set(facts.REBUILD_SHA256, sha256)

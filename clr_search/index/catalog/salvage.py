@@ -110,6 +110,10 @@ class Damaged:
         """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
         return self._fact(facts.ENCODER_SHA256)
 
+    def decoding(self) -> object:
+        """Returns the stored version of decoding, unchecked; None where it cannot be read."""
+        return self._fact(facts.DECODING)
+
     def goal(self) -> object:
         """Returns the stored goal of its search, unchecked; None where it cannot be read."""
         return self._fact(facts.GOAL)

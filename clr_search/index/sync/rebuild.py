@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clr_search import images
 from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import encoder_file
@@ -182,6 +183,7 @@ class Rebuild:
             catalog.delete(number for number, _ in broken)
             staging.take_over(catalog, revision)
             catalog.pin_encoder(encoder.sha256, encoder.card.name, encoder.dimension)
+            catalog.set_decoding(images.DECODING)
             catalog.set_generation(None)
         skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
         return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
