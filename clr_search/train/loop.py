@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
 from clr_search.progress import Reporter, Silent
 from clr_search.train.begin import begin_in_turn, decode_in_turn, with_device
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.collection import resident
+from clr_search.train.data.collection import Collection, resident
 from clr_search.train.data.decode import CACHE, remove_cache
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, tuned_for
@@ -25,6 +27,7 @@ from clr_search.train.resume import is_finished, restore, stored_settings
 from clr_search.train.run import write_weights
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import ThreadsWatch, using_threads
 from clr_search.train.trainer import Trainer
 
 
@@ -92,7 +95,7 @@ def train(
     ClrSearchError
         If the training diverges, or the disk is full.
     """
-    with joined(choose_device(config.device)) as processes:
+    with joined(choose_device(config.device)) as processes, using_threads(config.threads):
         reporter = reporter if reporter and processes.first else Silent()
         left_out = LeftOut()
         files = find_images(images, left_out)
@@ -110,6 +113,7 @@ def _train(
     force: bool,
     reporter: Reporter,
 ) -> TrainResult:
+    most_threads = torch.get_num_threads()
     if resume:
         settings = stored_settings(out, config, len(files))
         if is_finished(out, settings):
@@ -121,16 +125,14 @@ def _train(
         _require_fit_for_many(config, resume=False)
         settings, collection, timing = begin_in_turn(files, out, config, force, reporter)
     settings = with_device(config.device, settings)
-    with tuned_for(settings.device), Interruption() as interruption:
+    watch = None
+    if config.threads is None and settings.device == "cpu" and world().size == 1:
+        watch = ThreadsWatch(settings, most_threads)
+    threads = config.threads or settings.timed_threads
+    with tuned_for(settings.device), using_threads(threads), Interruption() as interruption:
         images = resident(collection, settings.device)
-        trainer = Trainer(out, settings, images, reporter, timing)
-        if not (resume and (out / CHECKPOINT).is_file()):
-            trainer.load_initial()
-        if resume:
-            restore(trainer, collection, out, reporter)
-            wait_for_all()
-            if world().first:  # the weights that the interruption left are out of date from here on
-                (out / WEIGHTS).unlink(missing_ok=True)
+        trainer = Trainer(out, settings, images, reporter, timing, watch)
+        _prepare(trainer, collection, out, resume, reporter)
         try:
             finished = trainer.run(lambda: interruption.requested)
         except DivergedError:
@@ -143,6 +145,19 @@ def _train(
         _write(out, settings, trainer, finished=finished)
     wait_for_all()
     return _result(out, collection.skipped, interrupted=not finished)
+
+
+def _prepare(
+    trainer: Trainer, collection: Collection, out: Path, resume: bool, reporter: Reporter
+) -> None:
+    """Load the weights that the training begins with, or the checkpoint from which it goes on."""
+    if not (resume and (out / CHECKPOINT).is_file()):
+        trainer.load_initial()
+    if resume:
+        restore(trainer, collection, out, reporter)
+        wait_for_all()
+        if world().first:  # the weights that the interruption left are out of date from here on
+            (out / WEIGHTS).unlink(missing_ok=True)
 
 
 def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
