@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile
 from clr_search.files.own import OwnFolder, temporary_of
@@ -38,6 +40,7 @@ from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import Choice, best_of, choose
 
 
 class Begun(NamedTuple):
@@ -143,12 +146,18 @@ def _begin(
         require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
     began = time.monotonic()
+    timed = _timed_choice(settled, planned, len(collection), reporter)
+    if timed is not None:
+        settled = replace(settled, precision=timed.precision)
+        torch.set_num_threads(timed.threads)  # `train` puts back what was set before
     if config.epochs is None and config.seconds is not None:
         epochs = _epochs_by_trial(config.seconds, settled, collection)
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
     timing = time.monotonic() - began
     resolved = resolve(settled, len(collection) - count_held_out(len(collection), config))
+    if timed is not None:
+        resolved = replace(resolved, timed_threads=timed.threads)
     reporter.message(summary(resolved, len(collection)))
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
@@ -157,6 +166,22 @@ def _begin(
     (out / METRICS).write("")
     write_config(out, resolved)
     return Begun(out, resolved, collection, timing)
+
+
+def _timed_choice(
+    config: TrainConfig, planned: ResolvedConfig, images_count: int, reporter: Reporter
+) -> Choice | None:
+    """The fastest number of threads and precision, where a training leaves them open."""
+    on_processor = torch.device(planned.device).type == "cpu" and world().size == 1
+    if config.threads is not None or not on_processor:
+        return None
+    open_precision = config.precision == "auto"
+    choices = choose(planned, images_count, torch.get_num_threads(), open_precision)
+    if choices is None:
+        return None
+    best = best_of(choices)
+    reporter.message(f"Timed: {'; '.join(map(str, choices))}. Chosen: {best}.")
+    return best
 
 
 def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection) -> int:

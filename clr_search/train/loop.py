@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
@@ -13,7 +15,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter, Silent
 from clr_search.train.begin import begin_in_turn, decode_in_turn, with_device
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.collection import resident
+from clr_search.train.data.collection import Collection, resident
 from clr_search.train.data.decode import remove_cache
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, tuned_for
@@ -26,6 +28,7 @@ from clr_search.train.resume import is_finished, restore, stored_settings
 from clr_search.train.run import opened, write_weights
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import ThreadsWatch, using_threads
 from clr_search.train.trainer import Trainer
 
 
@@ -93,7 +96,7 @@ def train(
     ClrSearchError
         If the training diverges, or the disk is full.
     """
-    with joined(choose_device(config.device)) as processes:
+    with joined(choose_device(config.device)) as processes, using_threads(config.threads):
         reporter = reporter if reporter and processes.first else Silent()
         left_out = LeftOut()
         files = find_images(images, left_out)
@@ -111,6 +114,7 @@ def _train(
     force: bool,
     reporter: Reporter,
 ) -> TrainResult:
+    most_threads = torch.get_num_threads()
     if resume:
         folder = opened(out)
         settings = stored_settings(folder, config, len(files))
@@ -124,16 +128,14 @@ def _train(
         begun = begin_in_turn(files, out, config, force, reporter)
         folder, settings, collection, timing = begun
     settings = with_device(config.device, settings)
-    with tuned_for(settings.device), Interruption() as interruption:
+    watch = None
+    if config.threads is None and settings.device == "cpu" and world().size == 1:
+        watch = ThreadsWatch(settings, most_threads)
+    threads = config.threads or settings.timed_threads
+    with tuned_for(settings.device), using_threads(threads), Interruption() as interruption:
         images = resident(collection, settings.device)
-        trainer = Trainer(folder, settings, images, reporter, timing)
-        if not (resume and (folder / CHECKPOINT).exists()):
-            trainer.load_initial()
-        if resume:
-            restore(trainer, collection, folder, reporter)
-            wait_for_all()
-            if world().first:  # the weights that the interruption left are out of date from here on
-                (folder / WEIGHTS).delete()
+        trainer = Trainer(folder, settings, images, reporter, timing, watch)
+        _prepare(trainer, collection, folder, resume, reporter)
         try:
             finished = trainer.run(lambda: interruption.requested)
         except DivergedError:
@@ -146,6 +148,19 @@ def _train(
         _write(folder, settings, trainer, finished=finished)
     wait_for_all()
     return _result(folder, collection.skipped, interrupted=not finished)
+
+
+def _prepare(
+    trainer: Trainer, collection: Collection, out: OwnFolder, resume: bool, reporter: Reporter
+) -> None:
+    """Load the weights that the training begins with, or the checkpoint from which it goes on."""
+    if not (resume and (out / CHECKPOINT).exists()):
+        trainer.load_initial()
+    if resume:
+        restore(trainer, collection, out, reporter)
+        wait_for_all()
+        if world().first:  # the weights that the interruption left are out of date from here on
+            (out / WEIGHTS).delete()
 
 
 def _write(out: OwnFolder, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:

@@ -40,6 +40,7 @@ from clr_search.train.optimization.schedule import learning_rate_at, view_side_a
 from clr_search.train.optimization.step import take_step
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import ThreadsWatch
 
 _NOTE_SECONDS = 0.5  # between two notes on the loss; reading it makes a GPU wait
 _AGREE_STEPS = 8  # steps between two agreements of several processes on whether to stop
@@ -61,6 +62,8 @@ class Trainer:
         Receives the progress.
     elapsed : float
         Seconds of `config.seconds` that were spent before the first step, on timing.
+    watch : ThreadsWatch, optional
+        Changes the number of threads when the pace has fallen.
 
     Attributes
     ----------
@@ -80,11 +83,12 @@ class Trainer:
         collection: Collection,
         reporter: Reporter,
         elapsed: float = 0.0,
+        watch: ThreadsWatch | None = None,
     ) -> None:
         self.method = build_method(config, collection)
         self.progress = Progress(fingerprint=collection.fingerprint, elapsed=elapsed)
         self._out, self._config, self._collection = out, config, collection
-        self._reporter = reporter
+        self._reporter, self._watch = reporter, watch
         self._device = torch.device(config.device)
         self._optimizer = build_optimizer(self.method.networks, config)
         self.networks, self._saved = self.method.networks, self.method.networks
@@ -168,6 +172,7 @@ class Trainer:
                 objective = self._step(batch)
                 tally.add(objective)
                 self._keep_time()
+                self._watch_pace(batch)
                 note = ""
                 if time.monotonic() - noted_at >= _NOTE_SECONDS:
                     note, noted_at = self._note(objective, tally), time.monotonic()
@@ -327,6 +332,12 @@ class Trainer:
                 f"epochs fit into the time, not {self._config.epochs:,}. Other programs may keep "
                 "the processor busy. The learning rate falls the sooner."
             )
+
+    def _watch_pace(self, batch: Batch) -> None:
+        """Change the number of threads if the pace has fallen, and say so."""
+        text = self._watch.step(batch.view_side**2 * len(batch.pixels)) if self._watch else ""
+        if text:
+            self._reporter.message(text)
 
     def _note(self, objective: Objective, tally: Tally) -> str:
         """The line of progress: epoch, loss and speed."""
