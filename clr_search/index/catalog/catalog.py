@@ -182,7 +182,7 @@ class Catalog:
         """Adds an item and returns its new id; its label is the name of its folder."""
         cursor = self.database.rows(
             "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "
-            "width, height, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "width, height, embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             root,
             text(relative),
             _label(relative),
@@ -197,7 +197,7 @@ class Catalog:
         """Gives an item new content; it keeps its id."""
         self.database.rows(
             "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
-            "height = ?, embedding = ? WHERE id = ?",
+            "height = ?, embedding = ?, checksum = ? WHERE id = ?",
             revision,
             *content.values(),
             number,
@@ -227,12 +227,15 @@ class Catalog:
         """Removes the items with these ids."""
         self.database.many("DELETE FROM items WHERE id = ?", ((number,) for number in numbers))
 
-    def embedded(self, sha256: str) -> tuple[int, int, bytes] | None:
-        """Returns width, height and embedding of an item with this SHA-256; None without one."""
+    def embedded(self, sha256: str) -> tuple[int, int, bytes, int] | None:
+        """Returns width, height, embedding and its checksum of an item with this SHA-256, if any.
+
+        The embedding is not held against its checksum.
+        """
         row = self.database.rows(
-            "SELECT width, height, embedding FROM items WHERE sha256 = ? LIMIT 1", sha256
+            "SELECT width, height, embedding, checksum FROM items WHERE sha256 = ? LIMIT 1", sha256
         ).fetchone()
-        return None if row is None else (row[0], row[1], row[2])
+        return None if row is None else (row[0], row[1], row[2], row[3])
 
     def with_content(self, sha256: str) -> list[int]:
         """Returns the ids of the items with this SHA-256, ascending."""

@@ -2,8 +2,9 @@
 
 SQLite reports a damaged page when it reads it, and reads all the others. So items are read one
 range of ids after another, and where that fails one by one. An item is copied only if it is intact:
-it has an embedding of the right length with finite values, a SHA-256, and a path that no other item
-has. Nothing here goes through `Database`, which refuses damaged files.
+it has an embedding of the right length with finite values, which is that of its checksum, a
+SHA-256, and a path that no other item has. Nothing here goes through `Database`, which refuses
+damaged files.
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from clr_search.errors import ClrSearchError
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.sqlite.database import plain, uri_of
+from clr_search.index.catalog.vectors import checksum_of, is_intact
 
 ANEW = "Restore it from a backup, or delete the collection and build it anew."
 """The remedy in messages on a catalogue that cannot be repaired."""
@@ -32,7 +32,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _ITEM = "id, root_id, path, size, mtime_ns, sha256, width, height, label, added_at, embedding"
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
-_INSERT = f"INSERT INTO items ({_ITEM}, revision) VALUES ({'?, ' * 11}?)"  # noqa: S608  # constants only
+_INSERT = f"INSERT INTO items ({_ITEM}, checksum, revision) VALUES ({'?, ' * 12}?)"  # noqa: S608  # constants only
 
 
 class _Item(NamedTuple):
@@ -49,11 +49,10 @@ class _Item(NamedTuple):
     label: object
     added_at: object
     embedding: object
+    checksum: object  # None in catalogues of former releases
 
     def is_sound(self, dimension: int) -> bool:
-        """Returns whether all values are plausible, and the embedding has this length."""
-        if not isinstance(self.embedding, bytes) or len(self.embedding) != 2 * dimension:
-            return False
+        """Returns whether all values are plausible, and the embedding is intact."""
         numbers = (self.size, self.mtime_ns, self.width, self.height)
         return (
             isinstance(self.path, str | bytes)
@@ -62,8 +61,13 @@ class _Item(NamedTuple):
             and isinstance(self.sha256, str)
             and _SHA256.fullmatch(self.sha256) is not None
             and isinstance(self.added_at, str)
-            and bool(np.isfinite(np.frombuffer(self.embedding, "<f2")).all())
+            and is_intact(self.embedding, self.checksum, dimension)
         )
+
+    def values(self) -> tuple[object, ...]:
+        """Returns the values of a sound item, with a checksum where it had none."""
+        assert isinstance(self.embedding, bytes), "sound items have one"
+        return (*self[:-1], checksum_of(self.embedding))
 
 
 def is_whole(path: Path) -> bool:
@@ -104,6 +108,8 @@ class Damaged:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(items)")}
+        self._columns = f"{_ITEM}, {'checksum' if 'checksum' in columns else 'NULL'}"
 
     def encoder_sha256(self) -> object:
         """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
@@ -161,7 +167,7 @@ class Damaged:
             if item.root_id not in roots or path in seen or not item.is_sound(dimension):
                 continue
             seen.add(path)
-            catalog.database.rows(_INSERT, *item, revision)
+            catalog.database.rows(_INSERT, *item.values(), revision)
         return len(seen)
 
     def _continue_ids(self, catalog: Catalog) -> None:
@@ -192,7 +198,7 @@ class Damaged:
 
     def _items(self) -> Iterator[_Item]:
         """Yields the items that can be read, in the order of their ids."""
-        query = f"SELECT {_ITEM} FROM items WHERE id > ? ORDER BY id LIMIT {_STRETCH}"  # noqa: S608
+        query = f"SELECT {self._columns} FROM items WHERE id > ? ORDER BY id LIMIT {_STRETCH}"  # noqa: S608
         last_id = self._first(_LAST_ID)
         last = 0
         while True:
@@ -211,7 +217,7 @@ class Damaged:
 
     def _one_by_one(self, first: int, last: int) -> Iterator[_Item]:
         """Yields the items that can be read from the ids `first` to `last`."""
-        query = f"SELECT {_ITEM} FROM items WHERE id = ?"  # noqa: S608
+        query = f"SELECT {self._columns} FROM items WHERE id = ?"  # noqa: S608
         for number in range(first, last + 1):
             try:
                 yield from map(_Item._make, self._connection.execute(query, (number,)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -111,6 +112,7 @@ class Database:
             run("PRAGMA synchronous = FULL")
             run("PRAGMA fullfsync = ON")  # on macOS, fsync alone stops at the cache of the drive
             run("PRAGMA foreign_keys = ON")
+            self._connection.create_function("crc32", 1, _crc32, deterministic=True)
             if empty:
                 self._create()
 
@@ -132,9 +134,13 @@ class Database:
             )
         self._check_version()
 
+    def schema_version(self) -> int:
+        """Returns the version of the tables; the caller is inside `reading` or `writing`."""
+        return self.integer("PRAGMA user_version")
+
     def _check_version(self) -> None:
         """Refuses a catalogue whose version this release cannot read."""
-        version = self.integer("PRAGMA user_version")
+        version = self.schema_version()
         if not READABLE <= version <= VERSION:
             raise UsageError(
                 f"{self.folder} has schema version {version}; this release reads {READABLE} to "
@@ -251,6 +257,11 @@ class Database:
             raise ClrSearchError(
                 f"The catalogue of {self.folder} is damaged: {error}.", _RESTORE
             ) from error
+
+
+def _crc32(blob: object) -> int:
+    """Returns the CRC-32 of a stored value, for SQL; -1, which no CRC-32 is, of what is no blob."""
+    return zlib.crc32(blob) if isinstance(blob, bytes) else -1
 
 
 def uri_of(path: PurePath) -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
 
-VERSION = 2
+VERSION = 3
 """Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
 """The oldest version that the queries of this release can read, even if more slowly."""
+
+CHECKED = 3
+"""The first version whose stored embeddings have a checksum."""
 
 # Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
@@ -32,6 +37,7 @@ CREATE TABLE items (
     revision INTEGER NOT NULL,      -- of the collection when the embedding was written
     added_at TEXT NOT NULL,
     embedding BLOB NOT NULL,        -- D float16, little-endian
+    checksum INTEGER NOT NULL DEFAULT -1,  -- CRC-32 of the embedding; -1 is that of none
     UNIQUE (root_id, path)
 );
 CREATE INDEX items_by_sha256 ON items (sha256);
@@ -52,6 +58,20 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     width INTEGER,
     height INTEGER,
     reason TEXT,
-    embedding BLOB
+    embedding BLOB,
+    checksum INTEGER NOT NULL DEFAULT -1
 );
 """
+
+
+def plain_sql(statement: str) -> str:
+    r"""Returns a statement without comments, and with single spaces, so that it can be compared.
+
+    Examples
+    --------
+    >>> plain_sql("CREATE TABLE t (\n    a INTEGER,  -- a number\n    b\n)")
+    'CREATE TABLE t(a INTEGER,b)'
+    """
+    without = re.sub(r"--[^\n]*", " ", statement)
+    spaced = re.sub(r"\s+", " ", without).strip()
+    return re.sub(r" ?([(),]) ?", r"\1", spaced)
