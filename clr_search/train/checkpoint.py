@@ -8,23 +8,30 @@ place of the old one by one rename, so that a process killed at any moment leave
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from clr_search.errors import UsageError
+from clr_search.files.strict_json import parse_object
 from clr_search.files.write import atomic_path
+from clr_search.train.tensors import write_tensors
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 BEST = CHECKPOINT.with_name("best.safetensors")
 """Checkpoint of the best epoch so far, if the training may stop early; see `heldout`."""
 
 _KEY = "clr_search.progress"
+
+_UNREADABLE = (RuntimeError, TypeError, KeyError, ValueError, IndexError, AttributeError)
+"""What reading a damaged checkpoint raises; `RecursionError` is a `RuntimeError`."""
+
+_MOST = 2**53  # greatest number of a progress that is believed; it also bounds NaN and infinity
+_SHOWN = 200  # characters of a reason that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ def save_checkpoint(
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(on_cpu, temporary, metadata={_KEY: json.dumps(asdict(progress))})
+        write_tensors(temporary, on_cpu, {_KEY: json.dumps(asdict(progress))})
 
 
 def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -90,16 +97,34 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
     """
     try:
         with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()[_KEY]))
+            progress = _progress(file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))
-    except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (SafetensorError, OSError, *_UNREADABLE) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:_SHOWN]
         raise UsageError(
             f"{path} is damaged or of another network: {reason}",
-            "Start the run anew with --force.",
+            "Restore it from a copy and resume, or start the run anew with --force.",
         ) from error
+    return progress
+
+
+def _progress(metadata: dict[str, str] | None) -> Progress:
+    """Reads the progress out of the metadata; raises one of `_UNREADABLE` where it is damaged."""
+    stored = parse_object((metadata or {})[_KEY])
+    if stored.keys() != {item.name for item in fields(Progress)}:
+        raise ValueError("it does not say how far the training had come")
+    progress = Progress(**stored)  # type: ignore[arg-type]
+    for item in fields(progress):
+        value, kind = getattr(progress, item.name), type(item.default)
+        kinds = (int, float) if kind is float else (kind,)
+        if type(value) not in kinds:
+            raise TypeError(f"its {item.name} is no {kind.__name__}")
+        if not isinstance(value, str) and not 0 <= abs(value) < _MOST:
+            raise ValueError(f"its {item.name} is out of range")
+    if progress.epoch < 0 or progress.step < 0:
+        raise ValueError("its epoch or step is negative")
     return progress
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
 from torch import nn
 
 from clr_search.errors import UsageError
@@ -29,6 +28,7 @@ from clr_search.train.network.model import Encoder, build_encoder, build_head
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.tensors import write_tensors
 
 CONFIG = "config.json"
 PARTS = ("encoder", "head")
@@ -79,7 +79,7 @@ def load_config(path: Path | str) -> ResolvedConfig:
     if not (path / CONFIG).is_file():
         what = "is not a run: it has no config.json" if path.exists() else "does not exist"
         raise UsageError(f"{path} {what}.", "Make one with: clr-search train IMAGES --out RUN")
-    return ResolvedConfig.from_json((path / CONFIG).read_text("utf-8"), str(path / CONFIG))
+    return ResolvedConfig.from_file(path / CONFIG)
 
 
 def load_run(path: Path | str) -> Run:
@@ -161,4 +161,4 @@ def write_weights(out: Path, config: ResolvedConfig, networks: nn.ModuleDict) ->
     }
     facts = {"format": "pt", NETWORK: Shape.of(config).to_json()}
     with atomic_path(out / WEIGHTS) as temporary:
-        save_file(tensors, temporary, metadata=facts)
+        write_tensors(temporary, tensors, facts)

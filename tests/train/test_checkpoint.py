@@ -91,7 +91,7 @@ def test_failed_write_leaves_the_old_checkpoint(
     def full_disk(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("clr_search.train.checkpoint.save_file", full_disk)
+    monkeypatch.setattr("clr_search.train.checkpoint.write_tensors", full_disk)
     with pytest.raises(OSError, match="No space"):
         save_checkpoint(path, net, optimizer, Progress(step=2))
     assert load_checkpoint(path, net, optimizer).step == 1

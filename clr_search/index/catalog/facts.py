@@ -23,6 +23,7 @@ LAST_GENERATION = "last_generation"
 LATENCY = "latency_ms"
 LATENCY_P99 = "latency_p99_ms"
 
+_SHOWN = 200  # characters of a damage that an error shows
 _MOST_VALUES = 65_536  # longest embedding that is believed; a greater number is damage
 
 
@@ -137,7 +138,7 @@ def damaged(folder: Path, what: str) -> ClrSearchError:
     "The catalogue of flowers.clr is damaged: its revision is 'x'."
     """
     return ClrSearchError(
-        f"The catalogue of {folder} is damaged: {what}.",
+        f"The catalogue of {folder} is damaged: {what[:_SHOWN]}.",
         "Restore it from a backup, or delete it and build it anew: clr-search build-index",
     )
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from clr_search.errors import ClrSearchError
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.sqlite.database import plain, uri_of
+from clr_search.index.catalog.sqlite.database import foreign_schema, guard, plain, uri_of
+from clr_search.index.catalog.sqlite.schema import VERSION, foreign_parts
 from clr_search.index.catalog.vectors import checksum_of, is_intact
 
 ANEW = "Restore it from a backup, or delete the collection and build it anew."
@@ -244,9 +245,32 @@ def opened(path: Path) -> Iterator[Damaged]:
         raise ClrSearchError(f"Nothing can be read of {path}: {error}.", ANEW) from error
 
 
+def refuse_foreign_schema(path: Path) -> None:
+    """Refuses a file with triggers, views and the like before any of its tables is read.
+
+    Raises
+    ------
+    UsageError
+        If the file holds parts that clr-search has not made; a schema that cannot be read is left
+        to the other functions.
+    """
+    try:
+        with _connected(path) as connection:
+            version = _first(connection, "PRAGMA user_version")
+            rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError:
+        return
+    foreign = foreign_parts(rows, version if isinstance(version, int) else VERSION)
+    if foreign:
+        raise foreign_schema(path, foreign)
+
+
 def _connected(path: Path) -> closing[sqlite3.Connection]:
     """Returns a connection to a file that only reads it, and that is closed at the end."""
-    return closing(sqlite3.connect(f"{uri_of(path.absolute())}?mode=ro", uri=True))
+    connection = sqlite3.connect(f"{uri_of(path.absolute())}?mode=ro", uri=True)
+    with suppress(sqlite3.DatabaseError):  # of a file that no query can read either
+        guard(connection)
+    return closing(connection)
 
 
 def _first(connection: sqlite3.Connection, query: str, *values: object) -> object:

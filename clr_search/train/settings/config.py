@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from clr_search.errors import UsageError
+from clr_search.files.strict_json import checked_fields, parse_object, read_text
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.declaration import check_declared, documented, setting
 from clr_search.train.settings.model import ModelSettings, check_local_views
 from clr_search.train.settings.names import Auto, Cache, OptimizerName, Precision, Scaling
+
+_SHOWN = 200  # characters of a reason that are told
 
 
 @documented
@@ -236,18 +240,28 @@ class TrainConfig(ModelSettings):
             If the text is no JSON object, or a setting is missing, unknown or out of range.
         """
         try:
-            values = json.loads(text)
-            if not isinstance(values, dict):
-                raise TypeError("it holds no JSON object")
+            values: dict[str, Any] = parse_object(text)
             if values.get("augmentation") is not None:
-                values["augmentation"] = Augmentation(**values["augmentation"])
-            return cls(**values)
-        except (ValueError, TypeError, UsageError) as error:
-            reason = error.what if isinstance(error, UsageError) else str(error)
+                inner = checked_fields(values["augmentation"], Augmentation)
+                values["augmentation"] = Augmentation(**inner)
+            return cls(**checked_fields(values, cls))
+        except (ValueError, TypeError, ArithmeticError, AttributeError, UsageError) as error:
+            reason = (error.what if isinstance(error, UsageError) else str(error))[:_SHOWN]
             raise UsageError(
                 f"{source} cannot be read: {reason.rstrip('.')}.",
                 "It was changed by hand, or is of another release; train again.",
             ) from error
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read settings from a file of `to_json`; raises the error of `from_json`."""
+        try:
+            text = read_text(path)
+        except ValueError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error}.", "Copy it again, or train again."
+            ) from error
+        return cls.from_json(text, str(path))
 
 
 def _check_consistent(config: TrainConfig) -> None:

@@ -13,15 +13,24 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
+from clr_search.index.catalog.sqlite.schema import (
+    APPLICATION_ID,
+    READABLE,
+    SCHEMA,
+    VERSION,
+    foreign_parts,
+)
 
 FILE_NAME = "catalog.sqlite"
 """Name of the SQLite file inside a collection."""
+
+_MOST_BYTES = 512 * 2**20  # of one value; the ids of forty million items as JSON are as long
+_CACHE_KB = 8192  # of pages in memory
 
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
@@ -101,7 +110,7 @@ class Database:
     def _prepare(self) -> None:
         """Checks the file, sets up the connection, and makes the tables of a new file."""
         run = self._connection.execute
-        run("PRAGMA trusted_schema = OFF")  # the file may come from someone else
+        guard(self._connection)
         empty = not self.integer("SELECT count(*) FROM sqlite_master")
         if not (empty and self._writable):
             self._check()  # comes first, so that the file of another program is never changed
@@ -133,6 +142,12 @@ class Database:
                 "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder FILE",
             )
         self._check_version()
+        foreign = foreign_parts(
+            self._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall(),
+            self.schema_version(),
+        )
+        if foreign:
+            raise foreign_schema(self._path, foreign)
 
     def schema_version(self) -> int:
         """Returns the version of the tables; the caller is inside `reading` or `writing`."""
@@ -257,6 +272,24 @@ class Database:
             raise ClrSearchError(
                 f"The catalogue of {self.folder} is damaged: {error}.", _RESTORE
             ) from error
+
+
+def guard(connection: sqlite3.Connection) -> None:
+    """Sets up a connection to a file that may come from a stranger."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")  # of pages, before their cells are believed
+    connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")  # the file may state any number
+
+
+def foreign_schema(path: Path, foreign: Sequence[str]) -> UsageError:
+    """Returns the error for a catalogue with parts that clr-search has not made."""
+    more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
+    return UsageError(
+        f"{path} holds what no release of clr-search makes: {foreign[0][:100]!r}{more}.",
+        "Do not use the collection if it comes from somebody else. If you have added this "
+        "yourself, take it out with the program sqlite3.",
+    )
 
 
 def _crc32(blob: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
@@ -75,3 +76,42 @@ def plain_sql(statement: str) -> str:
     without = re.sub(r"--[^\n]*", " ", statement)
     spaced = re.sub(r"\s+", " ", without).strip()
     return re.sub(r" ?([(),]) ?", r"\1", spaced)
+
+
+_CHECKSUM = ",checksum INTEGER NOT NULL DEFAULT -1"  # what version 3 has added to two tables
+
+_OF_SQLITE = {
+    "CREATE TABLE sqlite_sequence(name,seq)",
+    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+    "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+}
+"""Tables that SQLite makes by itself, or by ANALYZE."""
+
+
+def foreign_parts(rows: Iterable[tuple[object, object, object]], version: int) -> list[str]:
+    """Returns what a catalogue holds beside our tables and indexes, such as ``"trigger t"``.
+
+    A trigger, a view, a virtual table or a table with computed columns runs SQL of whoever made
+    the file as soon as it is used, so a catalogue with any is not used at all.
+
+    Parameters
+    ----------
+    rows : iterable of (type, name, sql)
+        The rows of ``sqlite_master``.
+    version : int
+        The version that the file states.
+
+    Examples
+    --------
+    >>> foreign_parts([("view", "items", "CREATE VIEW items AS SELECT 1")], VERSION)
+    ['view items']
+    """
+    ours = {plain_sql(statement) for statement in SCHEMA.split(";\n") if statement.strip()}
+    if version < CHECKED:
+        ours = {statement.replace(_CHECKSUM, "") for statement in ours}
+    return [
+        f"{kind} {name}"
+        for kind, name, sql in rows
+        if not (sql is None and kind == "index" and str(name).startswith("sqlite_autoindex_"))
+        and not (isinstance(sql, str) and plain_sql(sql) in ours | _OF_SQLITE)
+    ]
