@@ -7,6 +7,7 @@ disk is never searched, and no search structure is made of it.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import absolute
-from clr_search.index.catalog.sqlite.database import plain
+from clr_search.index.catalog.sqlite.database import plain, plain_path
 from clr_search.index.catalog.sqlite.schema import CHECKED
 from clr_search.index.catalog.vectors import checksum_of, halves, is_intact, unit_rows
 
@@ -117,7 +118,9 @@ def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) 
         rows = catalog.database.rows(f"{query} {among}", numbers_json).fetchall()
     numbers, vectors = _arrays(catalog, [row[:3] for row in rows], dimension)
     roots = {root.id: root.path for root in catalog.roots()}
-    placed = [(root, plain(path)) for *_, root, path, _ in rows]
+    placed = [(root, plain_path(path)) for *_, root, path, _ in rows]
+    if not {root for root, _ in placed} <= roots.keys():
+        raise sqlite3.DatabaseError("an item is of a folder that is not in it")
     labels = [None if label is None else plain(label) for *_, label in rows]
     return Embeddings(numbers, Paths(roots, placed), labels, vectors)
 

@@ -19,7 +19,13 @@ from typing import NamedTuple
 from clr_search.errors import ClrSearchError
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.sqlite.database import foreign_schema, guard, plain, uri_of
+from clr_search.index.catalog.sqlite.database import (
+    foreign_schema,
+    guard,
+    plain,
+    plain_path,
+    uri_of,
+)
 from clr_search.index.catalog.sqlite.schema import VERSION, foreign_parts
 from clr_search.index.catalog.vectors import checksum_of, is_intact
 
@@ -34,6 +40,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ITEM = "id, root_id, path, size, mtime_ns, sha256, width, height, label, added_at, embedding"
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
 _INSERT = f"INSERT INTO items ({_ITEM}, checksum, revision) VALUES ({'?, ' * 12}?)"  # noqa: S608  # constants only
+
+
+_OTHER_TYPES = """
+SELECT 1 FROM items WHERE root_id NOT IN (SELECT id FROM roots) OR typeof(size) <> 'integer'
+OR typeof(mtime_ns) <> 'integer' OR typeof(width) <> 'integer' OR typeof(height) <> 'integer'
+OR typeof(sha256) <> 'text' OR typeof(added_at) <> 'text' OR typeof(revision) <> 'integer'
+UNION ALL SELECT 1 FROM skipped WHERE typeof(size) <> 'integer' OR typeof(mtime_ns) <> 'integer'
+OR typeof(reason) <> 'text' LIMIT 1
+"""
 
 
 class _Item(NamedTuple):
@@ -56,8 +71,8 @@ class _Item(NamedTuple):
         """Returns whether all values are plausible, and the embedding is intact."""
         numbers = (self.size, self.mtime_ns, self.width, self.height)
         return (
-            isinstance(self.path, str | bytes)
-            and "\0" not in plain(self.path)
+            _is_path(self.path)
+            and (self.label is None or _is_name(self.label))
             and all(isinstance(number, int) for number in numbers)
             and isinstance(self.sha256, str)
             and _SHA256.fullmatch(self.sha256) is not None
@@ -72,11 +87,41 @@ class _Item(NamedTuple):
 
 
 def is_whole(path: Path) -> bool:
-    """Returns whether SQLite reads all of a file and finds nothing wrong with it."""
+    """Returns whether SQLite reads all of a file, and its values are of the types that we write.
+
+    Embeddings are not looked at; `sync.mend` does that.
+    """
     try:
         with _connected(path) as connection:
             report = connection.execute("PRAGMA integrity_check(1)").fetchall()
-            return bool(report == [("ok",)])
+            return bool(report == [("ok",)]) and _has_our_types(connection)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _has_our_types(connection: sqlite3.Connection) -> bool:
+    """Returns whether roots, items and skipped files have the types that we write."""
+    if connection.execute(_OTHER_TYPES).fetchone() is not None:
+        return False
+    paths = "SELECT path FROM items UNION ALL SELECT path FROM roots UNION ALL SELECT path "
+    labels = "SELECT DISTINCT label FROM items WHERE label IS NOT NULL"
+    return all(_is_path(path) for (path,) in connection.execute(paths + "FROM skipped")) and all(
+        _is_name(label) for (label,) in connection.execute(labels)
+    )
+
+
+def _is_name(value: object) -> bool:
+    """Returns whether a stored value can be read as a label."""
+    try:
+        return bool(isinstance(value, str | bytes) and plain(value) is not None)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _is_path(value: object) -> bool:
+    """Returns whether a stored value can be read as a path."""
+    try:
+        return isinstance(value, str | bytes) and bool(plain_path(value))
     except sqlite3.DatabaseError:
         return False
 
@@ -146,6 +191,8 @@ class Damaged:
             catalog.set_last_generation(last)
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
+            if not (_is_path(row[0]) and [type(value) for value in row[1:]] == [int, int, str]):
+                continue
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
         self._continue_ids(catalog)
         total = self._first("SELECT count(*) FROM items INDEXED BY items_by_revision")
@@ -153,7 +200,11 @@ class Damaged:
 
     def _copy_roots(self, catalog: Catalog) -> set[object]:
         """Copies the roots that can be read, and returns their ids."""
-        roots = {number: (path, given) for number, path, given in self._table("roots")}
+        roots = {
+            number: (path, given)
+            for number, path, given in self._table("roots")
+            if _is_path(path) and isinstance(given, int)
+        }
         for number, (path, given) in roots.items():
             catalog.database.rows("INSERT INTO roots VALUES (?, ?, ?)", number, path, given)
         return set(roots)

@@ -30,6 +30,7 @@ FILE_NAME = "catalog.sqlite"
 """Name of the SQLite file inside a collection."""
 
 _MOST_BYTES = 512 * 2**20  # of one value; the ids of forty million items as JSON are as long
+_SHOWN = 100  # characters of a damaged value that an error shows
 _CACHE_KB = 8192  # of pages in memory
 
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
@@ -56,12 +57,37 @@ def text(value: str) -> str | bytes:
 def plain(value: str | bytes) -> str:
     """Returns the path or label that `text` has stored.
 
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If it is neither text nor bytes of one: the catalogue is damaged, and `Database.reading`
+        says so.
+
     Examples
     --------
     >>> plain(text("roses/1.jpg"))
     'roses/1.jpg'
     """
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode("utf-8", "surrogatepass")
+    except (UnicodeDecodeError, AttributeError):
+        raise sqlite3.DatabaseError(f"a name is {value!r}"[:_SHOWN]) from None
+
+
+def plain_path(value: str | bytes) -> str:
+    """Returns the path that `text` has stored; raises as `plain`, also where no file can have it.
+
+    Examples
+    --------
+    >>> plain_path(text("roses/1.jpg"))
+    'roses/1.jpg'
+    """
+    path = plain(value)
+    if not path or "\0" in path:
+        raise sqlite3.DatabaseError(f"a path is {path!r}"[:_SHOWN])
+    return path
 
 
 class Database:

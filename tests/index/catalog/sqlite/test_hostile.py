@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import IntegrityError
 
 import pytest
 
@@ -93,3 +94,56 @@ def test_each_number_of_the_header(
     except ClrSearchError as error:
         said = f"{error.what} {error.remedy}"
     assert said == "20 vectors" or "y.clr" in said
+
+
+VALUES = (None, -1, 2**62, 1.5, "x", b"\xff\x00", b"", "a\0b", "../../x", 1e300)
+COLUMNS = {
+    "items": (
+        "root_id", "path", "size", "mtime_ns", "sha256", "width", "height", "label", "added_at",
+    ),
+    "roots": ("path", "given"),
+    "skipped": ("path", "size", "mtime_ns", "reason"),
+}  # fmt: skip
+
+
+def everything(collection: Path, pictures: Path) -> str:
+    """All that is read of rows; the error of the first that is refused."""
+    try:
+        with Index.open(collection, writable=True) as index:
+            index.info()
+            index.skipped()
+            held = index.embeddings()
+            list(held.paths)
+            index.items(held.ids.tolist())
+            index.search(held.ids.tolist()[0], 5)
+            index.add([pictures])
+    except ClrSearchError as error:
+        return f"{error.what} {error.remedy}"
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table in COLUMNS for column in COLUMNS[table]]
+)
+def test_values_of_other_types_are_told_and_repaired(
+    tiny_encoder: Path, pictures: Path, tmp_path: Path, table: str, column: str
+) -> None:
+    whole = tmp_path / "whole.clr"
+    with Index.create(whole, tiny_encoder) as index:
+        index.update([pictures])
+    with closing(sqlite_of(whole)) as connection:
+        connection.execute("INSERT INTO skipped VALUES ('/x', 1, 1, 'r')")
+    for number, value in enumerate(VALUES):
+        path = tmp_path / f"{number}.clr"
+        shutil.copytree(whole, path)
+        with closing(sqlite_of(path)) as connection:
+            try:
+                where = "WHERE id = 2" if table == "items" else ""
+                connection.execute(f"UPDATE {table} SET {column} = ? {where}", [value])
+            except IntegrityError:
+                continue  # SQLite takes no NULL there
+        said = everything(path, pictures)
+        assert not said or f"{number}.clr" in said
+        repair(path)
+        if table != "roots":
+            assert everything(path, pictures) == ""
