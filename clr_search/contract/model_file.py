@@ -25,6 +25,7 @@ import base64
 import hashlib
 import json
 import math
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,8 @@ import numpy as np
 
 from clr_search.contract.graph_limits import refuse_costly, refuse_foreign_parts
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFile
+from clr_search.files.strict_json import checked_fields, is_of
 
 if TYPE_CHECKING:
     import onnx
@@ -69,7 +72,6 @@ Resize = Literal["Resize", "MatMul"]
 """How a graph resizes: by the operator `Resize` with its antialiasing, or by matrix products."""
 
 _MOST_TEXT = 4 * 2**20  # characters of a value of the metadata
-_MOST_NUMBER = 2**53
 _SHOWN = 200  # characters of a damaged value that an error shows
 
 _PREFIX = "clr_search."  # Every metadata key of ours begins with this.
@@ -93,6 +95,9 @@ class Card:
         What the embedding consists of: ``"h"``, or a phrase on more features.
     training_data : str
         A sentence on the images that the encoder learned from; never their names.
+    initial_weights : str
+        What the training began from, where that was no random network: "the encoder that comes
+        with clr-search", or "earlier weights", and the SHA-256 of the file of weights.
     epochs : int
         Number of epochs trained.
     temperature : float
@@ -121,6 +126,9 @@ class Card:
         Number of known pictures that set the threshold of novelty.
     novelty_method : str
         How these were chosen: ``"held out"`` or ``"leave one out"``; see `serve.probe.novelty`.
+    novelty_caught : float or None
+        Estimated share in [0, 1] of pictures of other classes whose `novelty` is above 1; None
+        where it was not estimated.
     golden_size : tuple of int
         Height and width in pixels of the golden picture; see `golden.golden_picture`.
     golden : tuple of float, length D
@@ -136,6 +144,7 @@ class Card:
     method: str = "simclr"
     descriptor: str = "h"
     training_data: str = ""
+    initial_weights: str = ""
     epochs: int = 0
     loss: str = ""
     temperature: float = 0.0
@@ -152,6 +161,7 @@ class Card:
     novelty_refused: float | None = None
     novelty_pictures: int | None = None
     novelty_method: str = ""
+    novelty_caught: float | None = None
     golden_size: tuple[int, int] = GOLDEN_SIZE
     golden: tuple[float, ...] = field(default=(), repr=False)
     contract_version: int = VERSION
@@ -159,8 +169,9 @@ class Card:
     def to_metadata(self) -> dict[str, str]:
         """Return the strings of `metadata_props`; every value but the golden vector is JSON.
 
-        The keys on novelty are left out where there is no such output, and so is a `resize` of
-        "Resize", so that such encoders have the same bytes as in earlier releases.
+        The keys on novelty are left out where there is no such output, and so are a `resize` of
+        "Resize" and empty `initial_weights`, so that such encoders have the same bytes as in
+        earlier releases.
         """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
@@ -168,6 +179,7 @@ class Card:
             if item.name != "golden"
             and not (self.novelty_refused is None and item.name.startswith("novelty_"))
             and not (self.resize == "Resize" and item.name == "resize")
+            and not (not self.initial_weights and item.name == "initial_weights")
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
         metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
@@ -202,8 +214,10 @@ class Card:
                 for item in fields(cls)
                 if item.name != "golden" and _PREFIX + item.name in metadata
             }
+            checked_fields(values, cls)
             for name, value in values.items():
-                _check_type(name, value)
+                if isinstance(value, list):
+                    _check_list(name, value)
             golden = base64.b64decode(metadata.get(_PREFIX + "golden", ""), validate=True)
             values["golden"] = tuple(np.frombuffer(golden, dtype="<f4").tolist())
             values["classes"] = tuple(values.get("classes", ()))
@@ -222,24 +236,6 @@ class Card:
         }
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "image_size": (int,),
-    "embedding_dim": (int,),
-    "epochs": (int,),
-    "contract_version": (int,),
-    "temperature": (int, float),
-    "knn_accuracy": (int, float, type(None)),
-    "probe_accuracy": (int, float, type(None)),
-    "mean_cosine": (int, float, type(None)),
-    "agreement": (int, float, type(None)),
-    "novelty_refused": (int, float, type(None)),
-    "novelty_pictures": (int, type(None)),
-    "classes": (list,),
-    "golden_size": (list,),
-}
-"""Types of the values of a card as JSON; all others are text."""
-
-
 def _json(text: str) -> object:
     """Returns a value of the metadata; raises ValueError for JSON that no card has."""
     if len(text) > _MOST_TEXT:
@@ -252,17 +248,10 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
 
 
-def _check_type(name: str, value: object) -> None:
-    """Raises ValueError if a value of a card has another type than its field, or is too great."""
-    if type(value) not in _TYPES.get(name, (str,)):
-        raise ValueError(f"{name} is {value!r}")
-    texts = value if isinstance(value, list) else [value]
-    if any("\ud800" <= c <= "\udfff" for part in texts if isinstance(part, str) for c in part):
-        raise ValueError(f"{name} holds half of a character")
-    if isinstance(value, int | float) and not -_MOST_NUMBER < value < _MOST_NUMBER:
-        raise ValueError(f"{name} is out of range")
+def _check_list(name: str, values: list[object]) -> None:
+    """Raises ValueError if a list of a card holds something else than names, or sizes."""
     inner = str if name == "classes" else int
-    if isinstance(value, list) and any(type(part) is not inner for part in value):
+    if any(type(part) is not inner or not is_of(part, inner) for part in values):
         raise ValueError(f"{name} holds something else than {inner.__name__}")
 
 
@@ -276,13 +265,13 @@ class ModelFile:
     card: Card
 
 
-def read_model(path: Path | str) -> ModelFile:
+def read_model(path: Path | str | OwnFile) -> ModelFile:
     """Read and validate an encoder or probe before any runtime loads it.
 
     Parameters
     ----------
-    path : path
-        An `encoder.onnx` or `probe.onnx`.
+    path : path or OwnFile
+        An `encoder.onnx` or `probe.onnx`; an `OwnFile` is one in a folder of ours.
 
     Returns
     -------
@@ -296,15 +285,18 @@ def read_model(path: Path | str) -> ModelFile:
         tensors, uses operators that are not standard ONNX, implies tensors beyond
         `graph_limits.MOST_BYTES`, or breaks the contract in names, types, sizes or version.
     """
+    data = _content(path)
+    return model_of(data, path.path if isinstance(path, OwnFile) else Path(path))
+
+
+def model_of(data: bytes, path: Path) -> ModelFile:
+    """Validate the bytes of an encoder or probe; `path` is where they are, or will be.
+
+    Returns and raises what `read_model` does.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"There is no model file {path}.", "Make one with: clr-search export RUN")
-    if path.stat().st_size > MAX_MODEL_BYTES:
-        raise UsageError(f"{path} is larger than 2 GiB, which no ONNX file can be.")
-    data = path.read_bytes()
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
@@ -324,6 +316,24 @@ def read_model(path: Path | str) -> ModelFile:
     _check_interface(model, card, path)
     refuse_costly(model, card.golden_size, path)
     return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
+
+
+def _content(path: Path | str | OwnFile) -> bytes:
+    """Return the bytes of a model file; raise UsageError where it is missing or too large."""
+    file = path if isinstance(path, OwnFile) else Path(path)
+    status = _status(file)
+    if status is None:
+        raise UsageError(f"There is no model file {file}.", "Make one with: clr-search export RUN")
+    if status.st_size > MAX_MODEL_BYTES:
+        raise UsageError(f"{file} is larger than 2 GiB, which no ONNX file can be.")
+    return file.read_bytes()
+
+
+def _status(file: Path | OwnFile) -> os.stat_result | None:
+    """Return the status of a file that can be read; None where there is none."""
+    if isinstance(file, OwnFile):
+        return file.status()
+    return file.stat() if file.is_file() else None
 
 
 def _check_sizes(card: Card, path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from clr_search.files.own import OwnFile
+
 MOST_BYTES = 64 * 2**20
 """Largest JSON file that is read; the metrics of a hundred thousand epochs are half of it."""
 
@@ -62,15 +64,15 @@ def checked_fields(values: object, cls: type[Any]) -> dict[str, Any]:
         raise ValueError(f"there is no {min(unknown)!r}"[:_SHOWN])
     types = get_type_hints(cls)
     for name, value in values.items():
-        if not _is_of(value, types[name]):
+        if not is_of(value, types[name]):
             raise ValueError(f"{name} is {value!r}"[:_SHOWN])
     return values
 
 
-def _is_of(value: object, hint: Any) -> bool:
+def is_of(value: object, hint: Any) -> bool:
     """Returns whether a value has the type of a field; a number must also be finite and sane."""
     if get_origin(hint) in (Union, UnionType):
-        return any(_is_of(value, part) for part in get_args(hint))
+        return any(is_of(value, part) for part in get_args(hint))
     if get_origin(hint) is Literal:
         return isinstance(value, str | int | float) and value in get_args(hint)
     if get_origin(hint) is not None:  # a sequence, which JSON has as a list
@@ -86,16 +88,18 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: OwnFile | Path) -> str:
     """Returns the text of a file in UTF-8.
 
     Raises
     ------
+    NotOursError
+        If it is a link, or no regular file.
     ValueError
         If the file is larger than `MOST_BYTES`, is not UTF-8, or cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with OwnFile.at(path).open() as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ValueError(error.strerror or "it cannot be read") from error

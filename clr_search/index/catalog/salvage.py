@@ -13,19 +13,14 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.own import OwnFile
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.sqlite.database import (
-    foreign_schema,
-    guard,
-    plain,
-    plain_path,
-    uri_of,
-)
+from clr_search.index.catalog.sqlite import connecting
+from clr_search.index.catalog.sqlite.database import plain, plain_path
 from clr_search.index.catalog.sqlite.schema import VERSION, foreign_parts
 from clr_search.index.catalog.vectors import checksum_of, is_intact
 
@@ -86,13 +81,13 @@ class _Item(NamedTuple):
         return (*self[:-1], checksum_of(self.embedding))
 
 
-def is_whole(path: Path) -> bool:
+def is_whole(file: OwnFile) -> bool:
     """Returns whether SQLite reads all of a file, and its values are of the types that we write.
 
     Embeddings are not looked at; `sync.mend` does that.
     """
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             report = connection.execute("PRAGMA integrity_check(1)").fetchall()
             return bool(report == [("ok",)]) and _has_our_types(connection)
     except sqlite3.DatabaseError:
@@ -126,26 +121,26 @@ def _is_path(value: object) -> bool:
         return False
 
 
-def is_foreign(path: Path) -> bool:
+def is_foreign(file: OwnFile) -> bool:
     """Returns whether a file is empty, or of another program; False where it is damaged."""
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     except sqlite3.DatabaseError:
         return False
     return not {"meta", "roots", "items"} <= tables
 
 
-def schema_version(path: Path) -> int | None:
+def schema_version(file: OwnFile) -> int | None:
     """Returns the schema version that a file states; None where that cannot be read."""
-    with _connected(path) as connection:
+    with _connected(file) as connection:
         version = _first(connection, "PRAGMA user_version")
     return version if isinstance(version, int) else None
 
 
-def item_count(path: Path) -> int:
+def item_count(file: OwnFile) -> int:
     """Returns the number of items in an intact catalogue."""
-    with _connected(path) as connection:
+    with _connected(file) as connection:
         return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
@@ -160,6 +155,10 @@ class Damaged:
     def encoder_sha256(self) -> object:
         """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
         return self._fact(facts.ENCODER_SHA256)
+
+    def decoding(self) -> object:
+        """Returns the stored version of decoding, unchecked; None where it cannot be read."""
+        return self._fact(facts.DECODING)
 
     def goal(self) -> object:
         """Returns the stored goal of its search, unchecked; None where it cannot be read."""
@@ -189,6 +188,8 @@ class Damaged:
         last = self._fact(facts.LAST_GENERATION)
         if isinstance(last, int):
             catalog.set_last_generation(last)
+        if self._fact(facts.LABELS_GIVEN) is not None:
+            catalog.give_labels({})  # before there are items, which bring their labels along
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
             if not (_is_path(row[0]) and [type(value) for value in row[1:]] == [int, int, str]):
@@ -278,7 +279,7 @@ class Damaged:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Damaged]:
+def opened(file: OwnFile) -> Iterator[Damaged]:
     """Opens a damaged catalogue for reading, and closes it at the end.
 
     Raises
@@ -287,16 +288,16 @@ def opened(path: Path) -> Iterator[Damaged]:
         If not even its tables can be listed.
     """
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             connection.execute(
                 "SELECT * FROM sqlite_master"
             ).fetchall()  # where this fails, nothing can be read
             yield Damaged(connection)
     except sqlite3.DatabaseError as error:
-        raise ClrSearchError(f"Nothing can be read of {path}: {error}.", ANEW) from error
+        raise ClrSearchError(f"Nothing can be read of {file}: {error}.", ANEW) from error
 
 
-def refuse_foreign_schema(path: Path) -> None:
+def refuse_foreign_schema(file: OwnFile) -> None:
     """Refuses a file with triggers, views and the like before any of its tables is read.
 
     Raises
@@ -306,22 +307,25 @@ def refuse_foreign_schema(path: Path) -> None:
         to the other functions.
     """
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             version = _first(connection, "PRAGMA user_version")
             rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
     except sqlite3.DatabaseError:
         return
     foreign = foreign_parts(rows, version if isinstance(version, int) else VERSION)
     if foreign:
-        raise foreign_schema(path, foreign)
+        raise connecting.foreign_schema(file, foreign)
 
 
-def _connected(path: Path) -> closing[sqlite3.Connection]:
-    """Returns a connection to a file that only reads it, and that is closed at the end."""
-    connection = sqlite3.connect(f"{uri_of(path.absolute())}?mode=ro", uri=True)
-    with suppress(sqlite3.DatabaseError):  # of a file that no query can read either
-        guard(connection)
-    return closing(connection)
+@contextmanager
+def _connected(file: OwnFile) -> Iterator[sqlite3.Connection]:
+    """Yields a connection to a file that only reads it, and closes it at the end."""
+    before = connecting.require_ours(file)
+    with closing(connecting.connect(file, connecting.READ)) as connection:
+        with suppress(sqlite3.DatabaseError):  # of a file that no query can read either
+            connecting.guard(connection)
+        connecting.require_same(file, before)
+        yield connection
 
 
 def _first(connection: sqlite3.Connection, query: str, *values: object) -> object:

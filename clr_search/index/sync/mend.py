@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from clr_search.index import encoder_file
+from clr_search.files.own import OwnFolder
+from clr_search.index import contents, encoder_file
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
@@ -38,7 +39,7 @@ class Mended:
     lost: tuple[SkippedItem, ...] = ()
 
 
-def mend(folder: Path, reporter: Reporter, *, device: str = AUTO) -> Mended:
+def mend(folder: OwnFolder | Path, reporter: Reporter, *, device: str = AUTO) -> Mended:
     """Holds every stored vector against its checksum, and replaces those that are damaged.
 
     A catalogue of a former release, which has no checksums, gets them; of its vectors only those
@@ -46,7 +47,7 @@ def mend(folder: Path, reporter: Reporter, *, device: str = AUTO) -> Mended:
 
     Parameters
     ----------
-    folder : Path
+    folder : OwnFolder or Path
         The collection, whose catalogue SQLite can read: `repair.repair` comes first.
     reporter : Reporter
         Gets a message for each migration, and shows the progress.
@@ -60,7 +61,8 @@ def mend(folder: Path, reporter: Reporter, *, device: str = AUTO) -> Mended:
     ClrSearchError
         If the encoder of the collection is missing, or its disk is full or fails.
     """
-    lock = WriterLock(folder / "lock")
+    folder = OwnFolder.at(folder)
+    lock = WriterLock(folder / contents.LOCK)
     try:
         catalog = Catalog(folder, writable=True)
         try:

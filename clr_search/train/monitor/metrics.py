@@ -6,13 +6,14 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from clr_search.errors import UsageError
+from clr_search.files.disk import told
+from clr_search.files.own import OwnFile
 from clr_search.files.strict_json import parse_object, read_text
-from clr_search.files.write import write_atomically
 
 METRICS = "metrics.jsonl"
 
@@ -57,6 +58,9 @@ class Row:
         Spread of h over a sample of images; see `health`.
     held_out_loss : float or None
         Loss of the held-out images, if there are any; see `heldout`.
+    time_over : bool
+        Whether the training ended in or after this epoch, before its planned end, because the time
+        it was given was over. The epoch may then be a part of one.
     """
 
     epoch: int
@@ -72,17 +76,19 @@ class Row:
     effective_rank: float | None = None
     mean_cosine: float | None = None
     held_out_loss: float | None = None
+    time_over: bool = False
 
 
-def append_row(path: Path, row: Row) -> None:
+def append_row(path: OwnFile | Path, row: Row) -> None:
     """Append a row, and wait until it is on the disk."""
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(asdict(row)) + "\n")
+    file = OwnFile.at(path)
+    with told(file.path), file.change(os.O_CREAT | os.O_APPEND) as handle:
+        handle.write(json.dumps(asdict(row)).encode() + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: OwnFile | Path) -> list[dict[str, Any]]:
     """Read all rows.
 
     A last line without a line end, which a crash has cut off, is left out.
@@ -97,10 +103,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     UsageError
         If a whole line is no JSON object, or lacks a number that every row has.
     """
-    if not path.is_file():
+    file = OwnFile.at(path)
+    if not file.exists():
         return []
     try:
-        *lines, _ = read_text(path).split("\n")
+        *lines, _ = read_text(file).split("\n")
         return [_checked(parse_object(line)) for line in lines]
     except ValueError as error:
         raise UsageError(
@@ -112,7 +119,9 @@ def _checked(row: dict[str, object]) -> dict[str, Any]:
     """Returns a row whose fields are numbers as `Row` has them; raises ValueError for another."""
     for item in fields(Row):
         value, whole = row.get(item.name), item.type == "int"
-        if value is None and item.default is None:
+        if item.default is not MISSING and (value is None or isinstance(item.default, bool)):
+            if not isinstance(value, bool | None):
+                raise ValueError(f"its {item.name} is neither true nor false")
             continue
         number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
         measured = item.name in _MEASURED  # by a clock or a counter, and never NaN as a loss may be
@@ -195,7 +204,12 @@ def patience_exhausted(rows: Sequence[Mapping[str, Any]], patience: int | None) 
     return patience is not None and best is not None and rows[-1]["epoch"] - best >= patience
 
 
-def truncate(path: Path, epochs: int) -> None:
+def is_last(row: Mapping[str, Any], epochs: int) -> bool:
+    """Whether a row is that of the last epoch: of `epochs` planned ones, or by lack of time."""
+    return row["epoch"] == epochs or bool(row.get("time_over"))
+
+
+def truncate(path: OwnFile | Path, epochs: int) -> None:
     """Remove the rows of epochs after `epochs`, whose work a crash has undone."""
     rows = [row for row in read_metrics(path) if row["epoch"] <= epochs]
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    OwnFile.at(path).write("".join(json.dumps(row) + "\n" for row in rows))

@@ -12,11 +12,12 @@ This module imports no torch, so that a command line can show the defaults at on
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFile
 from clr_search.files.strict_json import checked_fields, parse_object, read_text
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.declaration import check_declared, documented, setting
@@ -24,6 +25,8 @@ from clr_search.train.settings.model import ModelSettings, check_local_views
 from clr_search.train.settings.names import Auto, Cache, OptimizerName, Precision, Scaling
 
 _SHOWN = 200  # characters of a reason that are told
+RECORDED = ("init_sha256", "timed_threads")
+"""What `config.json` records beside the settings, see `ResolvedConfig`; nobody asks for it."""
 
 
 @documented
@@ -193,6 +196,16 @@ class TrainConfig(ModelSettings):
         group="Machine",
         option="--device",
     )
+    threads: int | None = setting(
+        None,
+        "Number of threads of the processor.",
+        details="By default they are timed before a training of a minute or more, and again when "
+        "its pace falls. They are chosen anew when a run is resumed with this setting.",
+        default_text="the number that is fastest",
+        group="Machine",
+        bounds=(1, 4096),
+        option="--threads",
+    )
     cache: Auto | Cache = setting(
         "auto",
         "Where decoded images are kept: in memory, or in a file in the run's folder (mmap).",
@@ -244,7 +257,9 @@ class TrainConfig(ModelSettings):
             if values.get("augmentation") is not None:
                 inner = checked_fields(values["augmentation"], Augmentation)
                 values["augmentation"] = Augmentation(**inner)
-            return cls(**checked_fields(values, cls))
+            names = {item.name for item in fields(cls)}
+            kept = {k: v for k, v in values.items() if k in names or k not in RECORDED}
+            return cls(**checked_fields(kept, cls))
         except (ValueError, TypeError, ArithmeticError, AttributeError, UsageError) as error:
             reason = (error.what if isinstance(error, UsageError) else str(error))[:_SHOWN]
             raise UsageError(
@@ -253,7 +268,7 @@ class TrainConfig(ModelSettings):
             ) from error
 
     @classmethod
-    def from_file(cls, path: Path) -> Self:
+    def from_file(cls, path: OwnFile | Path) -> Self:
         """Read settings from a file of `to_json`; raises the error of `from_json`."""
         try:
             text = read_text(path)

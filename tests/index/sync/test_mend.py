@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.own import OwnFolder
 from clr_search.index import Index
 from clr_search.index.catalog import staging
 from clr_search.index.catalog.catalog import Catalog
@@ -243,7 +244,7 @@ def test_a_copy_of_a_damaged_one_is_damaged_too(
 
 
 def test_what_a_rebuild_has_staged_is_checked_when_it_goes_on(tmp_path: Path) -> None:
-    catalog = Catalog(write_vectors(tmp_path / "x.clr", clustered(3, 8)), writable=True)
+    catalog = Catalog(OwnFolder(write_vectors(tmp_path / "x.clr", clustered(3, 8))), writable=True)
     blob, state = stored(tmp_path / "x.clr", 1)[0], (10, 20)
     with catalog.writing():
         staging.begin(catalog, "new")
@@ -252,7 +253,7 @@ def test_what_a_rebuild_has_staged_is_checked_when_it_goes_on(tmp_path: Path) ->
     catalog.database.close()
     with closing(sqlite_of(tmp_path / "x.clr")) as connection:
         connection.execute("UPDATE staged SET embedding = ? WHERE id = 2", [flipped(blob, 1)])
-    catalog = Catalog(tmp_path / "x.clr", writable=False)
+    catalog = Catalog(OwnFolder(tmp_path / "x.clr"), writable=False)
     with catalog.reading():
         assert staging.staged(catalog) == {1: state}
 

@@ -10,6 +10,7 @@ from sqlite3 import IntegrityError
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.own import OwnFolder
 from clr_search.index import Index
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.repair import repair
@@ -70,7 +71,7 @@ def test_numbers_of_the_file_are_not_believed(collection: Path) -> None:
     data[48:52] = (2**31 - 1).to_bytes(4, "big")  # the suggested size of the cache, in pages
     (collection / "catalog.sqlite").write_bytes(data)
     for writable in (False, True):
-        catalog = Catalog(collection, writable=writable)
+        catalog = Catalog(OwnFolder(collection), writable=writable)
         assert catalog.database.integer("PRAGMA cache_size") == -8192
         assert catalog.database.integer("PRAGMA cell_size_check") == 1
         assert catalog.database.integer("PRAGMA trusted_schema") == 0
