@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations, structures
 from clr_search.index.ann.generations import DamagedError, Generation
@@ -29,7 +30,7 @@ def goal_of(catalog: Catalog) -> Goal:
     """
     stored = catalog.facts().goal
     try:
-        return Goal() if stored is None else Goal(**json.loads(stored))
+        return Goal() if stored is None else Goal(**checked_fields(parse_object(stored), Goal))
     except (TypeError, ValueError) as error:
         raise ClrSearchError(
             f"{catalog.folder} has an unreadable entry on what its search has to reach ({error}).",
@@ -46,8 +47,10 @@ def is_goal(kept: object) -> bool:
     (True, False, False)
     """
     try:
-        goal = Goal(**json.loads(kept)) if isinstance(kept, str) else None
-        return goal is not None and 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
+        if not isinstance(kept, str):
+            return False
+        goal = Goal(**checked_fields(parse_object(kept), Goal))
+        return 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
     except (TypeError, ValueError):
         return False
 

@@ -40,6 +40,17 @@ MIGRATIONS = (
         ("CREATE INDEX items_by_file ON items (mtime_ns, size, width, height)",),
         "filters by date and size are answered by an index",
     ),
+    Migration(
+        3,
+        # In one transaction, so that an item of version 3 without a checksum can only be damaged.
+        (
+            "ALTER TABLE items ADD COLUMN checksum INTEGER NOT NULL DEFAULT -1",
+            "ALTER TABLE staged ADD COLUMN checksum INTEGER NOT NULL DEFAULT -1",
+            "UPDATE items SET checksum = crc32(embedding)",
+            "UPDATE staged SET checksum = crc32(embedding) WHERE embedding IS NOT NULL",
+        ),
+        "each stored vector has a checksum, so that a damaged one is noticed",
+    ),
 )
 """One migration for each version after `READABLE`, in order."""
 
