@@ -28,9 +28,9 @@ from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
 from clr_search.server.messages.bodies import from_base64
-from clr_search.server.messages.problems import Problem, busy
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
+from clr_search.web.problems import Problem, busy
 from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
 if TYPE_CHECKING:

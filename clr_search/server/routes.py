@@ -22,10 +22,10 @@ from clr_search.server.engine import Engine
 from clr_search.server.guard import Guard
 from clr_search.server.messages import schemas
 from clr_search.server.messages.bodies import BINARY, read_images, read_search, told
-from clr_search.server.messages.problems import Problem
 from clr_search.server.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
 from clr_search.server.settings import Keys, Limits
 from clr_search.version import __version__
+from clr_search.web.problems import Problem
 
 if TYPE_CHECKING:
     from clr_search.index import Index

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from clr_search.server.messages.problems import Problem
 from clr_search.server.messages.schemas import ImagesIn, SearchIn
 from clr_search.server.settings import Limits
+from clr_search.web.problems import Problem
 
 JSON = "application/json"
 FORM = "multipart/form-data"
