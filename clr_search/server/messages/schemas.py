@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from clr_search.index.catalog.filters import Filter
+from clr_search.index.catalog.filters import ALL, MOST_BYTES, Filter
 from clr_search.index.search.query import Embedded, Picture, Query
 from clr_search.serve.probe.verdict import Verdict
 
 Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=1)]
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
+Text = Annotated[str, Field(max_length=MOST_BYTES)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # The length of every list is bounded, since Pydantic keeps an error for each wrong element and
@@ -47,9 +48,12 @@ class ImagesIn(Input):
 class FilterIn(Input):
     """Conditions on the results; a result meets all that are given."""
 
-    under: Annotated[str | None, Field(description="A folder, with all below it.")] = None
-    label: str | None = None
-    glob: Annotated[str | None, Field(description="Pattern for the path or its end.")] = None
+    under: Annotated[
+        Text | None,
+        Field(description="A folder as paths have it, or relative to a root, with all below it."),
+    ] = None
+    label: Text | None = None
+    glob: Annotated[Text | None, Field(description="Pattern for the path or its end.")] = None
     after: Annotated[datetime | None, Field(description="Changed at this time or later.")] = None
     before: datetime | None = None
     min_side: Annotated[int | None, Field(ge=0, description="Shorter side in pixels.")] = None
@@ -57,6 +61,10 @@ class FilterIn(Input):
     min_bytes: Annotated[int | None, Field(ge=0)] = None
     max_bytes: Annotated[int | None, Field(ge=0)] = None
     ids: Annotated[list[Id] | None, Field(max_length=100_000)] = None
+
+    def conditions(self) -> Filter:
+        """Return the filter of the index, which looks nothing up on the disk."""
+        return Filter(**self.model_dump(), on_disk=False)
 
 
 class SearchIn(Input):
@@ -122,6 +130,11 @@ class SearchIn(Input):
 
         The crop is not part of the query, since the picture was cropped before its embedding.
 
+        Raises
+        ------
+        UsageError
+            If a text of the filter is too long.
+
         Examples
         --------
         >>> SearchIn(ids=[1, 2], k=5).query({}).k
@@ -137,7 +150,7 @@ class SearchIn(Input):
             vectors=None if self.vector is None else np.array(self.vector),
             like=resolved(self.like),
             unlike=resolved(self.unlike),
-            filter=Filter() if self.filter is None else Filter(**self.filter.model_dump()),
+            filter=ALL if self.filter is None else self.filter.conditions(),
             k=self.k,
             diversity=self.diverse,
             include_self=self.include_self,
