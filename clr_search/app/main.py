@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
+from clr_search import terminal
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
 from clr_search.web import listening
@@ -103,7 +104,11 @@ def launch(
         If the page cannot be built, or the port is taken.
     """
     reporter = reporter or Lines()
-    with _interrupted_by_sigterm(), serving(collection, probe=probe, host=host, port=port) as url:
+    with (
+        terminal.escaping(),
+        _interrupted_by_sigterm(),
+        serving(collection, probe=probe, host=host, port=port) as url,
+    ):
         reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
         if host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
@@ -149,6 +154,7 @@ def _served(page: gr.Blocks, cache: Path, host: str, port: int | None) -> Iterat
     from clr_search.web.uploads import Uploads
 
     door = _listening(host, port)
+    listening.allow_files()
     page.has_launched = True  # Else Gradio reads any file of the machine that a browser names.
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clr_search import terminal
 from clr_search.errors import UsageError, require
 from clr_search.progress import Reporter
 from clr_search.web import listening
@@ -78,12 +79,12 @@ def run(service: Service, port: int, reporter: Reporter, collection: Path) -> No
     _give_back_memory()
     listening.allow_files()
     door = listening.listen(service.host, port)
-    config = configured(service)
     name = f"[{service.host}]" if ":" in service.host else service.host
     url = f"http://{name}:{door.getsockname()[1]}"
-    reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
-    with door:
-        uvicorn.Server(config).run(sockets=[door])
+    with terminal.escaping(), door:
+        server = uvicorn.Server(configured(service))
+        reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
+        server.run(sockets=[door])
     reporter.message("Stopped.")
 
 
