@@ -334,7 +334,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("collection", type=Path)
-    parser.add_argument("--requests", type=int, default=10_000, help="to each of the two servers")
+    parser.add_argument(
+        "--requests", type=int, default=10_000, help="half of them to each of the two servers"
+    )
     given = parser.parse_args()
     with contextlib.suppress(ImportError, ValueError):
         import resource
@@ -348,7 +350,7 @@ def main() -> None:
         with running(target, given.collection) as (process, port):
             attack(target, process, port, "changed bytes", 200)  # warm
             for kind, (share, _) in KINDS.items():
-                count = max(1, round(share * given.requests))
+                count = max(1, round(share * given.requests / 2))
                 outcome = attack(target, process, port, kind, count)
                 print(outcome.row(kind), flush=True)
             print(silent(target, process, port).row("connections that ask for nothing"), flush=True)

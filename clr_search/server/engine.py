@@ -27,7 +27,8 @@ from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
 from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
-from clr_search.server.messages.bodies import from_base64
+from clr_search.server.messages.bodies import from_texts
+from clr_search.server.messages.long_texts import LongTexts
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
 from clr_search.web.problems import Problem, busy
@@ -233,8 +234,8 @@ class Engine:
 
     # -- search
 
-    async def search(self, message: SearchIn) -> Matches:
-        """Return the nearest neighbours of the query of a request.
+    async def search(self, message: SearchIn, texts: LongTexts) -> Matches:
+        """Return the nearest neighbours of the query of a request; `texts` are its long texts.
 
         Raises
         ------
@@ -243,7 +244,7 @@ class Engine:
             length than the embeddings or is zero, or no item passes the filter (all 422).
         """
         for _ in range(2):
-            embedded = await self._embedded(message)
+            embedded = await self._embedded(message, texts)
             try:
                 query = message.query(embedded)
                 return await self.in_index(partial(self.index.search, query))
@@ -259,12 +260,12 @@ class Engine:
                 raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
         raise busy("The collection has just got another encoder.")
 
-    async def _embedded(self, message: SearchIn) -> dict[str, Embedded]:
+    async def _embedded(self, message: SearchIn, texts: LongTexts) -> dict[str, Embedded]:
         """Return the embedded pictures of a search under the keys of `SearchIn.pictures`."""
         named = message.pictures()
         if not named:
             return {}
-        files = [from_base64(text, where) for text, where in named.values()]
+        files = await from_texts(list(named.values()), texts)
         vectors, encoder = await self.embed(files, message.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
         return {

@@ -133,7 +133,7 @@ async def embed(request: Request) -> Response:
 async def search(request: Request) -> Response:
     """Find the pictures of the collection most similar to a picture, a vector, or some items."""
     engine = _engine(request)
-    matches = await engine.search(await read_search(request, engine.limits))
+    matches = await engine.search(*await read_search(request, engine.limits))
     return _json({"results": [match.summary() for match in matches]})
 
 

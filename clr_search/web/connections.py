@@ -10,6 +10,7 @@ its body had come whole is closed, since the rest of the body could be endless.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -81,7 +82,7 @@ class Connection(HttpToolsProtocol):
             self._allow(HEAD)
 
     def _take_a_place(self) -> bool:
-        """Abort the connection whose client is waited for the longest; return whether there is one.
+        """Abort connections whose clients are waited for the longest; return whether there are any.
 
         Those that have not asked for anything yet are the first, those that send a body the last.
         """
@@ -92,11 +93,14 @@ class Connection(HttpToolsProtocol):
         ]
         if not waiting:
             return False
-        chosen = min(
-            waiting, key=lambda other: (not other._in_head, other._answered > 0, other._since)
-        )
-        self.connections.discard(chosen)
-        chosen.transport.abort()
+        # Some are taken at once, so that not every new connection has to look at all others.
+        for other in heapq.nsmallest(
+            max(1, MOST // 16),
+            waiting,
+            key=lambda other: (not other._in_head, other._answered > 0, other._since),
+        ):
+            self.connections.discard(other)
+            other.transport.abort()
         return True
 
     def _owes_an_answer(self) -> bool:

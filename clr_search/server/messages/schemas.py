@@ -21,6 +21,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 # The length of every list is bounded, since Pydantic keeps an error for each wrong element and
 # stops at the bound. How many pictures a request may hold is checked after the validation.
 _MOST = 65_536  # The largest number of elements of a vector, `contract.MOST_NUMBERS`.
+_MOST_PICTURES = 8192
 
 _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
@@ -42,7 +43,7 @@ class ImagesIn(Input):
     """Pictures to embed or to classify."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_EXAMPLE_PICTURE]}]})
-    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST)]
+    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST_PICTURES)]
 
 
 class FilterIn(Input):
@@ -85,10 +86,11 @@ class SearchIn(Input):
     like: Annotated[
         list[Id | Base64],
         Field(
-            max_length=_MOST, description="Items, or pictures, that results should be more like."
+            max_length=_MOST_PICTURES,
+            description="Items, or pictures, that results should be more like.",
         ),
     ] = []
-    unlike: Annotated[list[Id | Base64], Field(max_length=_MOST)] = []
+    unlike: Annotated[list[Id | Base64], Field(max_length=_MOST_PICTURES)] = []
     filter: FilterIn | None = None
     k: Annotated[int, Field(ge=1, description="How many results.")] = 10
     diverse: Annotated[
