@@ -27,10 +27,11 @@ from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
 from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
-from clr_search.server.messages.bodies import from_base64
-from clr_search.server.messages.problems import Problem, busy
+from clr_search.server.messages.bodies import from_texts
+from clr_search.server.messages.long_texts import LongTexts
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
+from clr_search.web.problems import Problem, busy
 from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
 if TYPE_CHECKING:
@@ -69,12 +70,15 @@ class Engine:
         counters: Counters,
     ) -> None:
         self.index, self.probe, self.limits, self.counters = index, probe, limits, counters
-        self._encoder = index.encoder.with_threads(1)
+        # What takes no time has an index of its own, so that it never waits for a search.
+        self._beside = index.again()
+        self._encoder = self._beside.encoder.with_threads(1)
         self._checked = time.monotonic()  # when the encoder was last compared with the index's
         self._pending = 0
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time, and uses all cores for it.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
+        self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="lookup")
         batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
@@ -89,8 +93,9 @@ class Engine:
         """End the threads after the work in progress."""
         await self._embedding.stop()
         await self._classifying.stop()
-        for pool in (self._aside, self._searching):
+        for pool in (self._aside, self._searching, self._looking_up):
             pool.shutdown(wait=True)
+        self._beside.close()
 
     # -- embedding
 
@@ -111,12 +116,12 @@ class Engine:
             If the encoder cannot be read now (503).
         """
         if time.monotonic() - self._checked > _FRESH:
-            await self.in_index(self._renew)
+            await self.look_up(lambda _: self._renew())
             self._checked = time.monotonic()
         return self._encoder
 
     def _renew(self) -> None:
-        """Load the encoder of the index if it is a new one; runs in the thread of the index."""
+        """Load the encoder of the index if it is a new one."""
         current = self._current()
         if current.sha256 != self._encoder.sha256:
             self._encoder = current.with_threads(1)
@@ -124,7 +129,7 @@ class Engine:
     def _current(self) -> Encoder:
         """Return the encoder of the index, or raise a `Problem` that asks to try again."""
         try:
-            return self.index.encoder
+            return self._beside.encoder
         except (ClrSearchError, OSError) as error:  # A rebuild renames its file at the end.
             logger.warning("The encoder of %s cannot be read: %s", self.index.path, error)
             raise busy("The encoder of the collection cannot be read now.") from error
@@ -229,8 +234,8 @@ class Engine:
 
     # -- search
 
-    async def search(self, message: SearchIn) -> Matches:
-        """Return the nearest neighbours of the query of a request.
+    async def search(self, message: SearchIn, texts: LongTexts) -> Matches:
+        """Return the nearest neighbours of the query of a request; `texts` are its long texts.
 
         Raises
         ------
@@ -239,8 +244,9 @@ class Engine:
             length than the embeddings or is zero, or no item passes the filter (all 422).
         """
         for _ in range(2):
-            query = message.query(await self._embedded(message))
+            embedded = await self._embedded(message, texts)
             try:
+                query = message.query(embedded)
                 return await self.in_index(partial(self.index.search, query))
             except OtherEncoderError:
                 self._checked = -_FRESH  # The next call loads the new encoder.
@@ -249,15 +255,17 @@ class Engine:
                     HTTPStatus.UNPROCESSABLE_ENTITY,
                     "An item that is named is not, or no longer, in the collection.",
                     "The ids of results are in the answers to a search.",
-                ) from None
+                ) from None  # Its message names the collection, which no client should learn.
+            except UsageError as error:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
         raise busy("The collection has just got another encoder.")
 
-    async def _embedded(self, message: SearchIn) -> dict[str, Embedded]:
+    async def _embedded(self, message: SearchIn, texts: LongTexts) -> dict[str, Embedded]:
         """Return the embedded pictures of a search under the keys of `SearchIn.pictures`."""
         named = message.pictures()
         if not named:
             return {}
-        files = [from_base64(text, where) for text, where in named.values()]
+        files = await from_texts(list(named.values()), texts)
         vectors, encoder = await self.embed(files, message.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
         return {
@@ -266,19 +274,20 @@ class Engine:
         }
 
     async def in_index(self, work: Callable[[], _Result]) -> _Result:
-        """Call a function that uses the index, in the thread of the index, and return its result.
+        """Call a function in the thread of the index, and return its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._searching, work)
 
-        Raises
-        ------
-        Problem
-            If `work` raises a `UsageError` (422).
-        """
+    async def look_up(self, work: Callable[[Index], _Result]) -> _Result:
+        """Call a function that takes no time with an index; it does not wait for a search."""
+        call = partial(work, self._beside)
+        return await asyncio.get_running_loop().run_in_executor(self._looking_up, call)
+
+    async def ready(self) -> bool:
+        """Return whether the collection is in its place and can be read."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._searching, work)
-        except MissingItemError:
-            raise  # Its message names the folder of the collection, which no client should learn.
-        except UsageError as error:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
+            return await self.look_up(lambda index: len(index) >= 0 and index.in_place())
+        except ClrSearchError:
+            return False
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         """Call a blocking function in a thread, so that the event loop goes on."""
@@ -295,7 +304,7 @@ class Engine:
             If there is no such item (404).
         """
         try:
-            return await self.in_index(lambda: self.index.item(number))
+            return await self.look_up(lambda index: index.item(number))
         except ClrSearchError:
             raise Problem(HTTPStatus.NOT_FOUND, f"There is no item {number}.") from None
 

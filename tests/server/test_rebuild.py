@@ -139,4 +139,4 @@ def test_the_new_encoder_is_loaded_once_and_where_nobody_waits_for_the_loop(
         answers = list(pool.map(lambda _: embed(url, photo), range(6)))
     assert {answer.json()["model"] for answer in answers} == {Encoder(other).sha256}
     assert len(threads) == 1
-    assert threads[0].startswith("search")
+    assert threads[0].startswith("lookup")
