@@ -18,9 +18,9 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,30 +88,58 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PI
     """
     if at_least is not None and at_least < 1:
         raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
-    return _decoded(data, at_least, max_pixels, np.array)
+    return decode_on(_HERE, data, at_least, max_pixels, np.array)
 
 
-def _decoded(
+class Host(Protocol):
+    """Where pictures are decoded: this process, or a worker with limits (`images.isolation`)."""
+
+    def expect(self, pixels: int) -> None:
+        """Take note of the pixels that headers promise, before memory is taken for them."""
+
+    def turn(self, pixels: int) -> AbstractContextManager[object]:
+        """Return a context in which so many pixels may be decoded."""
+
+
+class _ThisProcess:
+    """Decoding in this process, without limits on single pictures."""
+
+    def expect(self, pixels: int) -> None:
+        """Do nothing."""
+
+    def turn(self, pixels: int) -> AbstractContextManager[object]:
+        """Wait until no other large picture is being decoded, if this is one."""
+        return _LARGE if pixels > LARGE_PIXELS else nullcontext()
+
+
+_HERE = _ThisProcess()
+
+
+def decode_on(
+    host: Host,
     data: bytes,
     at_least: int | None,
     max_pixels: int,
     finish: Callable[[Image.Image], NDArray[np.uint8]],
 ) -> Picture:
-    """What `finish` makes of the upright RGB image; see `decode`."""
+    """What `finish` makes of the upright RGB image, decoded where `host` says; see `decode`."""
     kind = kind_of(data)
     try:
         promised = check(data, kind)
         if promised is not None:
             _check_size(promised.width, promised.height, kind, max_pixels)
+            host.expect(promised.width * promised.height)
         image = open_header(plain(data) if kind == "BMP" else data, kind)
         width, height = image.size
         _check_size(width, height, kind, max_pixels)
+        if promised is None:
+            host.expect(width * height)
         if at_least is not None and kind == "JPEG":
             image.draft(None, (at_least, at_least))
         held = image.size[0] * image.size[1]
         if promised is not None and promised.whole:
             held = max(held, promised.width * promised.height)
-        with _LARGE if held > LARGE_PIXELS else nullcontext():
+        with host.turn(held):
             whole, turned = upright(image)
             pixels = finish(whole)
     except ImageError:
@@ -189,7 +217,7 @@ def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Pi
     ImageError
         As `decode`.
     """
-    return _decoded(data, enough_for(size), max_pixels, lambda image: squared(image, size))
+    return decode_on(_HERE, data, enough_for(size), max_pixels, lambda image: squared(image, size))
 
 
 def from_image(image: Image.Image) -> Picture:
