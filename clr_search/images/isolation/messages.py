@@ -43,7 +43,7 @@ Part: TypeAlias = "bytes | bytearray | memoryview"
 
 
 class LargePictureError(ImageError):
-    """A picture has more than `images.LARGE_PIXELS`, and such are decoded one at a time."""
+    """A picture is larger than those that were to be decoded now."""
 
 
 class WrongAnswerError(Exception):
@@ -68,15 +68,15 @@ class Request:
         Side of the square; else `at_least` of `images.decode`, or 0 for none.
     max_pixels : int
         Refuse a picture that has more.
-    large : bool
-        Whether it may have more than `images.LARGE_PIXELS`.
+    put_off : int
+        Put off a picture whose decoder holds more pixels at once than this; 0 for none.
     """
 
     data: bytes
     square: bool
     size: int
     max_pixels: int
-    large: bool = False
+    put_off: int = 0
 
 
 Outcome: TypeAlias = "Picture | ImageError | None"
@@ -92,7 +92,7 @@ class Row:
     state : int
         WAITING and so on.
     numbers : four int
-        Asked: square, size, large, 0. Answered: width and height of the pixels, and of the whole.
+        Asked: square, size, put off, 0. Answered: width and height of the pixels, and of the whole.
     length : int
         Bytes of the file; of the pixels, or of the reason.
     max_pixels : int
@@ -107,7 +107,7 @@ class Row:
     @classmethod
     def asking(cls, request: Request) -> Row:
         """Return the row of a request."""
-        numbers = (int(request.square), request.size, int(request.large), 0)
+        numbers = (int(request.square), request.size, request.put_off, 0)
         return cls(WAITING, numbers, len(request.data), request.max_pixels)
 
     def packed(self) -> bytes:
@@ -223,8 +223,8 @@ def outcomes(shared: SharedFile, requests: Sequence[Request]) -> list[Outcome]:
         elif row.state == REFUSED and row.length <= _LONGEST_REASON:
             parts.append(bytearray(row.length))
             found.append(None)  # its reason is read below
-        elif row.state == LARGE and not request.large:
-            found.append(LargePictureError("it is to be decoded alone, since it is large"))
+        elif row.state == LARGE and request.put_off:
+            found.append(LargePictureError("it is a large picture, and was put off"))
         elif row.state in (WAITING, WORKING):
             found.append(None)
         else:

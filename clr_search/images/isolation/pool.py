@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.images.decoding import MAX_PIXELS, Picture
+from clr_search.images.decoding import LARGE_PIXELS, MAX_PIXELS, Picture, read
 from clr_search.images.isolation.limits import DecodingLimits
 from clr_search.images.isolation.messages import MOST, LargePictureError, Outcome, Request
 from clr_search.images.isolation.process import WorkerProcess
@@ -73,9 +75,22 @@ class DecodingWorkers:
         self.close()
 
     def decode(
-        self, data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PIXELS
+        self,
+        data: bytes,
+        *,
+        at_least: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        put_off: int = 0,
     ) -> Picture:
         """Decode a picture file as `images.decode` does.
+
+        Parameters
+        ----------
+        data, at_least, max_pixels
+            As `images.decode` takes them.
+        put_off : int
+            Raise `LargePictureError`, before decoding, if a decoder holds more pixels at once; 0
+            for none. Pictures of more than `images.LARGE_PIXELS` wait for each other then.
 
         Raises
         ------
@@ -87,10 +102,14 @@ class DecodingWorkers:
         """
         if at_least is not None and at_least < 1:
             raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
-        return self._one(Request(data, False, at_least or 0, max_pixels))
+        return self._one(Request(data, False, at_least or 0, max_pixels, put_off))
+
+    def load(self, path: Path, *, at_least: int | None = None) -> Picture:
+        """Read a file in this process and decode it as `images.load` does; see `decode`."""
+        return self.decode(read(path)[0], at_least=at_least)
 
     def decode_square(
-        self, data: bytes, size: int, *, max_pixels: int = MAX_PIXELS, wait: bool = True
+        self, data: bytes, size: int, *, max_pixels: int = MAX_PIXELS, put_off: int = 0
     ) -> Picture:
         """Decode a picture file to its central square as `images.decode_square` does.
 
@@ -98,19 +117,15 @@ class DecodingWorkers:
         ----------
         data, size, max_pixels
             As `images.decode_square` takes them.
-        wait : bool
-            Whether a picture of more than `images.LARGE_PIXELS` waits until no other such picture
-            is being decoded. Otherwise such a picture raises `LargePictureError`.
+        put_off : int
+            As of `decode`.
 
         Raises
         ------
         ImageError, ClrSearchError
             As `decode`.
         """
-        request = Request(data, True, size, max_pixels)
-        if wait:
-            return self._one(request)
-        return _picture(self._outcomes([request])[0])
+        return self._one(Request(data, True, size, max_pixels, put_off))
 
     def decode_squares(
         self, files: Sequence[bytes], size: int, *, max_pixels: int = MAX_PIXELS
@@ -127,12 +142,7 @@ class DecodingWorkers:
         ClrSearchError
             If no worker can be started.
         """
-        requests = [Request(data, True, size, max_pixels) for data in files]
-        outcomes = self._outcomes(requests)
-        return [
-            self._in_turn(request) if isinstance(outcome, LargePictureError) else outcome
-            for request, outcome in zip(requests, outcomes, strict=True)
-        ]
+        return self._in_turn([Request(data, True, size, max_pixels) for data in files])
 
     def start(self, count: int) -> None:
         """Start workers that are idle, without waiting, so that the first pictures need not."""
@@ -153,17 +163,20 @@ class DecodingWorkers:
             self._watch.join()
 
     def _one(self, request: Request) -> Picture:
-        """Return one picture, after waiting for its turn if it is large."""
-        outcome = self._outcomes([request])[0]
-        return _picture(
-            self._in_turn(request) if isinstance(outcome, LargePictureError) else outcome
-        )
+        """Return one picture, or raise why there is none."""
+        (outcome,) = self._outcomes([request]) if request.put_off else self._in_turn([request])
+        if isinstance(outcome, ImageError):
+            raise outcome
+        return outcome
 
-    def _in_turn(self, request: Request) -> Picture | ImageError:
-        """Return what becomes of a large picture."""
-        alone = Request(request.data, request.square, request.size, request.max_pixels, True)
-        with self._large:
-            return self._outcomes([alone])[0]
+    def _in_turn(self, requests: Sequence[Request]) -> list[Picture | ImageError]:
+        """Return what becomes of pictures, of which large ones are decoded one at a time."""
+        outcomes = self._outcomes([replace(one, put_off=LARGE_PIXELS) for one in requests])
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, LargePictureError):
+                with self._large:
+                    (outcomes[number],) = self._outcomes([requests[number]])
+        return outcomes
 
     def _outcomes(self, requests: Sequence[Request]) -> list[Picture | ImageError]:
         """Ask one worker after the other until every picture is decoded or refused."""
@@ -234,10 +247,3 @@ class DecodingWorkers:
                 workers = list(self._all)
             for worker in workers:
                 worker.kill_if_late(now)
-
-
-def _picture(outcome: Picture | ImageError) -> Picture:
-    """Return a picture, or raise the error that there is instead."""
-    if isinstance(outcome, ImageError):
-        raise outcome
-    return outcome

@@ -53,8 +53,8 @@ class _Host:
     @contextmanager
     def turn(self, pixels: int) -> Iterator[None]:
         """Put off a large picture until the parent gives it its turn."""
-        if pixels > decoding.LARGE_PIXELS and not self.request.large:
-            raise LargePictureError("it is to be decoded alone")
+        if 0 < self.request.put_off < pixels:
+            raise LargePictureError("it is to be put off")
         yield
 
 
@@ -99,10 +99,10 @@ def _requests(shared: SharedFile, count: int) -> list[Request]:
     """Read the requests of a message, with all files, since the pixels take their place."""
     requests, at = [], messages.PAYLOAD
     for row in shared.rows(count):
-        square, size, large, _ = row.numbers
+        square, size, put_off, _ = row.numbers
         data = shared.read(row.length, at)
         at += row.length
-        requests.append(Request(data, bool(square), size, row.max_pixels, bool(large)))
+        requests.append(Request(data, bool(square), size, row.max_pixels, put_off))
     return requests
 
 

@@ -58,6 +58,11 @@ def _sleep(host: worker._Host) -> Picture:
     raise AssertionError("nobody has stopped this")
 
 
+def _sleep_large(host: worker._Host) -> Picture:
+    with host.turn(2**23):
+        return _sleep(host)
+
+
 def _grow(host: worker._Host) -> Picture:
     kept = []
     while True:
@@ -137,6 +142,7 @@ def _truncate(host: worker._Host) -> Picture:
 DEEDS: dict[str, Callable[[worker._Host], Picture]] = {
     "loop": _loop,
     "sleep": _sleep,
+    "sleep-large": _sleep_large,
     "grow": _grow,
     "just-enough": _just_enough,
     "keep": _keep,

@@ -161,7 +161,8 @@ def test_large_pictures_are_decoded_one_at_a_time() -> None:
     large = saved("PNG", (6000, 6000), "L")
     with DecodingWorkers(2) as workers, ThreadPoolExecutor(2) as threads:
         with pytest.raises(LargePictureError):
-            workers.decode_square(large, SIDE, wait=False)
+            workers.decode_square(large, SIDE, put_off=35_000_000)
+        assert workers.decode_square(GOOD, SIDE, put_off=1200).width == 40
         with workers._large:
             waits = threads.submit(workers.decode_square, large, SIDE)
             assert workers.decode_square(GOOD, SIDE).width == 40
