@@ -60,7 +60,7 @@ class Limits:
     pending_images: int = 512
     batch: int = BATCH
     batch_wait: float = 0.0
-    decoding: DecodingLimits = field(default_factory=DecodingLimits)
+    decoding: DecodingLimits = field(default_factory=lambda: DecodingLimits(seconds=30.0))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", min(self.images, self.pending_images))

@@ -49,7 +49,7 @@ class DecodingLimits:
     """
 
     memory: float = 4 * 2**30
-    seconds: float = 30.0
+    seconds: float = 60.0
 
     def __post_init__(self) -> None:
         for name in ("memory", "seconds"):
