@@ -33,7 +33,7 @@ from clr_search.serve.encoder import Encoder
 _AHEAD = 2
 """Number of batches that are decoded ahead of the encoder, so that it never waits for one file."""
 
-_MESSAGE_FILES = 8
+_MESSAGE_FILES = 16
 """Number of files that are sent to a worker process at a time."""
 
 _MESSAGE_BYTES = 2**22

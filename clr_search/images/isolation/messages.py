@@ -159,6 +159,8 @@ class SharedFile:
 
     def read(self, count: int, at: int) -> bytes:
         """Return `count` bytes from the byte `at` on; zeros for those behind the end."""
+        if hasattr(os, "pread") and len(data := os.pread(self.descriptor, count, at)) == count:
+            return data
         part = bytearray(count)
         self.read_into([part], at)
         return bytes(part)
