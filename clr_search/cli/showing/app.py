@@ -27,6 +27,7 @@ from clr_search.cli import options
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
 @options.decoding_options()
+@options.pixels_option()
 def app(
     collection: Path,
     probe: Path | None,

@@ -108,14 +108,22 @@ class Meter:
     def begin(self, size: int) -> None:
         """Limit the work on a file of `size` bytes whose pixels are not known yet."""
         self._taken = self._address_space()
-        self.allow(0, size)
+        self.allow(0, 0, size)
 
-    def allow(self, pixels: int, size: int) -> None:
-        """Limit the work on a picture; what it has taken since `begin` counts."""
+    def allow(self, pixels: int, work: int, size: int) -> None:
+        """Limit the work on a picture; what it has taken since `begin` counts.
+
+        Parameters
+        ----------
+        pixels, work : int
+            Pixels that are held at once, and that are looked at; see `decoding.Host`.
+        size : int
+            Bytes of the file.
+        """
         if ENFORCES_MEMORY:
             self._limit_memory(self._taken + self._limits.memory_for(pixels, size))
         if ENFORCES_SECONDS:
-            seconds = self._limits.seconds_for(pixels, size, self.pace)
+            seconds = self._limits.seconds_for(work, size, self.pace)
             signal.setitimer(signal.ITIMER_PROF, seconds)
 
     def end(self) -> None:

@@ -14,12 +14,12 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 
 from clr_search.errors import ImageError
-from clr_search.images.decoding import Picture
+from clr_search.images.picture import Note, NoteKind, Picture
 
 MOST = 64
 """Largest number of pictures in a message."""
@@ -36,8 +36,12 @@ READY = b"r"
 TURN = b"t"
 """What a worker writes when it has answered."""
 
+_BETWEEN = " | "
+"""What stands between two notes."""
+
 _ROW = struct.Struct("<IIIIIxxxxQQ")
-_LONGEST_REASON = 1000
+_LONGEST_TEXT = 1000  # Bytes of a reason, and of all notes of a picture.
+_NOTE_KINDS = {str(kind): kind for kind in get_args(NoteKind)}
 
 Part: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -95,14 +99,14 @@ class Row:
         Asked: square, size, put off, 0. Answered: width and height of the pixels, and of the whole.
     length : int
         Bytes of the file; of the pixels, or of the reason.
-    max_pixels : int
-        As of `Request`.
+    more : int
+        `max_pixels` of the request; bytes of the notes, which follow the pixels.
     """
 
     state: int
     numbers: tuple[int, int, int, int]
     length: int
-    max_pixels: int = 0
+    more: int = 0
 
     @classmethod
     def asking(cls, request: Request) -> Row:
@@ -112,7 +116,7 @@ class Row:
 
     def packed(self) -> bytes:
         """Return the bytes of the row."""
-        return _ROW.pack(self.state, *self.numbers, self.length, self.max_pixels)
+        return _ROW.pack(self.state, *self.numbers, self.length, self.more)
 
 
 class SharedFile:
@@ -220,9 +224,9 @@ def outcomes(shared: SharedFile, requests: Sequence[Request]) -> list[Outcome]:
         last = last if row.state == WAITING else number
         if row.state == DONE:
             picture = _checked(number, row, request)
-            parts.append(picture.pixels.data)
+            parts += [picture.pixels.data, bytearray(row.more)]
             found.append(picture)
-        elif row.state == REFUSED and row.length <= _LONGEST_REASON:
+        elif row.state == REFUSED and row.length <= _LONGEST_TEXT:
             parts.append(bytearray(row.length))
             found.append(None)  # its reason is read below
         elif row.state == LARGE and request.put_off:
@@ -233,11 +237,13 @@ def outcomes(shared: SharedFile, requests: Sequence[Request]) -> list[Outcome]:
             raise WrongAnswerError(f"a picture is in the state {row.state}", number)
     if parts and not shared.read_into(parts, PAYLOAD):
         raise WrongAnswerError("it has fewer pixels than it says", last)
-    reasons = (_text(part) for part in parts if isinstance(part, bytearray))
-    return [
-        ImageError(next(reasons)) if row.state == REFUSED else outcome
-        for row, outcome in zip(rows, found, strict=True)
-    ]
+    texts = (_text(part) for part in parts if isinstance(part, bytearray))
+    for number, row in enumerate(rows):
+        if row.state == REFUSED:
+            found[number] = ImageError(next(texts))
+        elif isinstance(read := found[number], Picture) and (text := next(texts)):
+            found[number] = read._replace(notes=_notes(number, text))
+    return found
 
 
 def working(shared: SharedFile, count: int) -> int | None:
@@ -255,18 +261,34 @@ def _checked(number: int, row: Row, request: Request) -> Picture:
         fits = across <= width and down <= height
         fits = fits and (request.size > 0 or (across, down) == (width, height))
     within = across * down > 0 and 0 < width * height <= request.max_pixels
-    if not (fits and within and row.length == across * down * 3):
+    if not (fits and within and row.length == across * down * 3 and row.more <= _LONGEST_TEXT):
         said = f"{across} × {down} pixels of {width} × {height}, in {row.length} bytes"
         raise WrongAnswerError(said, number)
     return Picture(np.empty((down, across, 3), np.uint8), width, height)
 
 
 def _text(data: bytearray) -> str:
-    """Return a reason without what no reason has, such as the escapes that terminals follow."""
+    """Return a text without what none has, such as the escapes that terminals follow."""
     text = data.decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
-def encoded(reason: str) -> bytes:
+def _notes(number: int, text: str) -> tuple[Note, ...]:
+    """Return the notes of a picture as `encoded_notes` has written them."""
+    notes = []
+    for one in text.split(_BETWEEN):
+        kind, _, what = one.partition(":")
+        if kind not in _NOTE_KINDS:
+            raise WrongAnswerError("it has a note of no kind", number)
+        notes.append(Note(_NOTE_KINDS[kind], what))
+    return tuple(notes)
+
+
+def encoded(text: str) -> bytes:
     """Return a reason as a worker writes it."""
-    return reason.encode("utf-8", "replace")[:_LONGEST_REASON]
+    return text.encode("utf-8", "replace")[:_LONGEST_TEXT]
+
+
+def encoded_notes(notes: Sequence[Note]) -> bytes:
+    """Return the notes of a picture as a worker writes them."""
+    return encoded(_BETWEEN.join(f"{note.kind}:{note.what}" for note in notes))

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import TracebackType
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.images.decoding import LARGE_PIXELS, MAX_PIXELS, Picture, read
+from clr_search.images.decoding import read
 from clr_search.images.isolation.limits import DecodingLimits
 from clr_search.images.isolation.messages import MOST, LargePictureError, Outcome, Request
 from clr_search.images.isolation.process import WorkerProcess
+from clr_search.images.limits import LARGE_PIXELS, pixel_limit
+from clr_search.images.picture import Picture
 
 _LOOK = 0.2
 """Seconds between two looks at workers that may be late."""
@@ -79,7 +81,7 @@ class DecodingWorkers:
         data: bytes,
         *,
         at_least: int | None = None,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
         put_off: int = 0,
     ) -> Picture:
         """Decode a picture file as `images.decode` does.
@@ -102,14 +104,14 @@ class DecodingWorkers:
         """
         if at_least is not None and at_least < 1:
             raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
-        return self._one(Request(data, False, at_least or 0, max_pixels, put_off))
+        return self._one(Request(data, False, at_least or 0, pixel_limit(max_pixels), put_off))
 
     def load(self, path: Path, *, at_least: int | None = None) -> Picture:
         """Read a file in this process and decode it as `images.load` does; see `decode`."""
         return self.decode(read(path)[0], at_least=at_least)
 
     def decode_square(
-        self, data: bytes, size: int, *, max_pixels: int = MAX_PIXELS, put_off: int = 0
+        self, data: bytes, size: int, *, max_pixels: int | None = None, put_off: int = 0
     ) -> Picture:
         """Decode a picture file to its central square as `images.decode_square` does.
 
@@ -125,10 +127,10 @@ class DecodingWorkers:
         ImageError, ClrSearchError
             As `decode`.
         """
-        return self._one(Request(data, True, size, max_pixels, put_off))
+        return self._one(Request(data, True, size, pixel_limit(max_pixels), put_off))
 
     def decode_squares(
-        self, files: Sequence[bytes], size: int, *, max_pixels: int = MAX_PIXELS
+        self, files: Sequence[bytes], size: int, *, max_pixels: int | None = None
     ) -> list[Picture | ImageError]:
         """Decode many files, in order, with less to and fro than `decode_square` one by one.
 
@@ -142,7 +144,8 @@ class DecodingWorkers:
         ClrSearchError
             If no worker can be started.
         """
-        return self._in_turn([Request(data, True, size, max_pixels) for data in files])
+        most = pixel_limit(max_pixels)
+        return self._in_turn([Request(data, True, size, most) for data in files])
 
     def start(self, count: int) -> None:
         """Start workers that are idle, without waiting, so that the first pictures need not."""

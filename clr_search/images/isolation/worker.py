@@ -26,9 +26,11 @@ from clr_search.images.geometry import enough_for, squared
 from clr_search.images.isolation import messages
 from clr_search.images.isolation.limits import DecodingLimits, Meter
 from clr_search.images.isolation.messages import LargePictureError, Part, Request, Row, SharedFile
+from clr_search.images.picture import Picture
 
 _LONGEST = 0.1  # Seconds after which a worker answers with the pictures that are done.
 _MOST_GROWN = 2**28  # Bytes of memory kept from earlier pictures, with which a worker ends.
+_MOST_WRITTEN = 2**34  # Bytes of the shared file: more than any picture has.
 _THREADS = 2  # Of a decoder that uses several; there are as many workers as cores.
 _USUAL = 0.0017  # Seconds of the reference picture on the machine of `isolation.limits`.
 
@@ -46,9 +48,9 @@ class _Host:
         self._meter = meter
         self.request = Request(b"", square=False, size=0, max_pixels=1)
 
-    def expect(self, pixels: int) -> None:
+    def expect(self, pixels: int, work: int) -> None:
         """Allow what a picture of so many pixels may take."""
-        self._meter.allow(pixels, len(self.request.data))
+        self._meter.allow(pixels, work, len(self.request.data))
 
     @contextmanager
     def turn(self, pixels: int) -> Iterator[None]:
@@ -86,10 +88,10 @@ def _answer(shared: SharedFile, count: int, host: _Host, meter: Meter) -> bool:
             break
         shared.set_row(number, Row(messages.WORKING, (0, 0, 0, 0), 0))
         host.request = request
-        row, body, fit = _outcome(host, meter)
-        shared.write([body], at)
+        row, parts, fit = _outcome(host, meter)
+        shared.write(parts, at)
         shared.set_row(number, row)
-        at += row.length
+        at += sum(memoryview(part).nbytes for part in parts)
         if not fit:
             return False
     return True
@@ -102,11 +104,11 @@ def _requests(shared: SharedFile, count: int) -> list[Request]:
         square, size, put_off, _ = row.numbers
         data = shared.read(row.length, at)
         at += row.length
-        requests.append(Request(data, bool(square), size, row.max_pixels, put_off))
+        requests.append(Request(data, bool(square), size, row.more, put_off))
     return requests
 
 
-def _outcome(host: _Host, meter: Meter) -> tuple[Row, Part, bool]:
+def _outcome(host: _Host, meter: Meter) -> tuple[Row, list[Part], bool]:
     """Decode a picture; returns its row, its pixels or its reason, and whether all is well."""
     meter.begin(len(host.request.data))
     fit = True
@@ -115,7 +117,7 @@ def _outcome(host: _Host, meter: Meter) -> tuple[Row, Part, bool]:
         meter.end()
     except LargePictureError:
         meter.end()
-        return Row(messages.LARGE, (0, 0, 0, 0), 0), b"", True
+        return Row(messages.LARGE, (0, 0, 0, 0), 0), [], True
     except ImageError as error:
         meter.end()
         reason, fit = error.what, not isinstance(error.__cause__, MemoryError)
@@ -128,14 +130,16 @@ def _outcome(host: _Host, meter: Meter) -> tuple[Row, Part, bool]:
     else:
         across, down = picture.pixels.shape[1], picture.pixels.shape[0]
         numbers = (across, down, picture.width, picture.height)
-        return Row(messages.DONE, numbers, picture.pixels.nbytes), picture.pixels.data, True
+        notes = messages.encoded_notes(picture.notes)
+        row = Row(messages.DONE, numbers, picture.pixels.nbytes, len(notes))
+        return row, [picture.pixels.data, notes], True
     if not fit:
         reason = "decoding it takes more memory than a picture of its size may"
     body = messages.encoded(reason)
-    return Row(messages.REFUSED, (0, 0, 0, 0), len(body)), body, fit
+    return Row(messages.REFUSED, (0, 0, 0, 0), len(body)), [body], fit
 
 
-def _decoded(host: _Host) -> decoding.Picture:
+def _decoded(host: _Host) -> Picture:
     """Decode the picture of the request, as `images.decode` and `images.decode_square` do."""
     request = host.request
     data, most = request.data, request.max_pixels
@@ -170,13 +174,12 @@ def _load_decoders() -> None:
 
 
 def _no_core_dumps() -> None:
-    """Let a crash leave nothing on the disk, where the system has that limit."""
+    """Let a crash leave nothing on the disk, where the system has such limits."""
     if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        most = messages.PAYLOAD + max(3 * decoding.MAX_PIXELS, decoding.MAX_BYTES)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_WRITTEN, _MOST_WRITTEN))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,17 @@ from typing import TypeVar
 import numpy as np
 
 from clr_search.errors import UsageError
+from clr_search.images import DECODING
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import PathSet, canonical
-from clr_search.index.catalog.records import Content, IndexedFile, SkippedFile, SkippedItem
+from clr_search.index.catalog.records import (
+    Content,
+    IndexedFile,
+    NotedItem,
+    SkippedFile,
+    SkippedItem,
+)
 from clr_search.index.catalog.vectors import to_blob
 from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
@@ -48,6 +55,7 @@ class Update:
         self._catalog = catalog
         self._survey = survey
         self._reporter = reporter
+        self._noted: list[NotedItem] = []
 
     def run(
         self,
@@ -87,6 +95,10 @@ class Update:
         added, changed, removed, skipped = self._embed(
             plan, known, encoder, batch_size, workers, isolation
         )
+        noted = sorted(self._noted, key=lambda item: item.path)
+        if plan.tried_all:
+            with self._catalog.writing():
+                self._catalog.set_decoding_tried(DECODING)
         unreadable = [*((broken.path, broken.reason) for broken in plan.still_unreadable), *skipped]
         unreadable += plan.left_out.folders.items()
         return UpdateReport(
@@ -98,6 +110,7 @@ class Update:
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(unreadable)),
             untold=bool(plan.left_out.untold),
             passed_over=plan.left_out.kinds(),
+            noted=tuple(noted),
         )
 
     def _apply(self, plan: Plan) -> None:
@@ -151,7 +164,10 @@ class Update:
                         if isinstance(result, Skipped):
                             skipped.append((str(result.path), result.reason))
                             removed += item is not None and was_read(result)
-                        elif item:
+                            continue
+                        if result.notes:
+                            self._noted.append(NotedItem(result.path, result.notes))
+                        if item:
                             changed += 1
                         else:
                             added += 1

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from clr_search.errors import ImageError
-from clr_search.images.decoding import Picture
 from clr_search.images.isolation import messages, process, worker
+from clr_search.images.picture import Note, Picture
 
 HEAVY = {"torch", "faiss", "gradio", "onnxruntime", "onnx", "fastapi"}
 
@@ -75,7 +75,7 @@ def _just_enough(host: worker._Host) -> Picture:
 
 
 def _keep(host: worker._Host) -> Picture:
-    host.expect(20_000_000)
+    host.expect(20_000_000, 20_000_000)
     vars(worker).setdefault("kept", []).append(np.ones(500_000_000, np.uint8))
     raise ImageError("kept")
 
@@ -120,6 +120,17 @@ def _wrong_length(host: worker._Host) -> Picture:
     return Picture(np.zeros((size, size, 4), np.uint8), size, size)
 
 
+def _noted(host: worker._Host) -> Picture:
+    size = host.request.size
+    notes = (Note("loss", "3 rows missing"), Note("bands", "band \x1b4 is not shown"))
+    return Picture(np.zeros((size, size, 3), np.uint8), size, size, notes)
+
+
+def _wrong_note(host: worker._Host) -> Picture:
+    notes = (Note("nonsense", "of no kind"),)  # type: ignore[arg-type]
+    return _noted(host)._replace(notes=notes)
+
+
 def _nothing(host: worker._Host) -> Picture:
     os.write(1, messages.TURN)
     time.sleep(60)
@@ -155,6 +166,8 @@ DEEDS: dict[str, Callable[[worker._Host], Picture]] = {
     "wrong-size": _wrong_size,
     "wrong-whole": _wrong_whole,
     "wrong-length": _wrong_length,
+    "noted": _noted,
+    "wrong-note": _wrong_note,
     "nothing": _nothing,
     "truncate": _truncate,
 }

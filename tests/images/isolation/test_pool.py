@@ -85,6 +85,7 @@ def test_a_refusal_has_the_same_reason() -> None:
         ("wrong-size", "nonsense"),
         ("wrong-whole", "nonsense"),
         ("wrong-length", "nonsense"),
+        ("wrong-note", "nonsense"),
         ("nothing", "nonsense"),
     ],
 )
@@ -183,6 +184,16 @@ def test_a_worker_has_one_thread(workers: DecodingWorkers) -> None:
 def test_a_reason_is_short_and_has_no_escapes(workers: DecodingWorkers) -> None:
     assert reason(workers, do("escape")) == "�[31mred�"
     assert len(reason(workers, do("long"))) <= 1000
+
+
+def test_notes_come_with_the_picture(workers: DecodingWorkers) -> None:
+    notes = workers.decode_square(do("noted"), SIDE).notes
+    assert [(note.kind, note.what) for note in notes] == [
+        ("loss", "3 rows missing"),
+        ("bands", "band �4 is not shown"),
+    ]
+    cut = GOOD[:-2]
+    assert workers.decode(cut).notes == images.decode(cut).notes != ()
 
 
 def test_no_process_and_no_file_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
