@@ -30,13 +30,20 @@ from clr_search.web.hosts import LOOPBACK
 if TYPE_CHECKING:
     import gradio as gr
 
+    from clr_search.app.explorer import Explorer
+    from clr_search.images.isolation import DecodingLimits
+
 GRACE = 2
 """Seconds for which a stopping page waits for its last answers."""
 
 _PORTS = range(7860, 7960)  # The ports that are tried where none is given.
 
 
-def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
+def build(
+    collection: Path | str,
+    probe: Path | str | None = None,
+    decoding: DecodingLimits | None = None,
+) -> gr.Blocks:
     """Build the page of a collection.
 
     Parameters
@@ -45,6 +52,8 @@ def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
         A collection made by ``clr-search build-index``.
     probe : path, optional
         A `probe.onnx`, which adds a Classify tab.
+    decoding : DecodingLimits, optional
+        The most that decoding one picture may take.
 
     Returns
     -------
@@ -62,6 +71,13 @@ def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
 
         page = build("photos.clr")
     """
+    return _composed(collection, probe, decoding)[0]
+
+
+def _composed(
+    collection: Path | str, probe: Path | str | None, decoding: DecodingLimits | None
+) -> tuple[gr.Blocks, Explorer]:
+    """Return the page of `build`, and the explorer behind it, which its owner may close."""
     require("gradio", "app")
     from clr_search.app.explorer import Explorer
     from clr_search.app.page import compose
@@ -69,9 +85,9 @@ def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
     from clr_search.serve import Probe
 
     collection = Path(collection)
-    explorer = Explorer(Index.open(collection))
+    explorer = Explorer(Index.open(collection), decoding=decoding)
     name = collection.resolve().name.removesuffix(".clr")
-    return compose(name, explorer, Probe(probe) if probe else None)
+    return compose(name, explorer, Probe(probe) if probe else None), explorer
 
 
 def launch(
@@ -81,6 +97,7 @@ def launch(
     host: str = "127.0.0.1",
     port: int | None = None,
     open_browser: bool = True,
+    decoding: DecodingLimits | None = None,
     reporter: Reporter | None = None,
 ) -> None:
     """Serve the page until Ctrl-C (or SIGTERM); its address is printed on stderr.
@@ -95,6 +112,8 @@ def launch(
         Port; by default the first free one from 7860.
     open_browser : bool
         Whether to open the page in the default browser.
+    decoding : DecodingLimits, optional
+        The most that decoding one picture may take.
     reporter : Reporter, optional
         Prints messages; by default as plain lines on stderr.
 
@@ -107,7 +126,7 @@ def launch(
     with (
         terminal.escaping(),
         _interrupted_by_sigterm(),
-        serving(collection, probe=probe, host=host, port=port) as url,
+        serving(collection, probe=probe, host=host, port=port, decoding=decoding) as url,
     ):
         reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
         if host not in LOOPBACK:
@@ -129,6 +148,7 @@ def serving(
     probe: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
+    decoding: DecodingLimits | None = None,
 ) -> Iterator[str]:
     """Serve the page from a thread during the context, and yield its address.
 
@@ -139,7 +159,8 @@ def serving(
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(_environment(_settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        page = build(collection, probe)
+        page, explorer = _composed(collection, probe, decoding)
+        stack.callback(explorer.close)
         yield stack.enter_context(_served(page, cache, host, port))
 
 

@@ -1,7 +1,8 @@
 """The engine of the service: it embeds, searches and classifies for all requests.
 
 Pictures of different requests are decoded and embedded in batches by worker threads, and one thread
-queries the index.
+queries the index. What decodes pictures are processes with limits (`images.isolation`), for which
+these threads wait.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
+from clr_search.images.isolation import DecodingWorkers, LargePictureError
 from clr_search.index.search.query import Embedded
 from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
 from clr_search.serve.pipeline import usable_cores
@@ -43,6 +45,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+
+_QUICK_PIXELS = 2**22
+"""Pictures whose decoders hold more pixels are decoded aside, so that others need not wait.
+
+A JPEG that is decoded at a reduced size, as photos of phones are, counts with its reduced size.
+"""
 
 _FRESH = 1.0  # Seconds between two checks whether a rebuild has replaced the encoder.
 
@@ -82,20 +90,25 @@ class Engine:
         batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
-        self._thumbnails = Thumbnails(small_jpeg)
+        self._large = ThreadPoolExecutor(usable_cores(), thread_name_prefix="large")
+        # As many as there are threads that embed, that classify, and for large pictures.
+        self._workers = DecodingWorkers(2 * usable_cores() + 1, limits.decoding)
+        self._thumbnails = Thumbnails(small_jpeg, self._workers.load)
 
     def start(self) -> None:
         """Start the worker threads; results are delivered to the running event loop."""
         self._embedding.start()
         self._classifying.start()
+        self._workers.start(usable_cores())
 
     async def stop(self) -> None:
         """End the threads after the work in progress."""
         await self._embedding.stop()
         await self._classifying.stop()
-        for pool in (self._aside, self._searching, self._looking_up):
-            pool.shutdown(wait=True)
+        for pool in (self._aside, self._searching, self._looking_up, self._large):
+            pool.shutdown(wait=True, cancel_futures=pool is self._large)
         self._beside.close()
+        self._workers.close()
 
     # -- embedding
 
@@ -196,19 +209,33 @@ class Engine:
         ]
         with self._admitted(len(files)):
             if len(work) == 1:
-                return (await batcher.submit(work[0], infer))[None]
-            return np.stack(await all_of([batcher.submit(one, infer) for one in work]))
+                return (await self._row(batcher, infer, work[0]))[None]
+            return np.stack(await all_of([self._row(batcher, infer, one) for one in work]))
+
+    async def _row(
+        self, batcher: Batcher, infer: Infer, square: Callable[[int], NDArray[np.uint8]]
+    ) -> NDArray[np.float32]:
+        """Return the row of one picture; a large one is decoded beside the batches."""
+        try:
+            return await batcher.submit(partial(square, _QUICK_PIXELS), infer)
+        except LargePictureError:
+            loop = asyncio.get_running_loop()
+            pixels = await loop.run_in_executor(self._large, square, 0)
+            return await batcher.submit(lambda: pixels, infer)
 
     def _square(
-        self, number: int, data: bytes, size: int, crop: images.Crop | None
+        self, number: int, data: bytes, size: int, crop: images.Crop | None, put_off: int
     ) -> NDArray[np.uint8]:
         """Decode a picture file to its square, or to that of its part `crop`."""
         most = self.limits.pixels
         try:
             if crop is None:
-                return images.decode_square(data, size, max_pixels=most).pixels
-            whole = images.decode(data, max_pixels=most).pixels
+                square = self._workers.decode_square(data, size, max_pixels=most, put_off=put_off)
+                return square.pixels
+            whole = self._workers.decode(data, max_pixels=most, put_off=put_off).pixels
             return images.square(images.cut(whole, crop), size)
+        except LargePictureError:
+            raise
         except UsageError as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
         except ImageError as error:
@@ -217,6 +244,9 @@ class Engine:
                 f"Picture {number + 1} cannot be used: {error.what}.",
                 error.remedy,
             ) from error
+        except ClrSearchError as error:
+            logger.error("Pictures cannot be decoded: %s", error)
+            raise busy("Pictures cannot be decoded now.") from error
 
     @contextmanager
     def _admitted(self, count: int) -> Iterator[None]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.search.reader import Reader
 from clr_search.index.sync.report import UpdateReport
 from clr_search.progress import Reporter, Silent
+
+if TYPE_CHECKING:
+    from clr_search.images.isolation import DecodingLimits
 
 
 class Writer(Reader):
@@ -55,6 +59,7 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        isolation: DecodingLimits | None = None,
         changed: Iterable[Path | str] | None = None,
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
@@ -73,6 +78,9 @@ class Writer(Reader):
             Pictures that are embedded, and committed, at a time; at least 1.
         workers : int, optional
             Threads that decode; the pipeline chooses if not given.
+        isolation : DecodingLimits, optional
+            Decode in worker processes, each picture within these limits, as for pictures of
+            strangers.
         changed : iterable of path, optional
             Absolute paths, as `Item.path`, that may have changed since an update of the same
             `paths` whose report was not `UpdateReport.untold`. Only these and the paths below them
@@ -94,7 +102,9 @@ class Writer(Reader):
         --------
         ``with Index.open("photos.clr", writable=True) as index: index.update(["/photos"])``
         """
-        return self._bring(paths, reporter, batch_size, workers, drop=True, changed=changed)
+        return self._bring(
+            paths, reporter, batch_size, workers, isolation, drop=True, changed=changed
+        )
 
     def add(
         self,
@@ -103,9 +113,10 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        isolation: DecodingLimits | None = None,
     ) -> UpdateReport:
         """Add files and folders as `update` does, but keep items whose files have vanished."""
-        return self._bring(paths, reporter, batch_size, workers, drop=False)
+        return self._bring(paths, reporter, batch_size, workers, isolation, drop=False)
 
     def _bring(
         self,
@@ -113,6 +124,7 @@ class Writer(Reader):
         reporter: Reporter | None,
         batch_size: int,
         workers: int | None,
+        isolation: DecodingLimits | None,
         *,
         drop: bool,
         changed: Iterable[Path | str] | None = None,
@@ -129,7 +141,9 @@ class Writer(Reader):
         changes = None if changed is None else Changes(changed)
         survey = Survey(self._catalog, paths, drop=drop, reporter=reporter, changed=changes)
         update = Update(self._catalog, survey, reporter)
-        report = update.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
+        report = update.run(
+            lambda: self.encoder, batch_size=batch_size, workers=workers, isolation=isolation
+        )
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report
 
@@ -286,6 +300,7 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        isolation: DecodingLimits | None = None,
     ) -> UpdateReport:
         """Embed every picture again, with another encoder.
 
@@ -303,6 +318,8 @@ class Writer(Reader):
             Pictures that are embedded, and committed, at a time; at least 1.
         workers : int, optional
             Threads that decode; the pipeline chooses if not given.
+        isolation : DecodingLimits, optional
+            As of `update`.
 
         Returns
         -------
@@ -321,7 +338,7 @@ class Writer(Reader):
         self._require_writable()
         reporter = reporter or Silent()
         run = Rebuild(self._catalog, Path(encoder), reporter, self._device)
-        report = run.run(batch_size=batch_size, workers=workers)
+        report = run.run(batch_size=batch_size, workers=workers, isolation=isolation)
         self._settle(reporter, changed=True)
         return report
 
