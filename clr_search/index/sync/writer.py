@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,10 +198,7 @@ class Writer(Reader):
 
         Examples
         --------
-        ::
-
-            with Index.create("photos.clr", "encoder.onnx") as index:
-                index.add_vectors(vectors, ["red/1.jpg", "blue/2.jpg"], root="/photos")
+        ``index.add_vectors(vectors, ["red/1.jpg", "blue/2.jpg"], root="/photos")``
         """
         from clr_search.index.sync.ingest import Given, ingest
 
@@ -370,17 +365,7 @@ class Writer(Reader):
             If a value is out of range, or no structure for the present items fits into the memory.
         """
         self._require_writable()
-        with self._catalog.reading():
-            goal = maintenance.goal_of(self._catalog)
-        if recall is not None:
-            goal = replace(goal, recall=recall)
-        if memory is not None:
-            if math.isnan(memory):
-                raise UsageError("The memory is no number.", "Give bytes, or math.inf.")
-            goal = replace(goal, memory=None if memory == math.inf else int(memory))
-        if graph is not None:
-            goal = replace(goal, graph=graph)
-        maintenance.set_goal(self._catalog, goal)
+        maintenance.revise_goal(self._catalog, recall, memory, graph)
 
     def settle(self, *, reporter: Reporter | None = None) -> None:
         """Build the search structure that the items need now; every change does so by itself."""
