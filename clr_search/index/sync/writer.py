@@ -162,9 +162,7 @@ class Writer(Reader):
         taken for a copy of a file. It is found, filtered and removed as any other item. An `update`
         of its folder treats it as an item whose file has changed: if the file exists it is
         embedded, under the same id; if not, the item leaves. A path that is in the collection
-        already gets the new vector and keeps its id.
-
-        The items are committed 4,096 at a time; a call that was killed and is made again goes on.
+        already gets the new vector and keeps its id. The items are committed 4,096 at a time; a call that was killed and is made again goes on.
 
         Parameters
         ----------
@@ -373,10 +371,9 @@ class Writer(Reader):
         self._settle(reporter or Silent(), changed=False)
 
     def _settle_after_removal(self, reporter: Reporter, *, changed: bool) -> None:
-        """Builds the structure if needed; a full disk does not call back what has left.
+        """Builds the structure if needed; where that fails, the removal is committed all the same.
 
-        The removal is committed by then. The structure before stays, and what was removed is
-        masked in it, so that only a message is due.
+        What was removed is masked in the structure before, so that only a message is due.
         """
         try:
             self._settle(reporter, changed=changed)
