@@ -25,7 +25,6 @@ import base64
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -287,19 +286,13 @@ def model_of(data: bytes, path: Path) -> ModelFile:
 def _content(path: Path | str | OwnFile) -> bytes:
     """Return the bytes of a model file; raise UsageError where it is missing or too large."""
     file = path if isinstance(path, OwnFile) else Path(path)
-    status = _status(file)
+    there = isinstance(file, OwnFile) or file.is_file()
+    status = (file.status() if isinstance(file, OwnFile) else file.stat()) if there else None
     if status is None:
         raise UsageError(f"There is no model file {file}.", "Make one with: clr-search export RUN")
     if status.st_size > MAX_MODEL_BYTES:
         raise UsageError(f"{file} is larger than 2 GiB, which no ONNX file can be.")
     return file.read_bytes()
-
-
-def _status(file: Path | OwnFile) -> os.stat_result | None:
-    """Return the status of a file that can be read; None where there is none."""
-    if isinstance(file, OwnFile):
-        return file.status()
-    return file.stat() if file.is_file() else None
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:

@@ -76,8 +76,8 @@ class Writer(Reader):
         changed : iterable of path, optional
             Absolute paths, as `Item.path`, that may have changed since an update of the same
             `paths` whose report was not `UpdateReport.untold`. Only these and the paths below them
-            are looked at, which is faster and has the same result; links may make it necessary to
-            look at everything. It is meant for programs that follow a file system's changes.
+            are looked at, which is faster and has the same result, unless links make it necessary
+            to look at everything. Programs that follow a file system's changes give it.
 
         Returns
         -------
@@ -92,10 +92,7 @@ class Writer(Reader):
 
         Examples
         --------
-        ::
-
-            with Index.open("photos.clr", writable=True) as index:
-                print(index.update(["/photos"]).added)
+        ``with Index.open("photos.clr", writable=True) as index: index.update(["/photos"])``
         """
         return self._bring(paths, reporter, batch_size, workers, drop=True, changed=changed)
 
@@ -259,14 +256,12 @@ class Writer(Reader):
     def label(self, labels: Mapping[int, str] | None) -> None:
         """Give pictures labels of their own, instead of the names of their folders.
 
-        They are kept in the collection, also where a file moves or changes; pictures that come in
-        later have none.
+        A label stays where its file moves or changes; pictures that come in later have none.
 
         Parameters
         ----------
         labels : mapping of int to str, or None
-            Label of each picture by its id; pictures that are not in it have no label. With None,
-            the names of the folders are the labels again.
+            Label of each picture by its id; others have none. None for the names of the folders.
 
         Raises
         ------
@@ -277,9 +272,7 @@ class Writer(Reader):
 
         Examples
         --------
-        ::
-
-            index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})
+        ``index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})``
         """
         from clr_search.index.sync.labelling import label
 
