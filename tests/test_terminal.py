@@ -14,7 +14,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clr_search.index import Index
@@ -25,6 +25,7 @@ HOSTILE = "evil\x1b]0;owned\x07\x1b[2J\x1b[8m\x9b31m\u202egpj"
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters()) | st.text(st.sampled_from("\x1b[]\x07\x9b\n\ta\udc9b\u202e")))
 def test_no_character_that_a_terminal_obeys_is_printable(text: str) -> None:
     assert not OBEYED.search(printable(text))

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
@@ -40,6 +40,7 @@ ANY = st.tuples(
 ).map(lambda parts: [header for part in parts for header in part])
 
 
+@settings(deadline=None)
 @given(raw=ANY, link=st.booleans())
 def test_only_what_no_foreign_page_can_send_passes(
     raw: list[tuple[bytes, bytes]], link: bool
@@ -57,6 +58,7 @@ def test_only_what_no_foreign_page_can_send_passes(
         assert headers.getlist("sec-fetch-dest") == ["document"]
 
 
+@settings(deadline=None)
 @given(raw=ANY, more=ANY)
 def test_no_further_header_opens_the_guard(
     raw: list[tuple[bytes, bytes]], more: list[tuple[bytes, bytes]]
@@ -121,6 +123,7 @@ def asked(
 CHUNKED = [(b"host", OWN.encode()), (b"transfer-encoding", b"chunked")]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=5))
 def test_bodies_are_bounded_and_what_is_unread_ends_the_connection(parts: list[bytes]) -> None:
     status, headers = asked(parts, CHUNKED)
@@ -137,6 +140,7 @@ def test_several_hosts_are_refused_before_anything_else() -> None:
     assert asked([], [(b"host", b"localhost")] * 2)[0] == 421
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3), st.integers(0, 3))
 def test_a_body_is_replayed_whole(end: bytes, pieces: int) -> None:
     body = bytes(2**18 * pieces) + end
