@@ -162,7 +162,8 @@ class Writer(Reader):
         taken for a copy of a file. It is found, filtered and removed as any other item. An `update`
         of its folder treats it as an item whose file has changed: if the file exists it is
         embedded, under the same id; if not, the item leaves. A path that is in the collection
-        already gets the new vector and keeps its id. The items are committed 4,096 at a time; a call that was killed and is made again goes on.
+        already gets the new vector and keeps its id. The items are committed 4,096 at a time; a
+        call that was killed and is made again goes on.
 
         Parameters
         ----------
