@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
+from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
 from clr_search.images.isolation import DecodingWorkers, LargePictureError
 from clr_search.index.search.query import Embedded
 from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
-from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
 from clr_search.server.messages.bodies import from_texts
