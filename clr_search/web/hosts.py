@@ -9,6 +9,23 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Listening addresses that only programs on this machine can reach."""
 
 
+def is_loopback(name: str) -> bool:
+    """Whether a host name without port stands for this machine, whatever any resolver says.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("192.168.1.5")
+    (True, True, False)
+    """
+    name = name.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 def is_trusted_host(header: str, configured: str) -> bool:
     """Whether a `Host` header names an IP address, `localhost`, or the configured host.
 
