@@ -106,7 +106,8 @@ def run(
         server = uvicorn.Server(configured(service, keys, logged=logged))
         url = listening.url_of(door)
         reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
-        server.run(sockets=[door])
+        with _ending_on_sigterm(server):
+            server.run(sockets=[door])
     reporter.message("Stopped.")
 
 
@@ -160,6 +161,26 @@ def reread_on_hangup(
         yield
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def _ending_on_sigterm(server: uvicorn.Server) -> Iterator[None]:
+    """Let SIGTERM be a way to stop that is no failure.
+
+    uvicorn raises the signal once more at its end, to the handler that was there before it.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _give_back_memory() -> None:
