@@ -9,6 +9,8 @@ import platform
 import sys
 from pathlib import Path
 
+from clr_search.cores import usable_cores
+
 PACKAGES = ("torch", "onnxruntime", "faiss-cpu", "numpy", "pillow")
 
 
@@ -25,7 +27,7 @@ INSTRUCTIONS = {
 
 def machine() -> str:
     """Processor, instructions, cores, memory, Python, and the versions that matter for speed."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     memory = ""
     if hasattr(os, "sysconf"):
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

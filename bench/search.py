@@ -31,9 +31,9 @@ from numpy.typing import NDArray
 
 from bench.machine import machine, resident
 from bench.made import write_vectors
+from clr_search.cores import usable_cores
 from clr_search.index import Index, encoder_file
 from clr_search.index.ann.goal import RECALL
-from clr_search.serve.pipeline import usable_cores
 
 Vectors = NDArray[np.float32]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from clr_search import images
 from clr_search.app.visit import Answer, Hit, Subject
 from clr_search.contract.model_file import Card
+from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.pictures.inline import PREVIEW, preview
-from clr_search.serve.pipeline import usable_cores
 from clr_search.web import thumbnails
 
 if TYPE_CHECKING:

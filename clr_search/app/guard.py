@@ -5,9 +5,10 @@ servers, record runs, and offer an API. Private photographs must not be exposed 
 Beside what every guard does (`web.guard`), this one
 
 * answers only the routes the page uses (`GET_EXACT`, `GET_PREFIXES`, `POST_ROUTES`);
-* answers only requests addressed to an IP address, `localhost` or the configured host, so that a
-  web page cannot reach the server through a name that it makes resolve to 127.0.0.1 (DNS
-  rebinding), and none from a page of another origin, save a link to the page itself;
+* answers only requests with a login, where there are logins, or else those addressed to an IP
+  address, `localhost` or an allowed name, so that a web page cannot reach the server through a name
+  that it makes resolve to 127.0.0.1 (DNS rebinding);
+* answers none from a page of another origin, save a link to the page itself;
 * hands on a message or an upload only once it has come whole, so that an upload that is broken off
   never reaches the disk;
 * refuses messages that name an event the page does not have, or a file by an address
@@ -28,7 +29,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clr_search import images
 from clr_search.web import guard
+from clr_search.web.hosts import Names
 from clr_search.web.problems import Problem
+from clr_search.web.requests.exchange import Exchange
+from clr_search.web.requests.login import CHALLENGE, Logins
 from clr_search.web.uploads import Uploads
 
 API = "/gradio_api"
@@ -60,6 +64,9 @@ MAX_PATH = 4096
 SECONDS = 60.0
 """Longest time in which a message or an upload must have come whole."""
 
+GUESSING = 1.0
+"""Seconds for which an answer to a wrong password is held back."""
+
 HEADERS = {
     # Gradio needs unsafe-eval, since it compiles templates to functions in the browser. Nothing is
     # loaded from, or sent to, any other origin.
@@ -89,20 +96,35 @@ class Guard(guard.Guard):
         The folder in which Gradio stores uploads.
     events : container of int
         Numbers of the events that the page has.
-    host : str
-        The configured host, a name that a `Host` header may have.
+    names : Names
+        What the page may be addressed as.
+    logins : Logins, optional
+        Who may use the page; everybody whom it answers where there are none.
+    below : str
+        Path below which a proxy shows the page.
     """
 
-    def __init__(
-        self, app: ASGIApp, uploads: Uploads, events: Container[int], host: str = "127.0.0.1"
-    ) -> None:
-        super().__init__(app, host, MAX_UPLOAD_BYTES + FRAMING_BYTES, HEADERS)
-        self._uploads, self._events = uploads, events
+    way_in = "start the app with --allow-host {host}, or with --auth FILE"
 
-    async def answer(self, scope: Scope, headers: Headers, exchange: guard.Exchange) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        uploads: Uploads,
+        events: Container[int],
+        names: Names | None = None,
+        logins: Logins | None = None,
+        below: str = "",
+    ) -> None:
+        names = names or Names()
+        super().__init__(app, names, MAX_UPLOAD_BYTES + FRAMING_BYTES, HEADERS, below)
+        self._uploads, self._events, self._logins = uploads, events, logins
+
+    async def answer(self, scope: Scope, headers: Headers, exchange: Exchange) -> None:
         """Pass on a request that this page sends, with a body that has come whole."""
         method, path = scope["method"], scope["path"]
-        self.require_own(headers, link=method == "GET" and path == "/")
+        link = method == "GET" and path == "/"
+        self.require_own(headers, link=link, any_host=self._logins is not None)
+        await self._require_login(headers, exchange)
         status = check_route(method, path)
         if status is None and len(scope["query_string"]) > MAX_PATH:
             status = HTTPStatus.REQUEST_URI_TOO_LONG
@@ -127,6 +149,23 @@ class Guard(guard.Guard):
         if status is not None:
             raise Problem(status, "The message is none of this page's.")
         await self.app(scope, receive, exchange.send)
+
+    async def _require_login(self, headers: Headers, exchange: Exchange) -> None:
+        """Refuse a request without a login, where there are logins."""
+        if self._logins is None:
+            return
+        given = headers.getlist("authorization")
+        who = self._logins.who(given[0]) if len(given) == 1 else None
+        if who is None:
+            if given:
+                await asyncio.sleep(GUESSING)
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "This page asks for a name and a password.",
+                "Who runs it has them, in the file that was given as --auth.",
+                CHALLENGE,
+            )
+        exchange.who = who
 
     async def _store(self, scope: Scope, receive: Receive, send: Send, count: int) -> None:
         """Let Gradio store an upload of `count` bytes, and then send its answer.

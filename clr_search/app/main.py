@@ -1,9 +1,9 @@
 """The application: it composes the page, and serves it to one machine.
 
-`launch` keeps all data on this machine. It listens on 127.0.0.1, and connects to no other machine:
-there are no analytics, and no fonts or scripts from other servers (see `clr_search.app.guard`). It
-serves no file of the collection, as thumbnails are drawn in memory, and stores uploads in a private
-folder that is removed at the end.
+`launch` keeps all data on this machine. Unless told otherwise it listens on 127.0.0.1. It connects
+to no other machine: there are no analytics, and no fonts or scripts from other servers (see
+`clr_search.app.guard`). It serves no file of the collection, as thumbnails are drawn in memory, and
+stores uploads in a private folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 import webbrowser
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -25,13 +26,57 @@ from clr_search import terminal
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
 from clr_search.web import listening
-from clr_search.web.hosts import LOOPBACK
+from clr_search.web.hosts import LOOPBACK, Names, root_path
 
 if TYPE_CHECKING:
     import gradio as gr
+    from fastapi import FastAPI
 
     from clr_search.app.explorer import Explorer
     from clr_search.images.isolation import DecodingLimits
+    from clr_search.web.requests.login import Logins
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use the page, and under which names.
+
+    Attributes
+    ----------
+    logins : Logins or None
+        Who may use it; None for everybody who reaches it.
+    open_to_all : bool
+        Whether everybody may who reaches an address other than this machine's own.
+    more_hosts : tuple of str
+        Names by which it may be addressed, besides IP addresses, `localhost` and the host that it
+        listens on.
+    root_path : str
+        Path below which a proxy shows it, such as ``/photos``.
+    """
+
+    logins: Logins | None = None
+    open_to_all: bool = False
+    more_hosts: tuple[str, ...] = ()
+    root_path: str = ""
+
+    def require_login(self, host: str) -> None:
+        """Refuse to open the collection to a network by mistake.
+
+        Raises
+        ------
+        UsageError
+            If other machines can reach the address `host`, and nobody said that they may.
+        """
+        if host not in LOOPBACK and self.logins is None and not self.open_to_all:
+            raise UsageError(
+                f"On {host} everybody in the network could see the pictures.",
+                "Give --auth FILE with a login a line, as in ada:password, or say --no-auth if "
+                "that is wanted.",
+            )
+
+
+LOCAL = Access()
+"""Everybody who reaches it on this machine."""
 
 GRACE = 2
 """Seconds for which a stopping page waits for its last answers."""
@@ -96,6 +141,7 @@ def launch(
     probe: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
+    access: Access = LOCAL,
     open_browser: bool = True,
     decoding: DecodingLimits | None = None,
     reporter: Reporter | None = None,
@@ -107,9 +153,11 @@ def launch(
     collection, probe : path
         The collection and the classifier, as for `build`.
     host : str
-        Address to listen on. Any other than this machine's own opens the collection to the network.
+        Address to listen on. Any other than this machine's own needs logins.
     port : int, optional
         Port; by default the first free one from 7860.
+    access : Access
+        Who may use the page; by default everybody on this machine.
     open_browser : bool
         Whether to open the page in the default browser.
     decoding : DecodingLimits, optional
@@ -120,16 +168,19 @@ def launch(
     Raises
     ------
     UsageError
-        If the page cannot be built, or the port is taken.
+        If the page cannot be built, the port is taken, or other machines could reach the page and
+        there are no logins.
     """
     reporter = reporter or Lines()
     with (
         terminal.escaping(),
         _interrupted_by_sigterm(),
-        serving(collection, probe=probe, host=host, port=port, decoding=decoding) as url,
+        serving(
+            collection, probe=probe, host=host, port=port, access=access, decoding=decoding
+        ) as url,
     ):
         reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
-        if host not in LOOPBACK:
+        if access.open_to_all and host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:
             webbrowser.open(url)
@@ -148,12 +199,14 @@ def serving(
     probe: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
+    access: Access = LOCAL,
     decoding: DecodingLimits | None = None,
 ) -> Iterator[str]:
     """Serve the page from a thread during the context, and yield its address.
 
     Parameters and errors are those of `launch`.
     """
+    access.require_login(host)
     with ExitStack() as stack:
         cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))  # Only this user can open it.
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
@@ -161,28 +214,50 @@ def serving(
         # This imports gradio, which reads the environment, for the first time.
         page, explorer = _composed(collection, probe, decoding)
         stack.callback(explorer.close)
-        yield stack.enter_context(_served(page, cache, host, port))
+        yield stack.enter_context(_served(page, cache, host, port, access))
 
 
 @contextmanager
-def _served(page: gr.Blocks, cache: Path, host: str, port: int | None) -> Iterator[str]:
+def _served(
+    page: gr.Blocks, cache: Path, host: str, port: int | None, access: Access
+) -> Iterator[str]:
     """Serve a page behind the guard during the context, and yield its address."""
+    from clr_search.app.guard import Guard
+    from clr_search.web.uploads import Uploads
+
+    names, below = Names.of(host, access.more_hosts), root_path(access.root_path)
+    with _listening(host, port) as door:
+        access.require_login(door.getsockname()[0])  # A supervisor may listen elsewhere.
+        listening.allow_files()
+        app = _mounted(page, cache, door, below)
+        mounted = app.routes[-1].app  # type: ignore[attr-defined]
+        uploads, events = Uploads(cache), frozenset(page.fns)
+        guarded = Guard(app, uploads, events, names, access.logins, below)
+        with listening.serving_aside(listening.configured(guarded, grace=GRACE), door):
+            try:
+                yield f"{listening.url_of(door)}/"
+            finally:
+                page.close(verbose=False)  # It ends the queue.
+                mounted.stop_event.set()  # It ends answers that are open as long as the page is.
+
+
+def _mounted(page: gr.Blocks, cache: Path, door: socket.socket, below: str) -> FastAPI:
+    """Return the application of Gradio that answers for a page."""
     import gradio as gr
     from fastapi import FastAPI
 
-    from clr_search.app.guard import MAX_UPLOAD_BYTES, Guard
+    from clr_search.app.guard import MAX_UPLOAD_BYTES
     from clr_search.app.theme import STYLE_SHEET, theme, write_icon
-    from clr_search.web.uploads import Uploads
 
-    door = _listening(host, port)
-    listening.allow_files()
+    host, port = door.getsockname()[:2]
     page.has_launched = True  # Else Gradio reads any file of the machine that a browser names.
-    app = gr.mount_gradio_app(
+    mounted: FastAPI = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,
         path="/",
         server_name=host,
-        server_port=door.getsockname()[1],
+        server_port=port,
+        root_path=below or None,
         show_error=False,
         max_file_size=MAX_UPLOAD_BYTES,
         enable_monitoring=False,
@@ -196,15 +271,7 @@ def _served(page: gr.Blocks, cache: Path, host: str, port: int | None) -> Iterat
         css_paths=STYLE_SHEET,
         favicon_path=write_icon(cache),
     )
-    mounted = app.routes[-1].app
-    guarded = Guard(app, Uploads(cache), frozenset(page.fns), host)
-    with listening.serving_aside(listening.configured(guarded, grace=GRACE), door):
-        name = f"[{host}]" if ":" in host else host
-        try:
-            yield f"http://{name}:{door.getsockname()[1]}/"
-        finally:
-            page.close(verbose=False)  # It ends the queue.
-            mounted.stop_event.set()  # It ends answers that are open as long as the page is.
+    return mounted
 
 
 def _listening(host: str, port: int | None) -> socket.socket:

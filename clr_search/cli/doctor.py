@@ -11,6 +11,7 @@ from importlib import metadata
 import click
 
 from clr_search.cli import options, output
+from clr_search.cores import usable_cores
 
 EXTRAS = ("train", "app", "serve", "plots", "parquet", "watch", "heif")
 
@@ -63,7 +64,7 @@ def doctor(as_json: bool) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     output.status("Importing each package …")
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         dependencies = list(pool.map(_examined, declared()))
     machine = _machine()
     broken = [item for item in dependencies if item.problem]
@@ -166,16 +167,9 @@ def _machine() -> dict[str, str]:
         "clr-search": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
         "platform": platform.platform(),
-        "cores": f"{_cores():,}",
+        "cores": f"{usable_cores():,}",
         "memory": _memory(),
     }
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory() -> str:

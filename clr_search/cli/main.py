@@ -18,6 +18,7 @@ import click
 
 from clr_search import terminal
 from clr_search.cli import options
+from clr_search.cores import limit_libraries
 from clr_search.errors import ClrSearchError
 from clr_search.files.disk import remedy_of
 from clr_search.version import __version__
@@ -127,6 +128,7 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command, while nothing that others have named reaches the terminal as it is."""
+        limit_libraries()  # before a command imports any of them
         with terminal.escaping():
             return super().main(*args, **kwargs)
 

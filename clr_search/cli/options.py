@@ -365,6 +365,29 @@ def decoding_options() -> Decorator[Any]:
     return decorate
 
 
+def hosting_options() -> Decorator[Any]:
+    """Return the options ``--allow-host`` and ``--root-path`` as one decorator."""
+
+    def decorate(function: AnyCallable) -> AnyCallable:
+        hosts = click.option(
+            "--allow-host",
+            "allow_hosts",
+            metavar="NAME",
+            multiple=True,
+            help="Name by which it may be addressed, as behind a proxy; may be given repeatedly.",
+        )
+        below = click.option(
+            "--root-path",
+            metavar="PATH",
+            default="",
+            help="Path below which a proxy shows it, as in /photos.",
+        )
+        decorated: AnyCallable = hosts(below(function))
+        return decorated
+
+    return decorate
+
+
 def picture_output(
     ctx: click.Context, parameter: click.Parameter, value: Path | None
 ) -> Path | None:

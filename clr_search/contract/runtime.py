@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.model_file import EMBEDDING, IMAGES
+from clr_search.cores import limited_cores
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -96,7 +97,8 @@ def open_session(
     data : bytes
         The serialised ONNX model.
     threads : int
-        Number of threads that one run uses; 0 for all physical cores.
+        Number of threads that one run uses; 0 for all physical cores, or as many as the quota of a
+        container leaves.
     providers : sequence
         Execution providers of ONNX Runtime, the preferred one first.
     fall_back : bool
@@ -116,7 +118,7 @@ def open_session(
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: its warnings are about optimisations
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or limited_cores() or 0
     options.inter_op_num_threads = 1
     # Idle threads sleep instead of spinning, because the decoders of the pipeline need the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clr_search.cores import usable_cores
 from clr_search.demo import fabric
 from clr_search.demo import patterns_botanical as botanical
 from clr_search.demo import patterns_printed as printed
@@ -224,7 +224,7 @@ def write_collection(
     # Each swatch has its own seed, so that their order does not matter.
     with (
         reporter.task("Drawing", len(work), "swatches"),
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
         for _ in pool.map(lambda item: _write(*item, size=size, seed=seed), work):
             reporter.advance()

@@ -11,7 +11,6 @@ files of some pictures to a worker at a time.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
+from clr_search.cores import usable_cores
 from clr_search.errors import ImageError, UsageError
 from clr_search.files.write import sha256_bytes
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
@@ -226,19 +226,6 @@ def infer_files(
     if isolation is None:
         return _inferred(infer, size, iter(files), batch_size, workers, _HERE)
     return _isolated(infer, size, iter(files), batch_size, workers, isolation)
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use.
-
-    Examples
-    --------
-    >>> usable_cores() >= 1
-    True
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
+from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from clr_search.index.catalog.filters import Filter
 from clr_search.index.search import query as index
 from clr_search.index.search.matches import Match, Matches
 from clr_search.index.search.query import Embedded, Query, SearchOptions
+from clr_search.web.hosts import is_loopback
 
 if TYPE_CHECKING:
     import httpx
@@ -91,7 +93,15 @@ class Client:
         import httpx
 
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        # A proxy cannot reach this machine by its loopback address; certificates of the environment
+        # count all the same.
+        self._http = httpx.Client(
+            base_url=url,
+            headers=headers,
+            timeout=timeout,
+            trust_env=not is_loopback(httpx.URL(url).host),
+            verify=httpx.create_ssl_context(),
+        )
         self._patience = patience
         self._limits: dict[str, float] | None = None
 
@@ -280,7 +290,7 @@ class Client:
             except httpx.HTTPError as error:
                 raise ServiceError(
                     f"{self._http.base_url} cannot be reached: {error or type(error).__name__}.",
-                    "Is it running? clr-search serve COLLECTION",
+                    _unreached(self._http.base_url),
                 ) from error
             if answer.is_success:
                 return answer
@@ -292,6 +302,18 @@ class Client:
                 raise _refusal(answer)
             time.sleep(pause)
             wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _unreached(url: httpx.URL) -> str:
+    """Return what to do where nothing answers at an address."""
+    proxies = getproxies()
+    on_the_way = url.scheme in proxies or "all" in proxies
+    if on_the_way and not is_loopback(url.host) and not proxy_bypass(url.host):
+        return (
+            "The environment sends the request through a proxy; NO_PROXY="
+            f"{url.host} lets it go past it. Is the service running?"
+        )
+    return "Is it running? clr-search serve COLLECTION"
 
 
 def _refusal(answer: httpx.Response) -> ServiceError:

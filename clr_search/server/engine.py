@@ -21,16 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
+from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
 from clr_search.images.isolation import DecodingWorkers, LargePictureError
 from clr_search.index.search.query import Embedded
 from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
-from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
 from clr_search.server.messages.bodies import from_texts
 from clr_search.server.messages.long_texts import LongTexts
+from clr_search.server.messages.refusals import PICTURES, unusable
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
 from clr_search.web.problems import Problem, busy
@@ -237,13 +238,10 @@ class Engine:
         except LargePictureError:
             raise
         except UsageError as error:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
+            raise unusable(error.what, error.remedy) from error
         except ImageError as error:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                f"Picture {number + 1} cannot be used: {error.what}.",
-                error.remedy,
-            ) from error
+            detail = f"Picture {number + 1} cannot be used: {error.what}."
+            raise unusable(detail, error.remedy or PICTURES) from error
         except ClrSearchError as error:
             logger.error("Pictures cannot be decoded: %s", error)
             raise busy("Pictures cannot be decoded now.") from error
@@ -281,13 +279,12 @@ class Engine:
             except OtherEncoderError:
                 self._checked = -_FRESH  # The next call loads the new encoder.
             except MissingItemError:
-                raise Problem(
-                    HTTPStatus.UNPROCESSABLE_ENTITY,
+                raise unusable(
                     "An item that is named is not, or no longer, in the collection.",
                     "The ids of results are in the answers to a search.",
                 ) from None  # Its message names the collection, which no client should learn.
             except UsageError as error:
-                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
+                raise unusable(error.what, error.remedy) from error
         raise busy("The collection has just got another encoder.")
 
     async def _embedded(self, message: SearchIn, texts: LongTexts) -> dict[str, Embedded]:

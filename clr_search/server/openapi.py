@@ -100,7 +100,7 @@ _REFUSALS = {
 }
 
 
-def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
+def described(app: FastAPI, *, keys: bool, below: str = "") -> dict[str, Any]:
     """Return the OpenAPI document of the service, which is made at the first call.
 
     Parameters
@@ -109,12 +109,16 @@ def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
         The application; the document is kept in it.
     keys : bool
         Whether requests need an API key.
+    below : str
+        Path below which a proxy shows the service.
     """
     if app.openapi_schema:
         return app.openapi_schema
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    if below:
+        document["servers"] = [{"url": below}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (ImagesIn, SearchIn, ProblemOut):
         schema = model.model_json_schema(ref_template=_REF)
@@ -128,10 +132,15 @@ def described(app: FastAPI, *, keys: bool) -> dict[str, Any]:
             for status, text in _REFUSALS.items():
                 operation["responses"][str(status)] = {"description": text, "content": refusal}
     if keys:
-        document["components"]["securitySchemes"] = _KEYS
-        document["security"] = [{name: []} for name in _KEYS]  # Either of the two is enough.
-        for path in OPEN:
-            for operation in document["paths"][path].values():
-                operation["security"] = []
+        _ask_for_keys(document)
     app.openapi_schema = document
     return document
+
+
+def _ask_for_keys(document: dict[str, Any]) -> None:
+    """Add to a document that requests need a key, save those of open paths."""
+    document["components"]["securitySchemes"] = _KEYS
+    document["security"] = [{name: []} for name in _KEYS]  # Either of the two is enough.
+    for path in OPEN & document["paths"].keys():
+        for operation in document["paths"][path].values():
+            operation["security"] = []

@@ -14,16 +14,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from clr_search.server import reference
 from clr_search.server.counters import MEDIA_TYPE as METRICS_TYPE
 from clr_search.server.counters import Counters
 from clr_search.server.direct import Direct
 from clr_search.server.engine import Engine
-from clr_search.server.guard import Guard
+from clr_search.server.guard import DOCS, Guard
 from clr_search.server.messages import schemas
-from clr_search.server.messages.bodies import BINARY, read_images, read_search, told
+from clr_search.server.messages.bodies import BINARY, read_images, read_search
+from clr_search.server.messages.refusals import told, unusable
 from clr_search.server.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
-from clr_search.server.settings import Keys, Limits
+from clr_search.server.settings import CurrentKeys, Keys, Limits
 from clr_search.version import __version__
+from clr_search.web.hosts import Names, root_path
 from clr_search.web.problems import Problem
 
 if TYPE_CHECKING:
@@ -49,6 +52,12 @@ class Service:
         Bounds of a request, and of all requests together.
     host : str
         Host name that requests may be addressed to, besides IP addresses and localhost.
+    more_hosts : tuple of str
+        Further host names.
+    origins : tuple of str
+        Origins of pages that may use the service, such as ``https://shop.example``.
+    root_path : str
+        Path below which a proxy shows the service, such as ``/pictures``.
     """
 
     index: Index
@@ -56,10 +65,29 @@ class Service:
     keys: Keys = field(default_factory=Keys)
     limits: Limits = field(default_factory=Limits)
     host: str = "127.0.0.1"
+    more_hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    root_path: str = ""
 
 
-def create_app(service: Service) -> FastAPI:
-    """Return the ASGI application; its threads start and end with the server that runs it."""
+def create_app(service: Service, keys: CurrentKeys | None = None) -> FastAPI:
+    """Return the ASGI application; its threads start and end with the server that runs it.
+
+    Parameters
+    ----------
+    service : Service
+        What is served.
+    keys : CurrentKeys, optional
+        The accepted keys, which may change; by default those of the service.
+
+    Raises
+    ------
+    UsageError
+        If a host name, an origin or the root path of the service is none.
+    """
+    keys = keys or CurrentKeys(service.keys)
+    names = Names.of(service.host, service.more_hosts, service.origins)
+    below = root_path(service.root_path)
     counters = Counters()
     engine = Engine(service.index, service.probe, service.limits, counters)
 
@@ -79,7 +107,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.engine = engine
+    app.state.engine, app.state.docs = engine, None
     app.include_router(router)
     plain = [r for r in router.routes if isinstance(r, APIRoute) and r.endpoint in (embed, search)]
     build = app.build_middleware_stack
@@ -87,11 +115,13 @@ def create_app(service: Service) -> FastAPI:
     def guarded() -> Guard:
         # The guard stands around FastAPI's own layers, because it answers every failure itself.
         behind = Direct(build(), routes=plain, owner=app)
-        return Guard(behind, service.keys, service.limits, counters, service.host)
+        return Guard(behind, keys, service.limits, counters, names, below)
 
     app.build_middleware_stack = guarded  # type: ignore[method-assign]
     _explain_failures(app)
-    app.openapi = lambda: described(app, keys=bool(service.keys))  # type: ignore[method-assign]
+    app.openapi = lambda: described(  # type: ignore[method-assign]
+        app, keys=bool(service.keys), below=below
+    )
     return app
 
 
@@ -214,6 +244,16 @@ async def metrics(request: Request) -> Response:
     return Response(engine.counters.text(), headers={"content-type": METRICS_TYPE})
 
 
+@router.get(DOCS, include_in_schema=False, response_class=Response)
+async def docs(request: Request) -> Response:
+    """Describe the service for people, as a page that loads nothing."""
+    page = request.app.state.docs
+    if page is None:
+        page = request.app.state.docs = reference.page(request.app.openapi())
+    headers = {"content-security-policy": reference.POLICY}
+    return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+
+
 def _explain_failures(app: FastAPI) -> None:
     """Answer every refusal, also those of FastAPI itself, as a problem (RFC 9457)."""
 
@@ -223,10 +263,13 @@ def _explain_failures(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors())).response()
+        return unusable(told(error.errors())).response()
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         detail = f"{status.phrase}: {request.method} {request.url.path}."
-        return Problem(status, detail).response()
+        headers = dict(error.headers or {})
+        if "GET" in headers.get("Allow", ""):
+            headers["Allow"] += ", HEAD"
+        return Problem(status, detail, f"The routes are listed at {DOCS}.", headers).response()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ KEYS_VARIABLE = "CLR_SEARCH_API_KEYS"
 
 SHORTEST_KEY = 16
 """Least number of characters of a key; shorter ones can be guessed."""
+
+
+_NAMED = re.compile(r"(?P<name>[A-Za-z0-9_.-]{1,64}):\s+(?P<key>\S+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +72,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The API keys of which a request needs one, stored as hashes.
+    """The API keys of which a request needs one: their names, and their hashes.
 
     Without any key, every request is accepted.
 
     Examples
     --------
-    >>> keys = Keys.of(["an example of a long key"])
-    >>> keys.accept("an example of a long key"), keys.accept("another key"), keys.accept(None)
-    (True, False, False)
+    >>> keys = Keys.of(["shop: an-example-of-a-long-key"])
+    >>> keys.name_of("an-example-of-a-long-key"), keys.name_of("another"), keys.name_of(None)
+    ('shop', None, None)
     """
 
-    hashes: tuple[bytes, ...] = field(default=(), repr=False)
+    named: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> Keys:
         """Return the keys with these texts; empty texts are ignored.
+
+        A text is a key, or a name and a key, as in ``shop: KEY``. A key without a name is called by
+        its place, as in ``key-1``.
 
         Raises
         ------
@@ -91,28 +98,50 @@ class Keys:
             If a key is too short, or has characters that an HTTP header cannot carry.
         """
         texts = [key.strip() for key in keys if key.strip()]
-        if any(len(text) < SHORTEST_KEY for text in texts):
+        named = [_named(number, text) for number, text in enumerate(texts, 1)]
+        if any(len(key) < SHORTEST_KEY for _, key in named):
             raise UsageError(
                 f"An API key has fewer than {SHORTEST_KEY} characters, which can be guessed.",
                 "Make one with: openssl rand -hex 24",
             )
-        if not all(text.isascii() and text.isprintable() for text in texts):
+        if not all(key.isascii() and key.isprintable() for _, key in named):
             raise UsageError(
                 "An API key has characters that are not printable ASCII; no header carries them.",
                 "Make one with: openssl rand -hex 24",
             )
-        return cls(tuple(_hash(text) for text in texts))
+        return cls(tuple((name, _hash(key)) for name, key in named))
 
     def __bool__(self) -> bool:
-        return bool(self.hashes)
+        return bool(self.named)
 
-    def accept(self, key: str | None) -> bool:
-        """Whether a request with this key is accepted; every wrong key takes the same time."""
-        if not self.hashes:
-            return True
+    def name_of(self, key: str | None) -> str | None:
+        """Return the name of a key; None where it is none of these.
+
+        Every wrong key takes the same time.
+        """
         digest = _hash(key or "")
         # All hashes have one length and all are compared, so that the time reveals nothing.
-        return sum(hmac.compare_digest(digest, accepted) for accepted in self.hashes) > 0
+        found = [name for name, held in self.named if hmac.compare_digest(digest, held)]
+        return found[0] if found else None
+
+
+class CurrentKeys:
+    """The keys that are accepted now, which can be read anew while the service runs.
+
+    Parameters
+    ----------
+    keys : Keys
+        The keys at first.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+
+
+def _named(number: int, text: str) -> tuple[str, str]:
+    """Return the name and the key in a text, which is the one with this number."""
+    found = _NAMED.fullmatch(text)
+    return (found["name"], found["key"]) if found else (f"key-{number}", text)
 
 
 def _hash(key: str) -> bytes:
@@ -123,7 +152,8 @@ def _hash(key: str) -> bytes:
 def read_keys(file: Path | None, environment: Mapping[str, str]) -> Keys:
     """Read the keys of a file and of the environment variable `KEYS_VARIABLE`.
 
-    The file holds one key a line; lines that begin with `#` are comments.
+    The file holds one key a line, a name before it or not, as in ``shop: KEY``; lines that begin
+    with `#` are comments.
 
     Raises
     ------

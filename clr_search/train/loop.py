@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from clr_search.cores import limited_cores
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
@@ -96,7 +97,10 @@ def train(
     ClrSearchError
         If the training diverges, or the disk is full.
     """
-    with joined(choose_device(config.device)) as processes, using_threads(config.threads):
+    with (
+        joined(choose_device(config.device)) as processes,
+        using_threads(config.threads or _within_quota()),
+    ):
         reporter = reporter if reporter and processes.first else Silent()
         left_out = LeftOut()
         files = find_images(images, left_out)
@@ -104,6 +108,12 @@ def train(
             reporter.message(line)
         result = _train(files, Path(out), config, resume, force, reporter)
         return replace(result, skipped=[*left_out.skipped(), *result.skipped])
+
+
+def _within_quota() -> int | None:
+    """The threads of torch within the quota of a container, which torch itself does not know."""
+    cores = limited_cores()
+    return None if cores is None else min(cores, torch.get_num_threads())
 
 
 def _train(

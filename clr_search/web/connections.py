@@ -47,6 +47,12 @@ A connection that is closed with unread bytes is reset, and a client that is sti
 never see the answer that says why it should stop.
 """
 
+LAST_CALL = 0.5
+"""Seconds for which a stopping server still answers what its connections have on the way to it.
+
+A connection that was accepted, or that was kept open, may carry a request that has not been read.
+"""
+
 _DISCARDED = 4 * 2**20  # Bytes discarded meanwhile; beyond them, nothing is read any more.
 
 
@@ -67,6 +73,7 @@ class Connection(HttpToolsProtocol):
     _leaving = False  # whether the last answer has been given
     _answered = 0  # number of answers
     _since = 0.0  # since when the client is waited for
+    _stopping = False  # whether the next answer is the last one
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection, or answer 503 where there are too many.
@@ -141,6 +148,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop the time limit of the head, and hand the request to the application."""
         super().on_headers_complete()
+        if self._stopping:
+            self.cycle.keep_alive = False
         self.cycle.transport = _Answering(self)  # type: ignore[assignment]
         self._in_head = False
         self._allow(None)
@@ -170,6 +179,14 @@ class Connection(HttpToolsProtocol):
                 self._allow(KEEP_ALIVE + HEAD)
 
     # -- the end
+
+    def shutdown(self) -> None:
+        """End the connection, as the server stops, after the requests that are on their way."""
+        self._stopping = True
+        if self.cycle is None or self.cycle.response_complete:
+            self._allow(LAST_CALL)
+        else:
+            self.cycle.keep_alive = False
 
     def _stop(self, cause: HTTPStatus) -> ValueError:
         """Return the exception that stops the parser; `cause` is the status to answer with."""

@@ -4,7 +4,7 @@ It is an ASGI middleware that
 
 * refuses a request with more than one `Host`, and, where a server has no keys, any that a page of
   another origin may have sent: by its `Host` (DNS rebinding), `Origin` or `Sec-Fetch-Site`;
-* bounds the bytes of a body, and those of all bodies in progress together;
+* bounds the bytes of a body, as sent and as unpacked, and those of all bodies in progress together;
 * ends the connection after an answer whose request has not come whole;
 * answers every failure as a problem, and adds the server's own headers to every answer.
 
@@ -19,14 +19,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clr_search.errors import shortened
-from clr_search.web.hosts import is_own_origin, is_trusted_host
+from clr_search.errors import UsageError, shortened
+from clr_search.web.hosts import Names, host_name
 from clr_search.web.problems import Problem, busy
+from clr_search.web.requests.exchange import Exchange
+from clr_search.web.requests.foreign import refused_as_foreign
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +49,30 @@ class Guard(ABC):
     ----------
     app : ASGIApp
         The application behind the guard.
-    host : str
-        The configured host, a name that a `Host` header may have.
+    names : Names
+        What the server may be addressed as, and by which pages.
     body_bytes : int
         Largest body of a request, in bytes.
     headers : mapping
-        Headers of every answer, in lower case; the application may set its own `cache-control`.
+        Headers of every answer, in lower case; the application may set its own `cache-control` and
+        `content-security-policy`.
+    below : str
+        Path below which a proxy shows the server; it is taken off where the proxy has left it on.
     """
 
+    way_in = "start the server with --allow-host {host}"
+    """What to do where a person wants to use a host name that is refused."""
+
     def __init__(
-        self, app: ASGIApp, host: str, body_bytes: int, headers: Mapping[str, str]
+        self,
+        app: ASGIApp,
+        names: Names,
+        body_bytes: int,
+        headers: Mapping[str, str],
+        below: str = "",
     ) -> None:
         self.app, self.body_bytes, self.headers = app, body_bytes, headers
-        self._host = host.strip("[]").lower()
+        self.names, self._below = names, below
         self._in_progress = 0  # total of the bodies of all requests in progress
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,13 +82,22 @@ class Guard(ABC):
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})  # policy violation
         else:
+            scope = self._without_prefix(scope)
             exchange = Exchange(self, scope, receive, send)
             began = time.perf_counter()
             try:
                 await self._answered(scope, exchange)
             finally:
-                self._in_progress -= exchange.received
-                self.observe(scope, exchange.status, time.perf_counter() - began)
+                self._in_progress -= exchange.counted
+                self.observe(scope, exchange, time.perf_counter() - began)
+
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """Return a copy of the scope, without the path below which a proxy shows the server."""
+        path = scope["path"]
+        if not self._below or not path.startswith(f"{self._below}/"):
+            return dict(scope)
+        path = path.removeprefix(self._below)
+        return {**scope, "path": path, "raw_path": quote(path, errors="replace").encode("ascii")}
 
     async def _answered(self, scope: Scope, exchange: Exchange) -> None:
         """Answer a request, every failure by a problem."""
@@ -103,10 +126,10 @@ class Guard(ABC):
     async def answer(self, scope: Scope, headers: Headers, exchange: Exchange) -> None:
         """Pass on a request that the server's own rules allow; raise a `Problem` to refuse it."""
 
-    def observe(self, scope: Scope, status: int, seconds: float) -> None:  # noqa: B027
-        """Count a request that is over; the status is 0 where there was no client to answer."""
+    def observe(self, scope: Scope, exchange: Exchange, seconds: float) -> None:  # noqa: B027
+        """Count a request that is over; its status is 0 where there was no client to answer."""
 
-    def require_own(self, headers: Headers, *, link: bool = False) -> None:
+    def require_own(self, headers: Headers, *, link: bool = False, any_host: bool = False) -> None:
         """Refuse a request that a page of another origin may have sent.
 
         Parameters
@@ -115,6 +138,8 @@ class Guard(ABC):
             Headers of the request.
         link : bool
             Whether it may be a page that is opened by a link on any other page.
+        any_host : bool
+            Whether it may be for any host, as a login keeps foreign names out.
 
         Raises
         ------
@@ -122,19 +147,30 @@ class Guard(ABC):
             If the request is for a host name that a page could make resolve to this machine (421),
             or a browser says that it comes from another origin (403).
         """
-        status = refused_as_foreign(headers, self._host, link=link)
+        status = refused_as_foreign(headers, self.names, link=link, any_host=any_host)
         if status is HTTPStatus.MISDIRECTED_REQUEST:
+            host = _quoted(headers.get("host", ""), "NAME")
             raise Problem(
                 status,
-                "Without a key only requests to an address or localhost are answered.",
-                "Use the address, or start the server with a key.",
+                f"This server is not known by the name {host}: only addresses, localhost and the "
+                "names that it was started with are answered, so that no page can reach it by a "
+                "name of its own.",
+                f"Use the address, or {self.way_in.format(host=host)}.",
             )
         if status is not None:
+            origin = headers.get("origin", "")
+            host = _quoted(origin.partition("://")[2], "NAME")
             raise Problem(
                 status,
-                "Without a key no page of another origin is answered.",
-                "Start the server with a key.",
+                "A page of another origin has sent this request; only pages of the server itself "
+                "are answered.",
+                "Behind a proxy, let it pass the header Host on, and "
+                f"{self.way_in.format(host=host)}.{self._for_other_pages(origin)}",
             )
+
+    def _for_other_pages(self, origin: str) -> str:
+        """Return what to do where a page of another origin is to be answered; empty for nothing."""
+        return ""
 
     def take(self, count: int, received: int) -> None:
         """Count `count` bytes of a body that has `received` bytes so far, those included.
@@ -165,130 +201,13 @@ class Guard(ABC):
             raise self.too_large(self.body_bytes)
 
 
-class Exchange:
-    """One request and its answer, observed while the application reads and writes them.
-
-    Attributes
-    ----------
-    received : int
-        Number of bytes of the body so far.
-    reading : bool
-        Whether the body is incomplete and the application waits for more of it.
-    whole : bool
-        Whether the request has come whole, with all of its body.
-    status : int
-        Status of the answer; 0 before the answer has begun.
-    """
-
-    def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
-        self._guard, self._scope, self._receive, self._send = guard, scope, receive, send
-        names = {name for name, _ in scope["headers"]}
-        self.whole = not names & {b"content-length", b"transfer-encoding"}
-        self.received = 0
-        self.reading = False
-        self.status = 0
-
-    async def receive(self) -> Message:
-        """Receive a part of the body, and count its bytes."""
-        self.reading = True
-        message = await self._receive()
-        if message["type"] == "http.request":
-            count = len(message.get("body", b""))
-            self.received += count
-            self._guard.take(count, self.received)
-            self.reading = message.get("more_body", False)
-            self.whole = not self.reading
-        return message
-
-    async def body(self, most: int) -> bytes:
-        """Receive the whole body.
-
-        Raises
-        ------
-        Problem
-            If it is larger than `most` bytes (413).
-        ClientDisconnect
-            If the client has gone before its end.
-        """
-        body = bytearray()
-        while True:
-            message = await self.receive()
-            if message["type"] != "http.request":
-                raise ClientDisconnect
-            body += message.get("body", b"")
-            if len(body) > most:
-                raise self._guard.too_large(most)
-            if not message.get("more_body", False):
-                return bytes(body)
-
-    async def send(self, message: Message) -> None:
-        """Send a part of the answer; the guard's headers are added to its head."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers = MutableHeaders(raw=list(message.get("headers", [])))
-            for name, value in self._guard.headers.items():
-                if name != "cache-control" or name not in headers:
-                    headers[name] = value
-            if not self.whole:
-                headers["connection"] = "close"  # What is left of the request could be endless.
-            message = {**message, "headers": headers.raw}
-        await self._send(message)
-
-    async def refuse(self, problem: Problem) -> None:
-        """Answer with a problem, unless the application has begun an answer."""
-        if self.status:
-            return
-        await problem.response()(self._scope, self.receive, self.send)
-
-
-def refused_as_foreign(
-    headers: Headers, configured: str, *, link: bool = False
-) -> HTTPStatus | None:
-    """Return the status that refuses a request which a foreign page may have sent.
-
-    Parameters
-    ----------
-    headers : Headers
-        Headers of the request. An application may believe either copy of a repeated header.
-        Therefore there must be exactly one `Host`, and every `Origin` and `Sec-Fetch-Site` must be
-        the server's own.
-    configured : str
-        The configured host name in lower case, accepted besides IP addresses and `localhost`.
-    link : bool
-        Whether the request may be for a page that another page links to.
-
-    Returns
-    -------
-    HTTPStatus or None
-        421 for a host name that a page could make resolve to this machine (DNS rebinding), 403 for
-        a page of another origin (cross-site request forgery), and None for a request to answer.
-
-    Examples
-    --------
-    >>> refused_as_foreign(Headers({"host": "127.0.0.1:8000"}), "localhost") is None
-    True
-    >>> int(refused_as_foreign(Headers({"host": "attacker.example"}), "localhost"))
-    421
-    >>> image = Headers({"host": "localhost", "sec-fetch-site": "cross-site"})
-    >>> int(refused_as_foreign(image, "localhost"))
-    403
-    """
-    hosts = headers.getlist("host")
-    if len(hosts) != 1 or not is_trusted_host(hosts[0], configured):
-        return HTTPStatus.MISDIRECTED_REQUEST
-    if not all(is_own_origin(origin, hosts[0]) for origin in headers.getlist("origin")):
-        return HTTPStatus.FORBIDDEN
-    own = set(headers.getlist("sec-fetch-site")) <= {"same-origin", "none"}
-    if own or (link and _opens_a_page(headers)):
-        return None
-    return HTTPStatus.FORBIDDEN
-
-
-def _opens_a_page(headers: Headers) -> bool:
-    """Whether a browser shows the answer as a page of its own, which no other page can read."""
-    return headers.getlist("sec-fetch-mode") == ["navigate"] and headers.getlist(
-        "sec-fetch-dest"
-    ) == ["document"]
+def _quoted(host: str, otherwise: str) -> str:
+    """Return the host name of a header where it is one; it is repeated in a message."""
+    name = host if host.startswith("[") else host.rpartition(":")[0] or host
+    try:
+        return host_name(name)
+    except UsageError:
+        return otherwise
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,13 @@ Those beyond the bound on connections are accepted before they are refused, many
 """
 
 
+_HANDED_OVER = 3  # the first descriptor that sd_listen_fds(3) hands over
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on a host and a port; port 0 stands for any that is free.
+
+    Where a supervisor has handed one over (`handed_over`), it is this, wherever it listens.
 
     Raises
     ------
@@ -38,7 +43,9 @@ def listen(host: str, port: int) -> socket.socket:
     ...     listening.getsockname()[0]
     '127.0.0.1'
     """
-    listening = None
+    listening = handed_over(os.environ)
+    if listening is not None:
+        return listening
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
@@ -62,7 +69,56 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def configured(app: ASGIApp, *, grace: int) -> uvicorn.Config:
+def handed_over(environment: MutableMapping[str, str]) -> socket.socket | None:
+    """Return the listening socket that a supervisor has handed to this process, if it has.
+
+    This is how systemd starts a service with a ``.socket`` unit (``sd_listen_fds``). The supervisor
+    keeps the socket, so that requests wait while the service is restarted, and none is refused. The
+    variables that tell of it are removed, so that it is taken once.
+
+    Parameters
+    ----------
+    environment : mutable mapping
+        Environment variables.
+
+    Raises
+    ------
+    UsageError
+        If it is not one socket that listens.
+    """
+    process, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "")
+    environment.pop("LISTEN_FDNAMES", None)
+    if process != str(os.getpid()) or not count:
+        return None
+    if count != "1":
+        raise UsageError(
+            f"The supervisor has handed {count} sockets over; one is used.",
+            "Give the .socket unit one line ListenStream=.",
+        )
+    try:
+        given = socket.socket(fileno=_HANDED_OVER)
+        if given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 1:
+            raise OSError("it does not listen")
+        if given.family not in {socket.AF_INET, socket.AF_INET6}:
+            raise OSError("it is none of TCP")
+    except OSError as error:
+        raise UsageError(
+            f"The socket that the supervisor has handed over cannot be used: {error}.",
+            "Let it be a ListenStream= of TCP, with Accept=no.",
+        ) from error
+    # asyncio switches Nagle's algorithm off where the protocol is known; it may not be.
+    known = socket.socket(given.family, given.type, socket.IPPROTO_TCP, given.detach())
+    known.set_inheritable(False)
+    return known
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the address of a listening socket as a URL without a slash at its end."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def configured(app: ASGIApp, *, grace: int, logged: bool = False) -> uvicorn.Config:
     """Return the configuration of uvicorn for an application.
 
     Parameters
@@ -71,8 +127,11 @@ def configured(app: ASGIApp, *, grace: int) -> uvicorn.Config:
         The application, a guard before it.
     grace : int
         Seconds for which a stopping server waits for its last requests to finish.
+    logged : bool
+        Whether there is a log already (`access_log.logging_to`), so that uvicorn makes none.
     """
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
     from clr_search.web.connections import KEEP_ALIVE, Connection
 
@@ -80,6 +139,7 @@ def configured(app: ASGIApp, *, grace: int) -> uvicorn.Config:
         app,
         http=Connection,
         log_level="warning",
+        log_config=None if logged else LOGGING_CONFIG,
         access_log=False,
         use_colors=False,
         server_header=False,

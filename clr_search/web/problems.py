@@ -9,6 +9,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from clr_search.errors import shortened
+from clr_search.terminal import printable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -51,6 +52,12 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
     def response(self) -> Response:
         """Return the HTTP answer."""
         return Response(self.body(), self.status.value, self.headers, MEDIA_TYPE)
+
+    def page(self) -> Response:
+        """Return the HTTP answer for a person in a browser: the same as a page of plain text."""
+        lines = [f"{self.status.value} {self.status.phrase}", "", self.detail, self.remedy]
+        body = printable("\n".join(lines)).rstrip() + "\n"
+        return Response(body, self.status.value, self.headers, "text/plain; charset=utf-8")
 
     def body(self) -> bytes:
         """Return the body of the answer: a JSON object in UTF-8."""

@@ -179,7 +179,7 @@ def test_only_the_routes_of_the_page_are_answered(
     ],
 )
 def test_a_name_that_could_be_rebound_is_not_trusted(header: str, trusted: bool) -> None:
-    assert is_trusted_host(header, "pictures.local") is trusted
+    assert is_trusted_host(header, {"pictures.local"}) is trusted
 
 
 def test_requests_for_other_hosts_or_from_other_pages_are_refused() -> None:

@@ -161,3 +161,29 @@ def test_where_nobody_listens() -> None:
             nobody.model()
     assert error.value.status == 0
     assert "clr-search serve" in error.value.remedy
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_proxy_is_not_asked_for_this_machine(
+    address: str, monkeypatch: pytest.MonkeyPatch, variable: str, name: str
+) -> None:
+    for unset in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(unset, raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with Client(address.replace("127.0.0.1", name), timeout=10) as client:
+        assert client.ready()
+
+
+def test_a_proxy_that_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with Client("http://photos.example:8000") as client:
+        with pytest.raises(ServiceError, match="cannot be reached") as error:
+            client.model()
+        assert "NO_PROXY=photos.example" in error.value.remedy
+        monkeypatch.setenv("no_proxy", "photos.example")
+        with pytest.raises(ServiceError) as error:
+            client.model()
+        assert "clr-search serve" in error.value.remedy

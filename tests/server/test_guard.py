@@ -247,13 +247,12 @@ def test_keys_come_from_a_file_and_from_the_environment(tmp_path: Path) -> None:
     file = tmp_path / "keys.txt"
     file.write_text(f"# for the shop\n{KEY}\n\n")
     keys = read_keys(file, {KEYS_VARIABLE: f" {OTHER} ,"})
-    assert keys.accept(KEY)
-    assert keys.accept(OTHER)
-    assert not keys.accept("# for the shop")
-    assert not keys.accept(None)
+    assert keys.name_of(KEY) == "key-2"
+    assert keys.name_of(OTHER)
+    assert keys.name_of("# for the shop") is None
+    assert keys.name_of(None) is None
     assert KEY not in repr(keys)
     assert not read_keys(None, {})
-    assert read_keys(None, {}).accept(None)
 
 
 def test_useless_keys_are_refused(tmp_path: Path) -> None:
@@ -270,7 +269,7 @@ def test_useless_keys_are_refused(tmp_path: Path) -> None:
 def test_a_mark_at_the_beginning_of_the_file_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     file = tmp_path / "keys.txt"
     file.write_text(f"{KEY}\n{OTHER}\n", encoding="utf-8-sig")
-    assert read_keys(file, {}).accept(KEY)
+    assert read_keys(file, {}).name_of(KEY)
 
 
 @pytest.mark.parametrize(

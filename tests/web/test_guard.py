@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from clr_search.web.guard import Exchange, Guard, refused_as_foreign, replayed
+from clr_search.web.guard import Guard, replayed
+from clr_search.web.hosts import Names
+from clr_search.web.requests.exchange import Exchange
+from clr_search.web.requests.foreign import refused_as_foreign
 
 OWN = "127.0.0.1:8000"
 HOSTS = st.sampled_from(
@@ -46,7 +49,7 @@ def test_only_what_no_foreign_page_can_send_passes(
     raw: list[tuple[bytes, bytes]], link: bool
 ) -> None:
     headers = Headers(raw=raw)
-    if refused_as_foreign(headers, "photos.local", link=link) is not None:
+    if refused_as_foreign(headers, Names.of("photos.local"), link=link) is not None:
         return
     (host,) = headers.getlist("host")
     assert host in {OWN, "localhost", "[::1]:8000", "photos.local"}
@@ -65,8 +68,8 @@ def test_no_further_header_opens_the_guard(
 ) -> None:
     """Where one page is refused, nothing that it adds to its request helps."""
     hosted = any(name == b"host" for name, _ in raw)
-    if hosted and refused_as_foreign(Headers(raw=raw), "photos.local") is not None:
-        assert refused_as_foreign(Headers(raw=[*raw, *more]), "photos.local") is not None
+    if hosted and refused_as_foreign(Headers(raw=raw), Names.of("photos.local")) is not None:
+        assert refused_as_foreign(Headers(raw=[*raw, *more]), Names.of("photos.local")) is not None
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -80,8 +83,8 @@ def test_a_picture_on_another_page_is_refused(site: str) -> None:
             "sec-fetch-dest": "image",
         }
     )
-    assert refused_as_foreign(headers, "localhost") is HTTPStatus.FORBIDDEN
-    assert refused_as_foreign(headers, "localhost", link=True) is HTTPStatus.FORBIDDEN
+    assert refused_as_foreign(headers, Names.of("localhost")) is HTTPStatus.FORBIDDEN
+    assert refused_as_foreign(headers, Names.of("localhost"), link=True) is HTTPStatus.FORBIDDEN
 
 
 class Open(Guard):

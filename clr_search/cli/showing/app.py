@@ -18,13 +18,22 @@ from clr_search.cli import options
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; any but the default opens the collection to the network.",
+    help="Address to listen on; any but the default needs --auth.",
 )
 @click.option(
     "--port",
     type=options.WholeNumber(1, 65535),
     help="Port.  [default: the first free one from 7860]",
 )
+@click.option(
+    "--auth",
+    "auth_file",
+    metavar="FILE",
+    type=options.PATH,
+    help="Logins of which the page asks for one, a line each, as in ada:password.",
+)
+@click.option("--no-auth", is_flag=True, help="Answer everybody who reaches --host, without login.")
+@options.hosting_options()
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
 @options.decoding_options()
 @options.pixels_option()
@@ -33,6 +42,10 @@ def app(
     probe: Path | None,
     host: str,
     port: int | None,
+    auth_file: Path | None,
+    no_auth: bool,
+    allow_hosts: tuple[str, ...],
+    root_path: str,
     no_browser: bool,
     decode_memory: float,
     decode_seconds: float,
@@ -46,15 +59,20 @@ def app(
     Example:
       clr-search app photos.clr
       clr-search app photos.clr --probe probe.onnx --port 8000 --no-browser
+      clr-search app photos.clr --host 0.0.0.0 --auth logins.txt
+      clr-search app photos.clr --allow-host photos.example.org --root-path /photos
     """
-    from clr_search.app.main import launch
+    from clr_search.app.main import Access, launch
     from clr_search.images.isolation import DecodingLimits
+    from clr_search.web.requests.login import read_logins
 
+    logins = read_logins(auth_file) if auth_file else None
     launch(
         collection,
         probe=probe,
         host=host,
         port=port,
+        access=Access(logins, no_auth, allow_hosts, root_path),
         open_browser=not no_browser,
         decoding=DecodingLimits(decode_memory, decode_seconds),
     )

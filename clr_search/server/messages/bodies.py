@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from clr_search.server.messages.long_texts import LONG, LongTexts
+from clr_search.server.messages.refusals import unusable, wrong
 from clr_search.server.messages.schemas import ImagesIn, SearchIn
 from clr_search.server.settings import Limits
 from clr_search.web.problems import Problem
@@ -29,10 +30,10 @@ It is above that of the longest vector and the longest filter together. It prote
 value of two bytes takes up to some hundred bytes once it is parsed, before any other check can run.
 """
 
-_MOST_ERRORS = 1000  # Beyond so many errors only their number is reported: each costs memory.
 _FIELDS = 64  # Largest number of text fields in a form; a search has about a dozen.
 _TEXT_BYTES = 2**20  # Largest size in bytes of a text field; a vector takes up to about 1 MB.
 _FILES = frozenset({"image", "like", "unlike"})
+_PICTURES = frozenset({"image", "images", "file", "files"})  # each name that people try
 _JSON_FIELDS = frozenset({"filter", "vector", "crop", "ids"})
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -78,18 +79,19 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
         return await from_texts(named, texts)
     if kind == FORM:
         form = await _form(request, limits)
-        files = [item for name, item in form.multi_items() if name in {"image", "images"}]
+        files = [item for name, item in form.multi_items() if name in _PICTURES]
         data = [await item.read() for item in files if isinstance(item, UploadFile)]
         if not data or len(data) != len(form.multi_items()):
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
+            raise unusable(
                 "The form must hold files in fields named images, and nothing else.",
+                "With curl: -F images=@a.jpg -F images=@b.jpg, with the @. A field may also be "
+                "named image, file or files.",
             )
         return data
     if kind == BINARY or kind.startswith("image/"):
         body = await request.body()
         if not body:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The body is empty.")
+            raise unusable("The body is empty.", "With curl: --data-binary @query.jpg.")
         return [body]
     raise _unsupported(kind, f"{JSON}, {FORM}, image/* or {BINARY}")
 
@@ -112,17 +114,20 @@ async def read_search(request: Request, limits: Limits) -> tuple[SearchIn, LongT
         raise _unsupported(kind, f"{JSON} or {FORM}")
     subjects = [name for name in ("image", "vector", "ids") if getattr(search, name) is not None]
     if len(subjects) != 1:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
+        raise unusable(
             "A search is by one of image, vector and ids"
             + (f", not by {' and '.join(subjects)} at once." if subjects else ": none is given."),
+            "Give one: a picture as image, numbers as vector, or items as ids; further ones as "
+            "like and unlike.",
         )
     if search.crop is not None and search.image is None:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "crop is of image, and there is none.")
+        raise unusable(
+            "crop is of image, and there is none.", "Leave crop out, or search by image."
+        )
     if search.k > limits.neighbours:
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
+        raise unusable(
             f"k is {search.k:,}; the most is {limits.neighbours:,}.",
+            f"Ask for 1 to {limits.neighbours:,} results.",
         )
     require_few(1 + len(search.like) + len(search.unlike), limits)
     return search, texts
@@ -180,8 +185,13 @@ def from_base64(text: str, where: str, texts: LongTexts | None = None) -> bytes:
     try:
         return (texts or LongTexts()).content(text)
     except ValueError:
-        hint = "Leave out what is before the comma." if text.startswith("data:") else ""
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where} is no base64.", hint) from None
+        raise unusable(
+            f"{where} is no base64.",
+            "Leave out what is before the comma."
+            if text.startswith("data:")
+            else "In JSON a picture is the base64 of its file; in a form it is the file itself, as "
+            "in curl -F image=@query.jpg, with the @.",
+        ) from None
 
 
 async def _json(request: Request, texts: LongTexts) -> bytes:
@@ -217,71 +227,40 @@ def parsed(model: type[_Model], body: bytes) -> _Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise _wrong(error) from None
-
-
-def _wrong(error: ValidationError) -> Problem:
-    """Return the refusal that describes the errors of a validation."""
-    count = error.error_count()
-    if count > _MOST_ERRORS:  # Pydantic makes a dict of every error, even to report the first.
-        return Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"{count:,} parts of the request are wrong.",
-            "What it may hold is said in /openapi.json.",
-        )
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, told(error.errors(include_input=False)))
-
-
-def told(errors: Sequence[Any], most: int = 3) -> str:
-    """Return the first errors of a Pydantic validation as one line of text.
-
-    Parameters
-    ----------
-    errors : sequence of dict
-        What ``ValidationError.errors()`` returns; ``loc`` and ``msg`` are read.
-    most : int
-        Number of errors to describe; the rest are counted.
-
-    Examples
-    --------
-    >>> told([{"loc": ("k",), "msg": "Input should be greater than 0"}])
-    'k: Input should be greater than 0'
-    """
-    lines = []
-    for item in errors[:most]:
-        where = ".".join(str(key) for key in item["loc"])
-        lines.append(f"{where}: {item['msg']}" if where else str(item["msg"]))
-    if len(errors) > most:
-        lines.append(f"{len(errors) - most} more")
-    return "; ".join(lines)
+        raise wrong(error, model) from None
 
 
 async def _search_form(request: Request, limits: Limits, texts: LongTexts) -> SearchIn:
     """Parse a search from a form.
 
-    The fields `image`, `like` and `unlike` are files. The others are text; lists and the filter are
-    written as JSON.
+    The fields `image`, for which `file` may stand, `like` and `unlike` are files. The others are
+    text; lists and the filter are written as JSON.
     """
     values: dict[str, Any] = {}
-    for name, item in (await _form(request, limits)).multi_items():
+    for given, item in (await _form(request, limits)).multi_items():
+        name = "image" if given == "file" else given
         value = await _field(name, item, texts)
         if name in {"like", "unlike"}:
             values.setdefault(name, []).append(value)
         elif name in values:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is given twice.")
+            raise unusable(f"{name} is given twice.", "Give it once; file stands for image.")
         else:
             values[name] = value
     try:
         return SearchIn.model_validate(values)
     except ValidationError as error:
-        raise _wrong(error) from None
+        raise wrong(error, SearchIn) from None
 
 
 async def _field(name: str, item: UploadFile | str, texts: LongTexts) -> Any:
     """Return the value that a field of a search form has in `SearchIn`."""
     if isinstance(item, UploadFile):
         if name not in _FILES:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be text, not a file.")
+            known = name in SearchIn.model_fields
+            raise unusable(
+                f"{name} must be text, not a file." if known else f"There is no field {name}.",
+                "The files of a search are image (or file), like and unlike.",
+            )
         return texts.add(await item.read(), encoded=False)
     if name in {"like", "unlike"} and item.isascii() and item.isdigit() and len(item) < 20:
         return int(item)
@@ -289,7 +268,11 @@ async def _field(name: str, item: UploadFile | str, texts: LongTexts) -> Any:
         try:
             return json.loads(item)
         except (ValueError, RecursionError):
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is no JSON.") from None
+            raise unusable(
+                f"{name} is no JSON.",
+                "In a form it is written as in a JSON body: "
+                + ('{"label": "rose"}.' if name == "filter" else "a list, as in [1, 2]."),
+            ) from None
     return item
 
 
@@ -299,8 +282,9 @@ async def _form(request: Request, limits: Limits) -> FormData:
         return await _InMemory(request, limits).parse()
     except (MultiPartException, KeyError) as error:  # A KeyError: no boundary.
         reason = getattr(error, "message", "it has no boundary")
-        raise Problem(
-            HTTPStatus.UNPROCESSABLE_ENTITY, f"The form cannot be read: {reason}"
+        raise unusable(
+            f"The form cannot be read: {reason}",
+            "Let a library make it, or curl with -F image=@query.jpg.",
         ) from None
 
 

@@ -27,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError
 from clr_search.files.find import ImageFile
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
@@ -205,7 +206,7 @@ def _decode_all(
 
     with (
         reporter.task("Decoding", len(files), "images"),
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
         for start in range(0, len(files), _AHEAD):
             rows = range(start, min(start + _AHEAD, len(files)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from clr_search.app.main import Access
 from clr_search.images.isolation import DecodingLimits
 from tests.cli.conftest import Run
 
@@ -27,7 +28,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, dict[str, Any]
 
 
 def test_app(run: Run, collection: Path, launched: list[Any]) -> None:
-    usual = {"decoding": DecodingLimits(seconds=30)}
+    usual = {"decoding": DecodingLimits(seconds=30), "access": Access()}
     run("app", collection)
     run("app", collection, "--probe", "p.onnx", "--host", "::1", "--port", "81", "--no-browser")
     assert launched == [
