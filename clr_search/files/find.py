@@ -11,6 +11,7 @@ from stat import S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
 from clr_search.files.left_out import UNREAD_SUFFIXES, LeftOut
+from clr_search.files.names import composed
 
 IMAGE_SUFFIXES = frozenset(
     ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
@@ -53,12 +54,15 @@ class ImageFile:
 def label_of(relative: str) -> str | None:
     """Returns the name of the parent folder of a path below a root, or None directly below it.
 
+    It is in Unicode's composed form, so that one class is not two because half of its pictures come
+    from a Mac.
+
     Examples
     --------
     >>> label_of("2024/beach/a.jpg"), label_of("a.jpg")
     ('beach', None)
     """
-    return PurePosixPath(relative).parent.name or None
+    return composed(PurePosixPath(relative).parent.name) or None
 
 
 def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) -> list[ImageFile]:
@@ -97,9 +101,9 @@ def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) ->
     left_out = LeftOut() if left_out is None else left_out
     image_at: dict[str, ImageFile] = {}  # a hundred thousand Paths as keys take seconds
     for path in given_paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 -- `Path.is_dir` raises on a path that is too long
             images = sorted(walk_images(path.resolve(), left_out), key=attrgetter("relative"))
-        elif path.is_file():
+        elif os.path.isfile(path):  # noqa: PTH113
             images = [ImageFile(path.parent.resolve(), path.name)]
         else:
             raise UsageError(
@@ -131,7 +135,7 @@ def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Ite
     walk = os.walk(start or root, onerror=left_out.note, followlinks=True)
     for folder, subfolders, names in walk:
         folder_path = Path(folder)
-        real = folder_path.resolve()
+        real = Path(os.path.realpath(folder))
         if real != folder_path:
             left_out.untold.append(folder)
         if real in visited or not real.is_relative_to(root):
@@ -141,7 +145,7 @@ def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Ite
         # Plain folders come before links, so that a folder is found under its real path.
         subfolders[:] = sorted(
             (name for name in subfolders if not name.startswith(".")),
-            key=lambda name: ((folder_path / name).is_symlink(), name),
+            key=lambda name: (os.path.islink(f"{folder}{os.sep}{name}"), name),  # noqa: PTH114
         )
         prefix = "" if folder_path == root else folder_path.relative_to(root).as_posix() + "/"
         for name in _images(folder, names, root, left_out):
@@ -179,13 +183,17 @@ def _suffix(name: str) -> str:
 
 
 def _is_file_inside(path: str, root: Path, left_out: LeftOut) -> bool:
-    """Whether the path is a regular file, or a link to a file below the root."""
+    """Whether the path is a regular file, or a link to a file below the root.
+
+    So is taken what cannot be looked at, such as a path that is too long for the system: whoever
+    reads it says why that is not possible.
+    """
     try:
         mode = os.lstat(path).st_mode
         if S_ISLNK(mode):
             left_out.untold.append(path)
             real = Path(os.path.realpath(path))  # `resolve` raises on a link to itself
             return real.is_relative_to(root) and real.is_file()
-    except OSError:
-        return False
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
     return S_ISREG(mode)

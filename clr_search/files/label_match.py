@@ -12,7 +12,8 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.find import IMAGE_SUFFIXES
-from clr_search.files.label_table import LabelRow, LabelTable, composed
+from clr_search.files.label_table import LabelRow, LabelTable
+from clr_search.files.names import composed
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clr_search.files.find import label_of
+from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
@@ -235,7 +236,7 @@ class Catalog:
         self.database.rows("UPDATE items SET label = NULL")
         self.database.many(
             "UPDATE items SET label = ? WHERE id = ?",
-            ((text(label), number) for number, label in labels.items()),
+            ((text(composed(label)), number) for number, label in labels.items()),
         )
 
     def label_by_folder(self) -> None:
@@ -249,7 +250,7 @@ class Catalog:
 
     def set_label(self, number: int, label: str | None) -> None:
         """Gives one item another label than that of its folder; it stays until the item moves."""
-        value = None if label is None else text(label)
+        value = None if label is None else text(composed(label))
         self.database.rows("UPDATE items SET label = ? WHERE id = ?", value, number)
 
     def touch(self, number: int, mtime_ns: int) -> None:
@@ -362,5 +363,5 @@ def _root(roots: dict[int, str], number: int) -> str:
 
 
 def _plain(label: str | bytes | None) -> str | None:
-    """Returns a stored label as text."""
-    return None if label is None else plain(label)
+    """Returns a stored label as text, composed: older releases have stored any form."""
+    return None if label is None else composed(plain(label))

@@ -21,7 +21,7 @@ from clr_search.index.catalog.paths import (
     folder_identity,
     is_missing,
 )
-from clr_search.index.catalog.records import IndexedFile, SkippedFile
+from clr_search.index.catalog.records import IndexedFile, SkippedFile, time_of
 from clr_search.index.sync import roots
 from clr_search.index.sync.changes import Changes, UnsureError
 from clr_search.progress import Reporter
@@ -218,7 +218,7 @@ class Survey:
             item, entry = known.get(path), broken.get(path)
             if status is None:
                 plan.embed.append(path)  # the pipeline reports why it cannot be read
-            elif item and (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            elif item and (item.size, item.mtime_ns) == (status.st_size, time_of(status)):
                 plan.unchanged += 1
             elif entry and self._stays(entry, status):
                 plan.still_unreadable.append(entry)
@@ -233,7 +233,7 @@ class Survey:
 
     def _stays(self, entry: SkippedFile, status: os.stat_result) -> bool:
         """Whether a skipped file is as it was, and cannot be read by the limits of today either."""
-        same = (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        same = (entry.size, entry.mtime_ns) == (status.st_size, time_of(status))
         return same and not self._try_all and not may_fit_now(entry.reason)
 
     def _unlisted(
@@ -277,7 +277,7 @@ class Survey:
                     sha256 = ""
                 item = known.get(path)
                 if item and item.sha256 == sha256:
-                    plan.touched.append((item.id, status.st_mtime_ns))
+                    plan.touched.append((item.id, time_of(status)))
                     plan.unchanged += 1
                 elif item is None and sha256 in contents:
                     plan.copies.append((path, status, sha256))
