@@ -17,6 +17,7 @@ from pathlib import Path
 from clr_search.files.find import label_of
 from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
+from clr_search.files.selection import DEFAULT, Selection
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
@@ -130,6 +131,36 @@ class Catalog:
         """Stores the measured milliseconds of a search; None where nothing was measured."""
         self._set(facts.LATENCY, median_ms)
         self._set(facts.LATENCY_P99, p99_ms)
+
+    def selection(self) -> Selection:
+        """Returns which files of folders the collection takes."""
+        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.SELECTION)
+        if value is None:
+            return DEFAULT
+        try:
+            return Selection.from_json(str(value))
+        except ValueError:
+            raise facts.damaged(self.folder.path, f"its selection is {value!r}") from None
+
+    def set_selection(self, selection: Selection) -> None:
+        """Stores which files of folders the collection takes."""
+        self._set(facts.SELECTION, selection.to_json())
+
+    def looked_at(self) -> dict[str, int]:
+        """Returns when each folder was last looked at as a whole, in nanoseconds since 1970."""
+        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.LOOKED_AT)
+        try:
+            kept = json.loads(str(value)) if value is not None else {}
+            return {str(folder): int(time) for folder, time in kept.items()}
+        except (ValueError, TypeError, AttributeError):
+            raise facts.damaged(self.folder.path, f"its times are {value!r}") from None
+
+    def set_looked_at(self, folders: Iterable[str], time_ns: int) -> None:
+        """Stores that these folders, and all below them, were looked at as a whole at this time."""
+        given = dict.fromkeys(folders, time_ns)
+        others = self.looked_at().items()
+        kept = {f: time for f, time in others if all(below(f, one) is None for one in given)}
+        self._set(facts.LOOKED_AT, json.dumps(kept | given))
 
     def _set(self, key: str, value: str | int | float | None) -> None:
         """Stores one fact in the table ``meta``."""

@@ -122,6 +122,20 @@ def is_missing(path: str) -> bool:
         return False
 
 
+def status_of(path: str) -> os.stat_result | None:
+    """Returns the size and times of a file, or None if the system cannot tell them.
+
+    Examples
+    --------
+    >>> status_of("no-such-file.jpg") is None
+    True
+    """
+    try:
+        return os.stat(path)  # noqa: PTH116 -- a million Paths would take seconds
+    except OSError:
+        return None
+
+
 def folder_identity(folder: str) -> tuple[int, int] | None:
     """Returns device and inode of a folder; None where there is none, or it cannot be read.
 

@@ -23,7 +23,7 @@ from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import below, folder_identity, is_missing
+from clr_search.index.catalog.paths import below, folder_identity, is_missing, status_of
 from clr_search.index.catalog.records import (
     IndexedFile,
     SkippedFile,
@@ -32,7 +32,7 @@ from clr_search.index.catalog.records import (
     time_of,
 )
 from clr_search.index.sync.report import UpdateReport
-from clr_search.index.sync.survey import refuse_replaced, status_of
+from clr_search.index.sync.roots import refuse_replaced
 from clr_search.index.sync.update import checked, content_of, was_read
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder

@@ -97,6 +97,10 @@ class Update:
         added, changed, removed, skipped = self._embed(
             plan, known, encoder, batch_size, workers, isolation
         )
+        looked = self._survey.looked()
+        if looked is not None:
+            with self._catalog.database.writing():  # no change of the items, so no new revision
+                self._catalog.set_looked_at(*looked)
         noted = sorted(self._noted, key=lambda item: item.path)
         if plan.tried_all:
             with self._catalog.writing():
@@ -112,6 +116,7 @@ class Update:
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(unreadable)),
             untold=bool(plan.left_out.untold),
             passed_over=plan.left_out.kinds(),
+            left_out=tuple(sorted(plan.left_out.others.items())),
             noted=tuple(noted),
         )
 
