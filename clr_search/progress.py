@@ -106,7 +106,9 @@ class Lines(Reporter):
         self._brief = brief
 
     def message(self, text: str) -> None:
-        print(printable(text), file=self._stream or sys.stderr, flush=True)
+        stream = self._stream or sys.stderr
+        if stream is not None:  # as in a program without a window; print would take stdout
+            print(printable(text), file=stream, flush=True)
 
     def begin(self, what: str, total: int | None, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit
@@ -202,7 +204,7 @@ class Bar(Reporter):
 
 def for_terminal() -> Reporter:
     """Return a `Bar` where stderr is a terminal, and `Lines` where it is not."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    return Bar() if sys.stderr is not None and sys.stderr.isatty() else Lines()
 
 
 def _clock(seconds: float) -> str:

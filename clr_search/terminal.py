@@ -4,13 +4,18 @@ Names of files, labels and the cards of models come from others. A terminal that
 follow the control sequences in them: they can hide or forge lines, change its title, or type into
 its input. So all that this package prints passes through `escaping`: stderr always, as it is for
 people, and stdout where it is a terminal. To another program names go as they are.
+
+Services, and programs without a window, are started with streams that are closed. `present` opens
+these on nothing, and a stderr that has gone away never ends the work whose progress it shows.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
@@ -76,14 +81,102 @@ class Escaping:
         return getattr(self.stream, name)
 
 
+class Lasting:
+    """A text stream that writes to another one until that fails, and nothing from then on.
+
+    The reader of a pipe may have gone, a terminal may have been hung up, the disk of a log may be
+    full: none is a reason to end what the messages are about.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its length."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is still held back."""
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        if self._failed:
+            return
+        try:
+            action()
+        except OSError:
+            self._failed = True
+            # What it still holds would be written, and fail again, when Python ends.
+            with contextlib.suppress(OSError, ValueError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, self._stream.fileno())
+                os.close(nothing)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Named:
+    """A text stream to another one, whose errors name it, as those of files name the file."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def write(self, text: str) -> int:
+        """Write a text, and return its length."""
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is still held back."""
+        with self._named():
+            self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or self._name
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def present() -> None:
+    """Open those of the three standard streams that are closed on the null device.
+
+    Otherwise Python has None in their place, and the next file that is opened, such as a catalogue,
+    gets the number of the stream, to which libraries print their errors.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            stream = os.fdopen(os.dup(number), mode, encoding="utf-8", errors="backslashreplace")
+            setattr(sys, name, stream)
+
+
 @contextmanager
 def escaping() -> Iterator[None]:
     """Let stderr, and stdout where it is a terminal, print no control characters meanwhile."""
     before = sys.stdout, sys.stderr
     if sys.stdout is not None and sys.stdout.isatty():
         sys.stdout = cast("TextIO", Escaping(raw(sys.stdout)))
+    elif sys.stdout is not None:
+        sys.stdout = cast("TextIO", Named(sys.stdout, "the standard output"))
     if sys.stderr is not None:
-        sys.stderr = cast("TextIO", Escaping(raw(sys.stderr)))
+        lasting = cast("TextIO", Lasting(raw(sys.stderr)))
+        sys.stderr = cast("TextIO", Escaping(lasting))
     try:
         yield
     finally:

@@ -127,10 +127,22 @@ class Commands(click.Group):
     """A group whose commands are imported only when they run or are described."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command, while nothing that others have named reaches the terminal as it is."""
+        """Run a command, while nothing that others have named reaches the terminal as it is.
+
+        Streams that are closed are opened on nothing, so that the command does its work all the
+        same, as for a service or a program without a window.
+        """
         limit_libraries()  # before a command imports any of them
+        terminal.present()
         with terminal.escaping():
-            return super().main(*args, **kwargs)
+            try:
+                return super().main(*args, **kwargs)
+            except OSError as error:  # of printing help, before there is a command
+                if not kwargs.get("standalone_mode", True):
+                    raise
+                failure = _of_system(error, "")
+                failure.show()
+                sys.exit(failure.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -187,15 +199,18 @@ def _fail(ctx: click.Context, error: Exception) -> NoReturn:
     if isinstance(error, ClrSearchError):
         kind = WrongUse if error.exit_code == WrongUse.exit_code else Failure
         raise kind(error.what, error.remedy) from error
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-        if remedy := remedy_of(error):
-            raise Failure(text, remedy) from error
-    else:
-        text = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
     again = "" if options.debugging(ctx) else "Run again with --debug for the traceback."
+    if isinstance(error, OSError) and error.strerror:
+        raise _of_system(error, again) from error
+    text = " ".join(str(error).split())
+    text = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
     raise Failure(text, again) from error
+
+
+def _of_system(error: OSError, otherwise: str) -> Failure:
+    """Return the `Failure` for an error of the system; `otherwise` where no remedy is known."""
+    text = f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+    return Failure(text, remedy_of(error) or otherwise)
 
 
 def _write_any_name() -> None:

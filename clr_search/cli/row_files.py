@@ -94,15 +94,19 @@ class _Parquet:
         kinds = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
         self._columns = columns
         self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
-        self._writer = ParquetWriter(path, self._schema)
+        self._file = path.open("wb")  # pyarrow takes no path that is not valid text
+        self._writer = ParquetWriter(self._file, self._schema)
         self._rows: list[dict[str, Any]] = []
 
     def __enter__(self) -> _Parquet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._writer.close()
+        try:
+            self._flush()
+            self._writer.close()
+        finally:
+            self._file.close()
 
     def add(self, answer: Row, rows: Sequence[Row]) -> None:
         for row in rows:

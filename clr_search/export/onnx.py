@@ -27,6 +27,7 @@ from clr_search.export.reference import embed
 from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import parity_pictures
 from clr_search.files.find import find_images
+from clr_search.files.names import legible
 from clr_search.progress import Reporter, Silent
 from clr_search.train.run import Run, load_run
 from clr_search.train.settings.resolved import ResolvedConfig
@@ -269,7 +270,7 @@ def describe(trained: Run, name: str, licence: str) -> Card:
     accuracies = [row["knn_accuracy"] for row in trained.metrics if row.get("knn_accuracy")]
     images = trained.metrics[-1].get("images") if trained.metrics else None
     return Card(
-        name=name,
+        name=legible(name),
         image_size=config.image_size,
         embedding_dim=trained.encoder.dimension,
         architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
@@ -282,5 +283,5 @@ def describe(trained: Run, name: str, licence: str) -> Card:
         knn_accuracy=accuracies[-1] if accuracies else None,
         weights_sha256=trained.weights_sha256,
         package_version=__version__,
-        licence=licence,
+        licence=legible(licence),
     )

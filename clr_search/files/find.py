@@ -10,12 +10,16 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
-from clr_search.files.left_out import UNREAD_SUFFIXES, LeftOut
-
-IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff .webp".split()
+from clr_search.files.left_out import (
+    EXCLUDED,
+    NOWHERE,
+    OTHER_NAME,
+    OUTSIDE,
+    UNREAD_SUFFIXES,
+    LeftOut,
 )
-"""Suffixes, in lower case, of the file names that a search of a folder takes for images."""
+from clr_search.files.names import composed
+from clr_search.files.selection import DEFAULT, HEAD, IMAGE_SUFFIXES, Selection, is_picture
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -53,20 +57,26 @@ class ImageFile:
 def label_of(relative: str) -> str | None:
     """Returns the name of the parent folder of a path below a root, or None directly below it.
 
+    It is in Unicode's composed form, so that one class is not two because half of its pictures come
+    from a Mac.
+
     Examples
     --------
     >>> label_of("2024/beach/a.jpg"), label_of("a.jpg")
     ('beach', None)
     """
-    return PurePosixPath(relative).parent.name or None
+    return composed(PurePosixPath(relative).parent.name) or None
 
 
-def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) -> list[ImageFile]:
+def find_images(
+    paths: Iterable[Path | str], left_out: LeftOut | None = None, selection: Selection = DEFAULT
+) -> list[ImageFile]:
     """Find images in folders (recursively) and among files.
 
     Hidden files and folders are skipped. Symbolic links are followed only if they lead to a path
-    inside the folder that is searched, and no folder is visited twice. A file that is given itself
-    is taken whatever its suffix; its root is the folder that it lies in.
+    inside the folder that is searched, unless the selection says otherwise, and no folder is
+    visited twice. A file that is given itself is taken whatever its suffix; its root is the folder
+    that it lies in.
 
     Parameters
     ----------
@@ -74,6 +84,8 @@ def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) ->
         Folders and files.
     left_out : LeftOut, optional
         Record to which the files and folders that are left out are added.
+    selection : Selection
+        Which files and folders are taken.
 
     Returns
     -------
@@ -97,9 +109,10 @@ def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) ->
     left_out = LeftOut() if left_out is None else left_out
     image_at: dict[str, ImageFile] = {}  # a hundred thousand Paths as keys take seconds
     for path in given_paths:
-        if path.is_dir():
-            images = sorted(walk_images(path.resolve(), left_out), key=attrgetter("relative"))
-        elif path.is_file():
+        if os.path.isdir(path):  # noqa: PTH112 -- `Path.is_dir` raises on a path that is too long
+            walk = walk_images(path.resolve(), left_out, selection=selection)
+            images = sorted(walk, key=attrgetter("relative"))
+        elif os.path.isfile(path):  # noqa: PTH113
             images = [ImageFile(path.parent.resolve(), path.name)]
         else:
             raise UsageError(
@@ -115,7 +128,12 @@ def find_images(paths: Iterable[Path | str], left_out: LeftOut | None = None) ->
     return list(image_at.values())
 
 
-def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Iterator[ImageFile]:
+def walk_images(
+    root: Path,
+    left_out: LeftOut,
+    start: Path | None = None,
+    selection: Selection = DEFAULT,
+) -> Iterator[ImageFile]:
     """Yields the images below a folder, as `find_images` finds them, in any order.
 
     Parameters
@@ -126,40 +144,62 @@ def walk_images(root: Path, left_out: LeftOut, start: Path | None = None) -> Ite
         Record to which the files and folders that are left out are added.
     start : Path, optional
         A folder below `root`, reached without links, to search instead of all of `root`.
+    selection : Selection
+        Which files and folders are taken.
     """
     visited: set[Path] = set()
     walk = os.walk(start or root, onerror=left_out.note, followlinks=True)
     for folder, subfolders, names in walk:
         folder_path = Path(folder)
-        real = folder_path.resolve()
+        real = Path(os.path.realpath(folder))
         if real != folder_path:
             left_out.untold.append(folder)
-        if real in visited or not real.is_relative_to(root):
+        if not real.is_relative_to(root) and not selection.follow_links:
+            left_out.others[folder] = OUTSIDE
+            subfolders.clear()
+            continue
+        if real in visited:
             subfolders.clear()
             continue
         visited.add(real)
+        prefix = "" if folder_path == root else folder_path.relative_to(root).as_posix() + "/"
         # Plain folders come before links, so that a folder is found under its real path.
         subfolders[:] = sorted(
-            (name for name in subfolders if not name.startswith(".")),
-            key=lambda name: ((folder_path / name).is_symlink(), name),
+            _taken(folder, prefix, subfolders, left_out, selection),
+            key=lambda name: (os.path.islink(f"{folder}{os.sep}{name}"), name),  # noqa: PTH114
         )
-        prefix = "" if folder_path == root else folder_path.relative_to(root).as_posix() + "/"
-        for name in _images(folder, names, root, left_out):
+        names = _taken(folder, prefix, names, left_out, selection)
+        for name in _images(folder, names, root, left_out, selection):
             yield ImageFile(root, prefix + name)
 
 
-def _images(folder: str, names: Iterable[str], root: Path, left_out: LeftOut) -> Iterator[str]:
+def _taken(
+    folder: str, prefix: str, names: Iterable[str], left_out: LeftOut, selection: Selection
+) -> list[str]:
+    """Returns the names of a folder that are neither hidden nor excluded."""
+    shown = [name for name in names if not name.startswith(".")]
+    excluded = {name for name in shown if selection.excludes(prefix + name)}
+    for name in excluded:
+        left_out.others[f"{folder}{os.sep}{name}"] = EXCLUDED
+    return [name for name in shown if name not in excluded]
+
+
+def _images(
+    folder: str, names: Iterable[str], root: Path, left_out: LeftOut, selection: Selection
+) -> Iterator[str]:
     """Yields the names of the images among the files of a folder."""
     for name in names:
         path = f"{folder}{os.sep}{name}"
-        if is_image_name(name):
-            if _is_file_inside(path, root, left_out):
-                yield name
-            continue
-        if os.path.islink(path):  # noqa: PTH114
-            left_out.untold.append(path)
-        if not name.startswith(".") and (kind := UNREAD_SUFFIXES.get(_suffix(name))):
+        named = is_image_name(name)
+        if not named and (kind := UNREAD_SUFFIXES.get(_suffix(name))):
             left_out.unread[path] = kind
+            continue
+        if not _is_file(path, root, left_out, selection, told=named):
+            continue
+        if named or (selection.any_name and begins_as_picture(path)):
+            yield name
+        elif begins_as_picture(path):
+            left_out.others[path] = OTHER_NAME
 
 
 def is_image_name(name: str) -> bool:
@@ -173,19 +213,41 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and _suffix(name) in IMAGE_SUFFIXES
 
 
+def begins_as_picture(path: str) -> bool:
+    """Returns whether a file begins as a picture; one that cannot be read does not."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- of every file of a folder
+            return is_picture(file.read(HEAD) or b"")
+    except OSError:
+        return False
+
+
 def _suffix(name: str) -> str:
     """Returns the suffix of a file name in lower case, with its dot."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122
 
 
-def _is_file_inside(path: str, root: Path, left_out: LeftOut) -> bool:
-    """Whether the path is a regular file, or a link to a file below the root."""
+def _is_file(path: str, root: Path, left_out: LeftOut, selection: Selection, *, told: bool) -> bool:
+    """Whether the path is a regular file, or a link that is followed to one.
+
+    So is taken what cannot be looked at, such as a path that is too long for the system: whoever
+    reads it says why that is not possible. A link that leads elsewhere is recorded if it is `told`,
+    as one with the name of an image, or leads to a picture.
+    """
     try:
         mode = os.lstat(path).st_mode
-        if S_ISLNK(mode):
-            left_out.untold.append(path)
-            real = Path(os.path.realpath(path))  # `resolve` raises on a link to itself
-            return real.is_relative_to(root) and real.is_file()
-    except OSError:
+        if not S_ISLNK(mode):
+            return S_ISREG(mode)
+        left_out.untold.append(path)
+        real = Path(os.path.realpath(path))  # `resolve` raises on a link to itself
+        if not real.is_file():
+            if told and not real.is_dir():
+                left_out.others[path] = NOWHERE
+            return False
+        if real.is_relative_to(root) or selection.follow_links:
+            return True
+        if told or begins_as_picture(path):
+            left_out.others[path] = OUTSIDE
         return False
-    return S_ISREG(mode)
+    except OSError as error:
+        return told and not isinstance(error, FileNotFoundError | NotADirectoryError)

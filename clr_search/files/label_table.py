@@ -6,13 +6,13 @@ import codecs
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.files.find import IMAGE_SUFFIXES
+from clr_search.files.names import composed
+from clr_search.files.selection import IMAGE_SUFFIXES
 
 PATHS = (
     "path",
@@ -134,17 +134,6 @@ def read_table(path: Path | str) -> LabelTable:
     except csv.Error as error:
         raise UsageError(f"{path} is no CSV file: {error}.", _REMEDY) from error
     return LabelTable(path, tuple(rows), unlabelled, encoding)
-
-
-def composed(text: str) -> str:
-    r"""Return a text in Unicode's composed form (NFC), in which equal letters are equal.
-
-    Examples
-    --------
-    >>> composed("u\u0308") == "\u00fc"
-    True
-    """
-    return unicodedata.normalize("NFC", text)
 
 
 def _decode(data: bytes, path: Path) -> tuple[str, str]:

@@ -15,6 +15,31 @@ UNREAD_SUFFIXES = {
 """File formats of pictures that are not read, by the suffix in lower case."""
 
 
+OUTSIDE = "a link that leads out of the folder"
+NOWHERE = "a link that leads nowhere"
+OTHER_NAME = "a picture by its content, but not by the ending of its name"
+EXCLUDED = "excluded"
+"""Why a file or folder is left out."""
+
+_SENTENCES = {
+    OUTSIDE: ("1 link leads", "{:,} links lead", "out of the folder", "--follow-links follows"),
+    NOWHERE: ("1 link leads", "{:,} links lead", "nowhere", ""),
+    OTHER_NAME: (
+        "1 file is a picture,",
+        "{:,} files are pictures,",
+        "but not by the ending of the name",
+        "--any-name takes",
+    ),
+    EXCLUDED: (
+        "1 file or folder is",
+        "{:,} files and folders are",
+        "excluded",
+        "--exclude none takes",
+    ),
+}
+"""For each reason: the sentence of one and of more, its end, and the option that takes them."""
+
+
 @dataclass(slots=True)
 class LeftOut:
     """The files and folders that searches for images have left out.
@@ -25,6 +50,9 @@ class LeftOut:
         Folders that cannot be listed, with the reasons.
     unread : dict of str to str
         Files in formats that are not read, by their names, with the names of the formats.
+    others : dict of str to str
+        Files and folders that the selection leaves out, with the reasons: links out of the folder
+        or to nothing, pictures whose names have another ending, and what is excluded.
     untold : list of str
         Paths whose pictures can change without any event at the path: symbolic links, which are
         followed all the same, and folders that cannot be listed.
@@ -37,6 +65,7 @@ class LeftOut:
 
     folders: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
     untold: list[str] = field(default_factory=list)
 
     def note(self, error: OSError) -> None:
@@ -56,11 +85,12 @@ class LeftOut:
         return tuple(sorted(Counter(self.unread.values()).items()))
 
     def told(self) -> list[str]:
-        """Returns sentences on the folders that cannot be listed and on unread formats."""
+        """Returns sentences on all that is left out."""
         lines = [f"{folder}: {reason}" for folder, reason in self.skipped()[:1]]
         if len(self.folders) > 1:
             lines[0] += f" (and {len(self.folders) - 1:,} more)"
-        return [f"{line}." for line in lines] + passed_over(self.kinds())
+        more = [*passed_over(self.kinds()), *selected(tuple(self.others.items()))]
+        return [f"{line}." for line in lines] + more
 
 
 def passed_over(kinds: Collection[tuple[str, int]]) -> list[str]:
@@ -79,3 +109,20 @@ def passed_over(kinds: Collection[tuple[str, int]]) -> list[str]:
     return [
         f"{files} passed over: {' and '.join(names)} {verb} not read; convert {them} to JPEG first."
     ]
+
+
+def selected(others: Collection[tuple[str, str]], *, options: bool = False) -> list[str]:
+    """Returns a sentence for each reason of `LeftOut.others`, with the option that takes them.
+
+    Examples
+    --------
+    >>> selected([("/photos/a", OUTSIDE), ("/photos/b", OUTSIDE)], options=True)
+    ['2 links lead out of the folder; --follow-links follows them.']
+    """
+    counts = Counter(reason for _, reason in others)
+    lines = []
+    for reason, (one, many, end, option) in _SENTENCES.items():
+        if number := counts[reason]:
+            remedy = f"; {option} {'it' if number == 1 else 'them'}" if options and option else ""
+            lines.append(f"{one if number == 1 else many.format(number)} {end}{remedy}.")
+    return lines

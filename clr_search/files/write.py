@@ -16,6 +16,9 @@ from typing import IO
 from clr_search.errors import UsageError
 from clr_search.files.disk import told
 
+_LONGEST = 255
+"""Most bytes of a name on the file systems in use."""
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -35,7 +38,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     target = Path(target)
     with told(target.parent, "made"):
         target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f"{_before_its_name(target)}.tmp")
     try:
         with told(target):
             yield temporary
@@ -45,6 +48,13 @@ def atomic_path(target: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def _before_its_name(target: Path) -> str:
+    """Returns a hidden name for a file until it has its own, which may be the longest possible."""
+    token = secrets.token_hex(4)
+    fits = len(os.fsencode(target.name)) <= _LONGEST - len(f"..{token}.tmp")
+    return f".{target.name}.{token}" if fits else f".{token}"
 
 
 def write_atomically(target: Path, data: bytes | str) -> None:
@@ -121,7 +131,7 @@ def atomic_folder(target: Path, *, keep: Path | None = None) -> Iterator[Path]:
     """
     target = Path(target).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    name = f".{target.name}.{secrets.token_hex(4)}"
+    name = _before_its_name(target)
     temporary, old = target.with_name(f"{name}.tmp"), keep or target.with_name(f"{name}.old")
     _remove_leftovers(target)
     temporary.mkdir()

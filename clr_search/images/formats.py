@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from clr_search.errors import ImageError
+from clr_search.files.selection import HEAD, format_of
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -24,34 +25,6 @@ READERS = {
 """Module and class of the reader of each format."""
 
 
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    # Known, so that the reason can name them, but not read:
-    (b"%PDF", "PDF"),
-    (b"8BPS", "PSD"),
-    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
-    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"<svg", "SVG"),
-    (b"<?xml", "XML"),
-    (b"<!DOCTYPE", "HTML"),
-    (b"<html", "HTML"),
-)
-
-
-_ISO_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC"
-)
-
-
 def kind_of(data: bytes) -> str:
     """Name of the format, by the first bytes.
 
@@ -62,12 +35,7 @@ def kind_of(data: bytes) -> str:
     """
     if not data:
         raise ImageError("the file is empty")
-    head = data[:64]
-    kind = next((name for magic, name in _SIGNATURES if head.startswith(magic)), "")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        kind = "WebP"
-    elif head[4:8] == b"ftyp":
-        kind = _iso_kind(head)
+    kind = format_of(data[:HEAD])
     if kind in READERS:
         return kind
     if kind:
@@ -75,16 +43,6 @@ def kind_of(data: bytes) -> str:
     if not any(data):
         raise ImageError("the file holds nothing but zeros")
     raise ImageError(f"not a picture: it starts like no {', '.join(READERS)} file")
-
-
-def _iso_kind(head: bytes) -> str:
-    """AVIF, HEIC or a film: by the major brand, or where that is generic, by the others."""
-    end = min(max(int.from_bytes(head[:4], "big"), 12), len(head))
-    brands = [head[8:12], *(head[at : at + 4] for at in range(16, end, 4))]
-    kinds = [_ISO_BRANDS[brand] for brand in brands if brand in _ISO_BRANDS]
-    if "AVIF" in kinds:
-        return "AVIF"
-    return "HEIC" if kinds else "MP4"
 
 
 def open_header(data: bytes, kind: str) -> ImageFile.ImageFile:

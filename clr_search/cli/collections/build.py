@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
+from clr_search.cli.path_lists import paths_argument
+from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
-    from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
-    from clr_search.index.follow import Follower, Updated
+    from clr_search.index import Index, SkippedItem
+    from clr_search.index.follow import Follower
     from clr_search.index.sync.watch import Watch
     from clr_search.progress import Reporter
 
-_MOST_LISTED = 3  # Skipped files that are listed below one line of --watch.
-
 
 @options.command("build-index")
-@click.argument("images", nargs=-1, type=options.EXISTING)
+@paths_argument("images")
 @click.option(
     "--index",
     "collection",
@@ -59,6 +61,27 @@ _MOST_LISTED = 3  # Skipped files that are listed below one line of --watch.
     "in less than half the time, and is built four times as slowly; kept.  [default: no-graph]",
 )
 @click.option(
+    "--exclude",
+    metavar="PATTERN",
+    multiple=True,
+    help="Leave out files and folders of such names, such as @eaDir or '*_small.jpg'; can be "
+    "repeated; kept. Some are left out at first: --exclude none takes them.",
+)
+@click.option(
+    "--follow-links/--no-follow-links",
+    default=None,
+    help="Follow links that lead out of the folders; kept.  [default: no-follow-links]",
+)
+@click.option(
+    "--any-name/--no-any-name",
+    default=None,
+    help="Take pictures by their content, whatever their names end in; kept.  [default: "
+    "no-any-name]",
+)
+@click.option(
+    "--verify", is_flag=True, help="Compare the content of every file, whatever its size and time."
+)
+@click.option(
     "--watch", is_flag=True, help="Go on, and follow changes in the folders until Ctrl-C."
 )
 @click.option(
@@ -81,6 +104,10 @@ def build_index(
     recall: float | None,
     memory: float | None,
     graph: bool | None,
+    exclude: tuple[str, ...],
+    follow_links: bool | None,
+    any_name: bool | None,
+    verify: bool,
     watch: bool,
     poll: float | None,
     batch_size: int,
@@ -94,7 +121,8 @@ def build_index(
 
     When it runs again, it adds new files, embeds changed files anew, recognizes moved files, and
     removes files that have vanished from the given folders; unchanged files cost nothing. After an
-    interruption it continues where it stopped. Files that are not usable pictures are skipped and
+    interruption it continues where it stopped. Without IMAGES, it brings all that the collection
+    was made of up to date. Files that are not usable pictures are skipped and
     listed with their reasons. A large collection gets a search structure that is chosen and tuned
     by measuring; clr-search info shows what was tried.
 
@@ -110,6 +138,7 @@ def build_index(
     Example:
       clr-search build-index photos --index photos.clr
       clr-search build-index photos --index photos.clr      # bring it up to date
+      clr-search build-index --index photos.clr             # all that it was made of
       clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
@@ -120,12 +149,7 @@ def build_index(
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
-    if not images and not rebuild:
-        raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
-    if rebuild and encoder is None:
-        raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
-    if watch and not images:
-        raise click.UsageError("--watch needs IMAGES, the folders to watch.")
+    _require_images(images, collection, encoder, rebuild=rebuild, watch=watch)
     if poll is not None and not watch:
         raise click.UsageError("--poll belongs to --watch.")
     # Watching begins before the first update, so that no change in between is missed.
@@ -133,9 +157,16 @@ def build_index(
     isolation = DecodingLimits() if isolate else None
     reporter = for_terminal()
     began = time.monotonic()
-    opened = _open(collection, encoder, images, reporter, device, rebuild=rebuild, wait=watch)
+    chosen = _Chosen(exclude or None, follow_links, any_name)
+    known = not images and not rebuild
+    opened = _open(
+        collection, encoder, images, reporter, device, chosen, rebuild=rebuild, wait=watch
+    )
     with opened as index:
         reports = []
+        index.select(exclude=chosen.exclude, follow_links=follow_links, any_name=any_name)
+        if known:
+            images = _there(index, reporter)
         if recall is not None or memory is not None or graph is not None:
             index.aim(recall=recall, memory=memory, graph=graph)
         if rebuild and encoder is not None:
@@ -156,16 +187,61 @@ def build_index(
                     batch_size=batch_size,
                     workers=workers,
                     isolation=isolation,
+                    verify=verify,
                 )
             )
         info = index.info()
     for report in reports:
-        _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
+        echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     if watched is not None:
         from clr_search.index.follow import Follower
 
         follower = Follower(collection, batch_size, workers, device, isolation)
         _follow(follower, watched, verbose=verbose, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Which files the options take; None leaves it to what the collection keeps."""
+
+    exclude: tuple[str, ...] | None
+    follow_links: bool | None
+    any_name: bool | None
+
+
+def _require_images(
+    images: tuple[Path, ...],
+    collection: Path,
+    encoder: Path | None,
+    *,
+    rebuild: bool,
+    watch: bool,
+) -> None:
+    """Refuse a command that lacks what it works on."""
+    if not images and not rebuild and not collection.exists():
+        raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
+    if rebuild and encoder is None:
+        raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
+    if watch and not images:
+        raise click.UsageError("--watch needs IMAGES, the folders to watch.")
+
+
+def _there(index: Index, reporter: Reporter) -> tuple[Path, ...]:
+    """Return the sources of a collection that are there, after a message on the others."""
+    sources = index.sources()
+    there = tuple(source for source in sources if source.exists())
+    missing = [source for source in sources if source not in there]
+    for source in missing[:MOST_LISTED]:
+        reporter.message(f"{output.shown(source)} is not there; its pictures stay.")
+    if len(missing) > MOST_LISTED:
+        reporter.message(f"{len(missing) - MOST_LISTED:,} more are not there.")
+    if not there:
+        raise UsageError(
+            f"Nothing that {index.path} was made of is there.",
+            "Mount its disk, or say where the pictures are: clr-search build-index IMAGES "
+            f"--index {index.path}",
+        )
+    return there
 
 
 def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:
@@ -185,25 +261,13 @@ def _follow(follower: Follower, watched: Watch, *, verbose: bool, as_json: bool)
         report, skipped = update.report, set(update.report.skipped)
         changed = any((report.added, report.changed, report.moved, report.removed))
         if as_json and (changed or skipped != reported):
-            _print(report, update.info, update.seconds, verbose=verbose, as_json=True)
+            echo_update(report, update.info, update.seconds, verbose=verbose, as_json=True)
         elif reported is None:
-            _print(report, update.info, update.seconds, verbose=verbose, as_json=False)
+            echo_update(report, update.info, update.seconds, verbose=verbose, as_json=False)
             brief.message("Watching for changes; Ctrl-C ends it.")
         elif changed or skipped - reported:
-            _print_line(update, skipped - reported)
+            echo_line(update, skipped - reported)
         reported = skipped
-
-
-def _print_line(update: Updated, skipped: set[SkippedItem]) -> None:
-    """Print one update of --watch as a line, and the newly skipped files below it."""
-    names = ("added", "changed", "moved", "removed")
-    counts = [(getattr(update.report, name), name) for name in names] + [(len(skipped), "skipped")]
-    text = ", ".join(f"{number:,} {name}" for number, name in counts if number)
-    click.echo(
-        f"{time.strftime('%H:%M:%S')}  {text}; {output.count(update.info.count, 'image')}", err=True
-    )
-    for entry in sorted(skipped, key=lambda entry: entry.path)[:_MOST_LISTED]:
-        click.echo(f"  skipped {output.shown(entry.path)}: {entry.reason}", err=True)
 
 
 def _open(
@@ -212,12 +276,15 @@ def _open(
     images: tuple[Path, ...],
     reporter: Reporter,
     device: str,
+    chosen: _Chosen,
     *,
     rebuild: bool,
     wait: bool,
 ) -> Index:
     """Open the collection for writing, or create it; `wait` waits for another writer to end."""
     from clr_search.files.find import find_images
+    from clr_search.files.left_out import LeftOut, selected
+    from clr_search.files.selection import Selection, excluding
     from clr_search.index import Index
     from clr_search.serve import devices
 
@@ -232,14 +299,22 @@ def _open(
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():
         # A wrong folder or device fails here, before it could leave an empty collection behind.
-        find_images(images)
+        selection = Selection(
+            excluding(chosen.exclude or ()), bool(chosen.follow_links), bool(chosen.any_name)
+        )
+        left_out = LeftOut()
+        try:
+            find_images(images, left_out, selection)
+        except UsageError as error:
+            offered = selected(tuple(left_out.others.items()), options=True)
+            raise UsageError(error.what, " ".join(offered) or error.remedy) from error
         devices.require(device)
     return opened()
 
 
 @options.command("add")
 @options.collection_argument()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.EXISTING)
+@paths_argument("paths", "PATH...", required=True)
 @options.embedding_options()
 @click.option(
     "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
@@ -279,12 +354,12 @@ def add(
             isolation=DecodingLimits() if isolate else None,
         )
         info = index.info()
-    _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
+    echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
 
 
 @options.command("remove")
 @options.collection_argument()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.PATH)
+@paths_argument("paths", "PATH...", required=True, exists=False)
 @options.json_option()
 def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
     """Remove files, and all files below folders, from a collection.
@@ -306,47 +381,3 @@ def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
     else:
         name = output.shown(collection)
         click.echo(f"Removed {output.count(removed, 'image')} from {name}; {remaining:,} left.")
-
-
-def _print(
-    report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
-) -> None:
-    """Print what an update has done, and the collection after it."""
-    from clr_search.files.left_out import passed_over
-
-    embedded = report.added + report.changed
-    rate = embedded / seconds if embedded else None
-    names = ("added", "changed", "moved", "removed", "unchanged")
-    counts = {name: getattr(report, name) for name in names}
-    if as_json:
-        output.echo_json(
-            {
-                "collection": info.path,
-                "images": info.count,
-                **counts,
-                "skipped": [{"path": e.path, "reason": e.reason} for e in report.skipped],
-                "noted": [{"path": e.path, "note": str(e)} for e in report.noted],
-                "passed_over": dict(report.passed_over),
-                "structure": info.structure,
-                "recall": info.recall,
-                "latency_ms": info.latency_ms,
-                "seconds": round(seconds, 3),
-                "images_per_second": None if rate is None else round(rate, 1),
-            }
-        )
-        return
-    output.echo_heading(f"{output.shown(info.path)}: {output.count(info.count, 'image')}")
-    phrases = [f"{number:,} {name}" for name, number in counts.items()]
-    phrases.append(f"{len(report.skipped):,} skipped")
-    speed = "" if rate is None else f", {rate:,.1f} images/s"
-    output.echo_facts(
-        [
-            ("files", ", ".join(phrases)),
-            ("search", output.structure(info)),
-            ("time", output.duration(seconds) + speed),
-        ]
-    )
-    output.echo_skipped([(e.path, e.reason) for e in report.skipped], verbose=verbose)
-    output.echo_noted([(e.path, str(e), e.lossy) for e in report.noted], verbose=verbose)
-    for line in passed_over(report.passed_over):
-        click.echo(line)

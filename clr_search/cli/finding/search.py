@@ -14,6 +14,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.cli.finding.filtering import filter_options
 from clr_search.cli.finding.results import Subject, answer, written
+from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.row_files import results_output
 from clr_search.errors import ClrSearchError, QueryError, UsageError
 
@@ -54,7 +55,7 @@ class Answers:
 
 @options.command("search")
 @options.collection_argument()
-@click.argument("queries", metavar="QUERY...", nargs=-1, type=options.EXISTING)
+@paths_argument("queries", "QUERY...")
 @click.option(
     "--item",
     "items",

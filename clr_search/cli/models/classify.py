@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.row_files import RowFile, results_output, row_file
 from clr_search.errors import ClrSearchError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @options.command("classify")
-@click.argument("paths", metavar="[PROBE] IMAGE...", nargs=-1, required=True, type=options.PATH)
+@paths_argument("paths", "[PROBE] IMAGE...", required=True, exists=False)
 @click.option(
     "--knn",
     "collection",

@@ -12,6 +12,7 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.models.settings import Given, setting_options
+from clr_search.cli.path_lists import paths_argument
 from clr_search.errors import require
 from clr_search.train.settings import presets
 from clr_search.train.settings.config import TrainConfig
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @options.command("train")
-@click.argument("images", metavar="IMAGES...", nargs=-1, required=True, type=options.EXISTING)
+@paths_argument("images", "IMAGES...", required=True)
 @click.option("--out", metavar="RUN", type=options.PATH, required=True, help="The folder to write.")
 @click.option(
     "--preset",

@@ -15,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clr_search.files.find import label_of
+from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
+from clr_search.files.selection import DEFAULT, Selection
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
@@ -130,6 +132,36 @@ class Catalog:
         self._set(facts.LATENCY, median_ms)
         self._set(facts.LATENCY_P99, p99_ms)
 
+    def selection(self) -> Selection:
+        """Returns which files of folders the collection takes."""
+        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.SELECTION)
+        if value is None:
+            return DEFAULT
+        try:
+            return Selection.from_json(str(value))
+        except ValueError:
+            raise facts.damaged(self.folder.path, f"its selection is {value!r}") from None
+
+    def set_selection(self, selection: Selection) -> None:
+        """Stores which files of folders the collection takes."""
+        self._set(facts.SELECTION, selection.to_json())
+
+    def looked_at(self) -> dict[str, int]:
+        """Returns when each folder was last looked at as a whole, in nanoseconds since 1970."""
+        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.LOOKED_AT)
+        try:
+            kept = json.loads(str(value)) if value is not None else {}
+            return {str(folder): int(time) for folder, time in kept.items()}
+        except (ValueError, TypeError, AttributeError):
+            raise facts.damaged(self.folder.path, f"its times are {value!r}") from None
+
+    def set_looked_at(self, folders: Iterable[str], time_ns: int) -> None:
+        """Stores that these folders, and all below them, were looked at as a whole at this time."""
+        given = dict.fromkeys(folders, time_ns)
+        others = self.looked_at().items()
+        kept = {f: time for f, time in others if all(below(f, one) is None for one in given)}
+        self._set(facts.LOOKED_AT, json.dumps(kept | given))
+
     def _set(self, key: str, value: str | int | float | None) -> None:
         """Stores one fact in the table ``meta``."""
         self.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
@@ -235,7 +267,7 @@ class Catalog:
         self.database.rows("UPDATE items SET label = NULL")
         self.database.many(
             "UPDATE items SET label = ? WHERE id = ?",
-            ((text(label), number) for number, label in labels.items()),
+            ((text(composed(label)), number) for number, label in labels.items()),
         )
 
     def label_by_folder(self) -> None:
@@ -249,7 +281,7 @@ class Catalog:
 
     def set_label(self, number: int, label: str | None) -> None:
         """Gives one item another label than that of its folder; it stays until the item moves."""
-        value = None if label is None else text(label)
+        value = None if label is None else text(composed(label))
         self.database.rows("UPDATE items SET label = ? WHERE id = ?", value, number)
 
     def touch(self, number: int, mtime_ns: int) -> None:
@@ -362,5 +394,5 @@ def _root(roots: dict[int, str], number: int) -> str:
 
 
 def _plain(label: str | bytes | None) -> str | None:
-    """Returns a stored label as text."""
-    return None if label is None else plain(label)
+    """Returns a stored label as text, composed: older releases have stored any form."""
+    return None if label is None else composed(plain(label))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.names import composed
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import absolute
 from clr_search.index.catalog.sqlite.database import plain, plain_path
@@ -121,7 +122,7 @@ def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) 
     placed = [(root, plain_path(path)) for *_, root, path, _ in rows]
     if not {root for root, _ in placed} <= roots.keys():
         raise sqlite3.DatabaseError("an item is of a folder that is not in it")
-    labels = [None if label is None else plain(label) for *_, label in rows]
+    labels = [None if label is None else composed(plain(label)) for *_, label in rows]
     return Embeddings(numbers, Paths(roots, placed), labels, vectors)
 
 

@@ -23,6 +23,8 @@ LAST_GENERATION = "last_generation"
 LATENCY = "latency_ms"
 LATENCY_P99 = "latency_p99_ms"
 LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from folders
+SELECTION = "selection"  # JSON of `files.selection.Selection`: what of folders is taken
+LOOKED_AT = "looked_at"  # JSON: when each folder was last looked at as a whole, in nanoseconds
 DECODING = "decoding"
 DECODING_TRIED = "decoding_tried"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -15,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError, shortened
+from clr_search.files.names import composed
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import below
+from clr_search.index.catalog.records import countable
 from clr_search.index.catalog.sqlite.database import plain, text
 
 MOST_BYTES = 4096
@@ -32,6 +35,10 @@ _NAME = 100
 
 _NONE = np.empty(0, dtype=np.int64)
 
+# Most paths are ASCII, which has one form only: a function of Python for each would take seconds.
+_ASCII_PATH = "(typeof(path) = 'text' AND length(path) = length(CAST(path AS BLOB)))"
+_COMPOSED_PATH = f"CASE WHEN {_ASCII_PATH} THEN path ELSE composed(path) END"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
@@ -43,7 +50,8 @@ class Filter:
         A folder: absolute, relative to a root, or else relative to the working folder. Whole names
         are compared: ``roses`` does not match ``roses-old``.
     label : str, optional
-        The exact label.
+        The exact label. Names are compared in Unicode's composed form (NFC), here as in `under` and
+        `glob`: an "é" is found, however a file system has stored it.
     glob : str, optional
         A pattern with ``*``, ``?`` and ``[…]`` for the path below the root, or for its end:
         ``IMG_*.jpg`` matches in every folder. ``*`` also matches slashes; case counts.
@@ -218,8 +226,7 @@ def _by_name(catalog: Catalog, where: Filter) -> list[NDArray[np.int64]]:
                 _like(where.under, _folders(catalog)),
             )
     if where.label is not None:
-        sql = "SELECT id FROM items WHERE label = ?"
-        selections.append(_ids(catalog, sql, text(where.label)))
+        selections.append(_ids(catalog, *_labelled(where.label)))
         if not len(selections[-1]):
             raise UsageError(
                 f"No pictures of {catalog.folder} have the label {shortened(where.label)}.",
@@ -246,8 +253,19 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
     ]
     if where.glob is not None:
         # A slash before the path lets one pattern match the end of the path as well as all of it.
-        conditions.append(("'/' || CAST(path AS TEXT) GLOB '*/' || ?", text(where.glob)))
+        sql = f"'/' || CAST({_COMPOSED_PATH} AS TEXT) GLOB '*/' || ?"
+        conditions.append((sql, text(composed(where.glob))))
     return conditions
+
+
+def _labelled(label: str) -> tuple[str, str | bytes, str | bytes, str | bytes]:
+    """Returns the query for the items of a label, and its values: the Unicode forms of it.
+
+    Labels are stored composed; releases before this form was kept have stored any.
+    """
+    decomposed = unicodedata.normalize("NFD", label)
+    forms = text(label), text(composed(label)), text(decomposed)
+    return "SELECT id FROM items WHERE label IN (?, ?, ?)", *forms
 
 
 def _listed(ids: Sequence[int] | None) -> str | None:
@@ -269,16 +287,18 @@ def _nanoseconds(moment: datetime | None) -> int | None:
 
 def _countable(number: int | None) -> int | None:
     """Returns the nearest number that SQLite can store; no count lies beyond."""
-    return None if number is None else max(-(2**63), min(2**63 - 1, number))
+    return None if number is None else countable(number)
 
 
 def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
     """Returns the ids of the items below a folder, an absolute path: int64, ascending."""
     selections = [np.empty(0, dtype=np.int64)]
+    folder = composed(folder)
     for root in catalog.roots():
-        if below(root.path, folder) is not None:
+        path = composed(root.path)
+        if below(path, folder) is not None:
             selections.append(_ids(catalog, "SELECT id FROM items WHERE root_id = ?", root.id))
-        elif relative := below(folder, root.path):
+        elif relative := below(folder, path):
             selections.append(_range(catalog, root.id, relative + "/"))
     return np.sort(np.concatenate(selections))  # an item has one root, so no id occurs twice
 
@@ -313,8 +333,14 @@ def _range(catalog: Catalog, root: int, prefix: str) -> NDArray[np.int64]:
 
     They are a range of the unique index on (root, path): paths that start with "a/" lie between
     "a/" and "a0", as "0" is the character after the slash. Paths stored as bytes are a range of
-    their own.
+    their own. A prefix with letters that have several Unicode forms is looked for in all paths that
+    have such letters.
     """
+    if not prefix.isascii():
+        sql = f"SELECT id, path FROM items WHERE root_id = ? AND NOT {_ASCII_PATH}"  # noqa: S608
+        rows = catalog.database.rows(sql, root)
+        found = [number for number, path in rows if composed(plain(path)).startswith(prefix)]
+        return np.sort(np.array(found, dtype=np.int64))
     sql = "SELECT id FROM items WHERE root_id = ? AND path >= ? AND path < ?"
     low = prefix.encode("utf-8", "surrogatepass")
     ids = _ids(catalog, sql, root, low, low[:-1] + b"0")
@@ -335,13 +361,15 @@ def _ids(catalog: Catalog, sql: str, *values: object) -> NDArray[np.int64]:
 def _labels(catalog: Catalog) -> list[str]:
     """Returns different labels, sorted: all of them, or those of the first items of many."""
     sql = "SELECT DISTINCT label FROM (SELECT label FROM items LIMIT ?) WHERE label IS NOT NULL"
-    return sorted(plain(label) for (label,) in catalog.database.rows(sql, _NAMES_READ))
+    found = catalog.database.rows(sql, _NAMES_READ)
+    return sorted({composed(plain(label)) for (label,) in found})
 
 
 def _folders(catalog: Catalog) -> list[str]:
     """Returns folders relative to their roots, sorted: all, or those of the first items of many."""
     rows = catalog.database.rows("SELECT path FROM items LIMIT ?", _NAMES_READ)
-    return sorted({parent for (path,) in rows if (parent := plain(path).rpartition("/")[0])})
+    paths = (composed(plain(path)) for (path,) in rows)
+    return sorted({parent for path in paths if (parent := path.rpartition("/")[0])})
 
 
 def _like(wanted: str, names: Sequence[str]) -> str:

@@ -7,9 +7,11 @@ They take strings and not `Path`, since an update compares every file of a colle
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+
+from clr_search.files.names import composed
 
 
 def absolute(root: str, relative: str) -> str:
@@ -75,6 +77,35 @@ class PathSet:
         return matches | {path} if path in self._paths else matches
 
 
+def in_known_form(paths: Sequence[str], known: Sequence[str]) -> list[str]:
+    r"""Returns paths in the Unicode form of the files at or below them, where only that differs.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Absolute paths, as a person has typed them.
+    known : sequence of str
+        Absolute paths of files.
+
+    Examples
+    --------
+    >>> in_known_form(["/caf\u00e9"], ["/cafe\u0301/1.jpg"]) == ["/cafe\u0301"]
+    True
+    """
+    exact = PathSet(paths)
+    met = {path for file in known for path in exact.containing(file)}
+    sought = {composed(path): path for path in paths if path not in met}
+    if not sought:
+        return list(paths)
+    form: dict[str, str] = {}
+    folders = PathSet(sought)
+    for file in known:
+        for path in folders.containing(composed(file)):
+            above = (folder for folder in _upwards(file) if composed(folder) == path)
+            form[sought[path]] = next(above)
+    return [form.get(path, path) for path in paths]
+
+
 def is_missing(path: str) -> bool:
     """Returns whether there is certainly no file; one that cannot be read now is not missing.
 
@@ -89,6 +120,20 @@ def is_missing(path: str) -> bool:
         return True
     except OSError:
         return False
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """Returns the size and times of a file, or None if the system cannot tell them.
+
+    Examples
+    --------
+    >>> status_of("no-such-file.jpg") is None
+    True
+    """
+    try:
+        return os.stat(path)  # noqa: PTH116 -- a million Paths would take seconds
+    except OSError:
+        return None
 
 
 def folder_identity(folder: str) -> tuple[int, int] | None:
@@ -135,7 +180,7 @@ def canonical(path: Path | str) -> str:
     True
     """
     path = Path(path)
-    if path.name in ("", "..") or path.is_dir():
+    if path.name in ("", "..") or os.path.isdir(path):  # noqa: PTH112 -- `is_dir` may raise
         return os.path.realpath(path)
     return str(Path(os.path.realpath(path.parent)) / path.name)
 

@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.images import Note
 from clr_search.index.catalog.vectors import checksum_of
+
+_LEAST, _MOST = -(2**63), 2**63 - 1  # the whole numbers that SQLite can store
+
+
+def countable(number: int) -> int:
+    """Returns the nearest whole number that the catalogue can store.
+
+    Examples
+    --------
+    >>> countable(3), countable(2**64) == 2**63 - 1
+    (3, True)
+    """
+    return max(_LEAST, min(_MOST, number))
+
+
+def time_of(status: os.stat_result) -> int:
+    """Returns the time of the last change of a file, as the catalogue stores it.
+
+    It is in nanoseconds since 1970, negative before. Nanoseconds that SQLite can count end in the
+    year 2262, while cameras without a clock and broken entries on disks have any time: those beyond
+    become the last one that can be counted.
+
+    Examples
+    --------
+    >>> Path("a.jpg").touch()
+    >>> os.utime("a.jpg", ns=(0, 17))
+    >>> time_of(os.stat("a.jpg"))
+    17
+    """
+    return countable(status.st_mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

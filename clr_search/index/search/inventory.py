@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,6 +243,15 @@ class Inventory:
         """Returns the files that could not be used, with the reasons, ordered by path."""
         with self._catalog.reading():
             return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
+
+    def sources(self) -> list[Path]:
+        """Returns what the collection was made of: its folders, and files given by themselves."""
+        with self._catalog.reading():
+            roots = self._catalog.roots()
+            files = list(self._catalog.known())
+        single = {root.path for root in roots if not root.given}
+        folders = [Path(root.path) for root in roots if root.given]
+        return folders + [Path(f) for f in files if os.path.dirname(f) in single]  # noqa: PTH120
 
     def info(self) -> IndexInfo:
         """Returns the numbers, the encoder and the search structure of the collection."""

@@ -22,6 +22,7 @@ from clr_search.images import Crop, cut
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import canonical
+from clr_search.index.catalog.records import time_of
 from clr_search.index.catalog.vectors import as_queries, as_query, has_direction
 from clr_search.index.search.query import Embedded, Picture, Query
 
@@ -224,7 +225,7 @@ class Resolver:
             status = path.stat()
         except OSError:
             return False
-        return (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        return (item.size, item.mtime_ns) == (status.st_size, time_of(status))
 
     def _stored(self, number: int) -> NDArray[np.float32]:
         """Returns the unit vector of an item, shape (D,), from the catalogue."""

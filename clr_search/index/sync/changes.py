@@ -9,8 +9,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
-from clr_search.files.find import ImageFile, is_image_name, walk_images
+from clr_search.files.find import ImageFile, begins_as_picture, is_image_name, walk_images
 from clr_search.files.left_out import LeftOut
+from clr_search.files.selection import DEFAULT, Selection
 from clr_search.index.catalog.paths import absolute, below
 
 
@@ -58,13 +59,15 @@ class Changes:
             self._folders[folder] = folder in self
         return self._folders[folder]
 
-    def images(self, root: str) -> list[str]:
+    def images(self, root: str, selection: Selection = DEFAULT) -> list[str]:
         """Returns the images below a folder that have changed, as `find_images` finds them.
 
         Parameters
         ----------
         root : str
             Absolute path of the folder, without links.
+        selection : Selection
+            Which files and folders are taken.
 
         Returns
         -------
@@ -77,21 +80,21 @@ class Changes:
             If a changed path is a link, symbolic or hard, or a folder that cannot be listed:
             pictures may then have changed elsewhere, or under another name.
         """
-        images = sorted(self._images(root), key=attrgetter("relative"))
+        images = sorted(self._images(root, selection), key=attrgetter("relative"))
         return [absolute(root, image.relative) for image in images]
 
-    def _images(self, root: str) -> Iterator[ImageFile]:
+    def _images(self, root: str, selection: Selection) -> Iterator[ImageFile]:
         """Yields the changed images below a folder, in any order."""
         if root in self:
-            yield from _walk(root, root)
+            yield from _walk(root, root, selection)
             return
         for path in self._paths:
             relative = below(path, root)
             if relative and not self._inside(path):
-                yield from _at(path, root, relative)
+                yield from _at(path, root, relative, selection)
 
 
-def _at(path: str, root: str, relative: str) -> Iterator[ImageFile]:
+def _at(path: str, root: str, relative: str, selection: Selection) -> Iterator[ImageFile]:
     """Yields the images at a changed path, which is `relative` below the root, and below it."""
     try:
         status = os.lstat(path)
@@ -102,18 +105,22 @@ def _at(path: str, root: str, relative: str) -> Iterator[ImageFile]:
     is_regular_file = S_ISREG(status.st_mode)
     if S_ISLNK(status.st_mode) or (is_regular_file and status.st_nlink > 1):
         raise UnsureError(path)
-    if any(name.startswith(".") for name in relative.split("/")):
+    hidden = any(name.startswith(".") for name in relative.split("/"))
+    if hidden or selection.excludes_within(relative):
         return
     if S_ISDIR(status.st_mode):
-        yield from _walk(path, root)
-    elif is_regular_file and is_image_name(relative.rpartition("/")[2]):
+        yield from _walk(path, root, selection)
+    elif is_regular_file and (
+        is_image_name(relative.rpartition("/")[2])
+        or (selection.any_name and begins_as_picture(path))
+    ):
         yield ImageFile(Path(root), relative)
 
 
-def _walk(folder: str, root: str) -> Iterator[ImageFile]:
+def _walk(folder: str, root: str, selection: Selection) -> Iterator[ImageFile]:
     """Yields the images below a folder; raises UnsureError where a link leads to other paths."""
     left_out = LeftOut()
-    for image in walk_images(Path(root), left_out, Path(folder)):
+    for image in walk_images(Path(root), left_out, Path(folder), selection):
         if os.stat(image.path).st_nlink > 1:  # noqa: PTH116
             raise UnsureError(image.path)
         yield image

@@ -23,10 +23,16 @@ from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import below, folder_identity, is_missing
-from clr_search.index.catalog.records import IndexedFile, SkippedFile, SkippedItem
+from clr_search.index.catalog.paths import below, folder_identity, is_missing, status_of
+from clr_search.index.catalog.records import (
+    IndexedFile,
+    SkippedFile,
+    SkippedItem,
+    countable,
+    time_of,
+)
 from clr_search.index.sync.report import UpdateReport
-from clr_search.index.sync.survey import refuse_replaced, status_of
+from clr_search.index.sync.roots import refuse_replaced
 from clr_search.index.sync.update import checked, content_of, was_read
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
@@ -131,7 +137,7 @@ class Rebuild:
         waiting = []
         for path, item in known.items():
             status = status_of(path)
-            current = None if status is None else (status.st_size, status.st_mtime_ns)
+            current = None if status is None else (status.st_size, time_of(status))
             if current is None or staged.get(item.id) != current:
                 waiting.append(path)
         return known, waiting
@@ -171,7 +177,7 @@ class Rebuild:
         if isinstance(result, Embedded):
             staging.keep(self._catalog, number, content_of(result))
         else:
-            state = (result.size, result.mtime_ns)
+            state = (result.size, countable(result.mtime_ns))
             staging.keep_unusable(self._catalog, number, state, result.reason)
 
     def _swap(

@@ -32,6 +32,10 @@ class UpdateReport:
     passed_over : tuple of (str, int)
         File formats that are not read, such as ``"JPEG XL"``, and the number of files of each in
         the given folders; empty if only changed paths were looked at.
+    left_out : tuple of (str, str)
+        Files and folders that the selection leaves out, with the reasons: links out of the folder
+        or to nothing, pictures whose names have another ending, and what is excluded; empty if only
+        changed paths were looked at.
     noted : tuple of NotedItem
         Every picture that this update embedded and that was read with a loss, or of which something
         is not shown, in the order of their paths.
@@ -51,4 +55,5 @@ class UpdateReport:
     skipped: tuple[SkippedItem, ...] = ()
     untold: bool = False
     passed_over: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
     noted: tuple[NotedItem, ...] = ()

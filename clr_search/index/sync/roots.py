@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
+from clr_search.errors import UsageError
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import below
+from clr_search.index.catalog.paths import below, folder_identity
 
 
 def give(catalog: Catalog, folder: str) -> None:
@@ -54,3 +55,30 @@ def home(catalog: Catalog, path: str) -> tuple[int, str]:
             return root.id, relative
     folder, name = os.path.split(path)
     return catalog.add_root(folder, given=False), name
+
+
+def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
+    """Refuse folders that are no longer the ones they were, as when a disk has gone away.
+
+    The other pictures of such a disk look as if they had been deleted.
+
+    Parameters
+    ----------
+    before : dict of str to ((int, int) or None)
+        The `folder_identity` of each folder before its files were looked at.
+
+    Raises
+    ------
+    UsageError
+        If the identity of a folder has changed.
+
+    Examples
+    --------
+    >>> refuse_replaced({".": folder_identity(".")})
+    """
+    for folder, identity in before.items():
+        if folder_identity(folder) != identity:
+            raise UsageError(
+                f"{folder} went away while it was looked at; nothing has left the collection.",
+                "Run the same command again when it is back.",
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,21 +11,26 @@ from pathlib import Path
 from clr_search.errors import UsageError
 from clr_search.files.find import find_images, is_image_name
 from clr_search.files.left_out import LeftOut
+from clr_search.files.selection import DEFAULT
 from clr_search.files.write import sha256_file
 from clr_search.images import DECODING, may_fit_now
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import (
     KnownFolders,
+    PathSet,
     absolute,
     below,
     canonical,
     folder_identity,
     is_missing,
 )
-from clr_search.index.catalog.records import IndexedFile, SkippedFile
+from clr_search.index.catalog.paths import status_of as status_of  # also known from here
+from clr_search.index.catalog.records import IndexedFile, SkippedFile, time_of
 from clr_search.index.sync import roots
 from clr_search.index.sync.changes import Changes, UnsureError
 from clr_search.progress import Reporter
+
+_MARGIN_NS = 2 * 10**9  # by which a look counts as earlier, since times on disks are coarse
 
 
 @dataclass(slots=True)
@@ -83,6 +89,8 @@ class Survey:
     changed : Changes, optional
         The paths that may have changed, while all others are as they were; the survey looks at
         everything if these are not enough.
+    verify : bool
+        Whether to compare the content of every item, also where size and times are as they were.
     """
 
     def __init__(
@@ -93,14 +101,20 @@ class Survey:
         drop: bool,
         reporter: Reporter,
         changed: Changes | None = None,
+        verify: bool = False,
     ) -> None:
         self._catalog = catalog
+        self._verify = verify
+        self._began_ns = time.time_ns() - _MARGIN_NS
         self._paths: list[Path] = []
         self._folders: list[str] = []
         self._drop = drop
         self._reporter = reporter
         self._changed = changed
         self._try_all = False
+        self._looked_at: dict[str, int] = {}
+        self._last_looks: PathSet | None = None
+        self._selection = DEFAULT
         self._take(paths)
 
     def _take(self, paths: Sequence[Path | str]) -> None:
@@ -138,6 +152,8 @@ class Survey:
         with self._catalog.reading():
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
+            self._looked_at = self._catalog.looked_at()
+            self._selection = self._catalog.selection()
             # What an older release could not read, this one may.
             self._try_all = self._catalog.facts().decoding_tried < DECODING
         before = {folder: folder_identity(folder) for folder in self._folders}
@@ -152,7 +168,7 @@ class Survey:
         plan = self._compare(images, known, broken)
         plan.left_out = left_out
         if plan.vanished:
-            refuse_replaced(before)
+            roots.refuse_replaced(before)
         return plan, known
 
     def _find_changed(self, known: Collection[str], broken: Collection[str]) -> list[str] | None:
@@ -166,7 +182,7 @@ class Survey:
         try:
             for path in self._paths:
                 if path.is_dir():
-                    found += self._changed.images(canonical(path))
+                    found += self._changed.images(canonical(path), self._selection)
                 elif path.is_file():
                     found.append(canonical(path))
                 else:
@@ -174,7 +190,8 @@ class Survey:
         except (UnsureError, OSError):
             return None
         unchanged = [path for path in (*known, *broken) if path not in self._changed]
-        empty = [folder for folder in self._folders if not _has_image(folder, found, unchanged)]
+        named = not self._selection.any_name
+        empty = [f for f in self._folders if not _has_image(f, found, unchanged, named=named)]
         is_emptied = any(below(path, folder) for folder in empty for path in known)
         if is_emptied or not (found or len(empty) < len(self._folders)):
             return None
@@ -183,7 +200,7 @@ class Survey:
     def _find(self, known: Collection[str], left_out: LeftOut) -> list[str]:
         """Returns absolute paths of all images; refuses folders that an absent disk has emptied."""
         try:
-            images = find_images(self._paths, left_out)
+            images = find_images(self._paths, left_out, self._selection)
             image_paths = [absolute(str(image.root), image.relative) for image in images]
         except UsageError:
             self._refuse_emptied([], known)
@@ -218,7 +235,7 @@ class Survey:
             item, entry = known.get(path), broken.get(path)
             if status is None:
                 plan.embed.append(path)  # the pipeline reports why it cannot be read
-            elif item and (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            elif item and self._is_as_it_was(path, item, status):
                 plan.unchanged += 1
             elif entry and self._stays(entry, status):
                 plan.still_unreadable.append(entry)
@@ -231,9 +248,27 @@ class Survey:
         _pair(plan, known)
         return plan
 
+    def _is_as_it_was(self, path: str, item: IndexedFile, status: os.stat_result) -> bool:
+        """Whether a file has the size and time of its item, and nothing tells of another content.
+
+        Some programs write a file and give it the time back that it had. The time of the last
+        change of its entry (ctime) is one that no program sets: if it is newer than the last look
+        at the folder, the content is compared.
+        """
+        if self._verify or (item.size, item.mtime_ns) != (status.st_size, time_of(status)):
+            return False
+        if self._last_looks is None:
+            self._last_looks = PathSet(self._looked_at)
+        looks = self._last_looks.containing(path)
+        return not looks or status.st_ctime_ns <= max(self._looked_at[folder] for folder in looks)
+
+    def looked(self) -> tuple[list[str], int] | None:
+        """Returns the folders that were looked at as a whole, and when; None if none was."""
+        return (self._folders, self._began_ns) if self._changed is None else None
+
     def _stays(self, entry: SkippedFile, status: os.stat_result) -> bool:
         """Whether a skipped file is as it was, and cannot be read by the limits of today either."""
-        same = (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        same = (entry.size, entry.mtime_ns) == (status.st_size, time_of(status))
         return same and not self._try_all and not may_fit_now(entry.reason)
 
     def _unlisted(
@@ -254,13 +289,19 @@ class Survey:
                 continue
             if self._changed is not None and path not in self._changed:
                 _keep(path, known, broken, plan)
-            elif not is_missing(path):
+            elif not (self._drop and self._is_excluded(path)) and not is_missing(path):
                 present.append(path)
             elif path in broken:
                 plan.forgotten.append(path)
             elif self._drop:
                 plan.vanished.append(known[path].id)
         return present
+
+    def _is_excluded(self, path: str) -> bool:
+        """Whether a file lies in one of these folders, and is left out of all that it lies in."""
+        relatives = [below(path, folder) for folder in self._folders]
+        inside = [relative for relative in relatives if relative]
+        return all(map(self._selection.excludes_within, inside))
 
     def _recognise(
         self, suspects: list[tuple[str, os.stat_result]], known: dict[str, IndexedFile], plan: Plan
@@ -277,7 +318,8 @@ class Survey:
                     sha256 = ""
                 item = known.get(path)
                 if item and item.sha256 == sha256:
-                    plan.touched.append((item.id, status.st_mtime_ns))
+                    if item.mtime_ns != time_of(status):
+                        plan.touched.append((item.id, time_of(status)))
                     plan.unchanged += 1
                 elif item is None and sha256 in contents:
                     plan.copies.append((path, status, sha256))
@@ -286,10 +328,12 @@ class Survey:
                 self._reporter.advance()
 
 
-def _has_image(folder: str, changed: Sequence[str], unchanged: Sequence[str]) -> bool:
-    """Whether a folder has an image, changed or unchanged."""
+def _has_image(
+    folder: str, changed: Sequence[str], unchanged: Sequence[str], *, named: bool
+) -> bool:
+    """Whether a folder has an image, changed or unchanged; if `named`, by the ending of a name."""
     return any(below(path, folder) for path in changed) or any(
-        is_image_name(os.path.basename(path))  # noqa: PTH119
+        (not named or is_image_name(os.path.basename(path)))  # noqa: PTH119
         and not any(name.startswith(".") for name in relative.split("/"))
         for path in unchanged
         if (relative := below(path, folder))
@@ -304,33 +348,6 @@ def _keep(
         plan.unchanged += 1
     else:
         plan.still_unreadable.append(broken[path])
-
-
-def refuse_replaced(before: dict[str, tuple[int, int] | None]) -> None:
-    """Refuse folders that are no longer the ones they were, as when a disk has gone away.
-
-    The other pictures of such a disk look as if they had been deleted.
-
-    Parameters
-    ----------
-    before : dict of str to ((int, int) or None)
-        The `folder_identity` of each folder before its files were looked at.
-
-    Raises
-    ------
-    UsageError
-        If the identity of a folder has changed.
-
-    Examples
-    --------
-    >>> refuse_replaced({".": folder_identity(".")})
-    """
-    for folder, identity in before.items():
-        if folder_identity(folder) != identity:
-            raise UsageError(
-                f"{folder} went away while it was looked at; nothing has left the collection.",
-                "Run the same command again when it is back.",
-            )
 
 
 def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
@@ -349,17 +366,3 @@ def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
             plan.copies.append((path, status, sha256))
     moved = {number for _, _, number in plan.moved}
     plan.vanished = [number for number in plan.vanished if number not in moved]
-
-
-def status_of(path: str) -> os.stat_result | None:
-    """Returns the size and times of a file, or None if the system cannot tell them.
-
-    Examples
-    --------
-    >>> status_of("no-such-file.jpg") is None
-    True
-    """
-    try:
-        return os.stat(path)  # noqa: PTH116 -- a million Paths would take seconds
-    except OSError:
-        return None

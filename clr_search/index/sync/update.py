@@ -17,13 +17,15 @@ from clr_search.errors import UsageError
 from clr_search.images import DECODING
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import PathSet, canonical
+from clr_search.index.catalog.paths import PathSet, canonical, in_known_form
 from clr_search.index.catalog.records import (
     Content,
     IndexedFile,
     NotedItem,
     SkippedFile,
     SkippedItem,
+    countable,
+    time_of,
 )
 from clr_search.index.catalog.vectors import to_blob
 from clr_search.index.sync import roots
@@ -95,6 +97,10 @@ class Update:
         added, changed, removed, skipped = self._embed(
             plan, known, encoder, batch_size, workers, isolation
         )
+        looked = self._survey.looked()
+        if looked is not None:
+            with self._catalog.database.writing():  # no change of the items, so no new revision
+                self._catalog.set_looked_at(*looked)
         noted = sorted(self._noted, key=lambda item: item.path)
         if plan.tried_all:
             with self._catalog.writing():
@@ -110,6 +116,7 @@ class Update:
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(unreadable)),
             untold=bool(plan.left_out.untold),
             passed_over=plan.left_out.kinds(),
+            left_out=tuple(sorted(plan.left_out.others.items())),
             noted=tuple(noted),
         )
 
@@ -118,7 +125,7 @@ class Update:
         for moved in _batches(plan.moved):
             with self._catalog.writing():
                 for path, status, number in moved:
-                    self._catalog.move(number, *roots.home(self._catalog, path), status.st_mtime_ns)
+                    self._catalog.move(number, *roots.home(self._catalog, path), time_of(status))
                 self._catalog.unskip(path for path, _, _ in moved)
         for copies in _batches(plan.copies):
             with self._catalog.writing() as revision:
@@ -126,7 +133,7 @@ class Update:
                     stored = self._catalog.embedded(sha256)
                     assert stored is not None, "nothing is removed before"
                     root, relative = roots.home(self._catalog, path)
-                    content = Content(status.st_size, status.st_mtime_ns, sha256, *stored)
+                    content = Content(status.st_size, time_of(status), sha256, *stored)
                     self._catalog.insert(root, relative, content, revision)
                 self._catalog.unskip(path for path, _, _ in copies)
         if plan.touched or plan.vanished or plan.forgotten:
@@ -190,7 +197,11 @@ class Update:
                 item = known.get(path)
                 if isinstance(result, Skipped):
                     if item is None or was_read(result):
-                        catalog.skip(SkippedFile(path, result.size, result.mtime_ns, result.reason))
+                        catalog.skip(
+                            SkippedFile(
+                                path, result.size, countable(result.mtime_ns), result.reason
+                            )
+                        )
                         catalog.delete([item.id] if item else [])
                     continue
                 content = content_of(result)
@@ -219,7 +230,7 @@ def content_of(result: Embedded) -> Content:
     """Returns an embedded file as the catalogue stores it, with the vector as float16."""
     return Content(
         result.size,
-        result.mtime_ns,
+        countable(result.mtime_ns),
         result.sha256,
         result.width,
         result.height,
@@ -262,14 +273,13 @@ def remove(catalog: Catalog, paths: Sequence[Path | str]) -> int:
         If nothing at or below one of the paths is in the collection; nothing is removed then.
     """
     absolute_paths = [canonical(path) for path in paths]
-    given_paths = PathSet(absolute_paths)
     with catalog.writing():
-        removed = {
-            path: item.id for path, item in catalog.known().items() if given_paths.containing(path)
-        }
-        forgotten = [
-            entry.path for entry in catalog.skipped() if given_paths.containing(entry.path)
-        ]
+        known = catalog.known()
+        skipped = [entry.path for entry in catalog.skipped()]
+        absolute_paths = in_known_form(absolute_paths, [*known, *skipped])
+        given_paths = PathSet(absolute_paths)
+        removed = {path: item.id for path, item in known.items() if given_paths.containing(path)}
+        forgotten = [path for path in skipped if given_paths.containing(path)]
         matched: set[str] = set()
         for path in (*removed, *forgotten):
             matched |= given_paths.containing(path)

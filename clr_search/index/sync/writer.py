@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.nofollow import NotOursError
 from clr_search.index import maintenance
-from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.search.reader import Reader
 from clr_search.index.sync.report import UpdateReport
+from clr_search.index.sync.settings import Settings
 from clr_search.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     from clr_search.images.isolation import DecodingLimits
 
 
-class Writer(Reader):
+class Writer(Settings):
     """The writing half of `Index`; methods load the encoder only if they have to embed.
 
     Parameters
@@ -37,12 +35,6 @@ class Writer(Reader):
     device : str
         The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
     """
-
-    def __init__(
-        self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter, device: str
-    ) -> None:
-        super().__init__(catalog, reporter, device)
-        self._lock = lock
 
     @property
     def revision(self) -> int:
@@ -59,6 +51,7 @@ class Writer(Reader):
         workers: int | None = None,
         isolation: DecodingLimits | None = None,
         changed: Iterable[Path | str] | None = None,
+        verify: bool = False,
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
 
@@ -84,6 +77,9 @@ class Writer(Reader):
             `paths` whose report was not `UpdateReport.untold`. Only these and the paths below them
             are looked at, which is faster and has the same result, unless links make it necessary
             to look at everything. Programs that follow a file system's changes give it.
+        verify : bool
+            Whether to compare the content of every picture. Otherwise a file whose size and times
+            are as they were counts as unchanged.
 
         Returns
         -------
@@ -101,7 +97,14 @@ class Writer(Reader):
         ``with Index.open("photos.clr", writable=True) as index: index.update(["/photos"])``
         """
         return self._bring(
-            paths, reporter, batch_size, workers, isolation, drop=True, changed=changed
+            paths,
+            reporter,
+            batch_size,
+            workers,
+            isolation,
+            drop=True,
+            changed=changed,
+            verify=verify,
         )
 
     def add(
@@ -126,6 +129,7 @@ class Writer(Reader):
         *,
         drop: bool,
         changed: Iterable[Path | str] | None = None,
+        verify: bool = False,
     ) -> UpdateReport:
         """Runs an update, and builds the search structure if it has fallen behind."""
         from clr_search.index.sync.changes import Changes
@@ -137,7 +141,9 @@ class Writer(Reader):
             raise UsageError(f"The batch size is {batch_size}; it must be 1 or more.")
         reporter = reporter or Silent()
         changes = None if changed is None else Changes(changed)
-        survey = Survey(self._catalog, paths, drop=drop, reporter=reporter, changed=changes)
+        survey = Survey(
+            self._catalog, paths, drop=drop, reporter=reporter, changed=changes, verify=verify
+        )
         update = Update(self._catalog, survey, reporter)
         report = update.run(
             lambda: self.encoder, batch_size=batch_size, workers=workers, isolation=isolation
@@ -261,32 +267,6 @@ class Writer(Reader):
         self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
 
-    def label(self, labels: Mapping[int, str] | None) -> None:
-        """Give pictures labels of their own, instead of the names of their folders.
-
-        A label stays where its file moves or changes; pictures that come in later have none.
-
-        Parameters
-        ----------
-        labels : mapping of int to str, or None
-            Label of each picture by its id; others have none. None for the names of the folders.
-
-        Raises
-        ------
-        UsageError
-            If a label is no text, or empty.
-        ClrSearchError
-            If an id is not, or no longer, in the collection; nothing is changed then.
-
-        Examples
-        --------
-        ``index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})``
-        """
-        from clr_search.index.sync.labelling import label
-
-        self._require_writable()
-        label(self._catalog, labels)
-
     def rebuild(
         self,
         encoder: Path | str,
@@ -336,36 +316,6 @@ class Writer(Reader):
         self._settle(reporter, changed=True)
         return report
 
-    def aim(
-        self,
-        *,
-        recall: float | None = None,
-        memory: float | None = None,
-        graph: bool | None = None,
-    ) -> None:
-        """Set the goals of the search structure, which the next change of the collection builds.
-
-        The goals are stored in the collection; those that are not given stay as they were. If a
-        collection outgrows its memory, its structure stays as it was and every change reports it.
-
-        Parameters
-        ----------
-        recall : float, optional
-            Least recall@10, in (0, 1); a new collection has 0.97.
-        memory : float, optional
-            Most bytes of memory for the structure; a new collection has `math.inf`, no limit.
-        graph : bool, optional
-            Whether a large collection is searched through a graph (HNSW), which takes longer to
-            build and answers sooner among a million items; a new collection has False.
-
-        Raises
-        ------
-        UsageError
-            If a value is out of range, or no structure for the present items fits into the memory.
-        """
-        self._require_writable()
-        maintenance.revise_goal(self._catalog, recall, memory, graph)
-
     def settle(self, *, reporter: Reporter | None = None) -> None:
         """Build the search structure that the items need now; every change does so by itself."""
         self._require_writable()
@@ -390,11 +340,3 @@ class Writer(Reader):
             latency = self.latency()
             with self._catalog.writing():
                 self._catalog.set_latency(latency.median, latency.p99)
-
-    def _require_writable(self) -> None:
-        """Refuses a change of a collection that is open for reading only."""
-        if self._lock is None:
-            raise UsageError(
-                f"{self._catalog.folder} is open for reading only.",
-                "Open it with Index.open(path, writable=True).",
-            )

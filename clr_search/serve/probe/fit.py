@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
+from clr_search.files.names import composed, legible
 from clr_search.serve.probe.fitted import CROSSED, FittedProbe, report
 from clr_search.serve.probe.novelty import HELD_OUT, fit_novelty
 from clr_search.serve.probe.regression import ScaledRegression
@@ -143,7 +144,7 @@ def class_names(labels: Sequence[object]) -> list[str | None]:
     return [
         None
         if label is None or label != label  # NaN, by which pandas marks what is missing
-        else str(label).encode("utf-8", "backslashreplace").decode("utf-8") or None
+        else composed(legible(str(label))) or None
         for label in labels
     ]
 

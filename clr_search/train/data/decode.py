@@ -30,6 +30,7 @@ from torch import Tensor
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError
 from clr_search.files.find import ImageFile
+from clr_search.files.names import name_bytes
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
 from clr_search.files.write import reserve, sha256_bytes
 from clr_search.images import load
@@ -124,8 +125,16 @@ def remove_cache(run: OwnFolder) -> None:
 
 def _listing(files: Sequence[ImageFile], side: int) -> str:
     """SHA-256 of R, and of the names and sizes of the files."""
-    lines = [f"{file.relative}\t{file.path.stat().st_size}" for file in files]
-    return sha256_bytes("\n".join([str(side), *lines]).encode())
+    lines = [f"{file.relative}\t{_size(file)}" for file in files]
+    return sha256_bytes(name_bytes("\n".join([str(side), *lines])))
+
+
+def _size(file: ImageFile) -> str:
+    """Size of a file in bytes; empty where it has gone meanwhile, which decoding then reports."""
+    try:
+        return str(file.path.stat().st_size)
+    except OSError:
+        return ""
 
 
 def _mapped(
@@ -203,6 +212,8 @@ def _decode_all(
             pixels[row], aspects[row] = squash(files[row].path, side)
         except ImageError as error:
             reasons[row] = error.what
+        except Exception as error:  # noqa: BLE001  # One file must never end a run over a million.
+            reasons[row] = f"{type(error).__name__} while decoding: {error}"
 
     with (
         reporter.task("Decoding", len(files), "images"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
+from clr_search.files.names import name_bytes
 from clr_search.files.write import sha256_bytes
 from clr_search.progress import Reporter, Silent
 from clr_search.train.data.collection import Collection
@@ -86,7 +87,7 @@ def _by_class(files: Sequence[ImageFile]) -> dict[str, list[ImageFile]]:
         if file.label is not None:
             members[file.label].append(file)
     return {
-        label: sorted(group, key=lambda file: sha256_bytes(file.relative.encode()))
+        label: sorted(group, key=lambda file: sha256_bytes(name_bytes(file.relative)))
         for label, group in members.items()
     }
 

@@ -51,6 +51,7 @@ def test_building_again_changes_nothing_and_claims_no_rate(run: Run, own: Path) 
         "skipped": [],
         "noted": [],
         "passed_over": {},
+        "left_out": [],
         "structure": "exact",
         "recall": None,
         "images_per_second": None,
@@ -178,8 +179,8 @@ def test_no_images_leave_no_collection_behind(run: Run, tiny_encoder: Path, tmp_
     )
     assert result.stderr == (
         "Error: No images found in empty.\n"
-        "Files ending in .avif .bmp .gif .heic .heif .hif .jfif .jpe .jpeg .jpg .png .tif .tiff "
-        ".webp are taken for images.\n"
+        "Files ending in .apng .avif .bmp .gif .heic .heif .hif .jfif .jif .jpe .jpeg .jpg .jps "
+        ".mpo .png .tif .tiff .webp are taken for images.\n"
     )
     assert not (tmp_path / "new.clr").exists()
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,8 @@ class Changing(RuleBasedStateMachine):
         with Index.open(copy, writable=True) as index:
             expected = index.update(self._folders, batch_size=3, workers=1)
         done = next(self._updates)
-        assert done.report == expected
+        # Of files that are no pictures by their names, only a look at everything tells.
+        assert replace(done.report, left_out=()) == replace(expected, left_out=())
         assert _rows(self._collection) == _rows(copy)
         shutil.rmtree(copy)
 

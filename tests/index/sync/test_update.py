@@ -12,6 +12,7 @@ from PIL import Image
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
+from clr_search.files.selection import Selection
 from clr_search.files.write import sha256_file
 from clr_search.index import Index, UpdateReport
 from clr_search.index.catalog import paths as catalog_paths
@@ -341,8 +342,10 @@ class TestUnmounted:
         """Some of its pictures have been seen already, so it is not without any."""
         index.update([photos])
 
-        def interrupted(paths: list[Path], left_out: LeftOut) -> list[ImageFile]:
-            found = find_images(paths, left_out)
+        def interrupted(
+            paths: list[Path], left_out: LeftOut, selection: Selection
+        ) -> list[ImageFile]:
+            found = find_images(paths, left_out, selection)
             photos.rename(tmp_path / "elsewhere")
             photos.mkdir()
             return found[:7]

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import nofollow
 from clr_search.files.disk import FAILING, FULL
+from clr_search.files.names import composed
 from clr_search.files.own import OwnFile, OwnFolder
 from clr_search.index.catalog.sqlite import connecting
 from clr_search.index.catalog.sqlite.schema import (
@@ -145,6 +146,7 @@ class Database:
         """Checks the file, sets up the connection, and makes the tables of a new file."""
         run = self._connection.execute
         connecting.guard(self._connection)
+        self._connection.create_function("composed", 1, _composed, deterministic=True)
         empty = not self.integer("SELECT count(*) FROM sqlite_master")
         if not (empty and self._writable):
             self._check()  # comes first, so that the file of another program is never changed
@@ -317,6 +319,11 @@ class Database:
 def _crc32(blob: object) -> int:
     """Returns the CRC-32 of a stored value, for SQL; -1, which no CRC-32 is, of what is no blob."""
     return zlib.crc32(blob) if isinstance(blob, bytes) else -1
+
+
+def _composed(value: object) -> str | bytes | None:
+    """Returns a stored path or label in Unicode's composed form, for SQL; NULL of NULL."""
+    return text(composed(plain(value))) if isinstance(value, str | bytes) else None
 
 
 class _Alone(NamedTuple):

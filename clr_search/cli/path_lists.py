@@ -1,0 +1,90 @@
+"""Arguments that take paths, and lists of paths: ``-`` for stdin, ``@FILE`` for a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clr_search.cli.options import Decorator
+
+
+class Listed(click.Path):
+    """A path, or a list of paths: ``-`` for those on stdin, ``@FILE`` for those in a file.
+
+    A file or folder whose name begins with ``@`` is taken as such.
+    """
+
+    def __init__(self, *, exists: bool) -> None:
+        super().__init__(exists=exists, readable=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the name of the list as it is; `expand` reads it."""
+        if is_list(str(value)):
+            return Path(value)
+        return super().convert(value, param, ctx)
+
+
+def is_list(name: str) -> bool:
+    """Whether an argument names a list of paths, and no file.
+
+    Examples
+    --------
+    >>> is_list("-"), is_list("@paths.txt"), is_list("a.jpg")
+    (True, True, False)
+    """
+    return name == "-" or (name.startswith("@") and len(name) > 1 and not os.path.lexists(name))
+
+
+def expand(
+    ctx: click.Context, parameter: click.Parameter, value: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Replace, as a callback, the lists among paths by the paths in them.
+
+    There is one path a line, or paths end in null characters, as ``find -print0`` writes them.
+    """
+    paths: list[Path] = []
+    for path in value:
+        if not is_list(str(path)):
+            paths.append(path)
+            continue
+        listed = [Path(name) for name in _names_in(str(path), ctx, parameter)]
+        if isinstance(parameter.type, Listed) and parameter.type.exists:
+            for one in listed:
+                if not os.path.exists(one):  # noqa: PTH110 -- `Path.exists` may raise
+                    raise click.BadParameter(
+                        f"There is no file or folder {one}, which {path} names.", ctx, parameter
+                    )
+        paths += listed
+    if value and not paths:
+        raise click.BadParameter(f"{value[0]} names no path.", ctx, parameter)
+    return tuple(paths)
+
+
+def _names_in(source: str, ctx: click.Context, parameter: click.Parameter) -> list[str]:
+    """Return the paths in a list."""
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source[1:]).read_bytes()
+    except OSError as error:
+        raise click.BadParameter(
+            f"{source} cannot be read: {error.strerror}.", ctx, parameter
+        ) from error
+    names = data.split(b"\0") if b"\0" in data else data.replace(b"\r\n", b"\n").split(b"\n")
+    return [os.fsdecode(name) for name in names if name]
+
+
+def paths_argument(
+    name: str, metavar: str | None = None, *, required: bool = False, exists: bool = True
+) -> Decorator[Any]:
+    """Return an argument of any number of paths, of which each may be a list: see `Listed`."""
+    return click.argument(
+        name,
+        metavar=metavar,
+        nargs=-1,
+        required=required,
+        type=Listed(exists=exists),
+        callback=expand,
+    )

@@ -1,0 +1,147 @@
+"""`Settings`: what a collection keeps of how it is searched, and of what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.selection import Selection, excluding
+from clr_search.index import maintenance
+from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.lock import WriterLock
+from clr_search.index.search.reader import Reader
+from clr_search.progress import Reporter
+
+
+class Settings(Reader):
+    """The part of `Index` that sets what the collection keeps; parameters as of `Writer`."""
+
+    def __init__(
+        self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter, device: str
+    ) -> None:
+        super().__init__(catalog, reporter, device)
+        self._lock = lock
+
+    def aim(
+        self,
+        *,
+        recall: float | None = None,
+        memory: float | None = None,
+        graph: bool | None = None,
+    ) -> None:
+        """Set the goals of the search structure, which the next change of the collection builds.
+
+        The goals are stored in the collection; those that are not given stay as they were. If a
+        collection outgrows its memory, its structure stays as it was and every change reports it.
+
+        Parameters
+        ----------
+        recall : float, optional
+            Least recall@10, in (0, 1); a new collection has 0.97.
+        memory : float, optional
+            Most bytes of memory for the structure; a new collection has `math.inf`, no limit.
+        graph : bool, optional
+            Whether a large collection is searched through a graph (HNSW), which takes longer to
+            build and answers sooner among a million items; a new collection has False.
+
+        Raises
+        ------
+        UsageError
+            If a value is out of range, or no structure for the present items fits into the memory.
+        """
+        self._require_writable()
+        maintenance.revise_goal(self._catalog, recall, memory, graph)
+
+    def select(
+        self,
+        *,
+        exclude: Sequence[str] | None = None,
+        follow_links: bool | None = None,
+        any_name: bool | None = None,
+    ) -> None:
+        """Set which files and folders the updates of this collection take.
+
+        It is stored in the collection; what is not given stays as it was. Pictures that are
+        excluded leave with the next `update` of their folder.
+
+        Parameters
+        ----------
+        exclude : sequence of str, optional
+            Patterns of names, or with a slash of ends of paths, that are left out beside the
+            defaults (`files.selection.EXCLUDED`); ``"none"`` among them drops the defaults.
+        follow_links : bool, optional
+            Whether symbolic links are followed that lead out of a folder.
+        any_name : bool, optional
+            Whether pictures are taken by their content, whatever their names end in.
+
+        Examples
+        --------
+        ``index.select(exclude=["previews", "*_small.jpg"])``
+        """
+        self._require_writable()
+        if exclude is None and follow_links is None and any_name is None:
+            return
+        with self._catalog.writing():
+            kept = self._catalog.selection()
+            selection = Selection(
+                kept.exclude if exclude is None else excluding(tuple(exclude)),
+                kept.follow_links if follow_links is None else follow_links,
+                kept.any_name if any_name is None else any_name,
+            )
+            self._catalog.set_selection(selection)
+
+    def label(self, labels: Mapping[int, str] | None) -> None:
+        """Give pictures labels of their own, instead of the names of their folders.
+
+        A label stays where its file moves or changes; pictures that come in later have none.
+
+        Parameters
+        ----------
+        labels : mapping of int to str, or None
+            Label of each picture by its id; others have none. None for the names of the folders.
+
+        Raises
+        ------
+        UsageError
+            If a label is no text, or empty.
+        ClrSearchError
+            If an id is not, or no longer, in the collection; nothing is changed then.
+
+        Examples
+        --------
+        ``index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})``
+        """
+        self._require_writable()
+        label(self._catalog, labels)
+
+    def _require_writable(self) -> None:
+        """Refuses a change of a collection that is open for reading only."""
+        if self._lock is None:
+            raise UsageError(
+                f"{self._catalog.folder} is open for reading only.",
+                "Open it with Index.open(path, writable=True).",
+            )
+
+
+def label(catalog: Catalog, labels: Mapping[int, str] | None) -> None:
+    """Give items labels by their ids, in one transaction; None gives them those of their folders.
+
+    Raises
+    ------
+    UsageError
+        If a label is no text, or empty.
+    ClrSearchError
+        If an id is not, or no longer, in the collection.
+    """
+    with catalog.writing():
+        if labels is None:
+            catalog.label_by_folder()
+            return
+        for name in labels.values():
+            if not isinstance(name, str) or not name:
+                raise UsageError(f"The label {name!r} is no text.", "Give text, or no label.")
+        there = catalog.items(list(labels))
+        for number in labels:
+            if number not in there:
+                raise ClrSearchError(f"{catalog.folder} has no item with the id {number}.")
+        catalog.give_labels({number: str(name) for number, name in labels.items()})
