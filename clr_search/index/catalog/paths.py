@@ -135,7 +135,8 @@ def canonical(path: Path | str) -> str:
     True
     """
     path = Path(path)
-    if path.name in ("", "..") or path.is_dir():
+    # `Path.is_dir` raises where a name is longer than the file system allows.
+    if path.name in ("", "..") or os.path.isdir(path):  # noqa: PTH112
         return os.path.realpath(path)
     return str(Path(os.path.realpath(path.parent)) / path.name)
 
