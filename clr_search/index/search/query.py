@@ -50,15 +50,15 @@ or a picture that has been embedded already."""
 class SearchOptions(TypedDict, total=False):
     """Keywords of `Index.search` and `Client.search`; `Query` describes each of them.
 
-    `where` is the field `filter`, and `under` and `label` are short for a `Filter` with one
-    condition. `diverse` is the field `diversity`.
+    `where` is the field `filter`, or a condition on columns as text, and `under` and `label` are
+    short for a `Filter` with one condition. `diverse` is the field `diversity`.
     """
 
     like: Sequence[Picture]
     unlike: Sequence[Picture]
     under: str | None
     label: str | None
-    where: Filter | Mapping[str, Any] | None
+    where: Filter | Mapping[str, Any] | str | None
     include_self: bool
     diverse: float
     crop: Crop | None
