@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 
 from clr_search.index import opening
-from clr_search.index.sync.writer import Writer
+from clr_search.index.sync.columns.annotating import Annotator
 from clr_search.progress import Reporter
 from clr_search.serve.devices import AUTO
 
 
-class Index(Writer):
+class Index(Annotator):
     """A collection of pictures that can be searched by likeness; a context manager.
 
     `Index.create` and `Index.open` make it. Every call sees the newest snapshot of the collection,

@@ -140,7 +140,8 @@ def test_a_collection_is_brought_up_to_date(
         found = index.search(second, 1)
         assert (found[0].path, found[0].score) == (pictures / "copy.bmp", pytest.approx(1))
         assert index.info().structure == older.expected[name]["structure"]
-    (migrated,) = older.messages.messages
+    migrated, columns = older.messages.messages
+    assert "the next update reads" in columns
     assert "from schema version 2 to 3" in migrated
     assert repair(older.folder / name).whole
 
@@ -155,7 +156,7 @@ def test_a_damaged_search_structure_is_made_anew(
         assert index.info().generation == 2
         for search in older.expected["large.clr"]["searches"]:
             assert index.search(search["id"], 1).ids[0] == search["ids"][0]
-    migrated, anew, *_ = older.messages.messages
+    migrated, _, anew, *_ = older.messages.messages
     assert "from schema version 2 to 3" in migrated
     assert "anew from the catalogue" in anew
 

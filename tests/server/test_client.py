@@ -98,9 +98,11 @@ def test_a_search_gives_the_matches_of_the_index(
     path = next(pictures.rglob("*.png"))
     where = {"label": "red", "after": datetime(2020, 1, 1), "min_side": 10}
     with Index.open(collection) as index:
-        plain = index.search(path, 5)
+        plain = index.search(path.read_bytes(), 5)
         other = index.item(3).path
-        filtered = index.search(path, 5, where=Filter(**where), unlike=[other], diverse=0.3)
+        conditions = Filter(**where)
+        content = path.read_bytes()
+        filtered = index.search(content, 5, where=conditions, unlike=[other], diverse=0.3)
     assert client.search(path, k=5).paths == plain.paths
     assert client.search(ids=[plain[0].id], k=1) == client.search(ids=np.array([plain[0].id]), k=1)
     found = client.search(path, k=5, where=where, unlike=[other], diverse=0.3)

@@ -54,14 +54,19 @@ def filter_options() -> options.Decorator[Any]:
             metavar="PATTERN",
             help="Only paths that end like this: 'IMG_*.jpg', '2024/*'.",
         ),
-        click.option("--after", type=_DATE, help="Only files changed since: 2024-05-01."),
-        click.option("--before", type=_DATE, help="Only files changed before."),
+        click.option("--after", type=_DATE, help="Only pictures taken since: 2024-05-01."),
+        click.option("--before", type=_DATE, help="Only pictures taken before."),
         click.option(
             "--min-side",
             type=options.COUNT,
             help="Only pictures at least so many px wide and high.",
         ),
         click.option("--max-side", type=options.COUNT, help="Only pictures no wider or no higher."),
+        click.option(
+            "--where",
+            metavar="CONDITION",
+            help="Only pictures whose columns are so: \"camera = 'X100' AND width > 2000\".",
+        ),
         click.option("--ids", type=Ids(), help="Only these items: 3,17,25, or @FILE."),
     ]
 

@@ -28,7 +28,11 @@ _COLUMNS = {
 
 def answer(query: Subject, matches: Matches) -> dict[str, Any]:
     """Return the matches of one query as ``--json`` prints them."""
-    return {"query": query, "results": [match.summary() for match in matches]}
+    return {
+        "query": query,
+        "same": list(matches.same),
+        "results": [match.summary() for match in matches],
+    }
 
 
 class Results:

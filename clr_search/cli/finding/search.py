@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     """A function that makes the query of a picture or an item, with the options of the command."""
 
 _NOTHING_ELSE = "nothing else is in the collection"
+_COPIES_NAMED = 3  # as many paths of copies of a query are printed, and the number of the others
 _NOTHING_LIKE = "nothing in the collection is so like it"
 
 # --diverse weighs the difference from other results as much as the similarity to the query.
@@ -55,7 +57,7 @@ class Answers:
 
 @options.command("search")
 @options.collection_argument()
-@paths_argument("queries", "QUERY...")
+@paths_argument("queries", "QUERY...", exists=False)
 @click.option(
     "--item",
     "items",
@@ -141,10 +143,11 @@ def search(
     """Find the pictures of a collection most similar to a picture.
 
     Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
-    is left out of its own results. The score is the cosine similarity, 1 for the same picture. The
-    percentage beside it is the share of random pairs of the collection that are less similar.
-    --min-percentile is a limit on this percentage, which means the same with every encoder. A query
-    without results is not a failure. A query that fails is reported, and the others are answered.
+    is left out of its own results, and copies of it elsewhere are named. The score is the cosine
+    similarity, 1 for the same picture. The percentage beside it is the share of random pairs of the
+    collection that are less similar. --min-percentile is a limit on this percentage, which means
+    the same with every encoder. A query without results is not a failure. A query that is missing
+    or fails is reported, and the others are answered.
 
     \b
     Example:
@@ -200,7 +203,7 @@ def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
     paths: list[Path] = []
     left_out = LeftOut()
     for query in queries:
-        if query.is_dir():
+        if os.path.isdir(query):  # noqa: PTH112  # `Path.is_dir` raises where a name is too long
             paths += [image.path for image in find_images([query], left_out)]
         else:
             paths.append(query)
@@ -218,6 +221,7 @@ def _echo(
             continue
         if len(queries) > 1:
             output.echo_heading(_named(query), apart=answers.count > 1)
+        _print_same(matches)
         _print(matches, nothing=_NOTHING_LIKE if _limited(ask) else _NOTHING_ELSE)
 
 
@@ -274,6 +278,16 @@ def _limited(ask: Ask) -> bool:
     """Whether results must reach a least score or percentile."""
     limits = ask.keywords["min_score"], ask.keywords["min_percentile"]
     return any(limit is not None for limit in limits)
+
+
+def _print_same(matches: Matches) -> None:
+    """Print where the file of the query is in the collection, beside its own path."""
+    if not matches.same:
+        return
+    paths = ", ".join(output.shown(path) for path in matches.same[:_COPIES_NAMED])
+    further = len(matches.same) - _COPIES_NAMED
+    more = f" and {further:,} more" if further > 0 else ""
+    click.echo(f"  the same file is in the collection: {paths}{more}")
 
 
 def _print(matches: Matches, *, nothing: str) -> None:

@@ -247,7 +247,8 @@ class Catalog:
         return cursor.lastrowid
 
     def replace(self, number: int, content: Content, revision: int) -> None:
-        """Gives an item new content; it keeps its id."""
+        """Gives an item new content; it keeps its id, and the next update reads its EXIF."""
+        self.database.rows("DELETE FROM exif WHERE item = ?", number)
         self.database.rows(
             "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
             "height = ?, embedding = ?, checksum = ? WHERE id = ?",
@@ -305,7 +306,12 @@ class Catalog:
 
     def delete(self, numbers: Iterable[int]) -> None:
         """Removes the items with these ids."""
-        self.database.many("DELETE FROM items WHERE id = ?", ((number,) for number in numbers))
+        rows = [(number,) for number in numbers]
+        self.database.many("DELETE FROM items WHERE id = ?", rows)
+        self.database.many("DELETE FROM exif WHERE item = ?", rows)
+        self.database.many(
+            "DELETE FROM cells WHERE item = ? AND column_id IN (SELECT id FROM columns)", rows
+        )
 
     def embedded(self, sha256: str) -> tuple[int, int, bytes, int] | None:
         """Returns width, height, embedding and its checksum of an item with this SHA-256, if any.

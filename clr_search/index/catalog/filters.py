@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from clr_search.errors import UsageError, shortened
 from clr_search.files.names import composed
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import selecting
+from clr_search.index.catalog.columns.selecting import ids_of
 from clr_search.index.catalog.paths import below
 from clr_search.index.catalog.records import countable
 from clr_search.index.catalog.sqlite.database import plain, text
@@ -56,8 +58,9 @@ class Filter:
         A pattern with ``*``, ``?`` and ``[…]`` for the path below the root, or for its end:
         ``IMG_*.jpg`` matches in every folder. ``*`` also matches slashes; case counts.
     after, before : datetime, optional
-        The file was changed at or after, or before, this time. Without a time zone, the time is
-        that of the machine.
+        The picture was taken at or after, or before, this time, by its EXIF; where EXIF has no
+        date, the file was changed then. Without a time zone, the time is that of the camera's
+        clock, and of the machine.
     min_side, max_side : int, optional
         Limits of the shorter side of the picture in pixels, both included.
     min_bytes, max_bytes : int, optional
@@ -65,6 +68,9 @@ class Filter:
     ids : sequence of int, optional
         Only the items with these ids; ids of no item are ignored. They are kept as a tuple, so
         that filters can be compared, and later changes to a list have no effect.
+    where : str, optional
+        A condition on columns, such as ``camera = 'X100' AND taken >= '2024-05'``; see
+        `columns.language`.
     on_disk : bool
         Whether `under` may be looked up on the disk of this machine, to follow links and to be
         relative to the working folder. A server sets it to False, since its clients name folders:
@@ -73,7 +79,7 @@ class Filter:
     Raises
     ------
     UsageError
-        If `under`, `label` or `glob` takes more than 4,096 bytes in UTF-8.
+        If `under`, `label`, `glob` or `where` takes more than 4,096 bytes in UTF-8.
 
     Examples
     --------
@@ -91,10 +97,11 @@ class Filter:
     min_bytes: int | None = None
     max_bytes: int | None = None
     ids: Sequence[int] | None = None
+    where: str | None = None
     on_disk: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("under", "label", "glob"):
+        for name in ("under", "label", "glob", "where"):
             value = getattr(self, name)
             if value is not None and _too_long(value):
                 raise UsageError(
@@ -124,9 +131,9 @@ ALL = Filter()
 
 
 def joined(
-    where: Filter | Mapping[str, Any], *, under: str | None = None, label: str | None = None
+    where: Filter | Mapping[str, Any] | str, *, under: str | None = None, label: str | None = None
 ) -> Filter:
-    """Returns a filter, or a mapping with its fields, with this folder and label added.
+    """Returns a filter, a mapping with its fields, or a condition, with folder and label added.
 
     Raises
     ------
@@ -139,6 +146,8 @@ def joined(
     >>> where.min_side, where.label
     (200, 'rose')
     """
+    if isinstance(where, str):
+        where = Filter(where=where)
     if not isinstance(where, Filter):
         names = [field.name for field in fields(Filter) if field.name != "on_disk"]
         for name in where:
@@ -178,11 +187,18 @@ def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
     if not where:
         return None
     selections = _by_name(catalog, where)
+    selections += [
+        selecting.dated(catalog, moment, _nanoseconds(moment), comparison)
+        for moment, comparison in ((where.after, ">="), (where.before, "<"))
+        if moment is not None
+    ]
+    if where.where is not None:
+        selections.append(selecting.meeting(catalog, where.where))
     conditions = _conditions(where)
     if conditions:
         sql = " AND ".join(condition for condition, _ in conditions)
         values = [value for _, value in conditions]
-        selections.append(_ids(catalog, f"SELECT id FROM items WHERE {sql}", *values))  # noqa: S608
+        selections.append(ids_of(catalog, f"SELECT id FROM items WHERE {sql}", *values))  # noqa: S608
     ids = selections[0]
     for selection in selections[1:]:
         ids = np.intersect1d(ids, selection, assume_unique=True)
@@ -226,7 +242,7 @@ def _by_name(catalog: Catalog, where: Filter) -> list[NDArray[np.int64]]:
                 _like(where.under, _folders(catalog)),
             )
     if where.label is not None:
-        selections.append(_ids(catalog, *_labelled(where.label)))
+        selections.append(ids_of(catalog, *_labelled(where.label)))
         if not len(selections[-1]):
             raise UsageError(
                 f"No pictures of {catalog.folder} have the label {shortened(where.label)}.",
@@ -245,8 +261,6 @@ def _conditions(where: Filter) -> list[tuple[str, object]]:
             (f"{sides} <= ?", _countable(where.max_side)),
             ("size >= ?", _countable(where.min_bytes)),
             ("size <= ?", _countable(where.max_bytes)),
-            ("mtime_ns >= ?", _nanoseconds(where.after)),
-            ("mtime_ns < ?", _nanoseconds(where.before)),
             ("id IN (SELECT value FROM json_each(?))", _listed(where.ids)),
         )
         if value is not None
@@ -297,7 +311,7 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
     for root in catalog.roots():
         path = composed(root.path)
         if below(path, folder) is not None:
-            selections.append(_ids(catalog, "SELECT id FROM items WHERE root_id = ?", root.id))
+            selections.append(ids_of(catalog, "SELECT id FROM items WHERE root_id = ?", root.id))
         elif relative := below(folder, path):
             selections.append(_range(catalog, root.id, relative + "/"))
     return np.sort(np.concatenate(selections))  # an item has one root, so no id occurs twice
@@ -343,19 +357,10 @@ def _range(catalog: Catalog, root: int, prefix: str) -> NDArray[np.int64]:
         return np.sort(np.array(found, dtype=np.int64))
     sql = "SELECT id FROM items WHERE root_id = ? AND path >= ? AND path < ?"
     low = prefix.encode("utf-8", "surrogatepass")
-    ids = _ids(catalog, sql, root, low, low[:-1] + b"0")
+    ids = ids_of(catalog, sql, root, low, low[:-1] + b"0")
     if isinstance(text(prefix), str):
-        ids = np.concatenate([ids, _ids(catalog, sql, root, prefix, prefix[:-1] + "0")])
+        ids = np.concatenate([ids, ids_of(catalog, sql, root, prefix, prefix[:-1] + "0")])
     return ids
-
-
-def _ids(catalog: Catalog, sql: str, *values: object) -> NDArray[np.int64]:
-    """Returns the ids that a query selects, ascending.
-
-    SQLite gives them as one JSON text, since a Python row for each takes several times as long.
-    """
-    listed = catalog.database.scalar(f"SELECT json_group_array(id) FROM ({sql})", *values)  # noqa: S608
-    return np.sort(np.array(json.loads(str(listed)), dtype=np.int64))
 
 
 def _labels(catalog: Catalog) -> list[str]:

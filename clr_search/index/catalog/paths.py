@@ -180,7 +180,8 @@ def canonical(path: Path | str) -> str:
     True
     """
     path = Path(path)
-    if path.name in ("", "..") or os.path.isdir(path):  # noqa: PTH112 -- `is_dir` may raise
+    # `Path.is_dir` raises where a name is longer than the file system allows.
+    if path.name in ("", "..") or os.path.isdir(path):  # noqa: PTH112
         return os.path.realpath(path)
     return str(Path(os.path.realpath(path.parent)) / path.name)
 

@@ -63,6 +63,10 @@ def take_over(catalog: Catalog, revision: int) -> None:
     The caller has removed the items that are `unusable`, so that every item is staged.
     """
     catalog.database.rows(
+        "DELETE FROM exif WHERE item IN (SELECT items.id FROM items JOIN staged "
+        "ON staged.id = items.id WHERE staged.sha256 <> items.sha256)"
+    )
+    catalog.database.rows(
         "UPDATE items SET revision = ?, "
         "(size, mtime_ns, sha256, width, height, embedding, checksum) "
         "= (SELECT size, mtime_ns, sha256, width, height, embedding, checksum FROM staged "

@@ -105,7 +105,11 @@ class Inventory:
         )
 
     def ids(
-        self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
+        self,
+        *,
+        under: str | None = None,
+        label: str | None = None,
+        where: Filter | str | None = None,
     ) -> list[int]:
         """Returns the ids of the items that match a filter, ascending.
 
@@ -136,7 +140,11 @@ class Inventory:
         return [int(number) for number in ids]
 
     def embeddings(
-        self, *, under: str | None = None, label: str | None = None, where: Filter | None = None
+        self,
+        *,
+        under: str | None = None,
+        label: str | None = None,
+        where: Filter | str | None = None,
     ) -> Embeddings:
         """Returns ids, paths, labels and vectors of the items that match a filter.
 

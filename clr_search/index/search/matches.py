@@ -76,6 +76,9 @@ class Matches(Sequence[One]):
     ids, scores : arrays, optional
         Ids and scores of many queries, shape (Q, k); not given for one query, whose `matches`
         have them.
+    same : sequence of path
+        Absolute paths of items that are byte for byte the file of the query, beside the item at
+        its own path; they may be among the matches.
 
     Examples
     --------
@@ -89,8 +92,11 @@ class Matches(Sequence[One]):
         matches: Sequence[One],
         ids: NDArray[np.int64] | None = None,
         scores: NDArray[np.float32] | None = None,
+        *,
+        same: Sequence[Path] = (),
     ) -> None:
         self._matches = matches if ids is not None else tuple(matches)
+        self.same = tuple(same)
         self._ids, self._scores = ids, scores
 
     @property
@@ -154,7 +160,7 @@ class Matches(Sequence[One]):
         if not isinstance(position, slice):
             return self._matches[position]
         if self._ids is None or self._scores is None:
-            return Matches(self._matches[position])
+            return Matches(self._matches[position], same=self.same)
         return Matches(self._matches[position], self._ids[position], self._scores[position])
 
     def __iter__(self) -> Iterator[One]:

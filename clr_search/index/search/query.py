@@ -34,7 +34,7 @@ class Embedded:
     encoder : str
         SHA-256 of the encoder that made the vector.
     sha256 : str
-        SHA-256 of the picture file; items of the same content count as the picture itself.
+        SHA-256 of the picture file, by which items of the same content are told.
     """
 
     vector: NDArray[np.float32]
@@ -50,15 +50,15 @@ or a picture that has been embedded already."""
 class SearchOptions(TypedDict, total=False):
     """Keywords of `Index.search` and `Client.search`; `Query` describes each of them.
 
-    `where` is the field `filter`, and `under` and `label` are short for a `Filter` with one
-    condition. `diverse` is the field `diversity`.
+    `where` is the field `filter`, or a condition on columns as text, and `under` and `label` are
+    short for a `Filter` with one condition. `diverse` is the field `diversity`.
     """
 
     like: Sequence[Picture]
     unlike: Sequence[Picture]
     under: str | None
     label: str | None
-    where: Filter | Mapping[str, Any] | None
+    where: Filter | Mapping[str, Any] | str | None
     include_self: bool
     diverse: float
     crop: Crop | None
@@ -98,7 +98,8 @@ class Query:
     crop : (left, top, width, height), optional
         The part of the picture to search by, in fractions of its width and height.
     include_self : bool
-        Whether results may be the query itself or one of `like`: items of the same path or content.
+        Whether results may be the query itself or one of `like`: the items at their paths. Items
+        elsewhere with the same content are results in any case, which `Matches.same` tells.
     exclude : sequence of int
         Ids of items that are left out.
     min_score : float, optional

@@ -18,7 +18,7 @@ from clr_search.index.search.inventory import Inventory
 from clr_search.index.search.matches import Match, Matches, Rows
 from clr_search.index.search.query import Picture, Query, SearchOptions
 from clr_search.index.search.ranking import candidates, chance_scores, percentiles, spread_out
-from clr_search.index.search.resolve import Resolver
+from clr_search.index.search.resolve import Resolved, Resolver
 from clr_search.index.search.snapshot import Snapshot, refresh
 from clr_search.progress import Reporter
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder
 
 _Result = TypeVar("_Result")
+
+_NONE = np.empty(0, np.int64)
 
 _TIMED = 128
 """Number of searches that the latency is measured on: they take less than a second."""
@@ -162,13 +164,16 @@ class Reader(Inventory):
 
     def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
         """Returns the matches of one query, with their paths and labels."""
-        neighbours = self._neighbours(snapshot, query, precise=True)
+        resolved = self._resolved(snapshot, query)
+        neighbours = self._neighbours(snapshot, query, resolved, precise=True)
         counted = neighbours.ids[0] >= 0
-        return self._described(snapshot, neighbours.ids[0][counted], neighbours.scores[0][counted])
+        ids, scores = neighbours.ids[0][counted], neighbours.scores[0][counted]
+        return self._described(snapshot, ids, scores, resolved.same)
 
     def _answers(self, snapshot: Snapshot, query: Query) -> Matches[Matches]:
         """Returns the matches of each of many queries; their paths are read on access."""
-        neighbours = self._neighbours(snapshot, query, precise=False)
+        resolved = self._resolved(snapshot, query)
+        neighbours = self._neighbours(snapshot, query, resolved, precise=False)
         ids, scores = neighbours.ids, neighbours.scores.astype(np.float32)
 
         def described(numbers: NDArray[np.int64], row: NDArray[np.float32]) -> Matches:
@@ -180,15 +185,20 @@ class Reader(Inventory):
 
         return Matches(Rows(ids, scores, described), ids, scores)
 
-    def _neighbours(self, snapshot: Snapshot, query: Query, *, precise: bool) -> Neighbours:
-        """Returns the ids and scores of the neighbours of a query, by `Snapshot.search`."""
+    def _resolved(self, snapshot: Snapshot, query: Query) -> Resolved:
+        """Returns the vectors of a query, and the items that it is."""
         resolver = Resolver(
             self._catalog,
             snapshot.dimension,
             snapshot.encoder,
             lambda: self._encoder_of(snapshot.encoder),
         )
-        resolved = resolver.resolve(query)
+        return resolver.resolve(query)
+
+    def _neighbours(
+        self, snapshot: Snapshot, query: Query, resolved: Resolved, *, precise: bool
+    ) -> Neighbours:
+        """Returns the ids and scores of the neighbours of a query, by `Snapshot.search`."""
         allowed = self._passing.ids(self._catalog, query.filter, snapshot.revision)
         excluded = resolved.own[:0] if query.include_self else resolved.own
         if len(query.exclude):
@@ -225,10 +235,17 @@ class Reader(Inventory):
         return Neighbours(chosen.ids, scores)
 
     def _described(
-        self, snapshot: Snapshot, ids: NDArray[np.int64], scores: NDArray[np.floating]
+        self,
+        snapshot: Snapshot,
+        ids: NDArray[np.int64],
+        scores: NDArray[np.floating],
+        same: NDArray[np.int64] = _NONE,
     ) -> Matches:
-        """Returns the matches of one query with their paths, labels and percentiles."""
-        items = self._catalog.items(ids.tolist())
+        """Returns the matches of one query with their paths, labels and percentiles.
+
+        `same` are the ids of items with the content of the query.
+        """
+        items = self._catalog.items([*ids.tolist(), *same.tolist()])
         shares = percentiles(scores, self._by_chance(snapshot))
         percents = [None] * len(ids) if shares is None else shares.tolist()
         ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)
@@ -236,7 +253,8 @@ class Reader(Inventory):
             [
                 Match(rank, number, items[number].path, score, items[number].label, share)
                 for rank, (number, score, share) in enumerate(ranked, start=1)
-            ]
+            ],
+            same=[items[number].path for number in same.tolist()],
         )
 
     def _by_chance(self, snapshot: Snapshot) -> NDArray[np.float32]:

@@ -6,9 +6,9 @@ The vectors of items are read from the catalogue; the encoder makes all others.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
-from clr_search.errors import ClrSearchError, ImageError, QueryError
+from clr_search.errors import ClrSearchError, ImageError, QueryError, shortened
 from clr_search.files.write import sha256_bytes
 from clr_search.images import Crop, cut
 from clr_search.index.catalog import embeddings
@@ -50,19 +50,26 @@ class Resolved:
     vectors : float32 array, shape (Q, D)
         Unit vectors; Q is 1 except for a query of many vectors.
     own : int64 array
-        Ids, ascending, of the items that are the query itself, by their path or content.
+        Ids, ascending, of the items that are the query itself: those at its path.
+    same : int64 array
+        Ids, ascending, of items elsewhere whose files are byte for byte that of the query.
     """
 
     vectors: NDArray[np.float32]
     own: NDArray[np.int64]
+    same: NDArray[np.int64] = field(default_factory=lambda: _NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One picture of a query: its unit vector, shape (D,), and the ids of the items that it is."""
+    """One picture of a query: its unit vector, shape (D,), and the items that it is.
+
+    `own` are ids of items at its path, `same` those of items elsewhere with the same content.
+    """
 
     vector: NDArray[np.float32]
-    own: tuple[int, ...]
+    own: tuple[int, ...] = ()
+    same: tuple[int, ...] = ()
 
 
 class Resolver:
@@ -108,7 +115,7 @@ class Resolver:
             return Resolved(self._vectors(query.vectors), _NONE)
         liked = [self._picture(part) for part in query.like]
         unliked = [self._picture(part) for part in query.unlike]
-        vectors, own = self._subject(query)
+        vectors, own, same = self._subject(query)
         own = own.union(*(part.own for part in liked))
         wide = vectors.astype(np.float64)
         if liked:
@@ -121,23 +128,26 @@ class Resolver:
                 f"{_name(query)} cannot be searched for: {why} no direction.",
                 "Search by another picture, or leave one out that it should be unlike.",
             )
-        own_ids = np.array(sorted(own), dtype=np.int64)
-        return Resolved(as_queries(wide, self._dimension), own_ids)
+        vectors = as_queries(wide, self._dimension)
+        return Resolved(vectors, _sorted(own), _sorted(same))
 
-    def _subject(self, query: Query) -> tuple[NDArray[np.float32], set[int]]:
-        """Returns the vectors q, shape (Q, D), without `like` and `unlike`, and their own items."""
+    def _subject(self, query: Query) -> tuple[NDArray[np.float32], set[int], set[int]]:
+        """Returns the vectors q, shape (Q, D), without `like` and `unlike`.
+
+        Beside them are the ids of the items that they are, and of those with the same content.
+        """
         if query.vectors is not None:
-            return self._vectors(query.vectors), set()
+            return self._vectors(query.vectors), set(), set()
         if query.picture is None:
             parts = [self._item(int(number)) for number in query.ids]
             mean = np.mean([part.vector for part in parts], axis=0, keepdims=True)
-            return mean, {number for part in parts for number in part.own}
+            return mean, {number for part in parts for number in part.own}, set()
         part = (
             self._picture(query.picture)
             if query.crop is None
             else self._crop(query.picture, query.crop)
         )
-        return part.vector[None], set(part.own)
+        return part.vector[None], set(part.own), set(part.same)
 
     def _vectors(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Returns vectors of any length, shape (D,) or (Q, D), as unit vectors, shape (Q, D)."""
@@ -156,26 +166,33 @@ class Resolver:
         if isinstance(picture, Embedded):
             if picture.encoder != self._sha256:
                 raise OtherEncoderError("The collection has just got another encoder.")
-            return _Part(picture.vector, tuple(self._catalog.with_content(picture.sha256)))
+            return _Part(picture.vector, same=tuple(self._catalog.with_content(picture.sha256)))
         if isinstance(picture, bytes):
             return self._content(picture, None)
         if not isinstance(picture, (str, Path)):
-            return _Part(self._encoder().encode(picture)[0], ())
+            return _Part(self._encoder().encode(picture)[0])
         path = Path(picture)
         number = self._item_at(path)
         if number is not None and self._unchanged(number, path):
-            return _Part(self._stored(number), (number,))
+            return _Part(self._stored(number), (number,), self._copies(number))
         with _explained(path):
             return self._content(images.read(path)[0], number)
 
     def _content(self, data: bytes, number: int | None) -> _Part:
         """Returns the part for the bytes of a file: that of the item `number`, if given."""
+        own = () if number is None else (number,)
         copies = self._catalog.with_content(sha256_bytes(data))
         if copies:
-            return _Part(self._stored(copies[0]), (number,) if number in copies else tuple(copies))
+            same = tuple(copy for copy in copies if copy != number)
+            return _Part(self._stored(copies[0]), own, same)
         encoder = self._encoder()
         picture = images.decode_square(data, encoder.image_size)
-        return _Part(encoder.encode(picture.pixels)[0], () if number is None else (number,))
+        return _Part(encoder.encode(picture.pixels)[0], own)
+
+    def _copies(self, number: int) -> tuple[int, ...]:
+        """Returns the ids of the other items with the content of an item."""
+        sha256 = self._catalog.items([number])[number].sha256
+        return tuple(copy for copy in self._catalog.with_content(sha256) if copy != number)
 
     def _item(self, number: int) -> _Part:
         """Returns the part for an item; raises MissingItemError if there is none of this id."""
@@ -187,8 +204,8 @@ class Resolver:
         return _Part(self._stored(number), (number,))
 
     def _crop(self, picture: Picture, crop: Crop) -> _Part:
-        """Returns the part for a crop at full resolution; its items are those of the picture."""
-        own: Sequence[int] = ()
+        """Returns the part for a crop at full resolution; its item is that of the picture."""
+        own: tuple[int, ...] = ()
         if isinstance(picture, Embedded):
             raise QueryError("A picture that is embedded already cannot be cropped.")
         if isinstance(picture, int | np.integer):
@@ -198,19 +215,16 @@ class Resolver:
         if isinstance(picture, (str, Path)):
             path = Path(picture)
             with _explained(path):
-                data, _ = images.read(path)
-                pixels = images.decode(data).pixels
+                pixels = images.decode(images.read(path)[0]).pixels
             id_at_path = self._item_at(path)
             own = own or ((id_at_path,) if id_at_path is not None else ())
-            own = own or self._catalog.with_content(sha256_bytes(data))
         elif isinstance(picture, bytes):
             pixels = images.decode(picture).pixels
-            own = self._catalog.with_content(sha256_bytes(picture))
         elif isinstance(picture, np.ndarray):
             pixels = picture
         else:
             pixels = images.pixels_of(picture, "searched for")
-        return _Part(self._encoder().encode(cut(pixels, crop))[0], tuple(own))
+        return _Part(self._encoder().encode(cut(pixels, crop))[0], own)
 
     def _item_at(self, path: Path) -> int | None:
         """Returns the id of the item at this path, or at the path that it links to, if any."""
@@ -240,11 +254,24 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        if not path.exists():
-            raise QueryError(
-                f"There is no file {path}.", "Check the spelling, or give an absolute path."
-            ) from None
+        if not os.path.exists(path):  # noqa: PTH110  # `Path.exists` raises where a name is too long
+            raise QueryError(f"There is no file {shortened(str(path))}.", _remedy(path)) from None
         raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
+
+
+def _remedy(path: Path) -> str:
+    """Returns what to do about a query that is no file, or only words."""
+    if path.suffix or len(path.parts) != 1:
+        return "Check the spelling, or give an absolute path."
+    return (
+        "Queries are pictures, not words: give the path of a picture that is like what you look "
+        "for. Words in paths are found with --glob, names of folders with --label."
+    )
+
+
+def _sorted(ids: set[int]) -> NDArray[np.int64]:
+    """Returns ids in ascending order: int64, shape (n,)."""
+    return np.array(sorted(ids), dtype=np.int64)
 
 
 def _name(query: Query) -> str:

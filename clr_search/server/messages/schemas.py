@@ -62,6 +62,9 @@ class FilterIn(Input):
     min_bytes: Annotated[int | None, Field(ge=0)] = None
     max_bytes: Annotated[int | None, Field(ge=0)] = None
     ids: Annotated[list[Id] | None, Field(max_length=100_000)] = None
+    where: Annotated[
+        Text | None, Field(description="Condition on columns, as `camera = 'X100'`.")
+    ] = None
 
     def conditions(self) -> Filter:
         """Return the filter of the index, which looks nothing up on the disk."""

@@ -94,6 +94,33 @@ def test_an_unreadable_query_does_not_stop_the_others(
     )
 
 
+def test_a_missing_query_does_not_stop_the_others(
+    run: Run, collection: Path, pictures: Path
+) -> None:
+    good = pictures / "red" / "red00.jpg"
+    result = run("search", collection, "nope.jpg", good, "red flowers", "--json", exit_code=1)
+    assert json.loads(result.stdout)["query"] == str(good)
+    assert "There is no file nope.jpg." in result.stderr
+    assert "Queries are pictures, not words" in result.stderr
+    run("search", collection, "nope.jpg", "none.jpg", exit_code=1)
+
+
+def test_the_same_file_elsewhere_is_named(run: Run, own: Path, pictures: Path) -> None:
+    """The path of a query is left out of its results; its content is not."""
+    query, here = pictures / "red" / "red00.jpg", Path("mine", "red", "red00.jpg")
+    first, second, *_ = run("search", own, query, "-k", "2").stdout.splitlines()
+    assert first == f"  the same file is in the collection: {here}"
+    assert second.split()[-1] == str(here)
+    answer = json.loads(run("search", own, query, "-k", "1", "--json").stdout)
+    assert answer["same"] == [str(here.resolve())]
+    assert "the same file" not in run("search", own, here).stdout
+    for number in range(4):
+        shutil.copy(here, f"mine/red/copy{number}.jpg")
+    run("build-index", "mine", "--index", own)
+    first, *_ = run("search", own, here, "-k", "2").stdout.splitlines()
+    assert first.endswith("copy2.jpg and 1 more")
+
+
 def test_a_query_unlike_itself_does_not_stop_the_others(
     run: Run, collection: Path, pictures: Path
 ) -> None:
@@ -139,7 +166,9 @@ def test_a_single_unreadable_query(run: Run, collection: Path, broken: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("nope.jpg",), "Invalid value for 'QUERY...': Path 'nope.jpg' does not exist."),
+        (("nope.jpg",), "Error: There is no file nope.jpg.\nCheck the spelling"),
+        (("red flowers",), "Error: There is no file red flowers.\nQueries are pictures, not words"),
+        (("red " * 99,), "Queries are pictures, not words"),
         (("folder",), "Error: No images found in folder."),
         (("{red}", "-k", "0"), "Invalid value for '-k': 0 is less than 1."),
         (("{red}", "-k", "many"), "Invalid value for '-k': many is not a whole number."),
@@ -225,7 +254,7 @@ def test_an_item_as_query(run: Run, collection: Path, pictures: Path) -> None:
         run("search", collection, query, "-k", "1", "--include-self", "--json").stdout
     )["results"][0]["id"]
     by_item = json.loads(run("search", collection, "--item", itself, "-k", "3", "--json").stdout)
-    assert by_item == {"query": itself, "results": by_path["results"]}
+    assert by_item == {"query": itself, "same": [], "results": by_path["results"]}
     run("search", collection, "--item", itself, "-k", "3", "--out", "one.jsonl")
     assert json.loads(Path("one.jsonl").read_text("utf-8")) == by_item
     result = run("search", collection, "--item", "9999", exit_code=2)
@@ -303,8 +332,8 @@ def test_matches_are_kept_for_a_sheet_only(
     most: list[int] = []
     make = Matches.__init__
 
-    def noting(self: Matches, matches: Sequence[Match]) -> None:
-        make(self, matches)
+    def noting(self: Matches, matches: Sequence[Match], *, same: Sequence[Path] = ()) -> None:
+        make(self, matches, same=same)
         made_so_far.append(weakref.ref(self))
         most.append(sum(one() is not None for one in made_so_far))
 
@@ -338,7 +367,7 @@ def test_nothing_is_like_the_query(run: Run, collection: Path, pictures: Path) -
         result = run("search", collection, query, *limit)
         assert result.stdout == "  (nothing in the collection is so like it)\n"
         answer = json.loads(run("search", collection, query, *limit, "--json").stdout)
-        assert answer == {"query": str(query), "results": []}
+        assert answer == {"query": str(query), "same": [], "results": []}
     few = run("search", collection, query, "-k", "36", "--min-percentile", "80").stdout
     shares = [float(line.split()[2]) for line in few.splitlines()]
     assert 0 < len(shares) < 35

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -92,8 +93,12 @@ def test_a_link_to_an_item_and_a_relative_path_are_the_item(
 @pytest.mark.usefixtures("without_encoder")
 def test_a_copy_elsewhere_is_known_by_its_content(index: Index, tmp_path: Path) -> None:
     shutil.copyfile(path_of(index, 4), tmp_path / "other name")
-    assert index.search(tmp_path / "other name") == index.search(path_of(index, 4))
-    assert index.search(tmp_path / "other name", 1, include_self=True)[0].id == 4
+    found = index.search(tmp_path / "other name")
+    assert found[0].id == 4
+    assert found.same == (path_of(index, 4),)
+    others = [replace(match, rank=match.rank + 1) for match in index.search(path_of(index, 4), 9)]
+    assert list(found[1:]) == others
+    assert index.search(path_of(index, 4)).same == ()
 
 
 def test_a_changed_file_at_the_path_of_an_item_is_embedded(
@@ -117,7 +122,7 @@ def test_a_changed_file_at_the_path_of_an_item_is_embedded(
             index.search(path_of(index, 6))
 
 
-def test_all_copies_of_a_foreign_query_count_as_itself(
+def test_the_path_of_a_query_is_left_out_and_its_content_is_not(
     photos: Path, tiny_encoder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(photos, tmp_path / "photos")
@@ -126,12 +131,14 @@ def test_all_copies_of_a_foreign_query_count_as_itself(
     shutil.copyfile(one, tmp_path / "outside.png")
     with Index.create(tmp_path / "x.clr", tiny_encoder) as index:
         index.update([tmp_path / "photos"])
-        assert index.search(one, 1).paths == [one.with_name("twin.png")]
-        scores = index.search(tmp_path / "outside.png", 1).scores
-        assert scores[0] < 1 - 1e-6
-        assert {one, one.with_name("twin.png")} == set(
-            index.search(tmp_path / "outside.png", 2, include_self=True).paths
-        )
+        twin = one.with_name("twin.png")
+        found = index.search(one, 1)
+        assert found.paths == [twin]
+        assert found.same == (twin,)
+        for query in (tmp_path / "outside.png", one.read_bytes()):
+            found = index.search(query, 2)
+            assert set(found.paths) == set(found.same) == {one, twin}
+        assert index.search(one, 1, where={"min_side": 1}).same == (twin,)
 
 
 def test_a_picture_in_memory(index: Index) -> None:
@@ -226,7 +233,7 @@ def test_a_part_of_a_picture(index: Index, photos: Path, tmp_path: Path) -> None
     assert parts[0] not in own.paths
     assert len(own) == 29
     copied = shutil.copy(parts[0], tmp_path / "elsewhere.png")
-    assert parts[0] not in index.search(copied, 30, crop=(0.1, 0.1, 0.5, 0.5)).paths
+    assert parts[0] in index.search(copied, 30, crop=(0.1, 0.1, 0.5, 0.5)).paths
 
 
 def test_a_link_to_itself_is_no_file_to_search_for_nor_folder_to_search_in(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clr_search.index.catalog.sqlite.database import Database
+from clr_search.index.catalog.sqlite.schema import COLUMN_TABLES, WITH_COLUMNS
 from clr_search.progress import Reporter
 
 
@@ -50,6 +51,11 @@ MIGRATIONS = (
             "UPDATE staged SET checksum = crc32(embedding) WHERE embedding IS NOT NULL",
         ),
         "each stored vector has a checksum, so that a damaged one is noticed",
+    ),
+    Migration(
+        WITH_COLUMNS,
+        COLUMN_TABLES,
+        "dates, cameras and places are kept, which the next update reads from the files",
     ),
 )
 """One migration for each version after `READABLE`, in order."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
 
-VERSION = 3
+VERSION = 4
 """Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
@@ -16,6 +16,22 @@ READABLE = 1
 
 CHECKED = 3
 """The first version whose stored embeddings have a checksum."""
+
+WITH_COLUMNS = 4
+"""The first version with `COLUMN_TABLES`."""
+
+COLUMN_TABLES = (
+    "CREATE TABLE exif (item INTEGER PRIMARY KEY, taken TEXT, camera TEXT, latitude REAL, "
+    "longitude REAL)",  # a row for each item whose file was read for it
+    "CREATE TABLE columns (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL)",
+    "CREATE TABLE cells (column_id INTEGER NOT NULL, item INTEGER NOT NULL, value NOT NULL, "
+    "PRIMARY KEY (column_id, item)) WITHOUT ROWID",
+)
+"""What is known of items beside their files: by EXIF, and in columns of one's own.
+
+They refer to items by their ids, without a constraint: the ids of removed items are never used
+again, and so their rows are of no item.
+"""
 
 # Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
@@ -62,7 +78,7 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     embedding BLOB,
     checksum INTEGER NOT NULL DEFAULT -1
 );
-"""
+""" + ";\n".join(COLUMN_TABLES)
 
 
 def plain_sql(statement: str) -> str:

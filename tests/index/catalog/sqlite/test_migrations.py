@@ -91,6 +91,8 @@ def test_a_writer_migrates_it_and_nothing_is_lost(old: Path) -> None:
         "index. Older releases of clr-search cannot open it any more.",
         f"Brought {old} from schema version 2 to 3: each stored vector has a checksum, so that a "
         "damaged one is noticed. Older releases of clr-search cannot open it any more.",
+        f"Brought {old} from schema version 3 to 4: dates, cameras and places are kept, which the "
+        "next update reads from the files. Older releases of clr-search cannot open it any more.",
     ]
     items, *others = rows
     assert content(old) == [[(*item, zlib.crc32(item[-1])) for item in items], *others]

@@ -1,0 +1,1 @@
+"""Bringing the columns of items up to date: those of EXIF, and those of one's own."""

@@ -1,0 +1,28 @@
+"""Selections of items by SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from clr_search.images.metadata.exif import Exif
+from clr_search.index import Index
+from clr_search.index.catalog.columns import selecting, store
+
+
+def test_a_date_of_exif_comes_before_that_of_the_file(tiny_encoder: Path, tmp_path: Path) -> None:
+    with Index.create(tmp_path / "x.clr", tiny_encoder) as index:
+        vectors = np.random.default_rng(0).normal(size=(3, 16)).astype(np.float32)
+        index.add_vectors(vectors, [f"{n}.jpg" for n in range(3)], root=tmp_path)
+        with index._catalog.writing():  # the files of all have the time 0
+            store.put_exif(index._catalog, [(1, Exif(taken=datetime(2024, 5, 1))), (2, Exif())])
+        moment = datetime(2000, 1, 1)
+        with index._catalog.reading():
+            for comparison, ids in ((">=", [1]), ("<", [2, 3])):
+                nanoseconds = int(moment.timestamp()) * 10**9
+                found = selecting.dated(index._catalog, moment, nanoseconds, comparison)
+                assert found.tolist() == ids
+            assert selecting.meeting(index._catalog, "taken = '2024-05'").tolist() == [1]
+            assert selecting.ids_of(index._catalog, "SELECT id FROM items").tolist() == [1, 2, 3]
