@@ -173,7 +173,7 @@ class Resolver:
         if copies:
             return _Part(self._stored(copies[0]), (number,) if number in copies else tuple(copies))
         encoder = self._encoder()
-        picture = images.decode_square(data, encoder.image_size)
+        picture = images.decode_square(data, encoder.frame)
         return _Part(encoder.encode(picture.pixels)[0], () if number is None else (number,))
 
     def _item(self, number: int) -> _Part:
