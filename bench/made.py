@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from clr_search.contract.card import Card
 from clr_search.contract.golden import golden_picture, golden_size_for
-from clr_search.contract.model_file import EMBEDDING, IMAGES, Card
+from clr_search.contract.model_file import EMBEDDING, IMAGES
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.index import Index
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clr_search.app import fragments
 from clr_search.app.explorer import Explorer
-from clr_search.contract.model_file import Card
+from clr_search.contract.card import Card
 from clr_search.index import IndexInfo
 from clr_search.serve import Probe
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from clr_search import images
 from clr_search.app.visit import Answer, Hit, Subject
-from clr_search.contract.model_file import Card
+from clr_search.contract.card import Card
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
@@ -118,14 +118,14 @@ class Explorer:
         ImageError
             If the bytes are not a picture of a known format.
         """
-        side = self.index.encoder.image_size
-        picture = self.workers.decode(data, at_least=max(images.enough_for(side), PREVIEW))
+        frame = self.index.encoder.frame
+        picture = self.workers.decode(data, at_least=max(images.enough_for(frame), PREVIEW))
         return Subject(
             title=title,
             detail=describe("uploaded", picture),
             preview=preview(picture.pixels),
             tile=thumbnails.tile(picture.pixels),
-            square=images.square(picture.pixels, side),
+            square=images.square(picture.pixels, frame),
         )
 
     def choose(self, item: int) -> Subject:

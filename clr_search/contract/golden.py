@@ -12,7 +12,8 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract.model_file import GOLDEN_SIZE, INT8_TOLERANCE, TOLERANCE, Card, ModelFile
+from clr_search.contract.card import GOLDEN_SIZE, Card
+from clr_search.contract.model_file import INT8_TOLERANCE, TOLERANCE, ModelFile
 from clr_search.errors import ClrSearchError
 
 

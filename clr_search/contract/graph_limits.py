@@ -9,7 +9,7 @@ all sessions holds them: `runtime.MOST_MEMORY`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,41 +22,59 @@ MOST_BYTES = 2**30
 """Largest tensor, in bytes, that a graph may make of one picture."""
 
 MOST_NODES = 100_000
-"""Most nodes of a graph; the largest exports have a few hundred."""
+"""Most nodes of a graph and of those within its nodes; the largest networks have thousands."""
 
 
-def refuse_foreign_parts(model: onnx.ModelProto, path: Path, least_opset: int) -> None:
-    """Raise UsageError if the model contains anything that no export of ours makes."""
-    import onnx
+MICROSOFT = "com.microsoft"
+"""Domain of the operators that ONNX Runtime adds to the standard."""
 
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise UsageError(
-                f"{path} keeps weights in another file, which the contract forbids.",
-                "Export it as one file: clr-search export RUN --out encoder.onnx",
-            )
-    domains = {item.domain for item in model.opset_import} | {
-        node.domain for node in model.graph.node
-    }
-    foreign = sorted(domains - {"", "ai.onnx"})
-    if foreign or model.functions:
-        named = ", ".join(foreign) or "local functions"
+MICROSOFT_OPERATORS = frozenset(
+    "Attention BiasGelu FastGelu FusedConv FusedGemm FusedMatMul Gelu GroupNorm MultiHeadAttention "
+    "NhwcFusedConv QuickGelu SkipGroupNorm SkipLayerNormalization "
+    "SkipSimplifiedLayerNormalization".split()
+)
+"""Those that an imported encoder may use: ONNX Runtime's optimizer makes them of the operators of
+vision networks, and they do arithmetic on tensors only."""
+
+
+def refuse_foreign_parts(
+    model: onnx.ModelProto, path: Path, least_opset: int, *, imported: bool = False
+) -> None:
+    """Raise UsageError if the model contains anything that its edition of the contract forbids.
+
+    Parameters
+    ----------
+    model : ModelProto
+        The model of a file.
+    path : Path
+        The file, for messages.
+    least_opset : int
+        The oldest version of the standard operators that is accepted.
+    imported : bool
+        Whether the file is of edition 2: its nodes may hold graphs, as branches and loops do, and
+        be of `MICROSOFT_OPERATORS`. No export of ours makes either.
+    """
+    graphs = [model.graph, *_inner_graphs(model.graph)]
+    if any(
+        tensor.data_location == _external() or tensor.external_data
+        for tensor in _tensors(model.graph)
+    ):
         raise UsageError(
-            f"{path} uses operators outside standard ONNX: {named}.",
-            "Only files exported by clr-search are loaded.",
+            f"{path} keeps weights in another file, which the contract forbids.",
+            "Export it as one file: clr-search export RUN --out encoder.onnx",
         )
-    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
-    if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
+    foreign = _foreign(model, graphs, imported=imported)
+    if foreign:
+        raise UsageError(f"{path} uses operators outside standard ONNX: {foreign}.", _OURS)
+    if len(graphs) > 1 and not imported:
         raise UsageError(
             f"{path} holds graphs within its nodes: branches or loops, which no export makes.",
-            "Only files exported by clr-search are loaded.",
+            _OURS,
         )
-    sparse = any(item.HasField("sparse_tensor") or item.sparse_tensors for item in attributes)
-    if sparse or model.graph.sparse_initializer:
-        raise UsageError(
-            f"{path} holds sparse tensors, which no export makes.",
-            "Only files exported by clr-search are loaded.",
-        )
+    items = [item for graph in graphs for node in graph.node for item in node.attribute]
+    sparse = any(item.HasField("sparse_tensor") or item.sparse_tensors for item in items)
+    if sparse or any(graph.sparse_initializer for graph in graphs):
+        raise UsageError(f"{path} holds sparse tensors, which no export makes.", _OURS)
     opset = max(
         (item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0
     )
@@ -64,16 +82,48 @@ def refuse_foreign_parts(model: onnx.ModelProto, path: Path, least_opset: int) -
         raise UsageError(f"{path} has opset {opset}; the contract needs {least_opset} or newer.")
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
-    """Yield every constant tensor of a graph and of the graphs within its nodes."""
-    yield from graph.initializer
+def _external() -> int:
+    """Return the mark of a tensor whose numbers lie in another file."""
+    import onnx
+
+    return onnx.TensorProto.EXTERNAL
+
+
+def _foreign(model: onnx.ModelProto, graphs: Sequence[onnx.GraphProto], *, imported: bool) -> str:
+    """Return the names of the domains or operators that are not allowed; empty if all are."""
+    allowed = {"", "ai.onnx", MICROSOFT} if imported else {"", "ai.onnx"}
+    nodes = [node for graph in graphs for node in graph.node]
+    domains = {item.domain for item in model.opset_import} | {node.domain for node in nodes}
+    foreign = sorted(domains - allowed) or sorted(
+        {
+            f"{MICROSOFT}.{node.op_type}"
+            for node in nodes
+            if node.domain == MICROSOFT and node.op_type not in MICROSOFT_OPERATORS
+        }
+    )
+    return ", ".join(name[:100] for name in foreign[:8]) or (
+        "local functions" * bool(model.functions)
+    )
+
+
+def _inner_graphs(graph: onnx.GraphProto) -> Iterable[onnx.GraphProto]:
+    """Yield the graphs within the nodes of a graph, at any depth."""
     for node in graph.node:
         for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
-                    yield from _tensors(inner)
+            inner = [attribute.g] if attribute.HasField("g") else []
+            for one in (*inner, *attribute.graphs):
+                yield one
+                yield from _inner_graphs(one)
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
+    """Yield every constant tensor of a graph and of the graphs within its nodes."""
+    for one in (graph, *_inner_graphs(graph)):
+        yield from one.initializer
+        for node in one.node:
+            for attribute in node.attribute:
+                yield attribute.t
+                yield from attribute.tensors
 
 
 def refuse_costly(model: onnx.ModelProto, golden_size: tuple[int, int], path: Path) -> None:
@@ -88,21 +138,16 @@ def refuse_costly(model: onnx.ModelProto, golden_size: tuple[int, int], path: Pa
     path : Path
         The file, for messages.
     """
-    from onnx import ModelProto, TensorProto, shape_inference
+    from onnx import shape_inference
 
-    if len(model.graph.node) > MOST_NODES:
+    graphs = [model.graph, *_inner_graphs(model.graph)]
+    if sum(len(graph.node) for graph in graphs) > MOST_NODES:
         raise UsageError(
             f"{path} has more than {MOST_NODES:,} nodes, which no export makes.", _OURS
         )
     for tensor in _tensors(model.graph):
         _refuse_size(tensor.name, tensor.data_type, tensor.dims, path)
-    bare = ModelProto()
-    bare.CopyFrom(model)
-    del bare.graph.value_info[:]  # what the file says of its shapes is not believed
-    for dimension, size in zip(
-        bare.graph.input[0].type.tensor_type.shape.dim, (1, *golden_size), strict=False
-    ):
-        dimension.dim_value = size
+    bare = _for_inference(model, golden_size)
     try:
         # Without data propagation, which would make the numbers of a `Range` here.
         inferred = shape_inference.infer_shapes(bare, data_prop=False)
@@ -111,13 +156,49 @@ def refuse_costly(model: onnx.ModelProto, golden_size: tuple[int, int], path: Pa
         raise UsageError(
             f"{path} has a graph whose shapes do not fit together: {reason}", _OURS
         ) from error
-    for value in (*inferred.graph.value_info, *inferred.graph.output):
-        kind = value.type.tensor_type
-        sizes = [d.dim_value if d.HasField("dim_value") else 1 for d in kind.shape.dim]
-        _refuse_size(value.name, kind.elem_type or TensorProto.FLOAT, sizes, path)
+    for graph in (inferred.graph, *_inner_graphs(inferred.graph)):
+        for value in (*graph.value_info, *graph.output):
+            kind = value.type.tensor_type
+            sizes = [d.dim_value if d.HasField("dim_value") else 1 for d in kind.shape.dim]
+            _refuse_size(value.name, kind.elem_type or _FLOAT, sizes, path)
 
 
-_OURS = "Only files exported by clr-search are loaded."
+def _for_inference(model: onnx.ModelProto, golden_size: tuple[int, int]) -> onnx.ModelProto:
+    """Return a model of the same shapes for one golden picture, without its large weights.
+
+    Weights of more than `_LEAST_DROPPED` bytes become inputs of their type and shape: no shape is
+    computed from so many numbers, and copies of hundreds of megabytes are spared.
+    """
+    from onnx import ModelProto, helper
+
+    bare = ModelProto()
+    bare.opset_import.extend(model.opset_import)
+    bare.ir_version = model.ir_version
+    graph = bare.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)  # what the file says of inner shapes is not believed
+    named = {value.name for value in graph.input}
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) <= _LEAST_DROPPED:
+            graph.initializer.append(tensor)
+        elif tensor.name not in named:
+            graph.input.append(
+                helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    for dimension, size in zip(
+        graph.input[0].type.tensor_type.shape.dim, (1, *golden_size), strict=False
+    ):
+        dimension.dim_value = size
+    return bare
+
+
+_LEAST_DROPPED = 2**16
+_FLOAT = 1  # onnx.TensorProto.FLOAT
+_OURS = (
+    "Only files that clr-search exported or imported are loaded: clr-search import-encoder --help"
+)
 
 
 def _refuse_size(name: str, kind: int, sizes: Iterable[int], path: Path) -> None:

@@ -21,25 +21,20 @@ onnxruntime, so that export (which writes the contract) and serve (which reads i
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from clr_search.contract.card import IMPORTED, Card
 from clr_search.contract.graph_limits import refuse_costly, refuse_foreign_parts
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFile
-from clr_search.files.strict_json import checked_fields, is_of
 
 if TYPE_CHECKING:
     import onnx
 
-VERSION = 1  # Version of this contract; a file of another version is refused.
 OPSET = 18  # The first opset with Resize(antialias=1).
 IR_VERSION = 10  # Every ONNX Runtime since 1.18 reads this version of the ONNX format.
 
@@ -61,197 +56,8 @@ MAX_MODEL_BYTES = 2**31 - 1
 MOST_PIXELS, MOST_NUMBERS = 4096, 65_536
 """Largest S (pixels) and D (numbers): a file that claims more would only exhaust the memory."""
 
-GOLDEN_SIZE = (61, 97)
-"""Height and width, in pixels, of the golden picture of files that do not state it."""
-
 MOST_GOLDEN = 50_000_000
 """Largest golden picture in pixels; exports of the largest S come to 45 million."""
-
-Resize = Literal["Resize", "MatMul"]
-"""How a graph resizes: by the operator `Resize` with its antialiasing, or by matrix products."""
-
-_MOST_TEXT = 4 * 2**20  # characters of a value of the metadata
-_SHOWN = 200  # characters of a damaged value that an error shows
-
-_PREFIX = "clr_search."  # Every metadata key of ours begins with this.
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """The metadata of a model file, which the ONNX field `metadata_props` holds.
-
-    Attributes
-    ----------
-    name : str
-        Name for people.
-    image_size : int
-        S, the side in pixels of the square that the encoder sees.
-    embedding_dim : int
-        D, the length of the embedding.
-    architecture, method, loss : str
-        Names such as ``"resnet18 width 1"``, ``"simclr"``, ``"nt-xent"``.
-    descriptor : str
-        What the embedding consists of: ``"h"``, or a phrase on more features.
-    training_data : str
-        A sentence on the images that the encoder learned from; never their names.
-    initial_weights : str
-        What the training began from, where that was no random network: "the encoder that comes
-        with clr-search", or "earlier weights", and the SHA-256 of the file of weights.
-    epochs : int
-        Number of epochs trained.
-    temperature : float
-        Temperature of the loss.
-    knn_accuracy, probe_accuracy : float or None
-        Fractions in [0, 1] on the training collection, where its folders gave labels.
-    weights_sha256 : str
-        SHA-256 of the `weights.safetensors` that the file was exported from.
-    package_version, licence : str
-        Version of clr-search that exported the file; a note on rights.
-    precision : str
-        ``"fp32"``, or what the weights were reduced to: ``"fp16"``, ``"int8"``.
-    resize : str
-        How pictures are resized: ``"Resize"`` by that operator, whose antialiasing some runtimes
-        lack, or ``"MatMul"`` by matrix products.
-    mean_cosine, agreement : float or None
-        For a reduced encoder, measured on a sample: the mean cosine between its vectors and those
-        of the full encoder, and the share in [0, 1] of the ten nearest neighbours that stay the
-        same.
-    classes : tuple of str
-        Class names of a probe, in the order of `probabilities`; empty for an encoder.
-    novelty_refused : float or None
-        Share in [0, 1] of pictures of the classes whose `novelty` is above 1; None for a file
-        without that output.
-    novelty_pictures : int or None
-        Number of known pictures that set the threshold of novelty.
-    novelty_method : str
-        How these were chosen: ``"held out"`` or ``"leave one out"``; see `serve.probe.novelty`.
-    novelty_caught : float or None
-        Estimated share in [0, 1] of pictures of other classes whose `novelty` is above 1; None
-        where it was not estimated.
-    golden_size : tuple of int
-        Height and width in pixels of the golden picture; see `golden.golden_picture`.
-    golden : tuple of float, length D
-        Expected embedding of the golden picture, so that a file can be checked by itself.
-    contract_version : int
-        Version of this contract.
-    """
-
-    name: str
-    image_size: int
-    embedding_dim: int
-    architecture: str
-    method: str = "simclr"
-    descriptor: str = "h"
-    training_data: str = ""
-    initial_weights: str = ""
-    epochs: int = 0
-    loss: str = ""
-    temperature: float = 0.0
-    knn_accuracy: float | None = None
-    probe_accuracy: float | None = None
-    weights_sha256: str = ""
-    package_version: str = ""
-    licence: str = ""
-    precision: str = "fp32"
-    resize: Resize = "Resize"
-    mean_cosine: float | None = None
-    agreement: float | None = None
-    classes: tuple[str, ...] = ()
-    novelty_refused: float | None = None
-    novelty_pictures: int | None = None
-    novelty_method: str = ""
-    novelty_caught: float | None = None
-    golden_size: tuple[int, int] = GOLDEN_SIZE
-    golden: tuple[float, ...] = field(default=(), repr=False)
-    contract_version: int = VERSION
-
-    def to_metadata(self) -> dict[str, str]:
-        """Return the strings of `metadata_props`; every value but the golden vector is JSON.
-
-        The keys on novelty are left out where there is no such output, and so are a `resize` of
-        "Resize" and empty `initial_weights`, so that such encoders have the same bytes as in
-        earlier releases.
-        """
-        metadata = {
-            _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
-            for item in fields(self)
-            if item.name != "golden"
-            and not (self.novelty_refused is None and item.name.startswith("novelty_"))
-            and not (self.resize == "Resize" and item.name == "resize")
-            and not (not self.initial_weights and item.name == "initial_weights")
-        }
-        golden = np.asarray(self.golden, dtype="<f4").tobytes()
-        metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
-        return metadata
-
-    @classmethod
-    def from_metadata(cls, metadata: dict[str, str], path: Path) -> Card:
-        """Read the card from `metadata_props`; `path` is for messages.
-
-        Raises
-        ------
-        UsageError
-            If clr-search did not export the file, its contract version is unknown, or its metadata
-            are damaged.
-        """
-        if _PREFIX + "contract_version" not in metadata:
-            raise UsageError(
-                f"{path} is an ONNX file, but not one exported by clr-search: it has no "
-                f"{_PREFIX}contract_version in its metadata.",
-                "Make one with: clr-search export RUN --out encoder.onnx",
-            )
-        try:
-            version = _json(metadata[_PREFIX + "contract_version"])
-            if version != VERSION or isinstance(version, bool):
-                raise UsageError(
-                    f"{path} follows contract version {str(version)[:_SHOWN]}; this release reads "
-                    f"{VERSION}.",
-                    "Use a matching release of clr-search, or export the encoder again.",
-                )
-            values: dict[str, Any] = {
-                item.name: _json(metadata[_PREFIX + item.name])
-                for item in fields(cls)
-                if item.name != "golden" and _PREFIX + item.name in metadata
-            }
-            checked_fields(values, cls)
-            for name, value in values.items():
-                if isinstance(value, list):
-                    _check_list(name, value)
-            golden = base64.b64decode(metadata.get(_PREFIX + "golden", ""), validate=True)
-            values["golden"] = tuple(np.frombuffer(golden, dtype="<f4").tolist())
-            values["classes"] = tuple(values.get("classes", ()))
-            values["golden_size"] = tuple(values.get("golden_size", GOLDEN_SIZE))
-            return cls(**values)
-        except (ValueError, TypeError, RecursionError) as error:  # "[[[[…" recurses too deeply.
-            raise UsageError(
-                f"{path} has unreadable metadata ({str(error)[:_SHOWN]}).",
-                "Export the encoder again.",
-            ) from error
-
-    def summary(self) -> dict[str, Any]:
-        """Return everything but the golden vector, for people and for `--json`."""
-        return {
-            item.name: getattr(self, item.name) for item in fields(self) if item.name != "golden"
-        }
-
-
-def _json(text: str) -> object:
-    """Returns a value of the metadata; raises ValueError for JSON that no card has."""
-    if len(text) > _MOST_TEXT:
-        raise ValueError(f"a value has more than {_MOST_TEXT:,} characters")
-    return json.loads(text, parse_constant=_no_number)
-
-
-def _no_number(name: str) -> float:
-    """Refuses NaN and the infinities, which Python reads though they are no JSON."""
-    raise ValueError(f"{name} is no number")
-
-
-def _check_list(name: str, values: list[object]) -> None:
-    """Raises ValueError if a list of a card holds something else than names, or sizes."""
-    inner = str if name == "classes" else int
-    if any(type(part) is not inner or not is_of(part, inner) for part in values):
-        raise ValueError(f"{name} holds something else than {inner.__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +115,9 @@ def model_of(data: bytes, path: Path) -> ModelFile:
         )
     if not model.graph.node:
         raise UsageError(f"{path} holds no ONNX graph.", "Copy or export it again.")
-    refuse_foreign_parts(model, path, OPSET)
-    card = Card.from_metadata({item.key: item.value for item in model.metadata_props}, path)
+    metadata = {item.key: item.value for item in model.metadata_props}
+    card = Card.from_metadata(metadata, path)
+    refuse_foreign_parts(model, path, OPSET, imported=card.contract_version == IMPORTED)
     _check_sizes(card, path)
     _check_interface(model, card, path)
     refuse_costly(model, card.golden_size, path)

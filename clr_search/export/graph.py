@@ -6,6 +6,7 @@ on how an exporter traces dynamic sizes, and can be tested with any backbone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from clr_search.contract.model_file import EMBEDDING, IMAGES, IR_VERSION, OPSET, Card, Resize
+from clr_search.contract.card import Card, Resize
+from clr_search.contract.model_file import EMBEDDING, IMAGES, IR_VERSION, OPSET
 from clr_search.errors import ClrSearchError
 from clr_search.export.resize import resizing
+from clr_search.images.geometry import Frame, framed
 
 PIXELS = "pixels"
 """Name of the input of a backbone, float32 [N, 3, S, S] in [0, 1]."""
@@ -30,17 +33,18 @@ _FRONT = "preprocessing/"
 """Prefix of the names of nodes and tensors of the preprocessing."""
 
 
-def preprocessing(image_size: int, resize: Resize = "Resize") -> onnx.GraphProto:
+def preprocessing(frame: Frame | int, resize: Resize = "Resize") -> onnx.GraphProto:
     """Build the graph from `images` to `pixels`.
 
-    It cuts out the central square of side min(H, W) and resizes it with antialiasing. An input of
-    S×S pixels is not changed by that, so a caller may crop and shrink a picture beforehand
-    (`clr_search.images.square`) and get the same vector.
+    It makes the square of a frame: for ours, it cuts out the central square of side min(H, W) and
+    resizes it with antialiasing. An input of S×S pixels is not changed by that, so a caller may
+    shrink a picture beforehand (`clr_search.images.square`) and get the same vector.
 
     Parameters
     ----------
-    image_size : int
-        S, the side in pixels of the square that the backbone reads.
+    frame : Frame or int
+        How a picture becomes a square of side S, in pixels; a number is the side of its central
+        one.
     resize : str
         "Resize" for the operator of that name, or "MatMul" for matrix products; see
         `resize.resizing`.
@@ -57,15 +61,20 @@ def preprocessing(image_size: int, resize: Resize = "Resize") -> onnx.GraphProto
     ('images', 'pixels')
     """
     node = helper.make_node
-    resized = resizing(image_size, resize)
-    nodes = [
-        node("Shape", [IMAGES], ["hw"], start=1, end=3),
-        node("ReduceMin", ["hw"], ["side"], keepdims=1),
-        node("Sub", ["hw", "side"], ["excess"]),
-        node("Div", ["excess", "two"], ["start"]),
-        node("Add", ["start", "side"], ["stop"]),
-        node("Slice", [IMAGES, "start", "stop", "crop_axes"], ["crop"]),
-        node("Transpose", ["crop"], ["planes"], perm=[0, 3, 1, 2]),
+    frame = framed(frame)
+    resized = resizing(frame, resize)
+    crops = frame.fit == "crop"
+    nodes = [node("Shape", [IMAGES], ["hw"], start=1, end=3)]
+    if crops:
+        nodes += [
+            node("ReduceMin", ["hw"], ["side"], keepdims=1),
+            node("Sub", ["hw", "side"], ["excess"]),
+            node("Div", ["excess", "two"], ["start"]),
+            node("Add", ["start", "side"], ["stop"]),
+            node("Slice", [IMAGES, "start", "stop", "crop_axes"], ["crop"]),
+        ]
+    nodes += [
+        node("Transpose", ["crop" if crops else IMAGES], ["planes"], perm=[0, 3, 1, 2]),
         node("Cast", ["planes"], ["floats"], to=TensorProto.FLOAT),
         *resized.nodes,
         node("Mul", ["resized", "scale"], [PIXELS]),
@@ -73,18 +82,15 @@ def preprocessing(image_size: int, resize: Resize = "Resize") -> onnx.GraphProto
     constants: dict[str, NDArray[Any]] = {
         "two": np.array([2], np.int64),
         "crop_axes": np.array([1, 2], np.int64),
-        **resized.constants,
-        "scale": np.array(1 / 255, np.float32),
     }
+    constants = (constants if crops else {}) | resized.constants
+    constants["scale"] = np.array(1 / 255, np.float32)
+    size = frame.size
     return helper.make_graph(
         nodes,
         "preprocessing",
         [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["N", "H", "W", 3])],
-        [
-            helper.make_tensor_value_info(
-                PIXELS, TensorProto.FLOAT, ["N", 3, image_size, image_size]
-            )
-        ],
+        [helper.make_tensor_value_info(PIXELS, TensorProto.FLOAT, ["N", 3, size, size])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
 
@@ -127,7 +133,13 @@ def normalisation(dimension: int) -> onnx.GraphProto:
 
 
 def assemble(
-    backbone: onnx.GraphProto, image_size: int, dimension: int, resize: Resize = "Resize"
+    backbone: onnx.GraphProto,
+    frame: Frame | int,
+    dimension: int,
+    resize: Resize = "Resize",
+    *,
+    opset: int = OPSET,
+    domains: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Join preprocessing, backbone and normalisation into one model.
 
@@ -135,19 +147,23 @@ def assemble(
     ----------
     backbone : GraphProto
         Graph from `pixels`, float32 [N, 3, S, S], to `features`, float32 [N, D].
-    image_size : int
-        S in pixels.
+    frame : Frame or int
+        How a picture becomes a square of side S; a number is the side of its central one.
     dimension : int
         D, the length of a vector.
     resize : str
         Form of the preprocessing, "Resize" or "MatMul".
+    opset : int
+        Version of the standard operators, at least `OPSET`.
+    domains : sequence of str
+        Domains of further operators that the backbone uses, each of version 1.
 
     Returns
     -------
     ModelProto
         The checked model, still without the card that `with_card` adds.
     """
-    front = _front(image_size, resize)
+    front = _front(frame, resize)
     middle = compose.add_prefix_graph(
         backbone, "backbone/", rename_inputs=False, rename_outputs=False
     )
@@ -158,29 +174,34 @@ def assemble(
     graph = compose.merge_graphs(graph, back, io_map=[(FEATURES, FEATURES)])
     graph.name = "clr_search_encoder"
     model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="clr-search"
+        graph,
+        opset_imports=[
+            helper.make_opsetid("", opset),
+            *(helper.make_opsetid(domain, 1) for domain in domains),
+        ],
+        producer_name="clr-search",
     )
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _front(image_size: int, resize: Resize) -> onnx.GraphProto:
+def _front(frame: Frame | int, resize: Resize) -> onnx.GraphProto:
     """Build the preprocessing, with its prefix before all names."""
     return compose.add_prefix_graph(
-        preprocessing(image_size, resize), _FRONT, rename_inputs=False, rename_outputs=False
+        preprocessing(frame, resize), _FRONT, rename_inputs=False, rename_outputs=False
     )
 
 
-def with_resize(model: onnx.ModelProto, image_size: int, resize: Resize) -> onnx.ModelProto:
+def with_resize(model: onnx.ModelProto, frame: Frame | int, resize: Resize) -> onnx.ModelProto:
     """Replace the preprocessing of a model by one of another form; all else stays as it is.
 
     Parameters
     ----------
     model : ModelProto
         A model that `assemble` made; its weights may be reduced.
-    image_size : int
-        S of the model in pixels.
+    frame : Frame or int
+        How a picture becomes a square of side S, as the card of the model says it.
     resize : str
         Form of the new preprocessing, "Resize" or "MatMul".
 
@@ -196,7 +217,7 @@ def with_resize(model: onnx.ModelProto, image_size: int, resize: Resize) -> onnx
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
-    graph, front = changed.graph, _front(image_size, resize)
+    graph, front = changed.graph, _front(frame, resize)
     is_front = [n.output[0] == PIXELS or n.output[0].startswith(_FRONT) for n in graph.node]
     if not any(is_front):
         raise ClrSearchError(

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from clr_search.contract.card import Card
 from clr_search.contract.golden import golden_picture, golden_size_for
-from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
+from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE
 from clr_search.contract.runtime import open_session
 from clr_search.contract.shipped import DEFAULT
 from clr_search.errors import ClrSearchError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clr_search.contract.card import Card
 from clr_search.contract.golden import golden_picture, golden_size_for, tolerance_of
-from clr_search.contract.model_file import Card
 from clr_search.contract.runtime import open_session, vectors
 from clr_search.errors import ClrSearchError
 from clr_search.export.graph import with_card, with_resize
@@ -52,7 +52,7 @@ def made_portable(
     ClrSearchError
         If numbers of the vectors differ by more than `contract.golden.tolerance_of` allows.
     """
-    changed = with_resize(model, card.image_size, "MatMul")
+    changed = with_resize(model, card.frame, "MatMul")
     golden_size = golden_size_for(card.image_size)
     before = open_session(with_card(model, card))
     golden = vectors(before, golden_picture(golden_size)[None])[0]

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.contract.card import Card
 from clr_search.contract.golden import golden_picture, golden_size_for
-from clr_search.contract.model_file import Card, ModelFile, read_model
+from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.contract.runtime import open_session, vectors
 from clr_search.errors import UsageError
 from clr_search.export.graph import with_card
@@ -246,7 +247,7 @@ def reduced(
         `force` is False.
     """
     exact = with_card(model, card)
-    sample = draw(files, card.image_size, reporter) if files else None
+    sample = draw(files, card.frame, reporter) if files else None
     compared = _drawings() if sample is None else sample.compared
     if precision == "fp16" or sample is None:
         smaller = halved(model)

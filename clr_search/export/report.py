@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from clr_search.contract.card import Card
 from clr_search.contract.golden import golden_json
-from clr_search.contract.model_file import Card, read_model
+from clr_search.contract.model_file import read_model
 from clr_search.files.write import atomic_path, refuse_existing, write_atomically
 
 GOLDEN = "golden.json"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ImageError, UsageError
 from clr_search.files.find import ImageFile
-from clr_search.images import decode_square, read
+from clr_search.images import Frame, decode_square, read
 from clr_search.progress import Reporter
 
 MOST_CALIBRATING, MOST_COMPARED = 256, 512
@@ -41,15 +41,17 @@ class Sample:
     skipped: int
 
 
-def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 0) -> Sample:
+def draw(
+    files: Sequence[ImageFile], frame: Frame | int, reporter: Reporter, seed: int = 0
+) -> Sample:
     """Sample pictures at random, the same ones for the same files and seed.
 
     Parameters
     ----------
     files : sequence of ImageFile
         Files of pictures; their labels are not used.
-    size : int
-        S, the side in pixels of the square that the encoder sees.
+    frame : Frame or int
+        How a picture becomes the square that the encoder sees; a number is its side.
     reporter : Reporter
         Receives the progress.
     seed : int
@@ -74,7 +76,7 @@ def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 
             if len(squares) == most:
                 break
             try:
-                squares.append(decode_square(read(files[number].path)[0], size).pixels)
+                squares.append(decode_square(read(files[number].path)[0], frame).pixels)
             except ImageError:
                 skipped += 1
             reporter.advance()

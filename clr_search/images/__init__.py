@@ -14,7 +14,7 @@ from clr_search.images.decoding import (
     pixels_of,
     read,
 )
-from clr_search.images.geometry import Crop, cut, enough_for, square
+from clr_search.images.geometry import Crop, Frame, cut, enough_for, framed, square
 from clr_search.images.limits import LARGE_PIXELS, MAX_BYTES, MAX_PIXELS, may_fit_now, pixel_limit
 from clr_search.images.picture import Note, Picture
 
@@ -24,12 +24,14 @@ __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
     "Crop",
+    "Frame",
     "Note",
     "Picture",
     "cut",
     "decode",
     "decode_square",
     "enough_for",
+    "framed",
     "from_image",
     "load",
     "may_fit_now",

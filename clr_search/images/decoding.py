@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.images.colour.modes import upright
 from clr_search.images.formats import kind_of, reason_of
-from clr_search.images.geometry import enough_for, squared
+from clr_search.images.geometry import Frame, enough_for, squared
 from clr_search.images.limits import LARGE_PIXELS, MAX_BYTES, pixel_limit
 from clr_search.images.picture import Picture
 from clr_search.images.reading import open_picture
@@ -182,13 +182,13 @@ def read(path: Path) -> tuple[bytes, os.stat_result]:
     return data, status
 
 
-def decode_square(data: bytes, size: int, *, max_pixels: int | None = None) -> Picture:
-    """Decode a picture file to its central square of side `size`; see `decode` and `square`.
+def decode_square(data: bytes, frame: Frame | int, *, max_pixels: int | None = None) -> Picture:
+    """Decode a picture file to the square that an encoder sees; see `decode` and `square`.
 
     Returns
     -------
     Picture
-        Pixels of shape (size, size, 3), and the full size of the picture.
+        Pixels of shape (S, S, 3), and the full size of the picture.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def decode_square(data: bytes, size: int, *, max_pixels: int | None = None) -> P
         As `decode`.
     """
     return decode_on(
-        _HERE, data, enough_for(size), pixel_limit(max_pixels), lambda image: squared(image, size)
+        _HERE, data, enough_for(frame), pixel_limit(max_pixels), lambda image: squared(image, frame)
     )
 
 

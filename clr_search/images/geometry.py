@@ -1,9 +1,13 @@
-"""Cutting and shrinking decoded pictures, in the geometry of the ONNX graph."""
+"""Cutting and shrinking decoded pictures, in the geometry of the ONNX graph.
+
+A `Frame` says how a picture of any size becomes the square of pixels that an encoder sees.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,38 +21,141 @@ Crop = tuple[float, float, float, float]
 """Left, top, width and height of a part of a picture, as fractions of its width and height."""
 
 
-def enough_for(size: int) -> int:
-    """Shorter side of a reduced decoding from which `square` makes one of side `size`: 4 times.
+Fit = Literal["crop", "squash", "pad"]
+"""What becomes of a picture that is not square: its central square is taken, or its sides are
+scaled each on its own, or the whole is scaled and the rest of the square filled."""
+
+Filter = Literal["bilinear", "bicubic"]
+"""How pixels are resampled, both with antialiasing; bicubic is that of Pillow (a = -0.5)."""
+
+FITS: tuple[Fit, ...] = ("crop", "squash", "pad")
+FILTERS: tuple[Filter, ...] = ("bilinear", "bicubic")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The geometry that a picture goes through before an encoder sees it.
+
+    Attributes
+    ----------
+    size : int
+        S, the side in pixels of the square.
+    fit : str
+        "crop", "squash" or "pad"; see `Fit`.
+    filter : str
+        "bilinear" or "bicubic".
+    ground : tuple of int
+        Red, green and blue, 0 to 255, of what "pad" adds.
+
+    Raises
+    ------
+    UsageError
+        If a value is none of these.
+
+    Examples
+    --------
+    >>> Frame(224, fit="pad").inner(640, 480)
+    (224, 168)
+    """
+
+    size: int
+    fit: Fit = "crop"
+    filter: Filter = "bilinear"
+    ground: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS or self.filter not in FILTERS:
+            raise UsageError(
+                f"A frame of fit {self.fit!r} and filter {self.filter!r} is not known.",
+                f"The fits are {', '.join(FITS)}; the filters, {', '.join(FILTERS)}.",
+            )
+        if len(self.ground) != 3 or not all(0 <= value <= 255 for value in self.ground):
+            raise UsageError(
+                f"The ground {self.ground} is no colour.", "Give three numbers from 0 to 255."
+            )
+
+    def inner(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height that a picture of this size has in the square.
+
+        For "pad" the longer side is S, and the shorter one is rounded to the nearest pixel, halves
+        upwards, in integers, as the graph does it.
+        """
+        if self.fit != "pad":
+            return self.size, self.size
+        longer = max(width, height)
+        sides = ((2 * self.size * side + longer) // (2 * longer) for side in (width, height))
+        across, down = (max(1, side) for side in sides)
+        return across, down
+
+    @property
+    def code(self) -> int:
+        """A number below 2³² that says everything but the size, for the messages of workers."""
+        kind = FITS.index(self.fit) << 1 | FILTERS.index(self.filter)
+        red, green, blue = self.ground
+        return kind << 24 | red << 16 | green << 8 | blue
+
+    @classmethod
+    def of_code(cls, size: int, code: int) -> Frame:
+        """Return the frame of a size and a `code`.
+
+        Examples
+        --------
+        >>> frame = Frame(8, fit="pad", filter="bicubic", ground=(1, 2, 3))
+        >>> Frame.of_code(8, frame.code) == frame
+        True
+        """
+        kind, ground = code >> 24, (code >> 16 & 255, code >> 8 & 255, code & 255)
+        return cls(size, FITS[kind >> 1], FILTERS[kind & 1], ground)
+
+
+def framed(frame: Frame | int) -> Frame:
+    """Return a frame as it is, and a number as the frame of a central square of that side."""
+    return frame if isinstance(frame, Frame) else Frame(frame)
+
+
+def enough_for(frame: Frame | int) -> int:
+    """Shorter side of a reduced decoding from which `square` makes one of side S: 4 times that.
 
     With a margin of 4 the vector of a photo is that of its full pixels to a cosine of 0.9999 in the
     median and 0.9993 at least; with one of 2, which takes a tenth less time, 0.9994 and 0.992. (The
     74 photos of camera_samples, by the encoder that ships; `bench/camera.py`.)
     """
-    return 4 * size
+    return 4 * framed(frame).size
 
 
-def square(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Central square of side min(h, w), resized with antialiased bilinear filtering.
+def square(pixels: NDArray[np.uint8], frame: Frame | int) -> NDArray[np.uint8]:
+    """A picture as the square that an encoder sees; of a number, the central square of that side.
 
     The same geometry as the preprocessing in the ONNX graph, so that a vector does not depend on
-    where the picture was shrunk.
+    where the picture was shrunk. A square of side S stays as it is.
 
     Parameters
     ----------
     pixels : uint8 array, shape (h, w, 3)
-    size : int
-        Side of the result.
+    frame : Frame or int
+        How the picture becomes a square; a number is the side S of ``Frame(S)``, the central square
+        of side min(h, w), resized with antialiased bilinear filtering.
 
     Returns
     -------
-    uint8 array, shape (size, size, 3)
+    uint8 array, shape (S, S, 3)
         A new, writable array.
+
+    Examples
+    --------
+    >>> square(np.zeros((30, 40, 3), np.uint8), Frame(8, fit="pad", ground=(9, 9, 9)))[:, 0, 0]
+    array([9, 0, 0, 0, 0, 0, 0, 9], dtype=uint8)
     """
     from PIL import Image
 
-    left, top, side = _centre(pixels.shape[1], pixels.shape[0])
-    part = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    return part.copy() if side == size else squared(Image.fromarray(part), size)
+    frame = framed(frame)
+    if frame.fit == "crop":
+        left, top, side = _centre(pixels.shape[1], pixels.shape[0])
+        pixels = pixels[top : top + side, left : left + side]
+    pixels = np.ascontiguousarray(pixels)
+    if pixels.shape[:2] == (frame.size, frame.size):
+        return pixels.copy()
+    return squared(Image.fromarray(pixels), frame)
 
 
 def _centre(width: int, height: int) -> tuple[int, int, int]:
@@ -57,17 +164,27 @@ def _centre(width: int, height: int) -> tuple[int, int, int]:
     return (width - side) // 2, (height - side) // 2, side
 
 
-def squared(image: Image.Image, size: int) -> NDArray[np.uint8]:
+def squared(image: Image.Image, frame: Frame | int) -> NDArray[np.uint8]:
     """The same of a Pillow image in RGB, without a copy of its pixels before the cut."""
     from PIL import Image
 
+    frame = framed(frame)
     left, top, side = _centre(*image.size)
-    if image.size != (side, side):
+    if frame.fit == "crop" and image.size != (side, side):
         # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
         image = cropped(image, (left, top, left + side, top + side))
-    if side != size:
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.array(image)
+    target = frame.inner(*image.size)
+    if image.size != target:
+        bicubic = frame.filter == "bicubic"
+        resampling = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
+        image = image.resize(target, resampling)
+    if target == (frame.size, frame.size):
+        return np.array(image)
+    padded = np.empty((frame.size, frame.size, 3), np.uint8)
+    padded[:] = frame.ground
+    left, top = (frame.size - target[0]) // 2, (frame.size - target[1]) // 2
+    padded[top : top + target[1], left : left + target[0]] = np.asarray(image)
+    return padded
 
 
 def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.contract.card import Card
 from clr_search.contract.golden import check_golden, golden_picture
-from clr_search.contract.model_file import EMBEDDING, Card, ModelFile, read_model
+from clr_search.contract.model_file import EMBEDDING, ModelFile, read_model
 from clr_search.contract.shipped import encoder_named, shipped_encoder
 from clr_search.serve.devices import AUTO
 from clr_search.serve.inputs import Errors, Pictures, check_squares, in_batches
@@ -47,6 +48,8 @@ class Encoder:
         The metadata of the file.
     image_size : int
         S, the side in pixels of the square that the encoder sees.
+    frame : images.Frame
+        How a picture becomes that square: its central square, unless the encoder was imported.
     dimension : int
         D, the length of a vector.
     device : str
@@ -84,6 +87,7 @@ class Encoder:
         self.sha256 = self.model.sha256
         self.card: Card = self.model.card
         self.image_size = self.card.image_size
+        self.frame = self.card.frame
         self.dimension = self.card.embedding_dim
         self._session = Session(self.model, threads, device)
         self.device = self._session.device
@@ -141,7 +145,7 @@ class Encoder:
             rows = encoder.encode(paths, errors=failed.setdefault)
             read = [path for at, path in enumerate(paths) if at not in failed]
         """
-        squares = in_batches(pictures, self.image_size, BATCH, errors)
+        squares = in_batches(pictures, self.frame, BATCH, errors)
         batches = [self.encode_squares(batch) for batch in squares]
         return np.concatenate(batches) if batches else np.empty((0, self.dimension), np.float32)
 

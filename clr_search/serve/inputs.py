@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.images import Frame
 from clr_search.serve.picture_kinds import from_tensor, is_tensor, spell, square_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _REMEDY = "Give RGB pictures as uint8 arrays of shape (height, width, 3), paths 
 
 
 def in_batches(
-    pictures: Pictures, size: int, most: int, errors: Errors = "raise"
+    pictures: Pictures, frame: Frame | int, most: int, errors: Errors = "raise"
 ) -> Iterator[NDArray[np.uint8]]:
     """Crop and shrink pictures to squares, and yield them in batches.
 
@@ -41,8 +42,8 @@ def in_batches(
     ----------
     pictures : Pictures
         One picture or many.
-    size : int
-        Side of the squares in pixels.
+    frame : Frame or int
+        How a picture becomes a square; a number is the side of its central one.
     most : int
         Largest number of pictures in a batch.
     errors : "raise", "skip" or callable
@@ -50,7 +51,7 @@ def in_batches(
 
     Yields
     ------
-    uint8 array, shape (n, size, size, 3)
+    uint8 array, shape (n, S, S, 3)
         RGB; 1 ≤ n ≤ `most`.
 
     Raises
@@ -64,11 +65,11 @@ def in_batches(
     Examples
     --------
     >>> pictures = np.zeros((5, 30, 40, 3), np.uint8)
-    >>> [batch.shape for batch in in_batches(pictures, size=8, most=3)]
+    >>> [batch.shape for batch in in_batches(pictures, 8, most=3)]
     [(3, 8, 8, 3), (2, 8, 8, 3)]
     """
     told = _told(errors)
-    squares = _squares(pictures, size, told)
+    squares = _squares(pictures, frame, told)
     while batch := list(islice(squares, most)):
         yield np.stack(batch)
 
@@ -92,12 +93,12 @@ def _warn(position: int, error: ClrSearchError) -> None:
 
 
 def _squares(
-    pictures: Pictures, size: int, told: Callable[[int, ClrSearchError], object] | None
+    pictures: Pictures, frame: Frame | int, told: Callable[[int, ClrSearchError], object] | None
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the square of each picture that can be read."""
     for position, picture in enumerate(_many(pictures)):
         try:
-            square = square_of(picture, position, size)
+            square = square_of(picture, position, frame)
         except UsageError:
             raise
         except ClrSearchError as error:

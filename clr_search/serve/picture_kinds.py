@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.images import Frame
 
 _TENSORS = (
     "Give tensors as torchvision makes them: uint8, or floating point from 0 to 1, of shape "
@@ -18,8 +19,8 @@ _TENSORS = (
 )
 
 
-def square_of(picture: object, position: int, size: int) -> NDArray[np.uint8] | None:
-    """Return the central square of a picture, uint8 (size, size, 3); None if it is no picture.
+def square_of(picture: object, position: int, frame: Frame | int) -> NDArray[np.uint8] | None:
+    """Return a picture as the square of a frame, uint8 (S, S, 3); None if it is no picture.
 
     Parameters
     ----------
@@ -27,8 +28,8 @@ def square_of(picture: object, position: int, size: int) -> NDArray[np.uint8] | 
         A path, bytes, a file object, a Pillow image, an array or a tensor.
     position : int
         Its position among the pictures, for messages.
-    size : int
-        Side of the square in pixels.
+    frame : Frame or int
+        How the picture becomes a square; a number is the side of its central one.
 
     Raises
     ------
@@ -42,13 +43,13 @@ def square_of(picture: object, position: int, size: int) -> NDArray[np.uint8] | 
     name = f"Picture {position}"
     if isinstance(picture, (str, os.PathLike)):
         path = os.fspath(picture)
-        return _decoded(Path(os.fsdecode(path)), os.fsdecode(path), size)
+        return _decoded(Path(os.fsdecode(path)), os.fsdecode(path), frame)
     if isinstance(picture, (bytes, bytearray, memoryview)):
-        return _decoded(bytes(picture), name, size)
+        return _decoded(bytes(picture), name, frame)
     if isinstance(picture, Image.Image):
-        return images.square(images.pixels_of(picture, "embedded", name), size)
+        return images.square(images.pixels_of(picture, "embedded", name), frame)
     if hasattr(picture, "read"):
-        return _of_stream(picture, name, size)
+        return _of_stream(picture, name, frame)
     if is_tensor(picture):
         picture = from_tensor(picture)
     if (
@@ -58,20 +59,20 @@ def square_of(picture: object, position: int, size: int) -> NDArray[np.uint8] | 
         and picture.shape[2] == 3
         and picture.size
     ):
-        return images.square(picture, size)
+        return images.square(picture, frame)
     return None
 
 
-def _decoded(source: Path | bytes, name: str, size: int) -> NDArray[np.uint8]:
+def _decoded(source: Path | bytes, name: str, frame: Frame | int) -> NDArray[np.uint8]:
     """Return the square of a file, or of the bytes of one, that messages call `name`."""
     try:
         data = source if isinstance(source, bytes) else images.read(source)[0]
-        return images.decode_square(data, size).pixels
+        return images.decode_square(data, frame).pixels
     except ImageError as error:
         raise ClrSearchError(f"{name} cannot be embedded: {error.what}.", error.remedy) from error
 
 
-def _of_stream(stream: Any, name: str, size: int) -> NDArray[np.uint8]:
+def _of_stream(stream: Any, name: str, frame: Frame | int) -> NDArray[np.uint8]:
     """Return the square of a file object, which is read from where it stands to its end."""
     named = getattr(stream, "name", None)
     name = named if isinstance(named, str) and named else name
@@ -85,7 +86,7 @@ def _of_stream(stream: Any, name: str, size: int) -> NDArray[np.uint8]:
         raise ClrSearchError(
             f"{name} cannot be embedded: it is larger than {images.MAX_BYTES:,} bytes."
         )
-    return _decoded(bytes(data), name, size)
+    return _decoded(bytes(data), name, frame)
 
 
 def is_tensor(value: object) -> bool:

@@ -27,6 +27,7 @@ from clr_search import images
 from clr_search.cores import usable_cores
 from clr_search.errors import ImageError, UsageError
 from clr_search.files.write import sha256_bytes
+from clr_search.images import Frame
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve.encoder import Encoder
 
@@ -171,7 +172,7 @@ def embed_files(
     """
     batches: Iterator[list[tuple[Decoded, NDArray[np.float32]] | Skipped]] = infer_files(
         encoder.encode_squares,
-        encoder.image_size,
+        encoder.frame,
         files,
         batch_size=batch_size,
         workers=workers,
@@ -182,7 +183,7 @@ def embed_files(
 
 def infer_files(
     infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
-    size: int,
+    frame: Frame | int,
     files: Iterable[Path],
     *,
     batch_size: int = 64,
@@ -195,8 +196,8 @@ def infer_files(
     ----------
     infer : callable
         A function of squares, uint8 of shape (n, S, S, 3), that returns n results; n may be 0.
-    size : int
-        S, the side of a square in pixels.
+    frame : Frame or int
+        How a picture becomes a square; a number is the side of its central one.
     files : iterable of Path
         The files; the caller's thread takes them from the iterable as the work proceeds.
     batch_size : int
@@ -224,21 +225,21 @@ def infer_files(
         if value < 1:
             raise UsageError(f"{name} is {value}; it must be 1 or more.")
     if isolation is None:
-        return _inferred(infer, size, iter(files), batch_size, workers, _HERE)
-    return _isolated(infer, size, iter(files), batch_size, workers, isolation)
+        return _inferred(infer, frame, iter(files), batch_size, workers, _HERE)
+    return _isolated(infer, frame, iter(files), batch_size, workers, isolation)
 
 
 @dataclass(frozen=True, slots=True)
 class _Decoder:
     """How files are decoded: the function of a thread, and the number of files it takes at once."""
 
-    decode: Callable[[Sequence[Path], int], list[Decoded | Skipped]]
+    decode: Callable[[Sequence[Path], Frame | int], list[Decoded | Skipped]]
     most: int
 
 
 def _isolated(
     infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
-    size: int,
+    frame: Frame | int,
     files: Iterator[Path],
     batch_size: int,
     workers: int,
@@ -247,12 +248,12 @@ def _isolated(
     """Yield the batches of `infer_files`, decoded in worker processes that end with them."""
     with DecodingWorkers(workers, isolation) as processes:
         decoder = _Decoder(partial(_decode_apart, processes), _MESSAGE_FILES)
-        yield from _inferred(infer, size, files, batch_size, workers, decoder)
+        yield from _inferred(infer, frame, files, batch_size, workers, decoder)
 
 
 def _inferred(
     infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
-    size: int,
+    frame: Frame | int,
     files: Iterator[Path],
     batch_size: int,
     workers: int,
@@ -267,7 +268,7 @@ def _inferred(
             parts = [
                 paths[start : start + decoder.most] for start in range(0, len(paths), decoder.most)
             ]
-            batches.append([pool.submit(decoder.decode, part, size) for part in parts])
+            batches.append([pool.submit(decoder.decode, part, frame) for part in parts])
 
     try:
         fill_queue()
@@ -276,28 +277,29 @@ def _inferred(
             fill_queue()  # Before inference, so that decoding overlaps with it.
             squares = [file.square.pixels for file in batch if isinstance(file, Decoded)]
             # The shape is spelled out, since a batch may have no square at all.
-            pixels = np.array(squares, np.uint8).reshape(-1, size, size, 3)
+            side = images.framed(frame).size
+            pixels = np.array(squares, np.uint8).reshape(-1, side, side, 3)
             results = iter(infer(pixels))
             yield [file if isinstance(file, Skipped) else (file, next(results)) for file in batch]
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _decode_here(paths: Sequence[Path], size: int) -> list[Decoded | Skipped]:
+def _decode_here(paths: Sequence[Path], frame: Frame | int) -> list[Decoded | Skipped]:
     """Read and decode files in this process."""
-    return [_decode(path, size) for path in paths]
+    return [_decode(path, frame) for path in paths]
 
 
 _HERE = _Decoder(_decode_here, 1)
 
 
-def _decode(path: Path, size: int) -> Decoded | Skipped:
+def _decode(path: Path, frame: Frame | int) -> Decoded | Skipped:
     """Read one file and decode it to a square, or return the reason why that is not possible."""
     file = _read(path)
     if isinstance(file, Skipped):
         return file
     try:
-        return file.decoded(images.decode_square(file.data, size))
+        return file.decoded(images.decode_square(file.data, frame))
     except ImageError as error:
         return file.skipped(error.what)
     except Exception as error:  # noqa: BLE001  # One file must never end a run over a million.
@@ -305,7 +307,7 @@ def _decode(path: Path, size: int) -> Decoded | Skipped:
 
 
 def _decode_apart(
-    processes: DecodingWorkers, paths: Sequence[Path], size: int
+    processes: DecodingWorkers, paths: Sequence[Path], frame: Frame | int
 ) -> list[Decoded | Skipped]:
     """Read files, and have them decoded by a worker process, as many at a time as are small."""
     results: list[Decoded | Skipped] = []
@@ -315,17 +317,17 @@ def _decode_apart(
         group.append(_read(path))
         held += group[-1].size
         if held > _MESSAGE_BYTES or path is paths[-1]:
-            results += _decode_group(processes, group, size)
+            results += _decode_group(processes, group, frame)
             group, held = [], 0
     return results
 
 
 def _decode_group(
-    processes: DecodingWorkers, group: Sequence[_File | Skipped], size: int
+    processes: DecodingWorkers, group: Sequence[_File | Skipped], frame: Frame | int
 ) -> Iterator[Decoded | Skipped]:
     """Yield files decoded by a worker process, and those that could not be read as they are."""
     contents = [file.data for file in group if isinstance(file, _File)]
-    pictures = iter(processes.decode_squares(contents, size))
+    pictures = iter(processes.decode_squares(contents, frame))
     for file in group:
         if isinstance(file, Skipped):
             yield file

@@ -170,8 +170,8 @@ class Engine:
             If a file is not a picture (422), or too many pictures are waiting (503).
         """
         encoder = await self.encoder()
-        size, infer = encoder.image_size, encoder.encode_squares
-        return await self._through(self._embedding, infer, files, size, crop), encoder
+        frame, infer = encoder.frame, encoder.encode_squares
+        return await self._through(self._embedding, infer, files, frame, crop), encoder
 
     async def classify(self, files: Sequence[bytes]) -> list[Verdict]:
         """Return the verdict of the classifier on each picture file, in order.
@@ -188,9 +188,7 @@ class Engine:
                 "The service has no classifier.",
                 "Start it with: clr-search serve COLLECTION --probe probe.onnx",
             )
-        rows = await self._through(
-            self._classifying, self._predict, files, self.probe.card.image_size
-        )
+        rows = await self._through(self._classifying, self._predict, files, self.probe.card.frame)
         if self.probe.tells_unknown:
             return self.probe.verdicts(rows[:, :-1], rows[:, -1])
         return self.probe.verdicts(rows, None)
@@ -200,12 +198,12 @@ class Engine:
         batcher: Batcher,
         infer: Infer,
         files: Sequence[bytes],
-        size: int,
+        frame: images.Frame,
         crop: images.Crop | None = None,
     ) -> NDArray[np.float32]:
         """Submit picture files to a batcher, and return their rows, float32 (N, …)."""
         work = [
-            partial(self._square, number, data, size, None if number else crop)
+            partial(self._square, number, data, frame, None if number else crop)
             for number, data in enumerate(files)
         ]
         with self._admitted(len(files)):
@@ -225,16 +223,16 @@ class Engine:
             return await batcher.submit(lambda: pixels, infer)
 
     def _square(
-        self, number: int, data: bytes, size: int, crop: images.Crop | None, put_off: int
+        self, number: int, data: bytes, frame: images.Frame, crop: images.Crop | None, put_off: int
     ) -> NDArray[np.uint8]:
         """Decode a picture file to its square, or to that of its part `crop`."""
         most = self.limits.pixels
         try:
             if crop is None:
-                square = self._workers.decode_square(data, size, max_pixels=most, put_off=put_off)
+                square = self._workers.decode_square(data, frame, max_pixels=most, put_off=put_off)
                 return square.pixels
             whole = self._workers.decode(data, max_pixels=most, put_off=put_off).pixels
-            return images.square(images.cut(whole, crop), size)
+            return images.square(images.cut(whole, crop), frame)
         except LargePictureError:
             raise
         except UsageError as error:

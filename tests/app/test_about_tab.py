@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clr_search.app.about_tab import card_rows, collection_rows
-from clr_search.contract.model_file import Card
+from clr_search.contract.card import Card
 from clr_search.index import IndexInfo
 
 

@@ -15,15 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clr_search.contract.card import GOLDEN_SIZE
 from clr_search.contract.golden import check_golden, golden_json, golden_picture, golden_size_for
-from clr_search.contract.model_file import (
-    EMBEDDING,
-    GOLDEN_SIZE,
-    IMAGES,
-    MOST_GOLDEN,
-    MOST_PIXELS,
-    read_model,
-)
+from clr_search.contract.model_file import EMBEDDING, IMAGES, MOST_GOLDEN, MOST_PIXELS, read_model
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError
 from clr_search.export.reduce import export_encoder

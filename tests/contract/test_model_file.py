@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from clr_search.contract.model_file import Card, read_model
+from clr_search.contract.card import Card
+from clr_search.contract.model_file import read_model
 from clr_search.errors import UsageError
 
 text = st.text(max_size=30)
@@ -166,7 +167,7 @@ def no_metadata(model: onnx.ModelProto) -> None:
         (sparse_constants, "holds sparse tensors"),
         (custom_operator, "com.evil"),
         (old_opset, "opset 17"),
-        (no_metadata, "not one exported by clr-search"),
+        (no_metadata, "no encoder of clr-search yet"),
         (set_metadata("contract_version", "99"), "contract version 99"),
         (set_metadata("image_size", "{"), "unreadable metadata"),
         (set_metadata("classes", "[" * 100_000), "unreadable metadata"),

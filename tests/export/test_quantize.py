@@ -18,8 +18,9 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from clr_search.cli.main import main
+from clr_search.contract.card import Card
 from clr_search.contract.golden import check_golden, golden_picture
-from clr_search.contract.model_file import EMBEDDING, IMAGES, INT8_TOLERANCE, Card, read_model
+from clr_search.contract.model_file import EMBEDDING, IMAGES, INT8_TOLERANCE, read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.onnx import export_run

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from clr_search.contract.model_file import IMAGES, IR_VERSION, MOST_PIXELS, OPSET, Resize
+from clr_search.contract.card import Resize
+from clr_search.contract.model_file import IMAGES, IR_VERSION, MOST_PIXELS, OPSET
 from clr_search.export.graph import preprocessing
 from clr_search.export.precision import halved
 from clr_search.export.resize import resizing
-from clr_search.images import square
+from clr_search.images import Frame, square
 
 SIZE = 24
 
 
-def model(size: int, resize: Resize) -> onnx.ModelProto:
+def model(size: int | Frame, resize: Resize) -> onnx.ModelProto:
     graph = preprocessing(size, resize)
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     made.ir_version = IR_VERSION
@@ -32,13 +33,13 @@ def model(size: int, resize: Resize) -> onnx.ModelProto:
 
 
 @cache
-def session(size: int, resize: Resize) -> ort.InferenceSession:
+def session(size: int | Frame, resize: Resize) -> ort.InferenceSession:
     data = model(size, resize).SerializeToString()
     return ort.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
 def pixels_of(
-    images: NDArray[np.uint8], size: int = SIZE, resize: Resize = "MatMul"
+    images: NDArray[np.uint8], size: int | Frame = SIZE, resize: Resize = "MatMul"
 ) -> NDArray[np.float32]:
     result: NDArray[np.float32] = session(size, resize).run(None, {IMAGES: images})[0]
     return result
@@ -158,3 +159,34 @@ def test_weights_are_those_of_a_triangle(side: int) -> None:
     found, expected = weights(side, 96), triangles(side, 96)
     assert np.abs(found - expected).max() < 1e-6 * expected.max()
     assert ((found > 0) == (expected > 1e-9)).all()
+
+
+FRAMES = [
+    Frame(SIZE, filter="bicubic"),
+    Frame(SIZE, "squash"),
+    Frame(SIZE, "squash", "bicubic"),
+    Frame(SIZE, "pad", ground=(124, 116, 104)),
+    Frame(SIZE, "pad", "bicubic"),
+]
+
+
+@pytest.mark.parametrize("resize", ["Resize", "MatMul"])
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: f"{frame.fit} {frame.filter}")
+@pytest.mark.parametrize("shape", [(50, 50), (31, 90), (90, 31), (10, 17), (SIZE, 100), (1, 60)])
+def test_every_frame_is_made_as_pillow_makes_it(
+    frame: Frame, resize: Resize, shape: tuple[int, int]
+) -> None:
+    """Pillow rounds after each of its two passes, and clips, which this picture spares it."""
+    y, x = np.mgrid[0 : shape[0], 0 : shape[1]]
+    sides = (x * 2 + 20, y * 2 + 20, (x + y) // 9 % 2 * 100 + 60)
+    picture = np.stack(sides, axis=2).astype(np.uint8)
+    made = pixels_of(picture[None], frame, resize)[0].transpose(1, 2, 0) * 255
+    assert np.abs(made - square(picture, frame)).max() < 1.2
+
+
+@pytest.mark.parametrize("resize", ["Resize", "MatMul"])
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: f"{frame.fit} {frame.filter}")
+def test_no_frame_changes_a_square_of_its_size(frame: Frame, resize: Resize) -> None:
+    pictures = noise(2, SIZE, SIZE)
+    made = pixels_of(pictures, frame, resize).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(made * 255, pictures, atol=1e-3)

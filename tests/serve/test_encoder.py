@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clr_search import images
-from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE, Card
+from clr_search.contract.card import Card
+from clr_search.contract.model_file import EMBEDDING, IMAGES, TOLERANCE
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import Encoder
 from clr_search.serve.sessions import BATCH

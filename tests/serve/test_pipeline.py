@@ -22,6 +22,7 @@ from clr_search import images
 from clr_search.contract.model_file import EMBEDDING, IMAGES
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.find import find_images
+from clr_search.images import Frame
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve import Encoder, pipeline
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
@@ -235,7 +236,7 @@ def test_look_ahead_is_bounded(
 class Stub:
     """Stands in for an encoder, with an inference that the test controls."""
 
-    image_size, dimension = 32, 16
+    image_size, frame, dimension = 32, Frame(32), 16
 
     def encode_squares(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.ones((len(pixels), 16), np.float32)

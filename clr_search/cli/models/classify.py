@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clr_search.images import Frame
     from clr_search.serve.pipeline import Decoded, Skipped
     from clr_search.serve.probe import Verdict
 
@@ -87,7 +88,7 @@ def classify(
     output.complain_of(left_out)
     failed = bool(left_out.folders)
     shown = _Shown(k, as_json=as_json, several=len(files) > 1 and k > 1, quiet=out is not None)
-    results = chain.from_iterable(infer_files(classifier.verdicts, classifier.size, files))
+    results = chain.from_iterable(infer_files(classifier.verdicts, classifier.frame, files))
     with nullcontext() if out is None else row_file(out, _columns(k)) as file:
         for one in results:
             failed |= not _tell(one, shown, file)
@@ -162,13 +163,13 @@ class Classifier(NamedTuple):
 
     Attributes
     ----------
-    size : int
-        Side S of the squares in pixels.
+    frame : Frame
+        How a picture becomes a square of side S.
     verdicts : callable
         A function that returns N verdicts for N squares, uint8 (N, S, S, 3).
     """
 
-    size: int
+    frame: Frame
     verdicts: Callable[[NDArray[np.uint8]], list[Verdict]]
 
 
@@ -177,7 +178,7 @@ def _by_probe(model: Path) -> Classifier:
     from clr_search.serve import Probe
 
     probe = Probe(model)
-    return Classifier(probe.card.image_size, probe.classify)
+    return Classifier(probe.card.frame, probe.classify)
 
 
 def _by_vote(collection: Path) -> Classifier:
@@ -192,7 +193,7 @@ def _by_vote(collection: Path) -> Classifier:
     def vote(squares: NDArray[np.uint8]) -> list[Verdict]:
         return classifier.vote(encoder.encode_squares(squares))
 
-    return Classifier(encoder.image_size, vote)
+    return Classifier(encoder.frame, vote)
 
 
 def _show(path: Path, verdict: Verdict, shown: _Shown) -> None:

@@ -74,6 +74,8 @@ class Request:
         Refuse a picture that has more.
     put_off : int
         Put off a picture whose decoder holds more pixels at once than this; 0 for none.
+    frame : int
+        The `Frame.code` of the square.
     """
 
     data: bytes
@@ -81,6 +83,7 @@ class Request:
     size: int
     max_pixels: int
     put_off: int = 0
+    frame: int = 0
 
 
 Outcome: TypeAlias = "Picture | ImageError | None"
@@ -96,7 +99,8 @@ class Row:
     state : int
         WAITING and so on.
     numbers : four int
-        Asked: square, size, put off, 0. Answered: width and height of the pixels, and of the whole.
+        Asked: square, size, put off, frame. Answered: width and height of the pixels, and of the
+        whole.
     length : int
         Bytes of the file; of the pixels, or of the reason.
     more : int
@@ -111,7 +115,7 @@ class Row:
     @classmethod
     def asking(cls, request: Request) -> Row:
         """Return the row of a request."""
-        numbers = (int(request.square), request.size, request.put_off, 0)
+        numbers = (int(request.square), request.size, request.put_off, request.frame)
         return cls(WAITING, numbers, len(request.data), request.max_pixels)
 
     def packed(self) -> bytes:

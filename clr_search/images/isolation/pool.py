@@ -12,6 +12,7 @@ from types import TracebackType
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.images.decoding import read
+from clr_search.images.geometry import Frame, framed
 from clr_search.images.isolation.limits import DecodingLimits
 from clr_search.images.isolation.messages import MOST, LargePictureError, Outcome, Request
 from clr_search.images.isolation.process import WorkerProcess
@@ -111,13 +112,13 @@ class DecodingWorkers:
         return self.decode(read(path)[0], at_least=at_least)
 
     def decode_square(
-        self, data: bytes, size: int, *, max_pixels: int | None = None, put_off: int = 0
+        self, data: bytes, frame: Frame | int, *, max_pixels: int | None = None, put_off: int = 0
     ) -> Picture:
-        """Decode a picture file to its central square as `images.decode_square` does.
+        """Decode a picture file to its square as `images.decode_square` does.
 
         Parameters
         ----------
-        data, size, max_pixels
+        data, frame, max_pixels
             As `images.decode_square` takes them.
         put_off : int
             As of `decode`.
@@ -127,10 +128,12 @@ class DecodingWorkers:
         ImageError, ClrSearchError
             As `decode`.
         """
-        return self._one(Request(data, True, size, pixel_limit(max_pixels), put_off))
+        frame = framed(frame)
+        most = pixel_limit(max_pixels)
+        return self._one(Request(data, True, frame.size, most, put_off, frame.code))
 
     def decode_squares(
-        self, files: Sequence[bytes], size: int, *, max_pixels: int | None = None
+        self, files: Sequence[bytes], frame: Frame | int, *, max_pixels: int | None = None
     ) -> list[Picture | ImageError]:
         """Decode many files, in order, with less to and fro than `decode_square` one by one.
 
@@ -144,8 +147,9 @@ class DecodingWorkers:
         ClrSearchError
             If no worker can be started.
         """
-        most = pixel_limit(max_pixels)
-        return self._in_turn([Request(data, True, size, most) for data in files])
+        most, frame = pixel_limit(max_pixels), framed(frame)
+        asked = [Request(data, True, frame.size, most, frame=frame.code) for data in files]
+        return self._in_turn(asked)
 
     def start(self, count: int) -> None:
         """Start workers that are idle, without waiting, so that the first pictures need not."""

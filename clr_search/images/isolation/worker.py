@@ -22,7 +22,7 @@ import numpy as np
 from clr_search.errors import ImageError
 from clr_search.images import decoding
 from clr_search.images.formats import READERS
-from clr_search.images.geometry import enough_for, squared
+from clr_search.images.geometry import Frame, enough_for, squared
 from clr_search.images.isolation import messages
 from clr_search.images.isolation.limits import DecodingLimits, Meter
 from clr_search.images.isolation.messages import LargePictureError, Part, Request, Row, SharedFile
@@ -101,10 +101,10 @@ def _requests(shared: SharedFile, count: int) -> list[Request]:
     """Read the requests of a message, with all files, since the pixels take their place."""
     requests, at = [], messages.PAYLOAD
     for row in shared.rows(count):
-        square, size, put_off, _ = row.numbers
+        square, size, put_off, frame = row.numbers
         data = shared.read(row.length, at)
         at += row.length
-        requests.append(Request(data, bool(square), size, row.more, put_off))
+        requests.append(Request(data, bool(square), size, row.more, put_off, frame))
     return requests
 
 
@@ -144,9 +144,9 @@ def _decoded(host: _Host) -> Picture:
     request = host.request
     data, most = request.data, request.max_pixels
     if request.square:
-        size = request.size
+        frame = Frame.of_code(request.size, request.frame)
         return decoding.decode_on(
-            host, data, enough_for(size), most, lambda image: squared(image, size)
+            host, data, enough_for(frame), most, lambda image: squared(image, frame)
         )
     return decoding.decode_on(host, data, request.size or None, most, np.array)
 

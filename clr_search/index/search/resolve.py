@@ -186,7 +186,7 @@ class Resolver:
             same = tuple(copy for copy in copies if copy != number)
             return _Part(self._stored(copies[0]), own, same)
         encoder = self._encoder()
-        picture = images.decode_square(data, encoder.image_size)
+        picture = images.decode_square(data, encoder.frame)
         return _Part(encoder.encode(picture.pixels)[0], own)
 
     def _copies(self, number: int) -> tuple[int, ...]:

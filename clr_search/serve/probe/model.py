@@ -9,7 +9,8 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.contract.model_file import NOVELTY, PROBABILITIES, Card, ModelFile, read_model
+from clr_search.contract.card import Card
+from clr_search.contract.model_file import NOVELTY, PROBABILITIES, ModelFile, read_model
 from clr_search.errors import UsageError
 from clr_search.files.write import atomic_path, refuse_existing
 from clr_search.serve.devices import AUTO
@@ -206,7 +207,7 @@ class Probe:
         names = [PROBABILITIES, NOVELTY] if self.tells_unknown else [PROBABILITIES]
         parts = [
             self._session.run_all(names, batch)
-            for batch in in_batches(pictures, self.card.image_size, BATCH)
+            for batch in in_batches(pictures, self.card.frame, BATCH)
         ]
         empty = [np.empty((0, len(self.classes)), np.float32), np.empty(0, np.float32)]
         rows = [np.concatenate(part) for part in zip(*parts, strict=True)] if parts else empty

@@ -15,10 +15,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from clr_search.contract.card import GOLDEN_SIZE
 from clr_search.contract.golden import check_golden, golden_picture
 from clr_search.contract.model_file import (
     EMBEDDING,
-    GOLDEN_SIZE,
     IMAGES,
     NOVELTY,
     PROBABILITIES,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from clr_search.contract.model_file import Card
+from clr_search.contract.card import Card
 from clr_search.errors import UsageError
 from clr_search.export.onnx import describe, initial_weights
 from clr_search.files.write import sha256_file
