@@ -125,6 +125,7 @@ class Guard(guard.Guard):
         link = method == "GET" and path == "/"
         self.require_own(headers, link=link, any_host=self._logins is not None)
         await self._require_login(headers, exchange)
+        _name_as_the_page_does(scope, headers)
         status = check_route(method, path)
         if status is None and len(scope["query_string"]) > MAX_PATH:
             status = HTTPStatus.REQUEST_URI_TOO_LONG
@@ -181,6 +182,17 @@ class Guard(guard.Guard):
             await self.app(scope, receive, collect)
         for message in answer:
             await send(message)
+
+
+def _name_as_the_page_does(scope: Scope, headers: Headers) -> None:
+    """Put the host of an own origin into a request whose proxy has put its own host there.
+
+    Gradio refuses a request for this machine whose origin is another one.
+    """
+    host = headers.get("origin", "").partition("://")[2]
+    if host and host != headers["host"]:
+        others = [(name, value) for name, value in scope["headers"] if name != b"host"]
+        scope["headers"] = [*others, (b"host", host.encode("latin-1"))]
 
 
 def check_route(method: str, path: str) -> HTTPStatus | None:

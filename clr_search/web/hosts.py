@@ -185,7 +185,8 @@ def is_own_origin(origin: str | None, host: str, names: Names | None = None) -> 
             return True
     except ValueError:
         return False
-    return _name_in(f"//{host}") not in names.hosts and _name_in(origin) in names.hosts
+    name = _name_in(origin)  # no address, which pages of other ports on this machine have
+    return is_trusted_host(host, ()) and name in names.hosts and not is_trusted_host(name, ())
 
 
 def _name_in(url: str) -> str:

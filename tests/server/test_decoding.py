@@ -102,3 +102,27 @@ def _children() -> set[str]:
     if not tasks.exists():
         pytest.skip("only Linux tells the children of a process")
     return {pid for task in tasks.iterdir() for pid in (task / "children").read_text().split()}
+
+
+def test_the_limits_of_decoding_reach_the_workers_of_the_service(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the options of the command to the pool, whose own tests say what it does by them."""
+    from click.testing import CliRunner
+
+    from clr_search.cli.main import main
+    from clr_search.server import engine, server
+
+    given: list[DecodingLimits] = []
+    workers = engine.DecodingWorkers
+
+    def noted(count: int, limits: DecodingLimits) -> object:
+        given.append(limits)
+        return workers(count, limits)
+
+    monkeypatch.setattr(engine, "DecodingWorkers", noted)
+    monkeypatch.setattr(server, "run", lambda service, *rest, **more: server.configured(service))
+    options = ["--decode-memory", "123MiB", "--decode-seconds", "4.5"]
+    result = CliRunner().invoke(main, ["serve", str(collection), *options])
+    assert result.exit_code == 0, result.output
+    assert given == [DecodingLimits(123 * 2**20, 4.5)]
