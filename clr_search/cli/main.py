@@ -58,6 +58,9 @@ SECTIONS = {
         "remove": Entry(
             "collections.build", "Remove files, and all files below folders, from a collection."
         ),
+        "relocate": Entry(
+            "collections.relocate", "Tell a collection that a folder of pictures has moved."
+        ),
         "label": Entry("collections.label", "Label the pictures of a collection by a CSV file."),
         "repair": Entry(
             "collections.repair", "Check a collection, and save what can be read of it."

@@ -15,6 +15,7 @@ from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.migrations import migrate
+from clr_search.index.sync import roots
 from clr_search.progress import Reporter, Silent
 
 _MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION"
@@ -53,6 +54,7 @@ def open_collection(
                 catalog.facts()  # raises an error for a half-made or damaged collection
             if writable:
                 migrate(catalog.database, reporter)
+                roots.settle(catalog, reporter)
                 maintenance.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()
@@ -89,6 +91,7 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
         try:
             _pin(catalog, model)
             migrate(catalog.database, reporter)
+            roots.settle(catalog, reporter)
             maintenance.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()

@@ -78,6 +78,7 @@ COMMANDS: dict[str, Sequence[Sequence[str]]] = {
     "export-site": [("@.clr", "--out", "@.site")],
     "repair": [("@.clr",)],
     "remove": [("@.clr", "p/café")],
+    "relocate": [("@.clr", "p", "@.moved")],
 }
 ELSEWHERE = {"train", "export", "study", "demo", "app", "serve"}
 """Commands that need torch or run on; below, and in their own tests."""
@@ -98,6 +99,8 @@ def test_no_name_or_time_stops_a_command(
     out = os.fsdecode([b"\xff \xe9{}%s", b"'\"\n\x01"][seed])
     given = {"ENCODER": str(tiny_encoder), "PICTURE": os.fsdecode(pictures[0])}
     for name, calls in COMMANDS.items():
+        if name == "relocate":
+            (tmp_path / "p").rename(tmp_path / f"{out}.moved")
         for arguments in calls:
             spelt = [given.get(part, part.replace("@", f"./{out}")) for part in arguments]
             run(name, *spelt)

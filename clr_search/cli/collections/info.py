@@ -96,13 +96,16 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
 
     with Index.open(path, reporter=Lines()) as index:
         details = index.info()
+        missing = index.missing()
         checked = index.encoder.check() if check else None
     if as_json:
-        output.echo_json({"kind": "collection"} | details.summary() | _checked_json(checked))
+        counted = {"kind": "collection"} | details.summary() | {"missing": missing}
+        output.echo_json(counted | _checked_json(checked))
         return
     output.echo_heading(f"{output.shown(path)}: collection, {output.size(details.bytes_on_disk)}")
     facts = {
         "images": f"{details.count:,}",
+        "not there": f"{missing:,}; clr-search relocate says where they are" if missing else "",
         "skipped files": f"{details.skipped:,}" if details.skipped else "",
         "folders": ", ".join(output.shown(root) for root in details.roots),
         "search": output.structure(details),

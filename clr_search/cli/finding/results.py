@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clr_search.cli.row_files import RowFile, row_file
 
 if TYPE_CHECKING:
-    from clr_search.index import Matches
+    from clr_search.index import Match, Matches
 
 Subject = Path | int
 """The subject of a query: the path of a picture, or the id of an item."""
@@ -31,8 +31,13 @@ def answer(query: Subject, matches: Matches) -> dict[str, Any]:
     return {
         "query": query,
         "same": list(matches.same),
-        "results": [match.summary() for match in matches],
+        "results": [_summary(match) for match in matches],
     }
+
+
+def _summary(match: Match) -> dict[str, Any]:
+    """Return a match; one whose file is not there is marked."""
+    return match.summary() | ({} if match.path.exists() else {"missing": True})
 
 
 class Results:

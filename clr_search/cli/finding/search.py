@@ -306,7 +306,8 @@ def _print(matches: Matches, *, nothing: str) -> None:
             row.append(match.label or "")
     columns.append(output.Column())
     for row, match in zip(rows, matches, strict=True):
-        row.append(output.shown(match.path))
+        gone = "" if match.path.exists() else "  (not there)"
+        row.append(output.shown(match.path) + gone)
     output.echo_table(columns, rows, indent=2)
 
 

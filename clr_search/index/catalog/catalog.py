@@ -20,7 +20,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.files.selection import DEFAULT, Selection
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
-from clr_search.index.catalog.paths import absolute, below
+from clr_search.index.catalog.paths import absolute, along, below
 from clr_search.index.catalog.records import Content, IndexedFile, Item, Root, SkippedFile
 from clr_search.index.catalog.sqlite.database import Database, plain, plain_path, text
 
@@ -45,14 +45,6 @@ class Catalog:
         If the file is no catalogue, or its schema version is one that this release cannot read.
     ClrSearchError
         If the file cannot be opened, or is damaged.
-
-    Examples
-    --------
-    ::
-
-        catalog = Catalog(Path("flowers.clr"), writable=False)
-        with catalog.reading():
-            print(catalog.count(), catalog.facts().encoder_name)
     """
 
     def __init__(self, folder: OwnFolder | Path, *, writable: bool) -> None:
@@ -84,13 +76,11 @@ class Catalog:
 
     def revision(self) -> int:
         """Returns the revision alone, which every search needs; 0 before the first change."""
-        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.REVISION)
-        return facts.count_of(self.folder.path, facts.REVISION, value)
+        return facts.count_of(self.folder.path, facts.REVISION, self._kept(facts.REVISION))
 
     def is_pinned(self) -> bool:
         """Returns whether the collection has an encoder; without, its creation was cut short."""
-        sql = "SELECT value FROM meta WHERE key = ?"
-        return self.database.scalar(sql, facts.ENCODER_SHA256) is not None
+        return self._kept(facts.ENCODER_SHA256) is not None
 
     def set_revision(self, revision: int) -> None:
         """Sets the revision; only a salvage needs it, since `writing` counts by itself."""
@@ -134,11 +124,9 @@ class Catalog:
 
     def selection(self) -> Selection:
         """Returns which files of folders the collection takes."""
-        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.SELECTION)
-        if value is None:
-            return DEFAULT
+        value = self._kept(facts.SELECTION)
         try:
-            return Selection.from_json(str(value))
+            return DEFAULT if value is None else Selection.from_json(str(value))
         except ValueError:
             raise facts.damaged(self.folder.path, f"its selection is {value!r}") from None
 
@@ -148,12 +136,7 @@ class Catalog:
 
     def looked_at(self) -> dict[str, int]:
         """Returns when each folder was last looked at as a whole, in nanoseconds since 1970."""
-        value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.LOOKED_AT)
-        try:
-            kept = json.loads(str(value)) if value is not None else {}
-            return {str(folder): int(time) for folder, time in kept.items()}
-        except (ValueError, TypeError, AttributeError):
-            raise facts.damaged(self.folder.path, f"its times are {value!r}") from None
+        return facts.times_of(self.folder.path, self._kept(facts.LOOKED_AT))
 
     def set_looked_at(self, folders: Iterable[str], time_ns: int) -> None:
         """Stores that these folders, and all below them, were looked at as a whole at this time."""
@@ -162,16 +145,35 @@ class Catalog:
         kept = {f: time for f, time in others if all(below(f, one) is None for one in given)}
         self._set(facts.LOOKED_AT, json.dumps(kept | given))
 
-    def _set(self, key: str, value: str | int | float | None) -> None:
+    def _kept(self, key: str) -> object:
+        """Returns one fact of the table ``meta``; None where it is not set."""
+        return self.database.scalar("SELECT value FROM meta WHERE key = ?", key)
+
+    def _set(self, key: str, value: str | bytes | int | float | None) -> None:
         """Stores one fact in the table ``meta``."""
         self.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
     # -- roots
 
     def roots(self) -> list[Root]:
-        """Returns all roots, in the order in which they were added."""
+        """Returns all roots, in the order in which they were added.
+
+        Those that have moved along with the collection have the path that they have now.
+        """
         rows = self.database.rows("SELECT id, path, given FROM roots ORDER BY id")
-        return [Root(number, plain_path(path), bool(given)) for number, path, given in rows]
+        here, was = str(self.folder.real), self.home()
+        return [Root(n, along(plain_path(path), was, here), bool(given)) for n, path, given in rows]
+
+    def home(self) -> str | None:
+        """Returns where the collection was when its roots were stored; None of an older one."""
+        home = self._kept(facts.HOME)
+        return plain_path(home) if isinstance(home, str | bytes) else None
+
+    def set_roots(self, roots: Iterable[Root]) -> None:
+        """Stores the paths of roots as they are here, from where the collection is now."""
+        values = ((text(root.path), root.id) for root in roots)
+        self.database.many("UPDATE roots SET path = ? WHERE id = ?", values)
+        self._set(facts.HOME, text(str(self.folder.real)))
 
     def add_root(self, path: str, *, given: bool) -> int:
         """Returns the id of the root at this path, which is added where it is missing.
@@ -259,8 +261,7 @@ class Catalog:
 
     def labels_are_given(self) -> bool:
         """Returns whether the labels were given, and are not the names of the folders."""
-        sql = "SELECT value FROM meta WHERE key = ?"
-        return self.database.scalar(sql, facts.LABELS_GIVEN) is not None
+        return self._kept(facts.LABELS_GIVEN) is not None
 
     def give_labels(self, labels: Mapping[int, str]) -> None:
         """Gives items labels by their ids, which they keep when they move; all others have none."""
@@ -344,21 +345,20 @@ class Catalog:
     def items(self, numbers: Sequence[int]) -> dict[int, Item]:
         """Returns the items with these ids, by id; ids of no item are left out."""
         rows = self.database.rows(
-            "SELECT items.id, roots.path, items.path, label, width, height, size, mtime_ns, "
-            "sha256, added_at FROM items JOIN roots ON roots.id = root_id "
-            "WHERE items.id IN (SELECT value FROM json_each(?))",
+            "SELECT id, root_id, path, label, width, height, size, mtime_ns, sha256, added_at "
+            "FROM items WHERE id IN (SELECT value FROM json_each(?))",
             json.dumps([int(number) for number in numbers]),  # json takes no NumPy integers
         )
+        roots = {root.id: root.path for root in self.roots()}
         return {
-            number: Item(number, Path(plain_path(root)), plain_path(path), _plain(label), *rest)
+            number: Item(number, Path(_root(roots, root)), plain_path(path), _plain(label), *rest)
             for number, root, path, label, *rest in rows
         }
 
     def labels(self) -> list[str | None]:
         """Returns the labels of all items, in the order of their ids."""
-        return [
-            _plain(label) for (label,) in self.database.rows("SELECT label FROM items ORDER BY id")
-        ]
+        rows = self.database.rows("SELECT label FROM items ORDER BY id")
+        return [_plain(label) for (label,) in rows]
 
     def contents(self) -> dict[int, str]:
         """Returns the SHA-256 of all items, by id."""

@@ -6,6 +6,7 @@ generation are JSON that `ann` and `maintenance` write and read: here they are t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ LATENCY_P99 = "latency_p99_ms"
 LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from folders
 SELECTION = "selection"  # JSON of `files.selection.Selection`: what of folders is taken
 LOOKED_AT = "looked_at"  # JSON: when each folder was last looked at as a whole, in nanoseconds
+HOME = "home"  # path of the collection when its roots were last known to be right
 DECODING = "decoding"
 DECODING_TRIED = "decoding_tried"
 
@@ -140,6 +142,21 @@ def count_of(folder: Path, key: str, value: object) -> int:
     if not isinstance(value, int) or value < 0:
         raise damaged(folder, f"its {key} is {value!r}")
     return value
+
+
+def times_of(folder: Path, value: object) -> dict[str, int]:
+    """Returns the stored times of `LOOKED_AT`, by folder.
+
+    Examples
+    --------
+    >>> times_of(Path("flowers.clr"), None), times_of(Path("flowers.clr"), '{"/photos": 5}')
+    ({}, {'/photos': 5})
+    """
+    try:
+        kept = json.loads(str(value)) if value is not None else {}
+        return {str(one): int(time) for one, time in kept.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise damaged(folder, f"its times are {value!r}") from None
 
 
 def damaged(folder: Path, what: str) -> ClrSearchError:

@@ -106,6 +106,31 @@ def in_known_form(paths: Sequence[str], known: Sequence[str]) -> list[str]:
     return [form.get(path, path) for path in paths]
 
 
+def along(root: str, was: str | None, here: str) -> str:
+    """Returns the path of a root now, where it has moved along with its collection.
+
+    A root that is not there is looked for at the same path relative to the collection, as on
+    another machine or mount.
+
+    Parameters
+    ----------
+    root : str
+        Absolute path of the root, as it is stored.
+    was : str or None
+        Absolute path of the collection when it was stored; None if that is not known.
+    here : str
+        Absolute path of the collection now.
+    """
+    if was is None or was == here or os.path.isdir(root):  # noqa: PTH112
+        return root
+    try:
+        relative = os.path.relpath(root, was)
+    except ValueError:  # on Windows, another drive
+        return root
+    moved = os.path.normpath(os.path.join(here, relative))  # noqa: PTH118
+    return moved if os.path.isdir(moved) else root  # noqa: PTH112
+
+
 def is_missing(path: str) -> bool:
     """Returns whether there is certainly no file; one that cannot be read now is not missing.
 

@@ -16,7 +16,7 @@ from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import canonical, file_identity
+from clr_search.index.catalog.paths import canonical, file_identity, is_missing
 from clr_search.index.catalog.records import Item, SkippedItem
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.search.info import IndexInfo, info_of
@@ -251,6 +251,11 @@ class Inventory:
         """Returns the files that could not be used, with the reasons, ordered by path."""
         with self._catalog.reading():
             return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
+
+    def missing(self) -> int:
+        """Returns the number of items whose files are certainly not there."""
+        with self._catalog.reading():
+            return sum(map(is_missing, self._catalog.known()))
 
     def sources(self) -> list[Path]:
         """Returns what the collection was made of: its folders, and files given by themselves."""

@@ -245,6 +245,7 @@ class Survey:
                 plan.embed.append(path)
         plan.tried_all = self._try_all and not broken.keys() - {*found, *plan.forgotten}
         self._recognise(suspects, known, plan)
+        self._find_moved(known, plan)
         _pair(plan, known)
         return plan
 
@@ -265,6 +266,32 @@ class Survey:
     def looked(self) -> tuple[list[str], int] | None:
         """Returns the folders that were looked at as a whole, and when; None if none was."""
         return (self._folders, self._began_ns) if self._changed is None else None
+
+    def _find_moved(self, known: dict[str, IndexedFile], plan: Plan) -> None:
+        """Enters pictures of folders that are gone as moved, if most of them are found here."""
+        if not plan.copies:
+            return
+        with self._catalog.reading():
+            gone = roots.gone_with_items(self._catalog, known, self._folders)
+        for root in gone:
+            lost: dict[str, list[int]] = {}
+            for path, item in known.items():
+                if below(path, root.path):
+                    lost.setdefault(item.sha256, []).append(item.id)
+            number = sum(map(len, lost.values()))
+            moved, copies = [], []
+            for path, status, sha256 in plan.copies:
+                if lost.get(sha256):
+                    moved.append((path, status, lost[sha256].pop(0)))
+                else:
+                    copies.append((path, status, sha256))
+            if 2 * len(moved) < number:
+                continue
+            plan.moved += moved
+            plan.copies = copies
+            self._reporter.message(
+                f"{root.path} is gone; these are {len(moved):,} of its {number:,} pictures, moved."
+            )
 
     def _stays(self, entry: SkippedFile, status: os.stat_result) -> bool:
         """Whether a skipped file is as it was, and cannot be read by the limits of today either."""

@@ -17,7 +17,7 @@ from clr_search.errors import UsageError
 from clr_search.images import DECODING
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.paths import PathSet, canonical, in_known_form
+from clr_search.index.catalog.paths import PathSet, canonical, folder_identity, in_known_form
 from clr_search.index.catalog.records import (
     Content,
     IndexedFile,
@@ -127,6 +127,10 @@ class Update:
                 for path, status, number in moved:
                     self._catalog.move(number, *roots.home(self._catalog, path), time_of(status))
                 self._catalog.unskip(path for path, _, _ in moved)
+        if plan.moved:
+            with self._catalog.writing():
+                gone = [r.id for r in self._catalog.roots() if folder_identity(r.path) is None]
+                self._catalog.drop_empty_roots(also_given=gone)
         for copies in _batches(plan.copies):
             with self._catalog.writing() as revision:
                 for path, status, sha256 in copies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -266,6 +267,34 @@ class Writer(Settings):
         count = remove(self._catalog, paths)
         self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
+
+    def relocate(self, old: Path | str, new: Path | str) -> int:
+        """Tell the collection that a folder has moved; nothing is embedded or read again.
+
+        Parameters
+        ----------
+        old, new : path
+            The folder as the collection knows it, and where it is now.
+
+        Returns
+        -------
+        int
+            The number of pictures that have moved; they keep their ids.
+
+        Raises
+        ------
+        UsageError
+            If the collection has nothing of `old`, pictures of `old` are still there, or none of
+            them is below `new`.
+
+        Examples
+        --------
+        ``index.relocate("/media/card", "/photos/2024")``
+        """
+        from clr_search.index.sync import roots
+
+        self._require_writable()
+        return roots.relocate(self._catalog, os.path.abspath(old), os.path.realpath(new))  # noqa: PTH100
 
     def rebuild(
         self,

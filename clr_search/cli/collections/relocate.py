@@ -1,0 +1,38 @@
+"""``relocate``: tell a collection that a folder has moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clr_search.cli import options, output
+
+
+@options.command("relocate")
+@options.collection_argument()
+@click.argument("old", type=options.PATH)
+@click.argument("new", type=options.EXISTING)
+@options.json_option()
+def relocate(collection: Path, old: Path, new: Path, as_json: bool) -> None:
+    """Tell a collection that a folder of pictures has moved.
+
+    OLD is the folder as the collection knows it, NEW where it is now, with the same folders and
+    names inside. Nothing is embedded again, and no picture is read. build-index NEW recognises
+    moved pictures as well, by their content, for which it reads them. A collection that is moved
+    together with its pictures finds them by itself.
+
+    \b
+    Example:
+      clr-search relocate photos.clr /media/card /photos/2024
+    """
+    from clr_search.index import Index
+    from clr_search.progress import for_terminal
+
+    with Index.open(collection, writable=True, reporter=for_terminal()) as index:
+        moved = index.relocate(old, new)
+    if as_json:
+        output.echo_json({"collection": collection, "moved": moved})
+    else:
+        name = output.shown(collection)
+        click.echo(f"{output.count(moved, 'image')} of {name} moved to {output.shown(new)}.")
