@@ -17,7 +17,7 @@ from pathlib import Path
 from clr_search.files.find import label_of
 from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
-from clr_search.files.selection import DEFAULT, Selection
+from clr_search.files.selection import Selection
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, along, below
@@ -124,11 +124,7 @@ class Catalog:
 
     def selection(self) -> Selection:
         """Returns which files of folders the collection takes."""
-        value = self._kept(facts.SELECTION)
-        try:
-            return DEFAULT if value is None else Selection.from_json(str(value))
-        except ValueError:
-            raise facts.damaged(self.folder.path, f"its selection is {value!r}") from None
+        return facts.selection_of(self.folder.path, self._kept(facts.SELECTION))
 
     def set_selection(self, selection: Selection) -> None:
         """Stores which files of folders the collection takes."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.selection import DEFAULT, Selection
 
 REVISION = "revision"
 ENCODER_SHA256 = "encoder_sha256"
@@ -142,6 +143,20 @@ def count_of(folder: Path, key: str, value: object) -> int:
     if not isinstance(value, int) or value < 0:
         raise damaged(folder, f"its {key} is {value!r}")
     return value
+
+
+def selection_of(folder: Path, value: object) -> Selection:
+    """Returns the stored `SELECTION`; the default one where none is stored.
+
+    Examples
+    --------
+    >>> selection_of(Path("flowers.clr"), None) == DEFAULT
+    True
+    """
+    try:
+        return DEFAULT if value is None else Selection.from_json(str(value))
+    except ValueError:
+        raise damaged(folder, f"its selection is {value!r}") from None
 
 
 def times_of(folder: Path, value: object) -> dict[str, int]:
