@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clr_search.cli import options, output
+from clr_search.cli import options, output, tables
 
 if TYPE_CHECKING:
     from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
@@ -67,6 +67,12 @@ _MOST_LISTED = 3  # Skipped files that are listed below one line of --watch.
     type=options.POSITIVE,
     help="With --watch: look for changes every so often; network drives do not tell of them.",
 )
+@click.option(
+    "--metadata",
+    metavar="FILE",
+    type=options.EXISTING_FILE,
+    help="Columns of your own for --where: a .csv or .parquet file with the paths of pictures.",
+)
 @options.embedding_options()
 @click.option(
     "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
@@ -83,6 +89,7 @@ def build_index(
     graph: bool | None,
     watch: bool,
     poll: float | None,
+    metadata: Path | None,
     batch_size: int,
     workers: int | None,
     device: str,
@@ -120,14 +127,7 @@ def build_index(
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
-    if not images and not rebuild:
-        raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
-    if rebuild and encoder is None:
-        raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
-    if watch and not images:
-        raise click.UsageError("--watch needs IMAGES, the folders to watch.")
-    if poll is not None and not watch:
-        raise click.UsageError("--poll belongs to --watch.")
+    _check_use(images, encoder, metadata, poll, rebuild=rebuild, watch=watch)
     # Watching begins before the first update, so that no change in between is missed.
     watched = _watched(images, poll) if watch else None
     isolation = DecodingLimits() if isolate else None
@@ -158,6 +158,8 @@ def build_index(
                     isolation=isolation,
                 )
             )
+        if metadata is not None:
+            tables.give_columns(index, metadata)
         info = index.info()
     for report in reports:
         _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
@@ -166,6 +168,28 @@ def build_index(
 
         follower = Follower(collection, batch_size, workers, device, isolation)
         _follow(follower, watched, verbose=verbose, as_json=as_json)
+
+
+def _check_use(
+    images: tuple[Path, ...],
+    encoder: Path | None,
+    metadata: Path | None,
+    poll: float | None,
+    *,
+    rebuild: bool,
+    watch: bool,
+) -> None:
+    """Refuse options that do not go together."""
+    if not images and not rebuild:
+        raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
+    if rebuild and encoder is None:
+        raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
+    if watch and not images:
+        raise click.UsageError("--watch needs IMAGES, the folders to watch.")
+    if metadata is not None and watch:
+        raise click.UsageError("--metadata cannot go with --watch; give it before.")
+    if poll is not None and not watch:
+        raise click.UsageError("--poll belongs to --watch.")
 
 
 def _watched(folders: tuple[Path, ...], poll: float | None) -> Watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +96,12 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
     from clr_search.progress import Lines
 
     with Index.open(path, reporter=Lines()) as index:
-        details = index.info()
+        details, columns = index.info(), index.columns()
         checked = index.encoder.check() if check else None
     if as_json:
-        output.echo_json({"kind": "collection"} | details.summary() | _checked_json(checked))
+        listed = {"columns": [asdict(column) for column in columns]}
+        facts_of_all = {"kind": "collection"} | details.summary() | listed
+        output.echo_json(facts_of_all | _checked_json(checked))
         return
     output.echo_heading(f"{output.shown(path)}: collection, {output.size(details.bytes_on_disk)}")
     facts = {
@@ -110,6 +113,7 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
         "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
         "encoder": f"{details.encoder_name}, {details.dimension} dimensions",
         "encoder sha256": details.encoder_sha256,
+        "columns": ", ".join(f"{c.name} ({c.kind}, {c.count:,})" for c in columns),
         "decoding": _OLDER_DECODING if details.older_decoding else "",
     }
     _echo(facts, checked)
@@ -152,8 +156,6 @@ def _echo_tried(details: IndexInfo) -> None:
 
 def _run(path: OwnFolder, *, as_json: bool) -> None:
     """Print the progress and the settings of a training run."""
-    from dataclasses import asdict
-
     from clr_search.train.monitor.metrics import METRICS, read_metrics, totals
     from clr_search.train.settings.resolved import ResolvedConfig
 
