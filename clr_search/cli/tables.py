@@ -13,6 +13,7 @@ from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
     from clr_search.files.label_table import LabelRow
+    from clr_search.index import Index
 
 _LISTED = 20  # rows without a picture that are printed; --json has all
 
@@ -40,6 +41,22 @@ def labels_option(otherwise: str = "the folders' names") -> options.Decorator[An
         type=options.EXISTING_FILE,
         help=f"Classes by picture, columns path and label.  [default: {otherwise}]",
     )
+
+
+def give_columns(index: Index, table: Path) -> None:
+    """Give a collection the columns of a table; rows that name no picture are listed on stderr."""
+    from clr_search.files.column_table import read_columns
+
+    ids = index.ids()
+    found = read_columns(table, [item.path for item in index.items(ids)])
+    index.give_columns(
+        {
+            name: {ids[at]: value for at, value in values.items()}
+            for name, values in found.values.items()
+        }
+    )
+    missing = [(row, "not in the collection, or several") for row in found.unmatched]
+    _list(table, missing, "the collection", "name")
 
 
 def given(table: Path, paths: Sequence[Path], where: str) -> Given:
@@ -94,11 +111,13 @@ def given(table: Path, paths: Sequence[Path], where: str) -> Given:
     )
 
 
-def _list(table: Path, missing: Sequence[tuple[LabelRow, str]], where: str) -> None:
-    """Print the rows that label no picture on stderr."""
+def _list(
+    table: Path, missing: Sequence[tuple[LabelRow, str]], where: str, does: str = "label"
+) -> None:
+    """Print the rows of no picture on stderr; `does` is what they should do to one."""
     if not missing:
         return
-    rows = output.count(len(missing), "row labels", "rows label")
+    rows = output.count(len(missing), f"row {does}s", f"rows {does}")
     click.echo(f"{output.shown(table)}: {rows} no picture in {where}:", err=True)
     for row, why in missing[:_LISTED]:
         click.echo(f"  line {row.line}: {row.name}: {why}", err=True)

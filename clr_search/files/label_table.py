@@ -128,7 +128,7 @@ def read_table(path: Path | str) -> LabelTable:
         raise UsageError(f"There is no file {path}.", "Check the spelling.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    text, encoding = _decode(data, path)
+    text, encoding = decoded(data, path)
     try:
         rows, unlabelled = _parse(text, path)
     except csv.Error as error:
@@ -136,7 +136,7 @@ def read_table(path: Path | str) -> LabelTable:
     return LabelTable(path, tuple(rows), unlabelled, encoding)
 
 
-def _decode(data: bytes, path: Path) -> tuple[str, str]:
+def decoded(data: bytes, path: Path) -> tuple[str, str]:
     """Return the text of a file, and the encoding that it is in."""
     if data.startswith(b"PK\x03\x04"):
         raise UsageError(f"{path} is no CSV file, but a spreadsheet.", "Save it as CSV (UTF-8).")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clr_search.cli import options, output
+from clr_search.cli import options, output, tables
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.path_lists import paths_argument
 from clr_search.errors import UsageError
@@ -90,6 +90,12 @@ if TYPE_CHECKING:
     type=options.POSITIVE,
     help="With --watch: look for changes every so often; network drives do not tell of them.",
 )
+@click.option(
+    "--metadata",
+    metavar="FILE",
+    type=options.EXISTING_FILE,
+    help="Columns of your own for --where: a .csv or .parquet file with the paths of pictures.",
+)
 @options.embedding_options()
 @click.option(
     "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
@@ -110,6 +116,7 @@ def build_index(
     verify: bool,
     watch: bool,
     poll: float | None,
+    metadata: Path | None,
     batch_size: int,
     workers: int | None,
     device: str,
@@ -149,9 +156,7 @@ def build_index(
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
-    _require_images(images, collection, encoder, rebuild=rebuild, watch=watch)
-    if poll is not None and not watch:
-        raise click.UsageError("--poll belongs to --watch.")
+    _check_use(images, collection, encoder, metadata, poll, rebuild=rebuild, watch=watch)
     # Watching begins before the first update, so that no change in between is missed.
     watched = _watched(images, poll) if watch else None
     isolation = DecodingLimits() if isolate else None
@@ -190,6 +195,8 @@ def build_index(
                     verify=verify,
                 )
             )
+        if metadata is not None:
+            tables.give_columns(index, metadata)
         info = index.info()
     for report in reports:
         echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
@@ -209,21 +216,27 @@ class _Chosen:
     any_name: bool | None
 
 
-def _require_images(
+def _check_use(
     images: tuple[Path, ...],
     collection: Path,
     encoder: Path | None,
+    metadata: Path | None,
+    poll: float | None,
     *,
     rebuild: bool,
     watch: bool,
 ) -> None:
-    """Refuse a command that lacks what it works on."""
+    """Refuse a command that lacks what it works on, and options that do not go together."""
     if not images and not rebuild and not collection.exists():
         raise click.UsageError("Missing argument 'IMAGES...': the folders and files to index.")
     if rebuild and encoder is None:
         raise click.UsageError("--rebuild needs --encoder, the encoder to change to.")
     if watch and not images:
         raise click.UsageError("--watch needs IMAGES, the folders to watch.")
+    if metadata is not None and watch:
+        raise click.UsageError("--metadata cannot go with --watch; give it before.")
+    if poll is not None and not watch:
+        raise click.UsageError("--poll belongs to --watch.")
 
 
 def _there(index: Index, reporter: Reporter) -> tuple[Path, ...]:

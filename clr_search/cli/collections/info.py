@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,12 +96,14 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
     from clr_search.progress import Lines
 
     with Index.open(path, reporter=Lines()) as index:
-        details = index.info()
+        details, columns = index.info(), index.columns()
         missing = index.missing()
         checked = index.encoder.check() if check else None
     if as_json:
-        counted = {"kind": "collection"} | details.summary() | {"missing": missing}
-        output.echo_json(counted | _checked_json(checked))
+        listed = {"missing": missing, "columns": [asdict(column) for column in columns]}
+        output.echo_json(
+            {"kind": "collection"} | details.summary() | listed | _checked_json(checked)
+        )
         return
     output.echo_heading(f"{output.shown(path)}: collection, {output.size(details.bytes_on_disk)}")
     facts = {
@@ -113,6 +116,7 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
         "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
         "encoder": f"{details.encoder_name}, {details.dimension} dimensions",
         "encoder sha256": details.encoder_sha256,
+        "columns": ", ".join(f"{c.name} ({c.kind}, {c.count:,})" for c in columns),
         "decoding": _OLDER_DECODING if details.older_decoding else "",
     }
     _echo(facts, checked)
@@ -155,8 +159,6 @@ def _echo_tried(details: IndexInfo) -> None:
 
 def _run(path: OwnFolder, *, as_json: bool) -> None:
     """Print the progress and the settings of a training run."""
-    from dataclasses import asdict
-
     from clr_search.train.monitor.metrics import METRICS, read_metrics, totals
     from clr_search.train.settings.resolved import ResolvedConfig
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clr_search.errors import UsageError
 from clr_search.images.metadata.exif import Exif, read_exif
 from clr_search.index.catalog.columns import store
+from clr_search.index.catalog.columns.compiling import kinds
+from clr_search.index.catalog.columns.literals import Value, kind_of, value_of
+from clr_search.index.catalog.columns.store import ColumnInfo
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.writer import Writer
 from clr_search.progress import Reporter, Silent
@@ -47,6 +51,58 @@ class Annotator(Writer):
         )
         self._read_exif(reporter or Silent())
         return report
+
+    def give_columns(self, columns: Mapping[str, Mapping[int, str]]) -> None:
+        """Give pictures columns of one's own, in one transaction.
+
+        The kind of a column is the narrowest that all its values are of: integer, real, date, or
+        else text. A column of the same name is replaced; others stay.
+
+        Parameters
+        ----------
+        columns : mapping of str to mapping of int to str
+            For each column, its values by the ids of pictures; others have none.
+
+        Raises
+        ------
+        UsageError
+            If a column is called as one that every collection has.
+
+        Examples
+        --------
+        ``index.give_columns({"rating": {3: "5", 7: "2"}})``
+        """
+        self._require_writable()
+        with self._catalog.writing():
+            own = store.given_columns(self._catalog)
+            for name, values in columns.items():
+                taken = {known.casefold() for known in kinds(self._catalog) if known not in own}
+                if name.casefold() in taken:
+                    raise UsageError(
+                        f"Every collection has a column {name}.", "Give yours another name."
+                    )
+                kind = kind_of(list(values.values()))
+                typed = {number: value_of(value, kind) for number, value in values.items()}
+                store.give(self._catalog, name, kind, typed)
+
+    def columns(self) -> list[ColumnInfo]:
+        """Returns the columns with their kinds, and the numbers of pictures that have a value."""
+        with self._catalog.reading():
+            return store.described(self._catalog)
+
+    def values(self, ids: Sequence[int], name: str) -> dict[int, Value]:
+        """Returns the values of a column that these pictures have, by their ids.
+
+        Raises
+        ------
+        UsageError
+            If the collection has no such column.
+        """
+        with self._catalog.reading():
+            names = [*store.EXIF, *store.given_columns(self._catalog)]
+            if name not in names:
+                raise UsageError(f"There is no column {name}.", f"There are: {', '.join(names)}.")
+            return store.values(self._catalog, ids, name)
 
     def _read_exif(self, reporter: Reporter) -> None:
         """Reads the EXIF of items that are new or changed, or come from an older release.
