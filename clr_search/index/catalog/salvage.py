@@ -140,6 +140,8 @@ class Damaged:
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
+        for row in self._table("dismissed"):
+            catalog.database.rows("INSERT OR REPLACE INTO dismissed VALUES (?, ?, ?)", *row)
         self._continue_ids(catalog)
         total = self._first("SELECT count(*) FROM items INDEXED BY items_by_revision")
         return max(0, total - copied) if isinstance(total, int) else None

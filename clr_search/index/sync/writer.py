@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.index import maintenance
+from clr_search.index.catalog import dismissals
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.search.reader import Reader
@@ -254,6 +256,56 @@ class Writer(Reader):
         count = remove(self._catalog, paths)
         self._settle(reporter or Silent(), changed=bool(count))
         return count
+
+    def dismiss(
+        self, numbers: Sequence[int], against: Sequence[int] = (), *, undo: bool = False
+    ) -> int:
+        """Remember that pictures are no copies of each other, or are all to be kept.
+
+        It is remembered by their content, wherever the files move to.
+
+        Parameters
+        ----------
+        numbers : sequence of int
+            Ids of the pictures.
+        against : sequence of int
+            Ids of pictures that each of them is no copy of; if not given, they are no copies of
+            each other.
+        undo : bool
+            Whether to forget it instead.
+
+        Returns
+        -------
+        int
+            The number of pairs of contents.
+
+        Raises
+        ------
+        UsageError
+            If there is only one picture, or the collection is open for reading only.
+        ClrSearchError
+            If an item is not in the collection.
+
+        Examples
+        --------
+        ::
+
+            index.dismiss([12, 15])  # no copies of each other
+            index.dismiss([12], against=[15, 31])  # 15 and 31 may be copies of each other
+        """
+        self._require_writable()
+        first = [item.sha256 for item in self.items(list(numbers))]
+        second = [item.sha256 for item in self.items(list(against))]
+        pairs = {
+            dismissals.pair_of(one, other)
+            for one, other in (product(first, second) if against else combinations(first, 2))
+        }
+        if not pairs:
+            raise UsageError("A picture is no copy of itself.", "Give two pictures or more.")
+        change = dismissals.undo if undo else dismissals.dismiss
+        with self._catalog.writing():
+            change(self._catalog.database, pairs)
+        return len(pairs)
 
     def rebuild(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clr_search.index.catalog.sqlite.database import Database
+from clr_search.index.catalog.sqlite.schema import DISMISSED
 from clr_search.progress import Reporter
 
 
@@ -39,6 +40,11 @@ MIGRATIONS = (
         # Without it, filters by date, file size and sides read the whole table with embeddings.
         ("CREATE INDEX items_by_file ON items (mtime_ns, size, width, height)",),
         "filters by date and size are answered by an index",
+    ),
+    Migration(
+        3,
+        (DISMISSED.strip(),),
+        "what was said to be no copy is remembered",
     ),
 )
 """One migration for each version after `READABLE`, in order."""

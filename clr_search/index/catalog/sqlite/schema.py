@@ -5,11 +5,21 @@ from __future__ import annotations
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
 
-VERSION = 2
+VERSION = 3
 """Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
 """The oldest version that the queries of this release can read, even if more slowly."""
+
+DISMISSED = """
+CREATE TABLE dismissed (            -- contents that a person has said are no copies of each other
+    one TEXT NOT NULL,              -- SHA-256, the lesser; twice the same: keep all files of it
+    other TEXT NOT NULL,
+    dismissed_at TEXT NOT NULL,
+    PRIMARY KEY (one, other)
+) WITHOUT ROWID
+"""
+"""The table of what is no copy, which version 3 added."""
 
 # Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
@@ -55,3 +65,4 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     embedding BLOB
 );
 """
+SCHEMA += f"{DISMISSED.strip()};\n"

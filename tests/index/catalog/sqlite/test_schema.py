@@ -20,7 +20,7 @@ def test_a_new_catalogue_says_what_it_is_and_of_which_version(tmp_path: Path) ->
     assert READABLE <= VERSION
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     names = {name for (name,) in tables} - {"sqlite_sequence"}
-    assert names == {"meta", "roots", "items", "skipped", "staged"}
+    assert names == {"meta", "roots", "items", "skipped", "staged", "dismissed"}
 
 
 @pytest.mark.parametrize(
