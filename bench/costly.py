@@ -253,8 +253,6 @@ COSTLY: dict[str, Callable[[random.Random], bytes]] = {
     ),
     "png-chunks": lambda r: png_with(chunk(r.choice([b"prVa", b"teXt", b"abCd"])) * 100_000),
     "png-pixel-chunks": lambda r: png_with(pixels=[chunk(b"IDAT")] * r.randrange(50_000, 99_000)),
-    "png-packed-texts": lambda r: png_with(packed_text(r.choice([b"zTXt", b"iTXt"]), 2**20) * 60),
-    "png-texts": lambda r: png_with(chunk(b"tEXt", b"k\0" + bytes(2**20)) * r.randrange(9, 30)),
     "png-exif-overlaps": lambda r: png_with(
         chunk(b"eXIf", overlapping(2000, r.randrange(2**19, 2**20)))
     ),
@@ -307,6 +305,8 @@ BOUNDED: dict[str, Callable[[random.Random], bytes]] = {
     "bmp-delta": lambda r: bmp_runs(r.randrange(500_000, 4_000_000), 1, b"\0\2\xff\xff\0\1"),
     "bmp-rows": lambda r: bmp_runs(1_000_000, 3, b"\1\1\0\0" * 3 + b"\0\1", r.choice([4, 8])),
     "bmp-escapes": lambda r: bmp_runs(SIDE, SIDE, b"\0\2\xff\xff" * 1000 + b"\0\1"),
+    "png-packed-texts": lambda r: png_with(packed_text(r.choice([b"zTXt", b"iTXt"]), 2**20) * 60),
+    "png-texts": lambda r: png_with(chunk(b"tEXt", b"k\0" + bytes(2**20)) * r.randrange(9, 30)),
     "gif-frames": lambda r: saved(
         "GIF", save_all=True, append_images=[Image.new("L", (SIDE, SIDE), n) for n in range(200)]
     ),

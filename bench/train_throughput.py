@@ -37,6 +37,7 @@ from torchvision import transforms
 from bench.machine import machine
 from clr_search import images
 from clr_search.files.find import find_images
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig
 from clr_search.train.data.decode import decode_collection
@@ -159,7 +160,7 @@ def ours(files: list[Path], config: ResolvedConfig, out: Path) -> Iterator[Speed
     """Epochs of `clr-search train`, all that its loop does included."""
     found = find_images(files)
     collection = decode_collection(found, config.cache_size, config.cache, out, Silent())
-    trainer = Trainer(out, config, collection, Silent())
+    trainer = Trainer(OwnFolder.make(out), config, collection, Silent())
     trainer.method.networks.train()
     while True:
         trainer._epoch(lambda: False)

@@ -1,8 +1,8 @@
-"""The weighted vote of the k nearest neighbours: one rule for all that let pictures vote.
+"""The k nearest neighbours of a picture vote on its class; this is the one rule of the vote.
 
-InstDisc (Wu et al. 2018, arXiv 1805.01978, section 3.4): each of the k most similar pictures votes
-for its class with the weight exp(cosine / τ). Training measures by it, `evaluate` does, and
-`classify --knn` answers by it, with fewer neighbours.
+The rule is that of InstDisc (Wu et al. 2018, arXiv 1805.01978, section 3.4): each of the k most
+similar pictures votes for its class with the weight exp(cosine / τ). Training and `evaluate`
+measure encoders by it, and `classify --knn` answers by it, with fewer neighbours.
 """
 
 from __future__ import annotations
@@ -11,25 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_NEIGHBOURS = 200
-"""k of the paper, for 50,000 images of ten classes."""
+"""Largest k, which the paper uses for 50,000 images of ten classes."""
 
 TEMPERATURE = 0.1
-"""τ, as in the paper's code."""
+"""τ, the value in the code of the paper."""
 
 
 def neighbours(voters: int, classes: int, most: int = MOST_NEIGHBOURS) -> int:
-    """How many neighbours vote: `most`, but at most the mean size of a class, and at least 1.
+    """Choose k, the number of neighbours that vote.
 
-    With more neighbours than a class has, the others outvote it by necessity.
+    It is `most`, but at most the mean size of a class, as a class with fewer pictures than there
+    are neighbours is always outvoted by the others.
 
     Parameters
     ----------
     voters : int
-        Pictures that may vote: where each picture is asked against all others, one less than all.
+        Number of pictures that may vote. It is one less than all where each picture is classified
+        by all others.
     classes : int
-        Classes they are of.
+        Number of classes of these pictures.
     most : int
-        200 where the vote is a measure, so that it compares with what others report.
+        Largest k. It is 200 where the vote is a measure, which can be compared with published ones.
+
+    Returns
+    -------
+    int
+        k, at least 1.
 
     Examples
     --------
@@ -42,21 +49,21 @@ def neighbours(voters: int, classes: int, most: int = MOST_NEIGHBOURS) -> int:
 def vote(
     labels: NDArray[np.integer], similarity: NDArray[np.floating], classes: int
 ) -> NDArray[np.float64]:
-    """Shares of the vote for each class.
+    """Compute the share of the vote that each class gets.
 
     Parameters
     ----------
     labels : int array, shape (B, k)
-        Classes of the neighbours, from 0; -1 for one without a class, which has no vote.
+        Class numbers of the neighbours, from 0; -1 for one without a class, which has no vote.
     similarity : float array, shape (B, k)
-        Their cosines.
+        Cosines of the neighbours with the picture, in [-1, 1].
     classes : int
-        C.
+        C, the number of classes.
 
     Returns
     -------
     float64 array, shape (B, C)
-        Rows sum to 1; a row without any vote is 0.
+        Shares in [0, 1]. Each row sums to 1, or is 0 where no neighbour has a class.
 
     Examples
     --------
@@ -65,7 +72,7 @@ def vote(
     """
     voting = labels >= 0
     wide = np.where(voting, similarity.astype(np.float64), -np.inf)
-    highest = wide.max(axis=1, keepdims=True, initial=-1.0)  # so that no weight overflows
+    highest = wide.max(axis=1, keepdims=True, initial=-1.0)  # No weight overflows then.
     weights = np.exp((wide - highest) / TEMPERATURE)
     votes = np.zeros((len(labels), classes))
     rows = np.arange(len(labels))[:, None]

@@ -58,6 +58,9 @@ class Reporter(ABC):
     def advance(self, count: int = 1, note: str = "") -> None:
         """Report `count` more units as done; a note replaces the one at the end of the line."""
 
+    def revise(self, total: int) -> None:  # noqa: B027 - what shows no total has none to change
+        """Change the number of units in all, where it turns out to be another than at first."""
+
     @abstractmethod
     def end(self) -> None:
         """Close the bar."""
@@ -113,6 +116,9 @@ class Lines(Reporter):
         self._note = note or self._note
         if time.monotonic() - self._said >= self._interval:
             self._say()
+
+    def revise(self, total: int) -> None:
+        self._total = total
 
     def end(self) -> None:
         if not self._brief or self._said > self._began:
@@ -176,6 +182,10 @@ class Bar(Reporter):
         self._progress.update(
             self._task, advance=count, rate=rate, note=note or task.fields["note"]
         )
+
+    def revise(self, total: int) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, total=total)
 
     def end(self) -> None:
         if self._progress is not None:

@@ -241,7 +241,9 @@ def test_counts_fit_their_cells(value: int, cell: int, written: str) -> None:
 def test_a_curve_rises_where_accuracy_does() -> None:
     """The blue line's ends: at the left and low, at the right and high; chance is level."""
     line = Line("probe", [0.2, 0.8], [0.0, 0.0])
-    drawn = np.array(learning_curve(["1", "all"], [1, 100], [line], 0.1, "Title")).astype(int)
+    drawn = np.array(
+        learning_curve(["1", "all"], [1, 100], [line], {"chance": 0.1}, "Title")
+    ).astype(int)
     blue = (drawn[..., 2] - drawn[..., 0]) > 100
     grey = np.abs(drawn - np.array([95, 104, 115])).max(axis=2) < 20  # chance, over the whole plot
     level = int(grey.sum(axis=1).argmax())
@@ -262,7 +264,9 @@ def test_any_curve_is_drawn(steps: list[tuple[float, float]], chance: float) -> 
     means, deviations = zip(*steps, strict=True)
     lines = [Line("probe", means, deviations), Line("kNN", means[::-1], deviations)]
     counts = [float(2**n) for n in range(len(steps))]
-    drawn = learning_curve(["99,999"] * len(steps), counts, lines, chance, "розы" * 9)
+    drawn = learning_curve(
+        ["99,999"] * len(steps), counts, lines, {"chance": chance, "majority": 0.6}, "розы" * 9
+    )
     assert drawn.mode == "RGB"
     assert drawn.width > 900
 
@@ -270,9 +274,10 @@ def test_any_curve_is_drawn(steps: list[tuple[float, float]], chance: float) -> 
 def test_no_name_around_a_plot_is_cut() -> None:
     """A margin of paper is left at every edge, however long the names are."""
     names = ["W" * 60, "a longer name of a class than there is room for", "c"]
+    wide = Line("W" * 40, [0, 1], [0, 0])
     for drawn in (
         confusion_matrix([[99_999, 1, 0], [0, 1, 1], [0, 0, 1]], names, title="Title " * 12),
-        learning_curve(["1", "all"], [1, 9], [Line("W" * 40, [0, 1], [0, 0])], 0.1, "W" * 99),
+        learning_curve(["1", "all"], [1, 9], [wide], {"chance": 0.1}, "W" * 99),
     ):
         pixels = np.array(drawn)
         frame = pixels.copy()

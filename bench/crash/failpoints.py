@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clr_search.files import write as atomic
+from clr_search.files.own import OwnFile, OwnFolder
 from clr_search.index.catalog.sqlite.database import Database
 
 
@@ -58,7 +58,7 @@ class Failpoints:
                 os.truncate(path, path.stat().st_size // 2)
         for source, target, before in reversed(self._renames):
             if target.exists():
-                os.rename(target, source)  # noqa: PTH104  # Path.replace is not itself here
+                os.rename(target, source)  # noqa: PTH104
             if before is not None:
                 target.write_bytes(before)
 
@@ -68,34 +68,35 @@ class Failpoints:
         self._around_transactions()
 
     def _around_files(self) -> None:
-        write, rename, unlink = Path.write_bytes, Path.replace, Path.unlink
-        fsync, sync_folder = os.fsync, atomic.sync_folder
+        rename, unlink, fsync, sync = OwnFile.rename, OwnFile.delete, os.fsync, OwnFolder.sync
 
-        def write_bytes(path: Path, data: Any) -> int:
-            self.hit(f"before writing {_kind(path)}")
-            self._unsynced[path] = None
-            with path.open("wb") as handle:
-                handle.write(memoryview(data)[: len(data) // 2])
-            self.hit(f"half of {_kind(path)} written")
-            written = write(path, data)
-            self.hit(f"{_kind(path)} written")
-            return written
+        def write(file: OwnFile, data: bytes | str) -> None:
+            content = data.encode() if isinstance(data, str) else data
+            self.hit(f"before writing {_kind(file.path)}")
+            with file.replacing() as handle:
+                temporary = next(file.path.parent.glob(f".{file.path.name}.*.tmp"))
+                self._unsynced[temporary] = None
+                handle.write(content[: len(content) // 2])
+                handle.flush()
+                self.hit(f"half of {_kind(temporary)} written")
+                handle.write(content[len(content) // 2 :])
+                handle.flush()
+                self.hit(f"{_kind(temporary)} written")
 
-        def replace(path: Path, target: Any) -> Path:
-            self.hit(f"before renaming to {_kind(Path(target))}")
-            before = Path(target).read_bytes() if Path(target).exists() else None
-            done = rename(path, target)
-            self._renames.append((path, Path(target), before))
-            self.hit(f"renamed to {_kind(Path(target))}")
-            return done
+        def renamed(file: OwnFile, target: OwnFile) -> None:
+            self.hit(f"before renaming to {_kind(target.path)}")
+            before = target.read_bytes() if target.exists() else None
+            rename(file, target)
+            self._renames.append((file.path, target.path, before))
+            self.hit(f"renamed to {_kind(target.path)}")
 
-        def remove(path: Path, missing_ok: bool = False) -> None:
-            there = path.exists()
+        def deleted(file: OwnFile) -> None:
+            there = file.path.exists()
             if there:
-                self.hit(f"before deleting {_kind(path)}")
-            unlink(path, missing_ok=missing_ok)
+                self.hit(f"before deleting {_kind(file.path)}")
+            unlink(file)
             if there:
-                self.hit(f"{_kind(path)} deleted")
+                self.hit(f"{_kind(file.path)} deleted")
 
         def synced(handle: int) -> None:
             fsync(handle)
@@ -105,14 +106,15 @@ class Failpoints:
                     del self._unsynced[path]
             self.hit("file fsynced")
 
-        def folder_synced(folder: Path) -> None:
-            sync_folder(folder)
-            self._renames = [entry for entry in self._renames if entry[1].parent != folder]
+        def folder_synced(folder: OwnFolder, sub: str = "") -> None:
+            sync(folder, sub)
+            within = folder.path / sub
+            self._renames = [entry for entry in self._renames if entry[1].parent != within]
             self.hit("folder fsynced")
 
-        _put(Path, write_bytes=write_bytes, replace=replace, unlink=remove)
+        _put(OwnFile, write=write, rename=renamed, delete=deleted)
         _put(os, fsync=synced)
-        _put(atomic, sync_folder=folder_synced)
+        _put(OwnFolder, sync=folder_synced)
 
     def _around_transactions(self) -> None:
         writing, rows, compact = Database.writing, Database.rows, Database.compact

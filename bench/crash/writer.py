@@ -95,7 +95,7 @@ def write(job: dict[str, Any], out: int) -> None:
     ingest._COMMIT = 7
 
     def acknowledge(database: Database) -> None:
-        _say(out, "state", digest(database.folder, STATE))
+        _say(out, "state", digest(database.folder.path, STATE))
 
     points = Failpoints(job.get("deadly"), power=bool(job.get("power")), acknowledge=acknowledge)
     points.install()

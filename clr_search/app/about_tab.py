@@ -57,6 +57,7 @@ def card_rows(card: Card) -> list[tuple[str, str]]:
         ("Method", card.method),
         ("Loss", loss),
         ("Trained on", card.training_data),
+        ("Began from", card.initial_weights),
         ("Epochs", f"{card.epochs:,}" if card.epochs else ""),
         ("Sees", f"the central square at {card.image_size} × {card.image_size} pixels"),
         ("kNN accuracy", _share(card.knn_accuracy)),

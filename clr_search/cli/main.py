@@ -18,6 +18,7 @@ import click
 
 from clr_search.cli import options
 from clr_search.errors import ClrSearchError
+from clr_search.files.disk import remedy_of
 from clr_search.version import __version__
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -55,6 +56,7 @@ SECTIONS = {
         "remove": Entry(
             "collections.build", "Remove files, and all files below folders, from a collection."
         ),
+        "label": Entry("collections.label", "Label the pictures of a collection by a CSV file."),
         "repair": Entry(
             "collections.repair", "Check a collection, and save what can be read of it."
         ),
@@ -71,7 +73,7 @@ SECTIONS = {
         ),
         "map": Entry("finding.map", "Draw a map of a collection: similar pictures side by side."),
         "evaluate": Entry(
-            "models.evaluate", "Measure how well pictures of the same folder are found."
+            "models.evaluate", "Measure how well a collection finds, or compare two."
         ),
         "app": Entry("showing.app", "Search a collection in the browser."),
         "serve": Entry("showing.serve", "Serve a collection to other programs over HTTP."),
@@ -180,6 +182,8 @@ def _fail(ctx: click.Context, error: Exception) -> NoReturn:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        if remedy := remedy_of(error):
+            raise Failure(text, remedy) from error
     else:
         text = f"unexpected {type(error).__name__}{f': {text}' if text else ''}"
     again = "" if options.debugging(ctx) else "Run again with --debug for the traceback."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -269,6 +270,35 @@ def force_option(what: str) -> Decorator[Any]:
 def collection_argument() -> Decorator[Any]:
     """Return the argument ``COLLECTION``."""
     return click.argument("collection", type=PATH)
+
+
+def _limit_pixels(ctx: click.Context, parameter: click.Parameter, value: int | None) -> None:
+    """Set the limit for this process, and those that it starts, until the command has ended."""
+    if value is None:
+        return
+    from clr_search.images.limits import PIXELS_VARIABLE
+
+    before = os.environ.get(PIXELS_VARIABLE)
+    os.environ[PIXELS_VARIABLE] = str(value)
+
+    def restore() -> None:
+        os.environ.pop(PIXELS_VARIABLE)
+        if before is not None:
+            os.environ[PIXELS_VARIABLE] = before
+
+    ctx.call_on_close(restore)
+
+
+def pixels_option() -> Decorator[Any]:
+    """Return the option ``--max-pixels``, which is the limit of every picture that is decoded."""
+    return click.option(
+        "--max-pixels",
+        type=COUNT,
+        expose_value=False,
+        callback=_limit_pixels,
+        # Written out, since what decodes pictures is not to be loaded for --help.
+        help="Most pixels of a picture; also from CLR_SEARCH_MAX_PIXELS.  [default: 200000000]",
+    )
 
 
 def device_option() -> Decorator[Any]:

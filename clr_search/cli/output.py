@@ -230,6 +230,25 @@ def echo_skipped(skipped: Sequence[tuple[Path, str]], *, verbose: bool, first: i
     echo_table([Column(), Column(style="dim")], [(shown(path), why) for path, why in listed], 2)
     if len(listed) < len(skipped):
         click.echo(f"  … and {len(skipped) - len(listed):,} more; --verbose lists all.")
+    if any("pixels are more than the limit" in reason for _, reason in skipped):
+        click.echo("Larger pictures are read with --max-pixels.")
+
+
+def echo_noted(noted: Sequence[tuple[Path, str, bool]], *, verbose: bool) -> None:
+    """Print how many files were read with a loss, or not shown in full; with `verbose`, which.
+
+    Each of `noted` is a path, what a person should know of it, and whether a part is missing.
+    """
+    lossy = [(path, note) for path, note, missing in noted if missing]
+    others = [(path, note) for path, note, missing in noted if not missing]
+    for files, what in ((lossy, "with loss"), (others, "with a note on what is shown")):
+        if not files:
+            continue
+        if verbose:
+            echo_heading(f"Read {what}: {count(len(files), 'file')}")
+            echo_table([Column(), Column(style="dim")], [(shown(p), note) for p, note in files], 2)
+        else:
+            click.echo(f"Read {what}: {count(len(files), 'file')}; --verbose lists them.")
 
 
 def structure(info: IndexInfo) -> str:

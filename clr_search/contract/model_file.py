@@ -25,6 +25,7 @@ import base64
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -33,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFile
 
 if TYPE_CHECKING:
     import onnx
@@ -89,6 +91,9 @@ class Card:
         What the embedding consists of: ``"h"``, or a phrase on more features.
     training_data : str
         A sentence on the images that the encoder learned from; never their names.
+    initial_weights : str
+        What the training began from, where that was no random network: "the encoder that comes
+        with clr-search", or "earlier weights", and the SHA-256 of the file of weights.
     epochs : int
         Number of epochs trained.
     temperature : float
@@ -117,6 +122,9 @@ class Card:
         Number of known pictures that set the threshold of novelty.
     novelty_method : str
         How these were chosen: ``"held out"`` or ``"leave one out"``; see `serve.probe.novelty`.
+    novelty_caught : float or None
+        Estimated share in [0, 1] of pictures of other classes whose `novelty` is above 1; None
+        where it was not estimated.
     golden_size : tuple of int
         Height and width in pixels of the golden picture; see `golden.golden_picture`.
     golden : tuple of float, length D
@@ -132,6 +140,7 @@ class Card:
     method: str = "simclr"
     descriptor: str = "h"
     training_data: str = ""
+    initial_weights: str = ""
     epochs: int = 0
     loss: str = ""
     temperature: float = 0.0
@@ -148,6 +157,7 @@ class Card:
     novelty_refused: float | None = None
     novelty_pictures: int | None = None
     novelty_method: str = ""
+    novelty_caught: float | None = None
     golden_size: tuple[int, int] = GOLDEN_SIZE
     golden: tuple[float, ...] = field(default=(), repr=False)
     contract_version: int = VERSION
@@ -155,8 +165,9 @@ class Card:
     def to_metadata(self) -> dict[str, str]:
         """Return the strings of `metadata_props`; every value but the golden vector is JSON.
 
-        The keys on novelty are left out where there is no such output, and so is a `resize` of
-        "Resize", so that such encoders have the same bytes as in earlier releases.
+        The keys on novelty are left out where there is no such output, and so are a `resize` of
+        "Resize" and empty `initial_weights`, so that such encoders have the same bytes as in
+        earlier releases.
         """
         metadata = {
             _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
@@ -164,6 +175,7 @@ class Card:
             if item.name != "golden"
             and not (self.novelty_refused is None and item.name.startswith("novelty_"))
             and not (self.resize == "Resize" and item.name == "resize")
+            and not (not self.initial_weights and item.name == "initial_weights")
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
         metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
@@ -224,13 +236,13 @@ class ModelFile:
     card: Card
 
 
-def read_model(path: Path | str) -> ModelFile:
+def read_model(path: Path | str | OwnFile) -> ModelFile:
     """Read and validate an encoder or probe before any runtime loads it.
 
     Parameters
     ----------
-    path : path
-        An `encoder.onnx` or `probe.onnx`.
+    path : path or OwnFile
+        An `encoder.onnx` or `probe.onnx`; an `OwnFile` is one in a folder of ours.
 
     Returns
     -------
@@ -244,15 +256,18 @@ def read_model(path: Path | str) -> ModelFile:
         tensors, uses operators that are not standard ONNX, or breaks the contract in names, types,
         sizes or version.
     """
+    data = _content(path)
+    return model_of(data, path.path if isinstance(path, OwnFile) else Path(path))
+
+
+def model_of(data: bytes, path: Path) -> ModelFile:
+    """Validate the bytes of an encoder or probe; `path` is where they are, or will be.
+
+    Returns and raises what `read_model` does.
+    """
     import onnx
     from google.protobuf.message import DecodeError
 
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"There is no model file {path}.", "Make one with: clr-search export RUN")
-    if path.stat().st_size > MAX_MODEL_BYTES:
-        raise UsageError(f"{path} is larger than 2 GiB, which no ONNX file can be.")
-    data = path.read_bytes()
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
@@ -267,6 +282,24 @@ def read_model(path: Path | str) -> ModelFile:
     _check_sizes(card, path)
     _check_interface(model, card, path)
     return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
+
+
+def _content(path: Path | str | OwnFile) -> bytes:
+    """Return the bytes of a model file; raise UsageError where it is missing or too large."""
+    file = path if isinstance(path, OwnFile) else Path(path)
+    status = _status(file)
+    if status is None:
+        raise UsageError(f"There is no model file {file}.", "Make one with: clr-search export RUN")
+    if status.st_size > MAX_MODEL_BYTES:
+        raise UsageError(f"{file} is larger than 2 GiB, which no ONNX file can be.")
+    return file.read_bytes()
+
+
+def _status(file: Path | OwnFile) -> os.stat_result | None:
+    """Return the status of a file that can be read; None where there is none."""
+    if isinstance(file, OwnFile):
+        return file.status()
+    return file.stat() if file.is_file() else None
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:

@@ -21,7 +21,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from clr_search.demo.report import DemoReport
 from clr_search.errors import UsageError, require
 from clr_search.evaluate.compare import Row, compare
 from clr_search.files.find import ImageFile, find_images
+from clr_search.files.own import OwnFolder
 from clr_search.files.write import atomic_path, write_atomically
 from clr_search.index import Index
 from clr_search.pictures import SheetRow, Tile, contact_sheet
@@ -40,6 +41,9 @@ SWATCHES_EACH = 32
 
 MOST_SCORED = 3_000
 """Largest number of pictures for the scores; more would take longer and change little."""
+
+_FOLDERS = ("run", "untrained", "collection.clr")
+_FILES = "encoder.onnx golden.json probe.onnx contact-sheet.png report.json demo.json".split()
 
 SHEET_ROWS, SHEET_COLUMNS = 6, 8
 """Numbers of queries on the contact sheet, and of results of each."""
@@ -114,6 +118,8 @@ def run_demo(
 
 def _prepare(out: Path, demo: _Demo, *, force: bool) -> None:
     """Make the folder, or check that it holds an earlier state of the same demo."""
+    if out.is_dir():
+        _require_ours(OwnFolder(out))
     marker = out / "demo.json"
     if marker.is_file():
         same = marker.read_text(encoding="utf-8") == demo.to_json()
@@ -132,12 +138,20 @@ def _prepare(out: Path, demo: _Demo, *, force: bool) -> None:
     write_atomically(marker, demo.to_json())
 
 
+def _require_ours(out: OwnFolder) -> None:
+    """Refuse a folder in which a link or a pipe has a name of ours; NotOursError names it."""
+    for name in (*_FOLDERS, "images"):
+        with suppress(FileNotFoundError), out.within(name, make=False):
+            pass
+    for name in _FILES:
+        (out / name).status()
+
+
 def _clear(out: Path) -> None:
     """Remove what a demo makes, and nothing else; drawn swatches are kept where they fit."""
-    for name in ("run", "untrained", "collection.clr"):
+    for name in _FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
-    files = "encoder.onnx golden.json probe.onnx contact-sheet.png report.json demo.json"
-    for name in files.split():
+    for name in _FILES:
         (out / name).unlink(missing_ok=True)
 
 

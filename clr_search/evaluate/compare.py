@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ImageError
+from clr_search.evaluate.baselines import chance_of, majority_of
 from clr_search.evaluate.retrieval import leave_one_out, rgb_histogram
 from clr_search.files.find import ImageFile
 from clr_search.progress import Reporter, Silent
@@ -33,7 +34,7 @@ class Row:
     name : str
         Name of the encoder or histogram.
     dimension : int
-        Length of its vectors.
+        Length of its vectors; 0 for chance and majority, which have none.
     recall_at_1 : float
         Share of queries whose nearest neighbour has their label (leave one out), in [0, 1].
     precision_at_10 : float
@@ -43,7 +44,8 @@ class Row:
     knn_accuracy : float
         Accuracy of the weighted kNN classifier (InstDisc, arXiv 1805.01978), in [0, 1].
     probe_accuracy, probe_low, probe_high : float
-        Accuracy of the linear probe on held-out pictures, and its 95 % interval, in [0, 1].
+        Accuracy of the linear probe on pictures that it was not fitted on, and its 95 % interval,
+        in [0, 1].
     """
 
     name: str
@@ -84,7 +86,8 @@ def compare(
     Returns
     -------
     list of Row
-        The scores of the histogram, then those of the encoders in the order given.
+        The scores of the histogram, those of the encoders in the order given, and what chance and
+        the majority class come to, on the pictures that the histograms could be made of.
 
     Examples
     --------
@@ -95,10 +98,11 @@ def compare(
     """
     reporter = reporter or Silent()
     labelled = [file for file in files if file.label is not None]
-    rows = [score("RGB histogram", *histograms(labelled, reporter), seed)]
+    vectors, labels = histograms(labelled, reporter)
+    rows = [score("RGB histogram", vectors, labels, seed)]
     for name, path in encoders.items():
         rows.append(score(name, *embeddings(labelled, name, path, reporter), seed))
-    return rows
+    return [*rows, *baseline_rows(labels)]
 
 
 Described = tuple[NDArray[np.float32], list[str]]
@@ -144,6 +148,34 @@ def score(name: str, vectors: NDArray[np.float32], labels: list[str], seed: int 
         probe_low=probe.interval[0],
         probe_high=probe.interval[1],
     )
+
+
+def baseline_rows(labels: Sequence[str]) -> list[Row]:
+    """Return what the measures come to by chance, and by the majority class alone.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Classes of the pictures.
+
+    Examples
+    --------
+    >>> [row.knn_accuracy for row in baseline_rows(["cat"] * 3 + ["dog"] * 2)]
+    [0.5, 0.6]
+    """
+    sizes = np.unique(labels, return_counts=True)[1]
+    return [
+        Row(
+            name,
+            0,
+            one.recall_at_1,
+            one.precision_at_10,
+            one.mean_average_precision,
+            one.knn_accuracy,
+            *[one.knn_accuracy] * 3,  # A probe guesses a class, as the kNN does.
+        )
+        for name, one in (("chance", chance_of(sizes)), ("majority", majority_of(sizes)))
+    ]
 
 
 def histograms(files: Sequence[ImageFile], reporter: Reporter) -> Described:
@@ -197,8 +229,8 @@ def table(rows: Sequence[Row]) -> str:
             row.knn_accuracy,
         )
         cells = [f"{100 * share:.1f}" for share in shares]
-        probe = (
-            f"{100 * row.probe_accuracy:.1f} ({100 * row.probe_low:.1f}–{100 * row.probe_high:.1f})"
-        )
+        probe = f"{100 * row.probe_accuracy:.1f}"
+        if row.probe_low < row.probe_high:
+            probe += f" ({100 * row.probe_low:.1f}–{100 * row.probe_high:.1f})"
         lines.append(f"| {row.name} | {' | '.join([*cells, probe])} |")
     return "\n".join(lines)

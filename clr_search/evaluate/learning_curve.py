@@ -50,6 +50,8 @@ class Curve:
     steps : list of Step
         The steps, the fewest labels first.
     chance : float
+        Accuracy of guessing any class alike, 1/C.
+    majority : float
         Share of the most frequent class, in [0, 1]: the accuracy of always guessing it.
     classes, held_out : int
         The numbers of classes, and of pictures that each accuracy is measured on.
@@ -57,6 +59,7 @@ class Curve:
 
     steps: list[Step]
     chance: float
+    majority: float
     classes: int
     held_out: int
 
@@ -126,7 +129,7 @@ def learning_curve(
         Step(step, rows[0][0], tuple(row[1] for row in rows), tuple(row[2] for row in rows))
         for step, rows in scores.items()
     ]
-    return Curve(steps, float(sizes.max() / len(y)), len(sizes), held_out)
+    return Curve(steps, 1 / len(sizes), float(sizes.max() / len(y)), len(sizes), held_out)
 
 
 def _score(

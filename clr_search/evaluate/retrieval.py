@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from clr_search import knn
 from clr_search.errors import UsageError
+from clr_search.evaluate.baselines import Baseline, chance_of, majority_of
 
 HISTOGRAM_BINS = 8
 """Bins of each channel, which make 8³ = 512 joint colours."""
+
+MEASURES = ("recall_at_1", "precision_at_10", "mean_average_precision", "knn_accuracy")
+"""Names of the four measures, in the order in which they are returned."""
 
 _BLOCK_VALUES = 2**24
 """Most similarities (float32) in memory at a time: 64 MB."""
@@ -44,6 +48,10 @@ class Retrieval:
         The number of items without a label, which are neither queries nor neighbours.
     alone : int
         The number of items that are alone in their class, which are neighbours but no queries.
+    chance : Baseline
+        What the four measures come to where neighbours, and guesses of a class, are random.
+    majority : Baseline
+        What they come to where the largest class is always found and guessed first.
     """
 
     recall_at_1: float
@@ -53,6 +61,8 @@ class Retrieval:
     queries: int
     unlabelled: int
     alone: int
+    chance: Baseline
+    majority: Baseline
 
 
 def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) -> Retrieval:
@@ -90,26 +100,15 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
             f"{vectors.shape} and {len(labels)} labels."
         )
     known = [position for position, label in enumerate(labels) if label]
-    names, y = np.unique([labels[position] or "" for position in known], return_inverse=True)
-    sizes = np.bincount(y, minlength=len(names))
+    y = np.unique([labels[position] or "" for position in known], return_inverse=True)[1]
+    sizes = np.bincount(y)
     if not (sizes >= 2).any():
         raise UsageError(
             "Measuring retrieval needs a class of at least two pictures, and there is none.",
-            "Sort pictures into one folder a class.",
+            "Sort pictures into one folder a class, or give labels with --labels labels.csv.",
         )
-    x = np.ascontiguousarray(vectors[known], np.float32)
-    queries = np.flatnonzero(sizes[y] >= 2)
-    k = knn.neighbours(len(x) - 1, len(names))
-    sums = np.zeros(4)
-    for block, order, similarity in _rankings(x, queries):
-        relevant = y[order] == y[block, None]
-        others = sizes[y[block]] - 1
-        sums[0] += relevant[:, 0].sum()
-        sums[1] += (relevant[:, :10].sum(axis=1) / np.minimum(10, others)).sum()
-        sums[2] += _average_precision(relevant).sum()
-        shares = knn.vote(y[order[:, :k]], similarity[:, :k], len(names))
-        sums[3] += (shares.argmax(axis=1) == y[block]).sum()
-    recall, precision, average, accuracy = (sums / len(queries)).tolist()
+    queries, scores = query_scores(vectors[known], y)
+    recall, precision, average, accuracy = scores.mean(axis=0).tolist()
     return Retrieval(
         recall_at_1=recall,
         precision_at_10=precision,
@@ -118,7 +117,53 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
         queries=len(queries),
         unlabelled=len(labels) - len(known),
         alone=int((sizes == 1).sum()),
+        chance=chance_of(sizes),
+        majority=majority_of(sizes),
     )
+
+
+def query_scores(
+    vectors: NDArray[np.float32], y: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Measure each query of its own, against all other items.
+
+    Parameters
+    ----------
+    vectors : float32 array, shape (N, D)
+        Rows of unit length.
+    y : int array, shape (N,)
+        Class of each item, from 0.
+
+    Returns
+    -------
+    queries : int64 array, shape (Q,)
+        Positions of the items that are not alone in their class, ascending.
+    scores : float64 array, shape (Q, 4)
+        The four measures of `Retrieval` for each query, in that order, all in [0, 1].
+
+    Examples
+    --------
+    >>> query_scores(np.eye(3, dtype=np.float32)[[0, 0, 1]], np.array([0, 0, 1]))[1].tolist()
+    [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
+    """
+    x = np.ascontiguousarray(vectors, np.float32)
+    sizes = np.bincount(y)
+    classes = int((sizes > 0).sum())
+    queries = np.flatnonzero(sizes[y] >= 2)
+    k = knn.neighbours(len(x) - 1, classes)
+    scores = np.empty((len(queries), 4))
+    done = 0
+    for block, order, similarity in _rankings(x, queries):
+        relevant = y[order] == y[block, None]
+        others = sizes[y[block]] - 1
+        shares = knn.vote(y[order[:, :k]], similarity[:, :k], len(sizes))
+        rows = scores[done : done + len(block)]
+        rows[:, 0] = relevant[:, 0]
+        rows[:, 1] = relevant[:, :10].sum(axis=1) / np.minimum(10, others)
+        rows[:, 2] = _average_precision(relevant)
+        rows[:, 3] = shares.argmax(axis=1) == y[block]
+        done += len(block)
+    return queries, scores
 
 
 def knn_accuracy(

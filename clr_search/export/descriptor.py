@@ -1,14 +1,16 @@
-"""What finds better than h alone: features of three stages, decorrelated on unlabelled pictures.
+"""A descriptor joins features of three stages of the encoder, whitened on unlabelled pictures.
 
-h is trained to tell apart what the loss tells apart, and says little of texture and of small parts,
-which the stages before the last one know. So h is joined with the deviation over the map of the
-stage before it, and with the mean over the map of the stage before that; and the whole is turned to
-its principal axes, of which those that all pictures share are damped. That is PCA whitening (Jégou
-and Chum, ECCV 2012), here by half: each axis is divided by the fourth root of its variance, as the
-last axes of few pictures are noise. Pictures are needed to know the axes, labels are not. The
-result has as many numbers as h, and costs nothing measurable beside the network.
+Searches find more with it than with h alone. h is trained to tell apart what the loss tells apart,
+and says little of texture and of small parts, which earlier stages know. So three features are
+joined: h, the standard deviation over the map of the stage before the last, and the mean over the
+map of the stage before that. The joined features are then whitened by PCA (Jégou and Chum, ECCV
+2012): they are projected on their principal axes, and axes of large variance, which nearly all
+pictures share, are damped. Whitening goes half the way here: each axis is divided by the fourth
+root of its variance instead of the square root, as the last axes of few pictures are noise. The
+axes are measured on pictures; labels are not needed. The result has as many numbers as h, and costs
+nothing measurable beside the network.
 
-What it brings is in `bench/default_encoder/LOG.md`.
+`bench/default_encoder/LOG.md` has the gain.
 """
 
 from __future__ import annotations
@@ -29,79 +31,93 @@ from clr_search.progress import Reporter
 from clr_search.train.network.model import Encoder
 
 POWER = 0.5
-"""How much of the differences of variance is taken away: 0 nothing, 1 all."""
+"""Degree of the whitening: at 0 the axes keep their variances, at 1 all variances become 1."""
 
 MOST_PICTURES = 10_000
-"""Of larger collections a sample is measured, evenly spread over the listing."""
+"""Largest number of pictures that are measured; of more, a sample evenly spread over the list."""
 
-_VARIANCE_FLOOR = 1e-6  # relative to the largest: axes without variance must not become loud
-_DEVIATION_FLOOR = 1e-6  # the root has no finite slope at 0
+_VARIANCE_FLOOR = 1e-6
+"""Least variance of an axis, relative to the largest, so that rounding errors on an axis without
+variance are not amplified."""
+
+_VARIANCE_ADDED = 1e-6
+"""Constant added to the variance over a map, as the root has no finite slope at 0."""
+
 _BATCH = 64
+"""Number of pictures that pass through the network at once."""
 
 
 def stage_features(encoder: Encoder, pixels: Tensor) -> Tensor:
-    """h, the deviation of the stage before, the mean of the stage before that; each of unit norm.
+    """Compute the features of the last three stages: h, a standard deviation and a mean over maps.
 
     Parameters
     ----------
     encoder : Encoder
-        With stages of C/4, C/2 and C channels at its end.
+        The encoder f, whose last three stages have D/4, D/2 and D channels.
     pixels : Tensor
         float32 [N, 3, S, S] in [0, 1].
 
     Returns
     -------
     Tensor
-        float32 [N, 7·D/4].
+        float32 [N, 7·D/4]: h, the deviation of the stage before the last, and the mean of the
+        stage before that, each scaled to unit norm, so that none outweighs the others.
+
+    Examples
+    --------
+    >>> encoder = Encoder("resnet18", width=0.25, stem="cifar")  # D is 128
+    >>> stage_features(encoder, torch.rand(2, 3, 32, 32)).shape
+    torch.Size([2, 224])
     """
     *_, earlier, before, last = encoder.maps(pixels)
     centred = before - before.mean(dim=(2, 3), keepdim=True)
     parts = (
         last.mean(dim=(2, 3)),
-        (centred.square().mean(dim=(2, 3)) + _DEVIATION_FLOOR).sqrt(),
+        (centred.square().mean(dim=(2, 3)) + _VARIANCE_ADDED).sqrt(),
         earlier.mean(dim=(2, 3)),
     )
     return torch.cat([F.normalize(part, dim=1) for part in parts], dim=1)
 
 
 class Descriptor(nn.Module):
-    """An encoder whose output is that of `stage_features`, turned and damped.
+    """An encoder whose output is that of `stage_features`, projected on damped principal axes.
 
     Parameters
     ----------
     encoder : Encoder
-        f.
+        The encoder f.
     mean : Tensor
-        float32 [F], of the features.
+        float32 [F], mean of the features.
     axes : Tensor
-        float32 [F, D], the columns to project on.
+        float32 [F, D], the axes to project on as columns, scaled.
     """
 
     def __init__(self, encoder: Encoder, mean: Tensor, axes: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
+        # Tensors of exported files are named after this attribute, so its name stays.
         self.turn = nn.Linear(*axes.shape)
         with torch.no_grad():
             self.turn.weight.copy_(axes.T)
             self.turn.bias.copy_(-(mean @ axes))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Embed: float32 [N, 3, S, S] in [0, 1] → float32 [N, D]."""
+        """Embed pixels, float32 [N, 3, S, S] in [0, 1], as float32 [N, D]."""
         return cast(Tensor, self.turn(stage_features(self.encoder, pixels)))
 
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """A descriptor, and what it was made of.
+    """A descriptor, and the numbers of pictures that it was made from.
 
     Attributes
     ----------
     descriptor : Descriptor
-        In evaluation mode.
+        The descriptor, in evaluation mode.
     pictures : int
-        How many were measured.
+        Number of pictures that were measured.
     skipped : int
-        How many could not be read.
+        Number of files that could not be read.
     """
 
     descriptor: Descriptor
@@ -112,30 +128,36 @@ class Whitening:
 def whiten(
     encoder: Encoder, files: Sequence[ImageFile], size: int, reporter: Reporter
 ) -> Whitening:
-    """Measure the features of pictures, and make the descriptor that is even on them.
+    """Measure the features of pictures, and make the descriptor that whitens them.
 
     Parameters
     ----------
     encoder : Encoder
-        In evaluation mode, on the processor.
+        The encoder f, in evaluation mode, on the processor.
     files : sequence of ImageFile
-        Pictures, their labels unused.
+        Files of pictures; their labels are not used. Of more than `MOST_PICTURES`, a sample is
+        read.
     size : int
-        S in pixels.
+        S, the side in pixels of the square that the encoder sees.
     reporter : Reporter
-        Is told the progress.
+        Receives the progress.
+
+    Returns
+    -------
+    Whitening
+        The descriptor, with the numbers of pictures.
 
     Raises
     ------
     UsageError
-        If no more pictures than D can be read: they would leave axes open.
+        If no more than D pictures can be read, which would not determine D axes.
     """
-    chosen = files[:: -(-len(files) // MOST_PICTURES)] if files else []
+    sample = files[:: -(-len(files) // MOST_PICTURES)] if files else []
     batches, skipped = [], 0
-    with reporter.task("Whitening", len(chosen), "images"):
-        for start in range(0, len(chosen), _BATCH):
+    with reporter.task("Whitening", len(sample), "images"):
+        for start in range(0, len(sample), _BATCH):
             squares = []
-            for file in chosen[start : start + _BATCH]:
+            for file in sample[start : start + _BATCH]:
                 try:
                     squares.append(decode_square(read(file.path)[0], size).pixels)
                 except ImageError:
@@ -144,7 +166,7 @@ def whiten(
                 pixels = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float() / 255
                 with torch.inference_mode():
                     batches.append(stage_features(encoder, pixels).double())
-            reporter.advance(len(chosen[start : start + _BATCH]))
+            reporter.advance(len(sample[start : start + _BATCH]))
     count = sum(map(len, batches))
     if count <= encoder.dimension:
         raise UsageError(
@@ -157,7 +179,7 @@ def whiten(
 
 
 def principal_axes(features: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
-    """Mean, float64 [F], and the first axes divided by variance^(POWER / 2), float64 [F, D].
+    """Compute the first principal axes of features, each damped according to its variance.
 
     The sign of an axis is such that its largest entry is positive, so that the same features give
     the same axes on any machine.
@@ -167,7 +189,21 @@ def principal_axes(features: Tensor, dimension: int) -> tuple[Tensor, Tensor]:
     features : Tensor
         float64 [N, F], N > D.
     dimension : int
-        D.
+        D, the number of axes.
+
+    Returns
+    -------
+    mean : Tensor
+        float64 [F], mean of the features.
+    axes : Tensor
+        float64 [F, D], the axes of largest variance as columns, divided by variance^(POWER / 2).
+
+    Examples
+    --------
+    >>> features = torch.tensor([[-16, -1], [-16, 1], [16, -1], [16, 1]], dtype=torch.float64)
+    >>> mean, axes = principal_axes(features, 1)
+    >>> mean.tolist(), (features @ axes).var(dim=0).sqrt().round(decimals=2)
+    ([0.0, 0.0], tensor([4.3000], dtype=torch.float64))
     """
     mean = features.mean(dim=0)
     variances, axes = torch.linalg.eigh(torch.cov(features.T))

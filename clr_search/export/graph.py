@@ -1,7 +1,7 @@
-"""The ONNX graph around a backbone: preprocessing before it, L2 normalisation behind it.
+"""An encoder file is one ONNX graph: preprocessing, the backbone, and L2 normalisation.
 
-Built node by node with `onnx.helper`, so that it does not depend on how an exporter traces dynamic
-sizes, and can be tested with any backbone.
+The parts around the backbone are built node by node with `onnx.helper`, so that they do not depend
+on how an exporter traces dynamic sizes, and can be tested with any backbone.
 """
 
 from __future__ import annotations
@@ -18,23 +18,43 @@ from clr_search.errors import ClrSearchError
 from clr_search.export.resize import resizing
 
 PIXELS = "pixels"
-"""Input of a backbone: float32 [N, 3, S, S] in [0, 1]."""
+"""Name of the input of a backbone, float32 [N, 3, S, S] in [0, 1]."""
 
 FEATURES = "features"
-"""Output of a backbone: float32 [N, D], h before normalisation."""
+"""Name of the output of a backbone, float32 [N, D], the embedding before normalisation."""
 
 NORM_FLOOR = 1e-12
-"""Least norm divided by, so that a zero vector stays zero instead of becoming NaN."""
+"""Least number that a vector is divided by, so that a zero vector stays zero instead of NaN."""
 
-_FRONT = "preprocessing/"  # what names of the preprocessing begin with
+_FRONT = "preprocessing/"
+"""Prefix of the names of nodes and tensors of the preprocessing."""
 
 
 def preprocessing(image_size: int, resize: Resize = "Resize") -> onnx.GraphProto:
-    """Graph from `images` uint8 [N, H, W, 3] to `pixels` float32 [N, 3, S, S] in [0, 1].
+    """Build the graph from `images` to `pixels`.
 
-    The central square of side min(H, W), resized with antialiasing in one of the two forms of
-    `resize.resizing`: at S×S input the resize is the identity, so a caller may crop and shrink
-    beforehand (`clr_search.images.square`) and get the same vector.
+    It cuts out the central square of side min(H, W) and resizes it with antialiasing. An input of
+    S×S pixels is not changed by that, so a caller may crop and shrink a picture beforehand
+    (`clr_search.images.square`) and get the same vector.
+
+    Parameters
+    ----------
+    image_size : int
+        S, the side in pixels of the square that the backbone reads.
+    resize : str
+        "Resize" for the operator of that name, or "MatMul" for matrix products; see
+        `resize.resizing`.
+
+    Returns
+    -------
+    GraphProto
+        Input `images`, uint8 [N, H, W, 3]; output `pixels`, float32 [N, 3, S, S] in [0, 1].
+
+    Examples
+    --------
+    >>> graph = preprocessing(32)
+    >>> graph.input[0].name, graph.output[0].name
+    ('images', 'pixels')
     """
     node = helper.make_node
     resized = resizing(image_size, resize)
@@ -70,7 +90,23 @@ def preprocessing(image_size: int, resize: Resize = "Resize") -> onnx.GraphProto
 
 
 def normalisation(dimension: int) -> onnx.GraphProto:
-    """Graph from `features` float32 [N, D] to `embedding` float32 [N, D] of unit L2 norm."""
+    """Build the graph from `features` to `embedding`, which scales vectors to unit L2 norm.
+
+    Parameters
+    ----------
+    dimension : int
+        D, the length of a vector.
+
+    Returns
+    -------
+    GraphProto
+        Input `features` and output `embedding`, both float32 [N, D].
+
+    Examples
+    --------
+    >>> [node.op_type for node in normalisation(128).node]
+    ['ReduceL2', 'Max', 'Div']
+    """
     node = helper.make_node
     nodes = [
         node("ReduceL2", [FEATURES, "last"], ["norm"], keepdims=1),
@@ -93,9 +129,23 @@ def normalisation(dimension: int) -> onnx.GraphProto:
 def assemble(
     backbone: onnx.GraphProto, image_size: int, dimension: int, resize: Resize = "Resize"
 ) -> onnx.ModelProto:
-    """Join preprocessing, backbone (`pixels` → `features`) and normalisation into one model.
+    """Join preprocessing, backbone and normalisation into one model.
 
-    The result still needs its card: see `with_card`.
+    Parameters
+    ----------
+    backbone : GraphProto
+        Graph from `pixels`, float32 [N, 3, S, S], to `features`, float32 [N, D].
+    image_size : int
+        S in pixels.
+    dimension : int
+        D, the length of a vector.
+    resize : str
+        Form of the preprocessing, "Resize" or "MatMul".
+
+    Returns
+    -------
+    ModelProto
+        The checked model, still without the card that `with_card` adds.
     """
     front = _front(image_size, resize)
     middle = compose.add_prefix_graph(
@@ -116,49 +166,55 @@ def assemble(
 
 
 def _front(image_size: int, resize: Resize) -> onnx.GraphProto:
+    """Build the preprocessing, with its prefix before all names."""
     return compose.add_prefix_graph(
         preprocessing(image_size, resize), _FRONT, rename_inputs=False, rename_outputs=False
     )
 
 
 def with_resize(model: onnx.ModelProto, image_size: int, resize: Resize) -> onnx.ModelProto:
-    """The same model with its preprocessing in the other form, and all else as it was.
+    """Replace the preprocessing of a model by one of another form; all else stays as it is.
 
     Parameters
     ----------
     model : ModelProto
-        As made by `assemble`; its weights may be reduced.
+        A model that `assemble` made; its weights may be reduced.
     image_size : int
-        S of the model.
+        S of the model in pixels.
     resize : str
-        The form wanted.
+        Form of the new preprocessing, "Resize" or "MatMul".
+
+    Returns
+    -------
+    ModelProto
+        A changed copy of the model.
 
     Raises
     ------
     ClrSearchError
-        If the model has no preprocessing of ours.
+        If the model has no preprocessing made by `assemble`.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     graph, front = changed.graph, _front(image_size, resize)
-    ours = [node.output[0] == PIXELS or node.output[0].startswith(_FRONT) for node in graph.node]
-    if not any(ours):
+    is_front = [n.output[0] == PIXELS or n.output[0].startswith(_FRONT) for n in graph.node]
+    if not any(is_front):
         raise ClrSearchError(
             f"The graph has no preprocessing that makes {PIXELS}.",
             "Export the run that it came from.",
         )
-    at = ours.index(True)
-    rest = [node for node, is_ours in zip(graph.node, ours, strict=True) if not is_ours]
+    start = is_front.index(True)
+    rest = [node for node, old in zip(graph.node, is_front, strict=True) if not old]
     tensors = [tensor for tensor in graph.initializer if not tensor.name.startswith(_FRONT)]
     del graph.node[:], graph.initializer[:]
-    graph.node.extend([*rest[:at], *front.node, *rest[at:]])
+    graph.node.extend([*rest[:start], *front.node, *rest[start:]])
     graph.initializer.extend([*front.initializer, *tensors])
     onnx.checker.check_model(changed, full_check=True)
     return changed
 
 
 def with_card(model: onnx.ModelProto, card: Card) -> bytes:
-    """Serialise a model with its card as metadata."""
+    """Serialise a model with its card as metadata; the same arguments give the same bytes."""
     marked = onnx.ModelProto()
     marked.CopyFrom(model)
     del marked.metadata_props[:]

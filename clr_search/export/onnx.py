@@ -1,7 +1,7 @@
-"""A run becomes `encoder.onnx`: one file, checked against torch before it takes its name.
+"""A run is exported as `encoder.onnx`, one file, after its graph was checked against torch.
 
-The file is written only if torch and ONNX Runtime agree to `contract.TOLERANCE` on random,
-non-square pictures; so a file that exists is a file that is right.
+The file is written only if torch and ONNX Runtime agree to `contract.TOLERANCE` on pictures of
+random pixels and of smooth waves, so a file that exists computes what the run does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from clr_search.contract.golden import golden_picture, golden_size_for
 from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE, Card
 from clr_search.contract.runtime import open_session
+from clr_search.contract.shipped import DEFAULT
 from clr_search.errors import ClrSearchError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
@@ -54,41 +55,54 @@ def export_run(
     Parameters
     ----------
     run : Path
-        A folder written by training.
+        Folder of a run, written by training.
     out : Path
         The file to write.
     name : str, optional
-        Name for people; the name of the run's folder where not given.
+        Name of the encoder for people; by default, the name of the run's folder.
     licence : str
         Note on rights, kept in the metadata.
     image_size : int, optional
-        S of the encoder; that of the training where not given. Networks trained on random crops,
-        which show things larger than the whole picture does, often see better at 1.15 to 1.5 times
-        their size (arXiv 1906.06423).
+        S, the side in pixels of the square that the encoder sees; by default, that of the training.
+        Networks trained on random crops, which show things larger than the whole picture does,
+        often see better at 1.15 to 1.5 times their size (arXiv 1906.06423).
     precision : str
         "fp32"; "fp16" for half the size; "int8" for under a third, and more speed; see `reduce`.
     portable : bool
-        Resize pictures by matrix products, for runtimes whose `Resize` has no antialiasing; see
-        `resize`.
+        Whether to resize pictures by matrix products, for runtimes whose `Resize` has no
+        antialiasing; see `resize`.
     whiten_on : sequence of Path
-        Folders of pictures without labels. Where given, the embedding is that of `descriptor`
-        instead of h alone.
+        Folders of pictures without labels. If there are any, the embedding is the whitened
+        `Descriptor` instead of h alone.
     calibrate_on : sequence of Path
-        Folders of pictures without labels, to measure reduced weights on; those of `whiten_on`
-        where not given.
+        Folders of pictures without labels, to measure reduced weights on; by default, those of
+        `whiten_on`.
     force : bool
-        Overwrite `out` and the `golden.json` beside it, and accept any reduced weights.
+        Whether to overwrite `out` and the `golden.json` beside it, and to accept any reduced
+        weights.
     reporter : Reporter, optional
-        Is told the progress.
+        Receives the progress; by default, none is shown.
+
+    Returns
+    -------
+    ExportReport
+        The path, size and metadata of the file, and how it was checked.
 
     Raises
     ------
     UsageError
         If `run` is not a run, or an output exists and `force` is False, or there are too few
-        pictures to whiten or to calibrate on, or some to calibrate on and nothing is reduced.
+        pictures to whiten or to calibrate on, or some to calibrate on and no weights are reduced.
     ClrSearchError
         If torch and ONNX Runtime disagree by more than `contract.TOLERANCE`, or too few neighbours
         stay the same with reduced weights.
+
+    Examples
+    --------
+    With a run on disk::
+
+        report = export_run(Path("run"), Path("encoder.onnx"), precision="fp16")
+        print(report.bytes, report.speed)
     """
     out = Path(out)
     refuse_outputs(out, force=force)
@@ -126,25 +140,40 @@ def export_run(
 def _embedding_of(
     trained: Run, whiten_on: Sequence[Path], size: int, reporter: Reporter
 ) -> tuple[torch.nn.Module, str]:
-    """What makes the embedding, in evaluation mode, and a phrase on it."""
+    """Return the network that makes the embedding, in evaluation mode, and a phrase on it."""
     encoder = trained.encoder.float().cpu().eval()
     if not whiten_on:
         return encoder, "h"
-    found = whiten(encoder, find_images(whiten_on), size, reporter)
-    if found.skipped:
-        reporter.message(f"{found.skipped:,} pictures could not be read, and were left out.")
-    return found.descriptor, f"h and two stages before it, whitened on {found.pictures:,} images"
+    whitening = whiten(encoder, find_images(whiten_on), size, reporter)
+    if whitening.skipped:
+        reporter.message(f"{whitening.skipped:,} pictures could not be read, and were left out.")
+    phrase = f"h and two stages before it, whitened on {whitening.pictures:,} images"
+    return whitening.descriptor, phrase
 
 
 def trace_backbone(encoder: torch.nn.Module, image_size: int) -> onnx.GraphProto:
-    """Trace `encoder` to an ONNX graph `pixels` [N, 3, S, S] → `features` [N, D], N dynamic.
+    """Trace an encoder to an ONNX graph.
 
-    The exporter annotates each node with Python stack traces, and so with paths of the machine it
-    ran on; they are removed.
+    Parameters
+    ----------
+    encoder : nn.Module
+        A network in evaluation mode that maps float32 [N, 3, S, S] to float32 [N, D].
+    image_size : int
+        S in pixels.
+
+    Returns
+    -------
+    GraphProto
+        Graph from `pixels`, float32 [N, 3, S, S], to `features`, float32 [N, D], for any N.
+
+    Raises
+    ------
+    ClrSearchError
+        If torch returns no graph.
     """
     example = torch.rand(2, 3, image_size, image_size)
     with warnings.catch_warnings():
-        # The exporter warns of its own deprecations, which no user of ours can act on.
+        # The exporter warns of its own deprecations, about which a user can do nothing.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             encoder,
@@ -164,6 +193,11 @@ def trace_backbone(encoder: torch.nn.Module, image_size: int) -> onnx.GraphProto
 
 
 def _strip(graph: onnx.GraphProto) -> None:
+    """Remove the annotations of a graph, in place.
+
+    The exporter annotates each node with Python stack traces, and so with paths of the machine that
+    it ran on, which do not belong into a file for others.
+    """
     graph.doc_string = ""
     for node in graph.node:
         node.doc_string = ""
@@ -175,11 +209,11 @@ def _strip(graph: onnx.GraphProto) -> None:
         value.doc_string = ""
         del value.metadata_props[:]
     del graph.metadata_props[:]
-    del graph.value_info[:]  # inferred again by whoever needs it
+    del graph.value_info[:]  # Readers infer the shapes of inner tensors again.
 
 
 def parity(encoder: torch.nn.Module, data: bytes, image_size: int, seed: int = 0) -> float:
-    """Largest absolute difference of torch and ONNX Runtime on random and on smooth pictures.
+    """Measure how far ONNX Runtime and torch disagree, on the pictures of `parity_pictures`.
 
     Parameters
     ----------
@@ -190,25 +224,38 @@ def parity(encoder: torch.nn.Module, data: bytes, image_size: int, seed: int = 0
     image_size : int
         S in pixels.
     seed : int
-        Seed of the random pictures.
+        Seed of the pictures.
+
+    Returns
+    -------
+    float
+        Largest absolute difference between numbers of two embeddings of unit norm.
     """
     session = open_session(data)
     worst = 0.0
     for pictures in parity_pictures(seed):
         expected = embed(encoder, torch.from_numpy(pictures), image_size).numpy()
-        found = session.run([EMBEDDING], {IMAGES: pictures})[0]
-        worst = max(worst, float(np.abs(expected - found).max()))
+        embeddings = session.run([EMBEDDING], {IMAGES: pictures})[0]
+        worst = max(worst, float(np.abs(expected - embeddings).max()))
     return worst
 
 
 def training_data(images: int, config: ResolvedConfig) -> str:
-    """A sentence on what a run learned from."""
+    """Return a phrase for the card on what a run of a number of images learned from."""
     labels = "their folders as labels" if config.method == "supervised" else "no labels used"
     return f"{images:,} images, {labels}"
 
 
+def initial_weights(config: ResolvedConfig) -> str:
+    """What a training began from, without any path; empty for random weights."""
+    if config.init is None:
+        return ""
+    name = "the encoder that comes with clr-search" if config.init == DEFAULT else "earlier weights"
+    return f"{name} (SHA-256 {config.init_sha256})" if config.init_sha256 else name
+
+
 def loss_of(config: ResolvedConfig) -> str:
-    """Name of what a run minimised."""
+    """Return the name of the loss that a run minimised, for the card."""
     if config.method == "simclr":
         return config.loss
     if config.method == "instdisc" and config.negatives:
@@ -217,7 +264,7 @@ def loss_of(config: ResolvedConfig) -> str:
 
 
 def describe(trained: Run, name: str, licence: str) -> Card:
-    """The card of a run, still without the golden vector."""
+    """Return the card of a run, still without the golden vector."""
     config = trained.config
     accuracies = [row["knn_accuracy"] for row in trained.metrics if row.get("knn_accuracy")]
     images = trained.metrics[-1].get("images") if trained.metrics else None
@@ -228,6 +275,7 @@ def describe(trained: Run, name: str, licence: str) -> Card:
         architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
         method=config.method if trained.epochs else "none: an untrained network",
         training_data=training_data(images, config) if images else "",
+        initial_weights=initial_weights(config),
         epochs=trained.epochs,
         loss=loss_of(config) if trained.epochs else "",
         temperature=config.temperature,

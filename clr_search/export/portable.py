@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 def made_portable(
     model: onnx.ModelProto, card: Card, source: Path, reporter: Reporter
 ) -> tuple[onnx.ModelProto, Card]:
-    """Return the same encoder without the operator `Resize`, and its card.
+    """Replace the operator `Resize` of an encoder by matrix products.
 
-    The golden vector is the one that the graph gave before.
+    The golden vector on the new card is the one that the graph gave before, so that readers of the
+    file check the change, too.
 
     Parameters
     ----------
@@ -41,10 +42,15 @@ def made_portable(
     reporter : Reporter
         Receives a message with the largest difference of the vectors.
 
+    Returns
+    -------
+    ModelProto, Card
+        The portable encoder and its card.
+
     Raises
     ------
     ClrSearchError
-        If the vectors differ by more than `contract.golden.tolerance_of` allows.
+        If numbers of the vectors differ by more than `contract.golden.tolerance_of` allows.
     """
     changed = with_resize(model, card.image_size, "MatMul")
     golden_size = golden_size_for(card.image_size)

@@ -106,7 +106,12 @@ def drift(exact: NDArray[np.float32], reduced: NDArray[np.float32]) -> Drift:
     Parameters
     ----------
     exact, reduced : float32 array, shape (N, D)
-        Rows of unit L2 norm; N > 10.
+        Vectors of the full and of the reduced encoder, of unit L2 norm; N > 10.
+
+    Returns
+    -------
+    Drift
+        How far the vectors and their neighbours agree.
 
     Examples
     --------
@@ -121,8 +126,15 @@ def drift(exact: NDArray[np.float32], reduced: NDArray[np.float32]) -> Drift:
     return Drift(float((exact * reduced).sum(axis=1).mean()), float(np.mean(agreements)))
 
 
-def require_agreement(found: Drift, precision: str) -> None:
-    """Refuse a reduced encoder that finds other neighbours.
+def require_agreement(change: Drift, precision: str) -> None:
+    """Refuse a reduced encoder with which searches find other neighbours.
+
+    Parameters
+    ----------
+    change : Drift
+        The change from the full encoder to the reduced one.
+    precision : str
+        Number format of the reduced weights, for the message.
 
     Raises
     ------
@@ -133,16 +145,16 @@ def require_agreement(found: Drift, precision: str) -> None:
     --------
     >>> require_agreement(Drift(mean_cosine=0.999, agreement=0.98), "int8")
     """
-    if not found.agreement >= LEAST_AGREEMENT:
+    if not change.agreement >= LEAST_AGREEMENT:
         raise ClrSearchError(
-            f"With {precision} weights only {found.agreement:.1%} of the ten nearest neighbours "
+            f"With {precision} weights only {change.agreement:.1%} of the ten nearest neighbours "
             f"stay the same, less than {LEAST_AGREEMENT:.0%}, so nothing was written.",
             "Export with --precision fp32, or write it all the same with --force.",
         )
 
 
 def _neighbours(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the numbers of the nearest neighbours of each row, in no order: shape (N, 10)."""
+    """Return the rows of the nearest neighbours of each row, in no order: shape (N, 10)."""
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -np.inf)
     return np.argpartition(-similarity, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]

@@ -1,15 +1,14 @@
-"""Convolutions in 8-bit integers, by static quantization: scales are measured on pictures.
+"""Convolutions are quantized to 8-bit integers, with scales that are measured on pictures.
 
 Only the convolutions are quantized, with the ReLUs and additions between them, so that a map stays
-in 8 bits from one to the next. What stays in float: the preprocessing, the first convolution with
-the pooling behind it, the means over maps, whitening, and the norm.
-The graph is standard ONNX, with a pair of QuantizeLinear and DequantizeLinear around each layer,
-which runtimes fuse into integer kernels.
+in 8 bits from one to the next. The preprocessing, the first convolution with the pooling behind it,
+the means over maps, whitening, and the norm stay in float. The graph is standard ONNX, with a pair
+of QuantizeLinear and DequantizeLinear around each layer, which runtimes fuse into integer kernels.
 
-Activations are unsigned and weights signed, one scale a channel: the pair with the quickest kernels
-on x86. Where a processor has no VNNI, their products are added in 16 bits, which may saturate.
-Whether it does shows in the comparison that follows; `bench/results/precision.md` has the choices
-side by side.
+Activations are unsigned, and weights are signed with a scale for each channel, as this pair has the
+fastest kernels on x86. A processor without VNNI adds their products in 16 bits, which may saturate.
+The comparison after the quantization (see `reduce`) shows whether it does;
+`bench/results/precision.md` compares the choices.
 """
 
 from __future__ import annotations
@@ -33,28 +32,32 @@ if TYPE_CHECKING:
     import onnx
 
 _BATCH = 8
+"""Number of pictures that calibration passes through the network at once. It decides on the ranges,
+too, which by default are means over batches."""
+
 _PERCENTILE = 99.99
+"""Percentage of the activations that a range covers if ranges are percentiles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How to quantize; the defaults are what `bench/precision.py` found best.
+    """The settings of a quantization; `bench/precision.py` found the defaults to be the best.
 
     Attributes
     ----------
     activations, weights : str
-        "uint8" or "int8".
+        Integer types, "uint8" or "int8".
     per_channel : bool
-        One scale a channel of the weights, instead of one a tensor.
+        Whether each channel of the weights has a scale of its own, instead of one for the tensor.
     reduce_range : bool
-        Weights in 7 bits, which cannot saturate.
+        Whether weights have 7 bits only, so that their products cannot saturate.
     ranges : str
-        Of an activation: "mean" of the extremes of batches of 8 pictures, "minmax" over all, or by
-        "percentile" or "entropy" of its histogram.
+        Measure of the range of an activation: "mean" of the extremes of batches of 8 pictures,
+        "minmax" over all pictures, or "percentile" or "entropy" of its histogram.
     in_float : int
-        How many of the first convolutions are not quantized.
+        Number of convolutions at the beginning that are not quantized.
     last_in_float : bool
-        Leave the last convolution out, too.
+        Whether the last convolution is not quantized either.
     """
 
     activations: Literal["uint8", "int8"] = "uint8"
@@ -67,21 +70,27 @@ class Scheme:
 
 
 DEFAULT = Scheme()
+"""The settings of `export --precision int8`."""
 
 
 def quantized(
     model: onnx.ModelProto, pictures: NDArray[np.uint8], scheme: Scheme = DEFAULT
 ) -> onnx.ModelProto:
-    """The same model with 8-bit convolutions; the same pictures give the same bytes.
+    """Quantize the convolutions of a model to 8 bits; the same pictures give the same bytes.
 
     Parameters
     ----------
     model : ModelProto
-        As made by `graph.assemble`, with float32 weights.
+        A model that `graph.assemble` made, with float32 weights.
     pictures : uint8 array, shape (N, S, S, 3)
-        To measure the ranges of activations on.
+        RGB pictures to measure the ranges of activations on.
     scheme : Scheme
-        How.
+        Settings of the quantization.
+
+    Returns
+    -------
+    ModelProto
+        The quantized model, checked; `model` is not changed.
 
     Raises
     ------
@@ -90,14 +99,14 @@ def quantized(
     """
     import onnx
 
-    front, network = _parted(model)
+    front, network = _split(model)
     names = _quantizable(network.graph, scheme)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         onnx.save(network, source)
         try:
             _quantize(source, target, names, pictures, scheme)
-        except Exception as error:  # its exceptions share no base class
+        except Exception as error:  # The exceptions of the quantizer share no base class.
             raise ClrSearchError(
                 f"The network cannot be quantized: {error}.", "Export with --precision fp16."
             ) from error
@@ -114,17 +123,17 @@ def quantized(
     return whole
 
 
-def _parted(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
-    """Nodes up to `pixels`, and the rest as a model that reads `pixels`.
+def _split(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelProto]:
+    """Split a model into the nodes of its preprocessing and a model that reads `pixels`.
 
-    The quantizer never sees the preprocessing: nothing there can be quantized, and no transposition
-    for integer kernels is pushed into it.
+    The quantizer gets the second only: nothing in the preprocessing can be quantized, and no
+    transposition for integer kernels shall be pushed into it.
     """
     import onnx
     from onnx import TensorProto, helper
 
     nodes = list(model.graph.node)
-    end = 1 + next((at for at, node in enumerate(nodes) if PIXELS in node.output), -1)
+    end = 1 + next((n for n, node in enumerate(nodes) if PIXELS in node.output), -1)
     if not end:
         raise ClrSearchError(
             f"The graph has no tensor named {PIXELS} behind its preprocessing.",
@@ -139,10 +148,10 @@ def _parted(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelPro
         [tensor for tensor in model.graph.initializer if tensor.name in used],
     )
     for number, node in enumerate(graph.node):
-        node.name = node.name or f"network/{number}"  # the quantizer tells nodes apart by name
+        node.name = node.name or f"network/{number}"  # The quantizer looks nodes up by name.
     network = helper.make_model(graph, opset_imports=model.opset_import)
     network.ir_version = model.ir_version
-    # Spares a warning on the root logger: what it asks for, the exporter has done already.
+    # This mark spares a warning that asks for a preparation which the exporter has done already.
     network.metadata_props.append(
         onnx.StringStringEntryProto(key="onnx.quant.pre_process", value="onnxruntime.quant")
     )
@@ -150,16 +159,19 @@ def _parted(model: onnx.ModelProto) -> tuple[list[onnx.NodeProto], onnx.ModelPro
 
 
 def _quantizable(graph: onnx.GraphProto, scheme: Scheme) -> list[str]:
-    """Names of the convolutions, and of what only maps pass through between them."""
+    """Return the names of the nodes to quantize, in the order of the graph.
+
+    They are the convolutions, and the nodes between them whose inputs are all quantized maps.
+    """
     convolutions = [node.name for node in graph.node if node.op_type == "Conv"]
-    wanted = convolutions[scheme.in_float : -1 if scheme.last_in_float else None]
-    if not wanted:
+    chosen = convolutions[scheme.in_float : -1 if scheme.last_in_float else None]
+    if not chosen:
         raise ClrSearchError(
             f"The network has {len(convolutions)} convolutions: none is left to quantize.",
             "Export with --precision fp16.",
         )
-    names: set[str] = set(wanted)
-    maps: set[str] = set()  # in 8 bits
+    names: set[str] = set(chosen)
+    maps: set[str] = set()  # names of tensors in 8 bits
     for node in graph.node:
         if node.op_type in ("Relu", "MaxPool", "Add") and maps.issuperset(node.input):
             names.add(node.name)
@@ -171,11 +183,11 @@ def _quantizable(graph: onnx.GraphProto, scheme: Scheme) -> list[str]:
 def _keep_float_paths(
     before: onnx.GraphProto, after: onnx.GraphProto, quantized_names: Sequence[str]
 ) -> None:
-    """Let float layers read the results of float layers as they are, instead of in 8 bits.
+    """Let float layers read the results of float layers directly, instead of rounded to 8 bits.
 
-    It is exacter; and a pooling whose result is also read in float stays in float itself. ONNX
-    Runtime would move it to 8 bits, for which it has no quick kernel: a quarter of the time of a
-    ResNet-18 went there.
+    This is more exact. It is also faster, as a pooling whose result is read in float stays in
+    float: ONNX Runtime would move it to 8 bits, where its kernel is slow and took a quarter of the
+    time of a ResNet-18.
     """
     exact = {
         name for node in before.node if node.name not in quantized_names for name in node.output
@@ -183,10 +195,10 @@ def _keep_float_paths(
     for node in after.node:
         if node.name in quantized_names or node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             continue
-        for at, name in enumerate(node.input):
+        for number, name in enumerate(node.input):
             source = name.removesuffix("_DequantizeLinear_Output")
             if source in exact:
-                node.input[at] = source
+                node.input[number] = source
 
 
 def _quantize(
@@ -196,11 +208,12 @@ def _quantize(
     pictures: NDArray[np.uint8],
     scheme: Scheme,
 ) -> None:
+    """Quantize the nodes of the given names in the model file `source`, and write `target`."""
     ort = quantization()
-    kinds = {"int8": ort.QuantType.QInt8, "uint8": ort.QuantType.QUInt8}
+    types = {"int8": ort.QuantType.QInt8, "uint8": ort.QuantType.QUInt8}
     ranges = ort.CalibrationMethod
     methods = {"percentile": ranges.Percentile, "entropy": ranges.Entropy}
-    with redirect_stdout(StringIO()):  # the histograms talk
+    with redirect_stdout(StringIO()):  # The histograms print lines on their progress.
         ort.quantize_static(
             source,
             target,
@@ -208,8 +221,8 @@ def _quantize(
             quant_format=ort.QuantFormat.QDQ,
             op_types_to_quantize=["Conv", "Relu", "MaxPool", "Add"],
             nodes_to_quantize=list(names),
-            activation_type=kinds[scheme.activations],
-            weight_type=kinds[scheme.weights],
+            activation_type=types[scheme.activations],
+            weight_type=types[scheme.weights],
             per_channel=scheme.per_channel,
             reduce_range=scheme.reduce_range,
             calibrate_method=methods.get(scheme.ranges, ranges.MinMax),
@@ -221,7 +234,7 @@ def _quantize(
 
 
 def _reader(pictures: NDArray[np.uint8]) -> Any:
-    """What the quantizer reads from: `pixels` in [0, 1], a batch at a time."""
+    """Return the reader that gives the quantizer `pixels`, float32 in [0, 1], batch by batch."""
 
     class Reader(quantization().CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""Encoders from encoders: with reduced weights, refused where they find other things; or portable.
+"""An encoder file is changed into another one: with reduced weights, or portable.
 
-Without torch: it is done to any `encoder.onnx`, also one from elsewhere.
+Reduced weights are refused if searches would find other pictures with them. None of this needs
+torch, so that it works on any `encoder.onnx`, also on one whose run is not at hand.
 """
 
 from __future__ import annotations
@@ -31,24 +32,25 @@ if TYPE_CHECKING:
     import onnx
 
 Precision = Literal["fp32", "fp16", "int8"]
-"""How weights are kept in the file."""
+"""Number format of the weights in the file."""
 
-TURNS, TURN = 12, 4
-"""Turns that two models take when their speed is compared, and pictures in each."""
+_ROUNDS, _ROUND_PICTURES = 12, 4
+"""Number of rounds in which the speed of two models is compared, and of pictures in a round."""
 
-_DRAWN = 256  # drawings that half precision is compared on where there are no pictures
+_DRAWINGS = 256
+"""Number of drawings that half precision is compared on if no pictures are given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reduced:
-    """A reduced encoder.
+    """An encoder with reduced weights.
 
     Attributes
     ----------
     data : bytes
-        The file; its card tells the drift, and its golden vector is its own.
+        Content of the file. Its card holds the drift, and the golden vector that it gives itself.
     speed : float
-        How many times as fast as the full one, here.
+        Its speed over that of the encoder with full weights, on this machine.
     """
 
     data: bytes
@@ -58,13 +60,32 @@ class Reduced:
 def pictures_for(
     precision: Precision | None, calibrate_on: Sequence[Path], otherwise: Sequence[Path] = ()
 ) -> list[ImageFile]:
-    """Pictures to measure reduced weights on, `otherwise` where none are given for that.
+    """Find the pictures to measure reduced weights on.
+
+    Parameters
+    ----------
+    precision : str or None
+        Number format of the weights to write; None or "fp32" if they are not reduced.
+    calibrate_on : sequence of Path
+        Folders or files that were given for this purpose.
+    otherwise : sequence of Path
+        Folders or files to take if none were.
+
+    Returns
+    -------
+    list of ImageFile
+        The pictures; none if no weights are reduced, and maybe none for fp16.
 
     Raises
     ------
     UsageError
-        If there are no pictures, and int8 needs them; or there are some, and no weights are reduced
-        (`precision` is None or "fp32").
+        If int8 is wanted and no folders are given, or `calibrate_on` is given and no weights are
+        reduced.
+
+    Examples
+    --------
+    >>> pictures_for("fp16", [])
+    []
     """
     reduces = precision in ("fp16", "int8")
     if calibrate_on and not reduces:
@@ -91,59 +112,75 @@ def export_encoder(
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportReport:
-    """Change an encoder that is an ONNX file already, with `golden.json` beside the new one.
+    """Export an encoder file as another one, with `golden.json` beside it.
 
     Parameters
     ----------
     source : Path
-        An `encoder.onnx`; to be reduced, one with fp32 or fp16 weights.
+        An `encoder.onnx`, with fp32 or fp16 weights if they are to be reduced.
     out : Path
         The file to write.
     precision : str, optional
-        "fp16" or "int8"; that of `source` where not given.
+        Number format of the new weights, "fp16" or "int8"; by default, that of `source`.
     portable : bool
-        Resize pictures by matrix products, for runtimes whose `Resize` has no antialiasing; see
-        `resize`. The vectors stay the same but for rounding.
+        Whether to resize pictures by matrix products, for runtimes whose `Resize` has no
+        antialiasing; see `resize`. The vectors stay the same but for rounding.
     calibrate_on : sequence of Path
         Folders of pictures without labels, to measure the reduced weights on.
     force : bool
-        Overwrite `out` and the `golden.json` beside it, and accept any reduced weights.
+        Whether to overwrite `out` and the `golden.json` beside it, and to accept any reduced
+        weights.
     reporter : Reporter, optional
-        Is told the progress.
+        Receives the progress; by default, none is shown.
+
+    Returns
+    -------
+    ExportReport
+        The path, size and metadata of the file, and its speed if weights were reduced.
 
     Raises
     ------
     UsageError
-        If `source` is no encoder, or is already what is asked for, or an output exists, or there
-        are too few pictures, or some and no weights are reduced.
+        If `source` is no encoder or has the wanted form already, or an output exists and `force`
+        is False, or there are too few pictures, or some and no weights are reduced.
     ClrSearchError
-        If too few neighbours stay the same, or a portable graph gives other vectors.
+        If too few neighbours stay the same and `force` is False, or a portable graph gives other
+        vectors.
+
+    Examples
+    --------
+    With an encoder on disk::
+
+        report = export_encoder(Path("encoder.onnx"), Path("half.onnx"), precision="fp16")
+        print(report.bytes, report.speed)
     """
     refuse_outputs(out, force=force)
     reporter = reporter or Silent()
     model = read_model(source)
-    wanted = _narrower(model, precision, portable=portable)
-    files = pictures_for(wanted, calibrate_on)
+    target = _target_precision(model, precision, portable=portable)
+    files = pictures_for(target, calibrate_on)
     import onnx
 
     graph, card = onnx.load_model_from_string(model.data), model.card
-    if wanted:
+    if target:
         graph = widened(graph)
     if portable and card.resize != "MatMul":
         graph, card = made_portable(graph, card, source, reporter)
-    if not wanted:
+    if not target:
         return write_encoder(out, with_card(graph, card))
-    found = reduced(graph, card, wanted, files, force=force, reporter=reporter)
-    return write_encoder(out, found.data, speed=found.speed)
+    smaller = reduced(graph, card, target, files, force=force, reporter=reporter)
+    return write_encoder(out, smaller.data, speed=smaller.speed)
 
 
-def _narrower(model: ModelFile, precision: Precision | None, *, portable: bool) -> Precision | None:
-    """The precision that weights are to be reduced to; None where they stay as they are.
+def _target_precision(
+    model: ModelFile, precision: Precision | None, *, portable: bool
+) -> Precision | None:
+    """Return the precision that weights are to be reduced to; None if they stay as they are.
 
     Raises
     ------
     UsageError
-        If that cannot be, or nothing is to be changed at all.
+        If the weights cannot be reduced to it, or nothing would change at all.
     """
     card = model.card
     if card.classes:
@@ -178,29 +215,35 @@ def reduced(
     force: bool,
     reporter: Reporter,
 ) -> Reduced:
-    """Reduce the weights of a model, and compare it with what it was.
+    """Reduce the weights of a model, and compare its vectors and its speed with those before.
 
     Parameters
     ----------
     model : ModelProto
-        With float32 weights.
+        A model with float32 weights, which is not changed.
     card : Card
-        Of the model.
+        Card of the model.
     precision : str
-        "fp16" or "int8".
+        Number format of the new weights, "fp16" or "int8".
     files : sequence of ImageFile
-        Pictures, their labels unused; without any, fp16 is compared on drawings.
+        Files of pictures; their labels are not used. Without any, fp16 is compared on drawings.
     force : bool
-        Accept any drift.
+        Whether to accept any drift.
     reporter : Reporter
-        Is told the progress.
+        Receives the progress.
+
+    Returns
+    -------
+    Reduced
+        The new file, and its speed.
 
     Raises
     ------
     UsageError
-        If pictures are given, and too few.
+        If pictures are given, but too few.
     ClrSearchError
-        If fewer neighbours stay than `precision.LEAST_AGREEMENT`, and `force` is False.
+        If the share of neighbours that stay the same is below `precision.LEAST_AGREEMENT`, and
+        `force` is False.
     """
     exact = with_card(model, card)
     sample = draw(files, card.image_size, reporter) if files else None
@@ -212,12 +255,12 @@ def reduced(
         smaller = quantized(model, sample.calibrating)
     plain = with_card(smaller, card)
     session = open_session(plain)
-    found = drift(vectors(open_session(exact), compared), vectors(session, compared))
+    change = drift(vectors(open_session(exact), compared), vectors(session, compared))
     if not force:
-        require_agreement(found, precision)
-    elif found.agreement < LEAST_AGREEMENT:
+        require_agreement(change, precision)
+    elif change.agreement < LEAST_AGREEMENT:
         reporter.message(
-            f"Only {found.agreement:.1%} of the ten nearest neighbours stay the same: "
+            f"Only {change.agreement:.1%} of the ten nearest neighbours stay the same: "
             "written all the same, by --force."
         )
     golden_size = golden_size_for(card.image_size)
@@ -225,8 +268,8 @@ def reduced(
     card = replace(
         card,
         precision=precision,
-        mean_cosine=round(found.mean_cosine, 6),
-        agreement=round(found.agreement, 4),
+        mean_cosine=round(change.mean_cosine, 6),
+        agreement=round(change.agreement, 4),
         golden_size=golden_size,
         golden=tuple(golden.tolist()),
     )
@@ -234,28 +277,29 @@ def reduced(
 
 
 def _drawings() -> NDArray[np.uint8]:
+    """Draw the pictures that stand in where none are given, uint8 [N, 64, 64, 3]."""
     generator = np.random.default_rng(0)
-    return np.stack([blobs(generator, 64, 64) for _ in range(_DRAWN)])
+    return np.stack([blobs(generator, 64, 64) for _ in range(_DRAWINGS)])
 
 
 def _speed_ratio(exact: bytes, reduced: bytes, pictures: NDArray[np.uint8]) -> float:
-    """How many times as fast the second model is, here, on one core.
+    """Measure how many times as fast the second model is, on one core of this machine.
 
-    Both take turns on the same pictures; the quickest turn of each counts, in processor time, so
-    that other work on the machine says little.
+    Both models embed the same pictures alternately. The fastest round of each counts, in processor
+    time, so that other work on the machine hardly matters.
 
     Parameters
     ----------
     exact, reduced : bytes
-        Two models under the contract.
+        Two serialised models that follow the contract.
     pictures : uint8 array, shape (N, S, S, 3)
-        The first `TURN` are used.
+        RGB pictures, of which the first `_ROUND_PICTURES` are embedded.
     """
     sessions = [open_session(exact, 1), open_session(reduced, 1)]
-    quickest = [float("inf"), float("inf")]
-    for _ in range(TURNS):
-        for at, session in enumerate(sessions):
+    fastest = [float("inf"), float("inf")]
+    for _ in range(_ROUNDS):
+        for number, session in enumerate(sessions):
             began = time.process_time()
-            vectors(session, pictures[:TURN])
-            quickest[at] = min(quickest[at], time.process_time() - began)
-    return quickest[0] / max(quickest[1], 1e-9)
+            vectors(session, pictures[:_ROUND_PICTURES])
+            fastest[number] = min(fastest[number], time.process_time() - began)
+    return fastest[0] / max(fastest[1], 1e-9)

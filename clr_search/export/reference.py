@@ -11,21 +11,28 @@ from clr_search.export.graph import NORM_FLOOR
 
 @torch.inference_mode()
 def embed(encoder: nn.Module, images: Tensor, image_size: int) -> Tensor:
-    """Embed raw pixels the way the exported graph must.
+    """Embed pictures as the exported graph must.
 
     Parameters
     ----------
     encoder : nn.Module
-        float32 [N, 3, S, S] in [0, 1] → float32 [N, D], in evaluation mode.
+        Network in evaluation mode that maps float32 [N, 3, S, S] in [0, 1] to float32 [N, D].
     images : Tensor
-        uint8 [N, H, W, 3], RGB.
+        Pictures of one size, uint8 [N, H, W, 3], RGB.
     image_size : int
         S in pixels.
 
     Returns
     -------
     Tensor
-        float32 [N, D], rows of unit L2 norm.
+        Embeddings, float32 [N, D], of unit L2 norm.
+
+    Examples
+    --------
+    >>> means = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> white = torch.full((1, 40, 60, 3), 255, dtype=torch.uint8)
+    >>> embed(means, white, 32).shape
+    torch.Size([1, 3])
     """
     height, width = images.shape[1:3]
     side = min(height, width)

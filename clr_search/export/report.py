@@ -10,6 +10,7 @@ from clr_search.contract.model_file import Card, read_model
 from clr_search.files.write import atomic_path, refuse_existing, write_atomically
 
 GOLDEN = "golden.json"
+"""Name of the file with a test picture and its vector, which lies beside the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,20 @@ def write_encoder(
     out: Path, data: bytes, *, difference: float | None = None, speed: float | None = None
 ) -> ExportReport:
     """Write a serialised encoder and its `golden.json`, each whole or not at all.
+
+    Parameters
+    ----------
+    out : Path
+        The encoder file to write; a file of that name is replaced.
+    data : bytes
+        Content of the file, with the card in it.
+    difference, speed : float, optional
+        Measures for the report, see `ExportReport`; they are not written.
+
+    Returns
+    -------
+    ExportReport
+        The written file, with its metadata read again.
 
     Raises
     ------

@@ -19,14 +19,26 @@ from clr_search.contract.model_file import Resize
 
 
 class Part(NamedTuple):
-    """Nodes of a graph in their order, and the constants that they read."""
+    """A part of a graph: its nodes in their order, and the constants that they read."""
 
     nodes: list[onnx.NodeProto]
     constants: dict[str, NDArray[Any]]
 
 
 def resizing(image_size: int, resize: Resize) -> Part:
-    """Return the part of the graph that makes `resized` of `floats`, in one of its two forms.
+    """Build the part of the graph that makes `resized` from `floats`, in one of its two forms.
+
+    Parameters
+    ----------
+    image_size : int
+        S, the side in pixels of the result.
+    resize : str
+        "Resize" for the operator of that name, "MatMul" for matrix products.
+
+    Returns
+    -------
+    Part
+        Nodes and constants of the part.
 
     Examples
     --------
@@ -56,14 +68,15 @@ def _by_operator(image_size: int) -> Part:
 def _by_products(image_size: int) -> Part:
     """Return the form W · floats · Wᵀ, where W [S, n] is made from n while the graph runs.
 
-    Pixel i of n and place o of S lie at (i + ½)/n and (o + ½)/S of the side. In units of 1/(2·n·S)
-    these are whole numbers, (2·i + 1)·S and (2·o + 1)·n, and the filter reaches 2·max(n, S): so
-    triangles are exact, and stay so in runtimes that compute in half precision, which would
-    otherwise spoil the difference of two large numbers. In 32 bits, which all runtimes have, 2·n·S
-    is held for n up to 262,143 at the largest S of the contract.
+    The centres of pixel i of n, and of pixel o of the S of the result, lie at (i + ½)/n and
+    (o + ½)/S of the side. In units of 1/(2·n·S) these are whole numbers, (2·i + 1)·S and
+    (2·o + 1)·n, and the filter reaches 2·max(n, S). So the triangles of the filter are exact, also
+    in runtimes that compute in half precision, where a difference of two large numbers would be
+    wrong. All runtimes have integers of 32 bits, which hold 2·n·S for n up to 262,143 at the
+    largest S of the contract.
 
-    Between the two products there are n·S numbers a channel, fewer than in the picture where it is
-    reduced.
+    Between the two products there are n·S numbers a channel, fewer than in a picture that is
+    shrunk.
     """
     node = helper.make_node
     nodes = [

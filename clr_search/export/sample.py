@@ -1,4 +1,4 @@
-"""Pictures that measure an encoder: some to calibrate with, others to compare on, or drawings."""
+"""Encoders are measured on pictures of a collection, sampled at random, or on drawings."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Sample:
     Attributes
     ----------
     calibrating, compared : uint8 array, shape (N, S, S, 3)
-        RGB; compared is at least as long, up to `MOST_CALIBRATING`.
+        RGB pictures to calibrate with and to compare on. There are at least as many of the second.
     skipped : int
-        How many of those drawn could not be read.
+        Number of sampled files that could not be read.
     """
 
     calibrating: NDArray[np.uint8]
@@ -47,26 +47,31 @@ def draw(files: Sequence[ImageFile], size: int, reporter: Reporter, seed: int = 
     Parameters
     ----------
     files : sequence of ImageFile
-        Pictures, their labels unused.
+        Files of pictures; their labels are not used.
     size : int
-        S in pixels.
+        S, the side in pixels of the square that the encoder sees.
     reporter : Reporter
         Receives the progress.
     seed : int
         Seed of the sampling.
 
+    Returns
+    -------
+    Sample
+        At most `MOST_CALIBRATING` and `MOST_COMPARED` pictures.
+
     Raises
     ------
     UsageError
-        If fewer than `LEAST` can be read.
+        If fewer than `LEAST` pictures can be read.
     """
     order = np.random.default_rng(seed).permutation(len(files))
-    wanted = MOST_CALIBRATING + MOST_COMPARED
+    most = MOST_CALIBRATING + MOST_COMPARED
     squares: list[NDArray[np.uint8]] = []
     skipped = 0
-    with reporter.task("Reading pictures", min(wanted, len(files)), "images"):
+    with reporter.task("Reading pictures", min(most, len(files)), "images"):
         for number in order:
-            if len(squares) == wanted:
+            if len(squares) == most:
                 break
             try:
                 squares.append(decode_square(read(files[number].path)[0], size).pixels)

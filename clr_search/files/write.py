@@ -11,8 +11,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from clr_search.errors import UsageError
+from clr_search.files.disk import told
 
 
 @contextmanager
@@ -31,13 +33,15 @@ def atomic_path(target: Path) -> Iterator[Path]:
     'whole'
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with told(target.parent, "made"):
+        target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        with temporary.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(target)
+        with told(target):
+            yield temporary
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
@@ -56,11 +60,12 @@ def write_atomically(target: Path, data: bytes | str) -> None:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-def reserve(target: Path, size: int) -> None:
-    """Make a file of `size` bytes with reserved disk space, to be mapped into memory.
+def reserve(file: IO[bytes], size: int, folder: Path) -> None:
+    """Give a file `size` bytes of reserved disk space, so that it can be mapped into memory.
 
     Writing to a page of a mapped file kills the process (SIGBUS) if the disk is full. If the system
-    or the file system cannot reserve space, the free space is compared with `size` instead.
+    or the file system cannot reserve space, the free space of `folder`, in which the file lies, is
+    compared with `size` instead.
 
     Raises
     ------
@@ -69,21 +74,21 @@ def reserve(target: Path, size: int) -> None:
 
     Examples
     --------
-    >>> reserve(Path("vectors.bin"), 4096)
+    >>> with open("vectors.bin", "wb") as file:
+    ...     reserve(file, 4096, Path())
     >>> Path("vectors.bin").stat().st_size
     4096
     """
-    with target.open("wb") as handle:
-        if hasattr(os, "posix_fallocate"):
-            try:
-                os.posix_fallocate(handle.fileno(), 0, size)
-                return
-            except OSError as error:
-                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-                    raise
-        if shutil.disk_usage(target.parent).free < size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-        handle.truncate(size)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    file.truncate(size)
 
 
 @contextmanager

@@ -6,10 +6,7 @@ The names below are what other packages use: ``images.load(path).pixels``, for e
 from __future__ import annotations
 
 from clr_search.images.decoding import (
-    LARGE_PIXELS,
-    MAX_BYTES,
-    MAX_PIXELS,
-    Picture,
+    DECODING,
     decode,
     decode_square,
     from_image,
@@ -18,12 +15,16 @@ from clr_search.images.decoding import (
     read,
 )
 from clr_search.images.geometry import Crop, cut, enough_for, square
+from clr_search.images.limits import LARGE_PIXELS, MAX_BYTES, MAX_PIXELS, may_fit_now, pixel_limit
+from clr_search.images.picture import Note, Picture
 
 __all__ = [
+    "DECODING",
     "LARGE_PIXELS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "Crop",
+    "Note",
     "Picture",
     "cut",
     "decode",
@@ -31,6 +32,8 @@ __all__ = [
     "enough_for",
     "from_image",
     "load",
+    "may_fit_now",
+    "pixel_limit",
     "pixels_of",
     "read",
     "square",

@@ -20,55 +20,39 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.images.colour_modes import upright
-from clr_search.images.formats import kind_of, open_header, reason_of
+from clr_search.images.colour.modes import upright
+from clr_search.images.formats import kind_of, reason_of
 from clr_search.images.geometry import enough_for, squared
-from clr_search.images.rle import plain
-from clr_search.images.structure import check
+from clr_search.images.limits import LARGE_PIXELS, MAX_BYTES, pixel_limit
+from clr_search.images.picture import Picture
+from clr_search.images.reading import open_picture
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_PIXELS = 200_000_000
-"""Most pixels of a picture, by its header: 600 MB as RGB; today's largest phone sensors fit."""
+DECODING = 2
+"""Version of what pictures are decoded to; a collection keeps that of its oldest embeddings.
 
-MAX_BYTES = 2**29
-"""Most bytes of a file."""
-
-LARGE_PIXELS = 2**25
-"""Pictures decoding to more pixels than this are decoded one at a time, whatever the threads."""
-
+1 knew no ICC profiles, scaled samples by what their type holds, and laid all transparency over
+white. Pictures of 8 bits in sRGB, opaque or dark on transparent, are the same in 1 and 2.
+"""
 
 _LARGE = threading.Lock()
 
 
-class Picture(NamedTuple):
-    """A decoded picture.
-
-    Attributes
-    ----------
-    pixels : uint8 array, shape (h, w, 3)
-        RGB, upright; smaller than (height, width) where a JPEG was decoded at a reduced scale.
-    width, height : int
-        Full size of the picture, upright.
-    """
-
-    pixels: NDArray[np.uint8]
-    width: int
-    height: int
-
-
-def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(data: bytes, *, at_least: int | None = None, max_pixels: int | None = None) -> Picture:
     """Decode a picture file.
 
-    Transparency is laid over white; 16-bit, integer and floating-point grey is scaled to 8 bits;
-    CMYK, YCbCr and LAB are converted; the EXIF orientation is applied.
+    Colours become those of sRGB, by the ICC profile of the file; values of more than 8 bits are
+    scaled by the range that is used; transparency is laid over white, or where what is drawn would
+    vanish on it, over a ground that contrasts; a later frame stands for an animation whose first is
+    empty; the EXIF orientation is applied.
 
     Parameters
     ----------
@@ -77,18 +61,26 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int = MAX_PI
     at_least : int, optional
         Let a JPEG be decoded at 1/2, 1/4 or 1/8 of its size in the DCT domain (several times
         faster), so long as its shorter side keeps at least this many pixels.
-    max_pixels : int
-        Refuse pictures that have more, by their header.
+    max_pixels : int, optional
+        Refuse pictures that have more, by their header; `limits.pixel_limit` by default.
 
     Raises
     ------
     ImageError
-        If the bytes are no picture, broken, truncated, or beyond the limits, or if their structure
-        could cost more than their pixels do; `what` is the reason.
+        If the bytes are no picture, broken, cut off by more than a quarter, or beyond the limits,
+        or if their structure could cost more than their pixels do; `what` is the reason.
+
+    Examples
+    --------
+    Tell what was not read of a file::
+
+        picture = decode(Path("photo.jpg").read_bytes())
+        for note in picture.notes:
+            print(note)
     """
     if at_least is not None and at_least < 1:
         raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
-    return _decoded(data, at_least, max_pixels, np.array)
+    return _decoded(data, at_least, pixel_limit(max_pixels), np.array)
 
 
 def _decoded(
@@ -97,40 +89,21 @@ def _decoded(
     max_pixels: int,
     finish: Callable[[Image.Image], NDArray[np.uint8]],
 ) -> Picture:
-    """What `finish` makes of the upright RGB image; see `decode`."""
+    """What `finish` makes of the upright sRGB image; see `decode`."""
     kind = kind_of(data)
     try:
-        promised = check(data, kind)
-        if promised is not None:
-            _check_size(promised.width, promised.height, kind, max_pixels)
-        image = open_header(plain(data) if kind == "BMP" else data, kind)
-        width, height = image.size
-        _check_size(width, height, kind, max_pixels)
-        if at_least is not None and kind == "JPEG":
-            image.draft(None, (at_least, at_least))
-        held = image.size[0] * image.size[1]
-        if promised is not None and promised.whole:
-            held = max(held, promised.width * promised.height)
-        with _LARGE if held > LARGE_PIXELS else nullcontext():
-            whole, turned = upright(image)
-            pixels = finish(whole)
+        opened = open_picture(data, kind, at_least, max_pixels)
+        with _LARGE if opened.held > LARGE_PIXELS else nullcontext():
+            whole = opened.read()
+            pixels = finish(whole.image)
     except ImageError:
         raise
     except Exception as error:  # decoders of damaged files raise anything at all
         raise ImageError(reason_of(kind, error)) from error
-    if kind != "JPEG":  # Pillow turns a TIFF while loading, so only the result knows its shape
-        return Picture(pixels, *whole.size)
-    return Picture(pixels, *((height, width) if turned else (width, height)))
+    return Picture(pixels, whole.width, whole.height, whole.notes)
 
 
-def _check_size(width: int, height: int, kind: str, max_pixels: int) -> None:
-    if width < 1 or height < 1:
-        raise ImageError(f"the {kind} header says {width} × {height} pixels")
-    if width * height > max_pixels:
-        raise ImageError(f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}")
-
-
-def load(path: Path, *, at_least: int | None = None) -> Picture:
+def load(path: Path, *, at_least: int | None = None, max_pixels: int | None = None) -> Picture:
     """Read and decode a picture file; see `decode`.
 
     Raises
@@ -138,7 +111,7 @@ def load(path: Path, *, at_least: int | None = None) -> Picture:
     ImageError
         As `decode`, and where the file cannot be read. The reason does not repeat the path.
     """
-    return decode(read(path)[0], at_least=at_least)
+    return decode(read(path)[0], at_least=at_least, max_pixels=max_pixels)
 
 
 def read(path: Path) -> tuple[bytes, os.stat_result]:
@@ -176,7 +149,7 @@ def read(path: Path) -> tuple[bytes, os.stat_result]:
     return data, status
 
 
-def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode_square(data: bytes, size: int, *, max_pixels: int | None = None) -> Picture:
     """Decode a picture file to its central square of side `size`; see `decode` and `square`.
 
     Returns
@@ -189,18 +162,20 @@ def decode_square(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Pi
     ImageError
         As `decode`.
     """
-    return _decoded(data, enough_for(size), max_pixels, lambda image: squared(image, size))
+    return _decoded(
+        data, enough_for(size), pixel_limit(max_pixels), lambda image: squared(image, size)
+    )
 
 
 def from_image(image: Image.Image) -> Picture:
-    """Pixels of a Pillow image, upright, in RGB over white; see `decode`.
+    """Pixels of a Pillow image, upright, in sRGB; see `decode`.
 
     Raises
     ------
     ImageError
         If the image is too large, or its file turns out to be broken when it is loaded.
     """
-    if image.size[0] * image.size[1] > MAX_PIXELS or 0 in image.size:
+    if image.size[0] * image.size[1] > pixel_limit() or 0 in image.size:
         raise ImageError(f"{image.size[0]:,} × {image.size[1]:,} pixels are not within the limits")
     try:
         whole, _ = upright(image)
@@ -210,21 +185,21 @@ def from_image(image: Image.Image) -> Picture:
 
 
 def pixels_of(image: Image.Image, done: str, otherwise: str = "The picture") -> NDArray[np.uint8]:
-    """As `from_image`, uint8 (h, w, 3), for who gave the image: an error names its file.
+    """Return the upright RGB pixels of an image, uint8 (h, w, 3); an error names its file.
 
     Parameters
     ----------
     image : PIL image
-        Of a file or made in memory.
+        An image of a file, or one made in memory.
     done : str
-        What cannot be done with it otherwise, such as ``"embedded"``.
+        Participle for the message, such as ``"embedded"`` for "cannot be embedded".
     otherwise : str
-        Its name where it has no file.
+        Name for the message if the image has no file.
 
     Raises
     ------
     ClrSearchError
-        If it is too large, or broken.
+        If the image is too large, or broken.
     """
     try:
         return from_image(image).pixels

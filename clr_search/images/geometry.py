@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,10 +64,29 @@ def squared(image: Image.Image, size: int) -> NDArray[np.uint8]:
     left, top, side = _centre(*image.size)
     if image.size != (side, side):
         # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
-        image = image.crop((left, top, left + side, top + side))
+        image = cropped(image, (left, top, left + side, top + side))
     if side != size:
         image = image.resize((size, size), Image.Resampling.BILINEAR)
     return np.array(image)
+
+
+def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Returns a part of an image: left, top, and the column and row behind its last.
+
+    `Image.crop` refuses parts beyond a limit of Pillow's own, which belongs to the whole process.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> cropped(Image.new("L", (9, 9)), (2, 3, 9, 9)).size
+    (7, 6)
+    """
+    from PIL import Image
+
+    size = (box[2] - box[0], box[3] - box[1])
+    if size[0] * size[1] <= (Image.MAX_IMAGE_PIXELS or math.inf):
+        return image.crop(box)
+    return image.transform(size, Image.Transform.EXTENT, box)
 
 
 def cut(pixels: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:

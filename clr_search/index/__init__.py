@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from clr_search.index.catalog.embeddings import Embeddings as Embeddings
     from clr_search.index.catalog.filters import Filter as Filter
     from clr_search.index.catalog.records import Item as Item
+    from clr_search.index.catalog.records import NotedItem as NotedItem
     from clr_search.index.catalog.records import SkippedItem as SkippedItem
     from clr_search.index.collection import Index as Index
-    from clr_search.index.info import IndexInfo as IndexInfo
+    from clr_search.index.search.info import IndexInfo as IndexInfo
     from clr_search.index.search.matches import Match as Match
     from clr_search.index.search.matches import Matches as Matches
     from clr_search.index.search.query import Query as Query
@@ -30,6 +31,7 @@ _HOMES = {
     "Match": "search.matches",
     "Matches": "search.matches",
     "Query": "search.query",
+    "NotedItem": "catalog.records",
     "SkippedItem": "catalog.records",
     "UpdateReport": "sync.report",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "Item",
     "Match",
     "Matches",
+    "NotedItem",
     "Query",
     "SkippedItem",
     "UpdateReport",

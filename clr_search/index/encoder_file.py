@@ -7,11 +7,11 @@ is always the one with the pinned SHA-256, also if the process is killed in betw
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError
-from clr_search.files.write import sha256_file
+from clr_search.files.own import OwnFolder, temporary_of
 
 if TYPE_CHECKING:
     from clr_search.serve.encoder import Encoder
@@ -22,12 +22,14 @@ FILE_NAME = "encoder.onnx"
 NEXT_NAME = "encoder.next.onnx"
 """Name of the encoder of a rebuild, until the rebuild has taken effect."""
 
+_UNFINISHED = temporary_of(r"encoder(\.next)?\.onnx")
+
 
 class WrongEncoderError(ClrSearchError):
     """The error for a collection that lacks the encoder that made its embeddings."""
 
 
-def load(folder: Path, sha256: str, device: str) -> Encoder:
+def load(folder: OwnFolder, sha256: str, device: str) -> Encoder:
     """Loads the encoder with this SHA-256 from a collection onto a device; see `serve.Encoder`.
 
     Raises
@@ -38,42 +40,40 @@ def load(folder: Path, sha256: str, device: str) -> Encoder:
     from clr_search.serve.encoder import Encoder
 
     for name in (FILE_NAME, NEXT_NAME):
-        path = folder / name
-        if path.is_file() and sha256_file(path) == sha256:
-            encoder = Encoder(path, device=device)
-            if encoder.sha256 == sha256:
-                return encoder
-    state = "has been altered" if (folder / FILE_NAME).is_file() else "is missing"
+        file = folder / name
+        if file.exists() and file.sha256() == sha256:
+            model = read_model(file)
+            if model.sha256 == sha256:
+                return Encoder(model, device=device)
+    file = folder / FILE_NAME
+    state = "has been altered" if file.exists() else "is missing"
     raise WrongEncoderError(
-        f"{folder / FILE_NAME} {state}: its embeddings are of the encoder with SHA-256 "
-        f"{sha256[:16]}….",
-        f"Copy that encoder to {folder / FILE_NAME}, or embed everything again with another one: "
+        f"{file} {state}: its embeddings are of the encoder with SHA-256 {sha256[:16]}….",
+        f"Copy that encoder to {file}, or embed everything again with another one: "
         "clr-search build-index --rebuild",
     )
 
 
-def finish_change(folder: Path, sha256: str) -> None:
+def finish_change(folder: OwnFolder, sha256: str) -> None:
     """Renames the next encoder if its rebuild has taken effect, and deletes incomplete copies.
 
     Parameters
     ----------
-    folder : Path
+    folder : OwnFolder
         The collection, of which the caller is the writer.
     sha256 : str
         SHA-256 of the encoder that the catalogue is pinned to.
 
     Examples
     --------
-    >>> _ = Path(NEXT_NAME).write_bytes(b"model")
-    >>> finish_change(Path(), sha256_file(Path(NEXT_NAME)))
-    >>> Path(FILE_NAME).read_bytes()
+    >>> from pathlib import Path
+    >>> folder = OwnFolder.make(Path("flowers.clr"))
+    >>> (folder / NEXT_NAME).write(b"model")
+    >>> finish_change(folder, (folder / NEXT_NAME).sha256())
+    >>> (folder / FILE_NAME).read_bytes()
     b'model'
     """
     following = folder / NEXT_NAME
-    if following.is_file() and sha256_file(following) == sha256:
-        following.replace(folder / FILE_NAME)
-    for name in (FILE_NAME, NEXT_NAME):
-        for leftover in folder.glob(
-            f".{name}.*.tmp"
-        ):  # the names that `files.write.atomic_path` makes
-            leftover.unlink()
+    if following.exists() and following.sha256() == sha256:
+        following.rename(folder / FILE_NAME)
+    folder.delete("", _UNFINISHED)

@@ -20,7 +20,7 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.catalog.lock import LockedError
 from clr_search.index.catalog.paths import below, folder_identity
 from clr_search.index.collection import Index
-from clr_search.index.info import IndexInfo
+from clr_search.index.search.info import IndexInfo
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.watch import Watch
 from clr_search.progress import Reporter

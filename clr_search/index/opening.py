@@ -7,16 +7,16 @@ from pathlib import Path
 
 from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.contract.shipped import shipped_encoder
-from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.write import write_atomically
-from clr_search.index import encoder_file, maintenance, repair
+from clr_search.errors import UsageError
+from clr_search.files.own import OwnFolder
+from clr_search.images import DECODING
+from clr_search.index import contents, encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.migrations import migrate
 from clr_search.progress import Reporter, Silent
 
-_LOCK = "lock"
 _MAKE = "Make one with: clr-search build-index IMAGES --index COLLECTION"
 
 
@@ -44,10 +44,10 @@ def open_collection(
     ClrSearchError
         If the catalogue is damaged.
     """
-    _require_collection(path)
-    lock = WriterLock(path / _LOCK) if writable else None
+    folder = _require_collection(path)
+    lock = WriterLock(folder / contents.LOCK) if writable else None
     try:
-        catalog = Catalog(path, writable=writable)
+        catalog = Catalog(folder, writable=writable)
         try:
             with catalog.reading():
                 catalog.facts()  # raises an error for a half-made or damaged collection
@@ -78,21 +78,14 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
     ClrSearchError
         If the folder cannot be made or written to, or the catalogue is damaged.
     """
-    repair.refuse_unfinished(path)
-    if path.exists() and not (path / FILE_NAME).is_file():
+    if path.exists():
         _refuse_foreign(path)
-    model = (
-        None if encoder is None else read_model(encoder)
-    )  # may fail, so it comes before the folder
+    # It may fail, so that it comes before the folder is made.
+    model = None if encoder is None else read_model(encoder)
+    folder = OwnFolder.make(path)
+    lock = WriterLock(folder / contents.LOCK)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ClrSearchError(
-            f"{path} cannot be made: {error.strerror}.", "Choose another place for --index."
-        ) from error
-    lock = WriterLock(path / _LOCK)
-    try:
-        catalog = Catalog(path, writable=True)
+        catalog = Catalog(folder, writable=True)
         try:
             _pin(catalog, model)
             migrate(catalog.database, reporter)
@@ -120,27 +113,33 @@ def _pin(catalog: Catalog, model: ModelFile | None) -> None:
             )
         return
     model = model or read_model(shipped_encoder())
-    write_atomically(catalog.folder / encoder_file.FILE_NAME, model.data)
+    (catalog.folder / encoder_file.FILE_NAME).write(model.data)
     with catalog.writing():
         catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)
+        catalog.set_decoding(DECODING)
 
 
-def _require_collection(path: Path) -> None:
-    """Refuses a path at which there is no collection, or one whose repair was cut short."""
+def _require_collection(path: Path) -> OwnFolder:
+    """Opens the folder of a collection; refuses what is none, or whose repair was cut short."""
     if not path.exists():
         raise UsageError(f"There is no collection {path}.", _MAKE)
-    repair.refuse_unfinished(path)
-    if not (path / FILE_NAME).is_file():
-        raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
+    if path.is_dir():
+        folder = OwnFolder(path)
+        repair.refuse_unfinished(folder)
+        contents.require_ours(folder)
+        if (folder / FILE_NAME).exists():
+            return folder
+    raise UsageError(f"{path} is not a collection: it holds no {FILE_NAME}.", _MAKE)
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuses a path that holds anything but the files of a half-made collection."""
-    ours = {_LOCK, encoder_file.FILE_NAME}
-    if not path.is_dir() or any(
-        entry.name not in ours and not entry.name.startswith(f".{encoder_file.FILE_NAME}.")
-        for entry in path.iterdir()
-    ):
-        raise UsageError(
-            f"{path} is something else than a collection.", "Choose another name for --index."
-        )
+    """Refuses a path that holds anything but a collection, or the files of a half-made one."""
+    if path.is_dir():
+        folder = OwnFolder(path)
+        repair.refuse_unfinished(folder)
+        contents.require_ours(folder)
+        if (folder / FILE_NAME).exists() or contents.is_half_made(folder):
+            return
+    raise UsageError(
+        f"{path} is something else than a collection.", "Choose another name for --index."
+    )

@@ -13,26 +13,28 @@ If a repair was killed after step 1, the next one goes on with step 2.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.write import sha256_file, sync_folder
-from clr_search.index import encoder_file, maintenance
+from clr_search.files.own import OwnFile, OwnFolder
+from clr_search.images import DECODING
+from clr_search.index import contents, encoder_file, maintenance
 from clr_search.index.catalog import salvage
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.salvage import Damaged
+from clr_search.index.catalog.sqlite import connecting
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.schema import VERSION
-
-REPAIRED, DAMAGED = "catalog.repaired.sqlite", "catalog.damaged.sqlite"
-"""Names of the repaired catalogue until it is in use, and of the damaged one that is kept."""
+from clr_search.index.contents import DAMAGED, REPAIRED
 
 _PREFIX = ".repair."  # of the temporary folder in which the repaired catalogue is written
+_TEMPORARY = re.compile(rf"{re.escape(_PREFIX)}[0-9a-z_]{{8}}")
+_WRITTEN = re.compile(rf"{re.escape(FILE_NAME)}(?:{'|'.join(connecting.BESIDE)})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,12 @@ class Salvage:
     damaged: Path | None
 
 
-def repair(folder: Path) -> Salvage:
+def repair(folder: OwnFolder | Path) -> Salvage:
     """Checks a catalogue, and where it is damaged replaces it by what can be read of it.
 
     Parameters
     ----------
-    folder : Path
+    folder : OwnFolder or Path
         The collection; the caller has made sure that it is one.
 
     Raises
@@ -72,10 +74,13 @@ def repair(folder: Path) -> Salvage:
     ClrSearchError
         If nothing can be read, or the encoder of the embeddings is missing.
     """
-    lock = WriterLock(folder / "lock")
+    folder = OwnFolder.at(folder)
+    contents.require_ours(folder)
+    lock = WriterLock(folder / contents.LOCK)
     try:
-        for leftover in folder.glob(f"{_PREFIX}*"):  # a repair was killed in step 1
-            shutil.rmtree(leftover, ignore_errors=True)
+        for name in folder.names():
+            if _TEMPORARY.fullmatch(name):  # a repair was killed in step 1
+                folder.discard(name, _WRITTEN)
         if not (folder / REPAIRED).exists():
             source = folder / FILE_NAME
             _refuse_foreign(source)
@@ -87,13 +92,13 @@ def repair(folder: Path) -> Salvage:
             lost = None  # only the run that was cut short knew the number
         _exchange(folder)
         return Salvage(
-            salvage.item_count(folder / FILE_NAME), lost, whole=False, damaged=folder / DAMAGED
+            salvage.item_count(folder / FILE_NAME), lost, whole=False, damaged=folder.path / DAMAGED
         )
     finally:
         lock.release()
 
 
-def refuse_unfinished(folder: Path) -> None:
+def refuse_unfinished(folder: OwnFolder) -> None:
     """Refuses a collection whose repair has to be finished first.
 
     Raises
@@ -103,15 +108,15 @@ def refuse_unfinished(folder: Path) -> None:
 
     Examples
     --------
-    >>> refuse_unfinished(Path("flowers.clr"))  # without a repair nothing happens
+    >>> refuse_unfinished(OwnFolder(Path()))  # without a repair nothing happens
     """
-    if (folder / REPAIRED).is_file():
+    if (folder / REPAIRED).exists():
         raise UsageError(
             f"A repair of {folder} was cut short.", f"Finish it with: clr-search repair {folder}"
         )
 
 
-def _refuse_foreign(source: Path) -> None:
+def _refuse_foreign(source: OwnFile) -> None:
     """Refuses an empty file and one of another program, in which there is nothing to repair."""
     if salvage.is_foreign(source):
         raise UsageError(
@@ -120,7 +125,7 @@ def _refuse_foreign(source: Path) -> None:
         )
 
 
-def _refuse_newer(source: Path) -> None:
+def _refuse_newer(source: OwnFile) -> None:
     """Refuses a newer version, since the contents of tables unknown here would be lost."""
     version = salvage.schema_version(source)
     if version is not None and version > VERSION:
@@ -130,19 +135,21 @@ def _refuse_newer(source: Path) -> None:
         )
 
 
-def _write(folder: Path, source: Path) -> int | None:
+def _write(folder: OwnFolder, source: OwnFile) -> int | None:
     """Does step 1, and returns the number of lost items; None where it is unknown."""
     _keep_earlier(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=_PREFIX) as name:
-        temporary = Path(name)
-        catalog = Catalog(temporary, writable=True)
+    name = f"{_PREFIX}{secrets.token_hex(4)}"
+    try:
+        catalog = Catalog(folder.inside(name), writable=True)
         try:
             with salvage.opened(source) as damaged:
                 lost = _copy(damaged, catalog, _encoder(folder, damaged.encoder_sha256()))
         finally:
             catalog.database.close()  # folds the WAL into the file, and syncs it
-        (temporary / FILE_NAME).replace(folder / REPAIRED)
-    sync_folder(folder)
+        (folder / f"{name}/{FILE_NAME}").rename(folder / REPAIRED)
+    finally:
+        folder.discard(name, _WRITTEN)
+    folder.sync()
     return lost
 
 
@@ -151,17 +158,19 @@ def _copy(damaged: Damaged, catalog: Catalog, model: ModelFile) -> int | None:
     goal, dimension = damaged.goal(), model.card.embedding_dim
     with catalog.writing() as revision:
         catalog.pin_encoder(model.sha256, model.card.name, dimension)
+        if damaged.decoding() == DECODING:  # else embeddings of older releases are among them
+            catalog.set_decoding(DECODING)
         if maintenance.is_goal(goal):
             catalog.set_goal(str(goal))
         return damaged.bring_over(catalog, dimension, revision)
 
 
-def _encoder(folder: Path, pinned: object) -> ModelFile:
+def _encoder(folder: OwnFolder, pinned: object) -> ModelFile:
     """Returns the encoder with the SHA-256 `pinned`; the first one found where that is None."""
     for name in (encoder_file.FILE_NAME, encoder_file.NEXT_NAME):
-        path = folder / name
-        if path.is_file() and pinned in (None, sha256_file(path)):
-            return read_model(path)
+        file = folder / name
+        if file.exists() and pinned in (None, file.sha256()):
+            return read_model(file)
     raise ClrSearchError(
         f"{folder / encoder_file.FILE_NAME} is missing, or not the encoder that the embeddings "
         "are of.",
@@ -169,26 +178,26 @@ def _encoder(folder: Path, pinned: object) -> ModelFile:
     )
 
 
-def _keep_earlier(folder: Path) -> None:
+def _keep_earlier(folder: OwnFolder) -> None:
     """Renames the damaged catalogue of an earlier repair, if any, by adding a number."""
     if not (folder / DAMAGED).exists():
         return
     number = 1
     while (folder / f"{DAMAGED}.{number}").exists():
         number += 1
-    (folder / DAMAGED).replace(folder / f"{DAMAGED}.{number}")
+    (folder / DAMAGED).rename(folder / f"{DAMAGED}.{number}")
 
 
-def _exchange(folder: Path) -> None:
+def _exchange(folder: OwnFolder) -> None:
     """Does steps 2 and 3: renames the damaged catalogue, and then the repaired one."""
     current = folder / FILE_NAME
     # The WAL is renamed first: SQLite would take it for that of the repaired catalogue.
     wal = folder / f"{FILE_NAME}-wal"
     if wal.exists():
-        wal.replace(folder / f"{DAMAGED}-wal")
-    (folder / f"{FILE_NAME}-shm").unlink(missing_ok=True)
+        wal.rename(folder / f"{DAMAGED}-wal")
+    (folder / f"{FILE_NAME}-shm").delete()
     if current.exists():
-        current.replace(folder / DAMAGED)
-    sync_folder(folder)
-    (folder / REPAIRED).replace(current)
-    sync_folder(folder)
+        current.rename(folder / DAMAGED)
+    folder.sync()
+    (folder / REPAIRED).rename(current)
+    folder.sync()

@@ -1,4 +1,4 @@
-"""Pictures of results, drawn with Pillow: contact sheets, confusion matrices, curves."""
+"""Pictures of results are drawn here: contact sheets, confusion matrices, learning curves, maps."""
 
 from clr_search.pictures.confusion import confusion_matrix as confusion_matrix
 from clr_search.pictures.curve import Line as Line

@@ -1,4 +1,4 @@
-"""Confusion matrices: which classes are taken for which."""
+"""A confusion matrix shows which classes are taken for which."""
 
 from __future__ import annotations
 
@@ -14,55 +14,62 @@ from clr_search.pictures.lettering import ACCENT, INK, MUTED, PAPER, length, sho
 
 RIGHT = ((239, 243, 252), (24, 66, 160))
 WRONG = ((250, 246, 243), (168, 44, 6))
-"""Shades of a cell whose share of its row is 0 and 1: blue and vermilion, which people who do not
-tell red from green tell apart."""
+"""Colours (RGB) of cells on the diagonal and beside it, each for a share of the row of 0 and of 1.
+They are blue and vermilion, which people who cannot tell red from green can tell apart."""
 
-_LONGEST = 16  # times the size of the text: a longer name gives up its middle
+_LONGEST = 16
+"""Greatest width of a class name, in multiples of the text size; longer names are shortened."""
 
 
 class _Sizes(NamedTuple):
-    """Pixels: the side of a cell, and the size of the text."""
+    """The side of a cell and the height of the text, in pixels."""
 
     cell: int
     text: int
 
     @classmethod
     def of(cls, count: int) -> _Sizes:
-        # Up to 60 classes cells hold numbers; with hundreds, only shades can be told apart.
-        room = max(26, min(72, 1100 // max(count, 1))) if count <= 60 else 1600 // count
-        cell = max(2, room)
+        """Return the sizes for a matrix of `count` classes."""
+        # The cells of up to 60 classes hold numbers; those of hundreds differ by their shades only.
+        side = max(26, min(72, 1100 // max(count, 1))) if count <= 60 else 1600 // count
+        cell = max(2, side)
         return cls(cell, max(11, min(16, cell * 2 // 5)))
 
     @property
     def named(self) -> bool:
-        """Whether rows and columns are high enough for their names."""
+        """Whether rows are as high as the text, so that classes can be named beside them."""
         return self.cell >= self.text
 
 
 def confusion_matrix(
     matrix: Sequence[Sequence[int]], classes: Sequence[str], *, title: str = ""
 ) -> Image.Image:
-    """Draw how often each class was taken for each.
+    """Draw how often pictures of each class were taken for each class.
 
     Parameters
     ----------
     matrix : sequence of sequences of int, shape (C, C)
-        Counts: rows are the true classes, columns what they were taken for.
+        Numbers of pictures by true class (row) and predicted class (column).
     classes : sequence of str, length C
-        Names, in the order of the matrix.
+        Names of the classes, in the order of the matrix.
     title : str
-        A line above it.
+        Line of text above the matrix; none where it is empty.
 
     Returns
     -------
     PIL image
-        RGB. A cell's shade is its share of the row; its number is the count. The column at the
-        right is each class's recall, with its number of pictures.
+        RGB. The shade of a cell shows its share of the row, and its number is the count. The
+        column at the right gives the recall of each class, and its number of pictures.
 
     Raises
     ------
     MissingExtraError
-        If matplotlib, of the extra ``plots``, is not installed.
+        If matplotlib, which the extra ``plots`` brings, is not installed.
+
+    Examples
+    --------
+    >>> confusion_matrix([[9, 1], [2, 8]], ["cat", "dog"], title="Pets").mode
+    'RGB'
     """
     count = len(classes)
     sizes = _Sizes.of(count)
@@ -80,7 +87,7 @@ def confusion_matrix(
 
 
 def _draw_cells(axes: Any, counts: NDArray[np.int64], sizes: _Sizes) -> None:
-    """Draw cells: blue on the diagonal, vermilion beside it, the darker the larger the share."""
+    """Draw the cells, darker for a larger share of the row, and write the counts into them."""
     shades = _shades(counts)
     axes.imshow(shades, interpolation="nearest", aspect="auto")
     if sizes.cell >= 10:
@@ -93,16 +100,16 @@ def _draw_cells(axes: Any, counts: NDArray[np.int64], sizes: _Sizes) -> None:
         return
     luma = shades @ [0.299, 0.587, 0.114]  # ITU-R BT.601
     for row, column in np.argwhere(counts):
-        size, written = _fitting(int(counts[row, column]), sizes.cell)
-        text = axes.text(column, row, written, ha="center", va="center_baseline")
+        size, spelling = _fitting(int(counts[row, column]), sizes.cell)
+        text = axes.text(column, row, spelling, ha="center", va="center_baseline")
         set_font(text, size, PAPER if luma[row, column] < 135 else INK)
-        text.set_in_layout(False)  # it lies within the axes: its extent need not be found
+        text.set_in_layout(False)  # It lies within the axes, so its extent need not be measured.
 
 
 def _shades(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Colours of the cells, uint8 [C, C, 3]."""
+    """Return the RGB colours of the cells, uint8 [C, C, 3]."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    strength = shares[..., None] ** 0.7  # so that rare confusions are still seen
+    strength = shares[..., None] ** 0.7  # The power makes rare confusions visible.
     diagonal = np.eye(len(counts), dtype=bool)[..., None]
     pale, deep = (np.where(diagonal, RIGHT[end], WRONG[end]) for end in (0, 1))
     shades: NDArray[np.uint8] = np.rint(pale + (deep - pale) * strength).astype(np.uint8)
@@ -110,31 +117,32 @@ def _shades(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def _write_axes(axes: Any, classes: Sequence[str], sizes: _Sizes) -> None:
+    """Write the names of the classes and the titles of the axes above and left of the matrix."""
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     pad = points(sizes.text // 2)
     set_font(axes.set_xlabel("taken for", loc="left", labelpad=2 * pad), sizes.text, ACCENT)
     set_font(axes.set_ylabel("true class", loc="top", labelpad=2 * pad), sizes.text, ACCENT)
     names = [shortened(name, sizes.text, _LONGEST * sizes.text) for name in classes]
-    places = range(len(names)) if sizes.named else []
-    axes.set_xticks(places, names if sizes.named else [], rotation=90)
-    axes.set_yticks(places, names if sizes.named else [])
+    ticks = range(len(names)) if sizes.named else []
+    axes.set_xticks(ticks, names if sizes.named else [], rotation=90)
+    axes.set_yticks(ticks, names if sizes.named else [])
     axes.tick_params(length=0, pad=pad)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         set_font(label, sizes.text, INK)
 
 
 def _write_recalls(axes: Any, counts: NDArray[np.int64], sizes: _Sizes) -> None:
-    """Write each class's recall and number of pictures to the right of its row."""
+    """Write the recall and the number of pictures of each class to the right of its row."""
 
     def write(x: int, row: float, text: str, colour: str) -> None:
-        """Write at `x` pixels to the right of the matrix."""
-        place = (len(counts) - 0.5, row)
+        """Write text `x` pixels to the right of the matrix, at the height of a row."""
+        edge = (len(counts) - 0.5, row)
         offset = (points(x), 0)
-        written = axes.annotate(text, place, xytext=offset, textcoords="offset points")
-        written.set_verticalalignment("center_baseline")
-        written.set_annotation_clip(False)  # though it belongs to a place outside of the axes
-        set_font(written, sizes.text, colour)
+        note = axes.annotate(text, edge, xytext=offset, textcoords="offset points")
+        note.set_verticalalignment("center_baseline")
+        note.set_annotation_clip(False)  # The heading lies above the axes and would be cut off.
+        set_font(note, sizes.text, colour)
 
     left = sizes.text // 2
     write(left, -0.5 - 1.2 * sizes.text / sizes.cell, "recall", ACCENT)
@@ -145,7 +153,7 @@ def _write_recalls(axes: Any, counts: NDArray[np.int64], sizes: _Sizes) -> None:
 
 
 def _fitting(value: int, cell: int) -> tuple[int, str]:
-    """Size and spelling of a count that fit into its cell."""
+    """Return the text size in pixels and the spelling with which a count fits into its cell."""
     for size in range(min(16, cell * 2 // 5), 8, -1):
         if length(str(value), size) <= cell - 4:
             return size, str(value)

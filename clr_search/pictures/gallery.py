@@ -1,4 +1,4 @@
-"""One HTML page with groups of pictures, thumbnails included: no other file, and no script."""
+"""A gallery is an HTML page of groups of pictures that needs no other file and no script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clr_search.errors import ImageError
 from clr_search.pictures.inline import preview
 
 THUMBNAIL = 240
-"""Longer side of a thumbnail in pixels."""
+"""Length in pixels of the longer side of a thumbnail."""
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #2a2926; --soft: #6b675e; --line: #dcd8cf;
@@ -37,18 +37,18 @@ b { color: var(--mark); } small { color: var(--soft); }
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture with what stands below it.
+    """A picture of a gallery, with the text below it.
 
     Attributes
     ----------
     path : Path
-        A file that cannot be read is shown as an empty frame.
+        File of the picture; one that cannot be read is shown as an empty frame.
     caption : str
-        Such as its path.
+        First line of text, such as the path.
     detail : str
-        A smaller line.
+        Second line of text, in small letters.
     mark : str
-        A word that sets it off from the others; empty for none.
+        Word before the caption that sets the picture off from the others; empty for none.
     """
 
     path: Path
@@ -59,7 +59,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A heading, a few words beside it, and pictures."""
+    """A group of pictures.
+
+    Attributes
+    ----------
+    heading, beside : str
+        Heading of the group, and a few words in a fainter colour beside it.
+    pictures : sequence of Shown
+        Pictures of the group, in their order.
+    """
 
     heading: str
     beside: str
@@ -67,10 +75,29 @@ class Section:
 
 
 def gallery(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The page, as HTML; all text is escaped."""
+    """Return an HTML page of groups of pictures, in which thumbnails are embedded.
+
+    Parameters
+    ----------
+    title, lead : str
+        Heading of the page, and the paragraph below it.
+    sections : sequence of Section
+        Groups of pictures, whose files are read now.
+
+    Returns
+    -------
+    str
+        The page; all given text is escaped.
+
+    Examples
+    --------
+    >>> html = gallery("Copies", "2 groups", [Section("Group 1", "", [Shown(Path("a.jpg"), "a")])])
+    >>> "<h1>Copies</h1>" in html, "cannot be read now" in html
+    (True, True)
+    """
     with ThreadPoolExecutor(4) as pool:
-        drawn = [list(pool.map(_thumbnail, [p.path for p in s.pictures])) for s in sections]
-    parts = [_section(one, uris) for one, uris in zip(sections, drawn, strict=True)]
+        thumbnails = [list(pool.map(_thumbnail, [p.path for p in s.pictures])) for s in sections]
+    blocks = [_section(one, uris) for one, uris in zip(sections, thumbnails, strict=True)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -78,20 +105,22 @@ def gallery(title: str, lead: str, sections: Sequence[Section]) -> str:
         "img-src data:; style-src 'unsafe-inline'\">"
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>"
         f'<h1>{_text(title)}</h1><p class="lead">{_text(lead)}</p>\n'
-        + "\n".join(parts)
+        + "\n".join(blocks)
         + "\n</body></html>\n"
     )
 
 
 def _section(section: Section, uris: Sequence[str]) -> str:
-    shown = "".join(_picture(p, uri) for p, uri in zip(section.pictures, uris, strict=True))
+    """Return the HTML of a group; `uris` are the thumbnails of its pictures."""
+    items = "".join(_picture(p, uri) for p, uri in zip(section.pictures, uris, strict=True))
     return (
         f"<section><h2>{_text(section.heading)} <span>{_text(section.beside)}</span></h2>"
-        f"<ul>{shown}</ul></section>"
+        f"<ul>{items}</ul></section>"
     )
 
 
 def _picture(shown: Shown, uri: str) -> str:
+    """Return the HTML of a picture; an empty `uri` stands for a file that cannot be read."""
     inside = f'<img src="{uri}" alt="{_text(shown.caption)}">' if uri else "cannot be read now"
     mark = f"<b>{_text(shown.mark)}</b> " if shown.mark else ""
     return (
@@ -102,11 +131,12 @@ def _picture(shown: Shown, uri: str) -> str:
 
 
 def _text(value: str) -> str:
-    """Escaped; names that are no valid Unicode are shown with replacement characters."""
+    """Return text escaped for HTML; bytes of a file name that are not UTF-8 become ``?``."""
     return escape(value.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _thumbnail(path: Path) -> str:
+    """Return the thumbnail of a file as a `data:` address; empty if it cannot be read."""
     try:
         return preview(images.load(path, at_least=THUMBNAIL).pixels, THUMBNAIL)
     except ImageError:

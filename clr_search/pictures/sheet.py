@@ -1,4 +1,4 @@
-"""Contact sheets: queries with what was found for them."""
+"""A contact sheet shows queries with their search results, one query a row."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ from clr_search.pictures.lettering import (
 )
 
 MAX_PIXELS = 60_000_000
-"""Most pixels of a contact sheet, 180 MB; rows beyond are left out, and counted at its foot."""
+"""Largest number of pixels of a contact sheet, which takes 180 MB of memory. Rows that do not fit
+are left out, and their number is written at its foot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A picture with what stands below it.
+    """A picture of a contact sheet, with the text below it.
 
     Attributes
     ----------
     picture : Path or PIL image
-        A file that is missing or broken is drawn as a grey tile with the reason.
+        The picture, or its file. A missing or broken file is drawn as a grey tile with the reason.
     caption : str
-        Such as the file's name; shortened in its middle where it is too long.
+        Line of text such as the name of the file; its middle is left out if it is too long.
     label : str
-        Class or folder.
+        Class or folder of the picture.
     score : float or None
-        Cosine similarity to the query.
+        Cosine similarity to the query, in [-1, 1]; None for none.
     same : bool or None
-        Whether the label is that of the query; marked by a tick or a cross. None for no mark.
+        Whether the label is that of the query, marked by a tick or a cross; None for no mark.
     """
 
     picture: Path | Image.Image
@@ -57,7 +58,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """A query, and what was found for it, the nearest first."""
+    """A query, and the results of its search, the nearest first."""
 
     query: Tile
     results: Sequence[Tile]
@@ -66,30 +67,36 @@ class SheetRow:
 def contact_sheet(
     rows: Sequence[SheetRow], *, tile: int = 160, columns: int = 10, title: str = ""
 ) -> Image.Image:
-    """Draw queries with their results, a query a row.
+    """Draw queries with their results, one query a row.
 
     Parameters
     ----------
     rows : sequence of SheetRow
-        Pictures are loaded one at a time, as they are drawn.
+        Queries and results. Files are read one at a time, as they are drawn.
     tile : int
         Side in pixels of the square that a picture is fitted into; it keeps its proportions.
     columns : int
-        Most results beside each other; further ones are set below them.
+        Largest number of results beside each other; further ones go to lines below.
     title : str
-        A line above all.
+        Line of text above all rows; none where it is empty.
 
     Returns
     -------
     PIL image
-        RGB, at most about `MAX_PIXELS` large: the rows that do not fit are counted in its last
-        line.
+        RGB, of about `MAX_PIXELS` pixels at most. The last line says how many rows did not fit.
+
+    Examples
+    --------
+    >>> query = Tile(Image.new("RGB", (64, 48), "red"), "query.jpg")
+    >>> result = Tile(Image.new("RGB", (48, 64), "orange"), "a.jpg", score=0.93)
+    >>> contact_sheet([SheetRow(query, [result])], tile=64, title="Nearest").mode
+    'RGB'
     """
     return _Sheet(rows, tile, columns, title).draw()
 
 
 class _Sheet:
-    """Places and draws; all lengths follow from the side of a tile."""
+    """A contact sheet while it is drawn; all its lengths follow from the side of a tile."""
 
     def __init__(self, rows: Sequence[SheetRow], tile: int, columns: int, title: str) -> None:
         self._rows, self._tile, self._title = rows, tile, title
@@ -103,6 +110,7 @@ class _Sheet:
         self._width = 2 * self._margin + self._gap + across
 
     def draw(self) -> Image.Image:
+        """Draw the heading, the rows that fit, and the foot."""
         heights = [self._lines(row) * self._cell for row in self._rows]
         top = self._margin + (2 * self._line if self._title else 0) + round(1.6 * self._line)
         foot = 2 * self._line + self._margin
@@ -123,13 +131,15 @@ class _Sheet:
         return self._sheet
 
     def _lines(self, row: SheetRow) -> int:
+        """Return the number of lines that the results of a row take."""
         return max(1, -(-len(row.results) // self._columns))
 
     def _left(self, column: int) -> int:
-        """Left edge of a result."""
+        """Return the left edge, in pixels, of the results in a column."""
         return self._margin + self._tile + self._gutter + column * (self._tile + self._gap)
 
     def _head(self, bottom: int) -> None:
+        """Write the title and the headings of the columns, above the line `bottom`."""
         if self._title:
             write(self._draw, (self._margin, self._margin), self._title, self._text * 3 // 2, INK)
         y = bottom - round(1.6 * self._line)
@@ -138,14 +148,16 @@ class _Sheet:
             write(self._draw, (self._left(0), y), "nearest first", self._text, MUTED)
 
     def _row(self, row: SheetRow, top: int) -> None:
-        self._place(row.query, self._margin, top, query=True)
+        """Draw a query, a rule beside it, and its results."""
+        self._draw_tile(row.query, self._margin, top, query=True)
         x = self._margin + self._tile + self._gutter // 2
         self._draw.line((x, top, x, top + self._tile), RULE, 1)
         for number, result in enumerate(row.results):
             line, column = divmod(number, self._columns)
-            self._place(result, self._left(column), top + line * self._cell, query=False)
+            self._draw_tile(result, self._left(column), top + line * self._cell, query=False)
 
-    def _place(self, tile: Tile, left: int, top: int, *, query: bool) -> None:
+    def _draw_tile(self, tile: Tile, left: int, top: int, *, query: bool) -> None:
+        """Draw a picture with the text below it; a query gets a frame."""
         side, radius = self._tile, max(3, self._tile // 26)
         card = _fitted(tile.picture, side, self._text)
         self._sheet.paste(card, (left, top), _rounded((side, side), radius))
@@ -168,6 +180,7 @@ class _Sheet:
         write(self._draw, (left, below), caption, self._text, MUTED)
 
     def _foot(self, top: int, left_out: int) -> None:
+        """Write the meaning of scores and marks, and the number of rows that were left out."""
         x, size = self._margin, self._text
         if any(result.score is not None for row in self._rows for result in row.results):
             write(self._draw, (x, top), "score: cosine similarity", size, MUTED)
@@ -183,7 +196,7 @@ class _Sheet:
 
 
 def _fitted(picture: Path | Image.Image, side: int, text: int) -> Image.Image:
-    """The whole picture within a square card, or the reason why there is none."""
+    """Return a square card with the whole picture, or with the reason why it cannot be read."""
     card = Image.new("RGB", (side, side), CARD)
     try:
         if isinstance(picture, Image.Image):
@@ -202,6 +215,7 @@ def _fitted(picture: Path | Image.Image, side: int, text: int) -> Image.Image:
 
 
 def _explain(draw: ImageDraw.ImageDraw, reason: str, side: int, text: int) -> None:
+    """Write a reason into the middle of a card, in letters `text` pixels high."""
     lines = wrapped(reason, text, side - 2 * text)[: side // (2 * text)]
     step = round(text * 1.35)
     y = (side - step * len(lines)) // 2
@@ -211,7 +225,7 @@ def _explain(draw: ImageDraw.ImageDraw, reason: str, side: int, text: int) -> No
 
 
 def _mark(draw: ImageDraw.ImageDraw, x: int, y: int, size: int, colour: str, *, tick: bool) -> None:
-    """A tick or a cross, before text of this size at (x, y)."""
+    """Draw a tick or a cross at (x, y), as high as text of this size."""
     unit, width = size * 0.62, max(2, size // 7)
     top = y + size * 0.3
     if tick:
@@ -224,7 +238,10 @@ def _mark(draw: ImageDraw.ImageDraw, x: int, y: int, size: int, colour: str, *, 
 
 @lru_cache(maxsize=8)
 def _rounded(size: tuple[int, int], radius: int) -> Image.Image:
-    """Mask of a rectangle with smooth round corners."""
+    """Return a mask (mode L) of a rectangle with round corners.
+
+    It is drawn four times as large and shrunk, which makes the corners smooth.
+    """
     large = Image.new("L", (4 * size[0], 4 * size[1]), 0)
     box = (0, 0, 4 * size[0] - 1, 4 * size[1] - 1)
     ImageDraw.Draw(large).rounded_rectangle(box, 4 * radius, fill=255)

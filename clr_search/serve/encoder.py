@@ -9,20 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.golden import check_golden, golden_picture
-from clr_search.contract.model_file import EMBEDDING, Card, read_model
-from clr_search.contract.shipped import shipped_encoder
+from clr_search.contract.model_file import EMBEDDING, Card, ModelFile, read_model
+from clr_search.contract.shipped import encoder_named, shipped_encoder
 from clr_search.serve.devices import AUTO
-from clr_search.serve.inputs import Pictures, check_squares, in_batches
+from clr_search.serve.inputs import Errors, Pictures, check_squares, in_batches
 from clr_search.serve.sessions import BATCH, Session
 
 
 class Encoder:
     """A validated `encoder.onnx`, ready to embed pictures; it may be used from many threads.
 
+    It can be pickled: the model file travels inside, so that another process, or another machine,
+    needs no file of it.
+
     Parameters
     ----------
-    path : path, optional
-        An `encoder.onnx`, or a `probe.onnx`, which contains an encoder. Without a path, the encoder
+    path : path or ModelFile, optional
+        An `encoder.onnx`, or a `probe.onnx`, which contains an encoder; or one that was read
+        already. Without it, and by the name ``"default"`` where there is no such file, the encoder
         that comes with the package is opened.
     threads : int, optional
         Number of threads that one run uses; all physical cores by default.
@@ -33,8 +37,10 @@ class Encoder:
 
     Attributes
     ----------
+    model : ModelFile
+        The model file as it was read and validated.
     path : Path
-        The model file.
+        Its path.
     sha256 : str
         SHA-256 of the file. An index accepts vectors of this file only.
     card : Card
@@ -63,15 +69,23 @@ class Encoder:
     """
 
     def __init__(
-        self, path: Path | str | None = None, *, threads: int | None = None, device: str = AUTO
+        self,
+        path: Path | str | ModelFile | None = None,
+        *,
+        threads: int | None = None,
+        device: str = AUTO,
     ) -> None:
-        self._model = read_model(shipped_encoder() if path is None else path)
-        self.path = self._model.path
-        self.sha256 = self._model.sha256
-        self.card: Card = self._model.card
+        if path is None:
+            path = shipped_encoder()
+        elif not isinstance(path, ModelFile):
+            path = encoder_named(str(path))
+        self.model = path if isinstance(path, ModelFile) else read_model(path)
+        self.path = self.model.path
+        self.sha256 = self.model.sha256
+        self.card: Card = self.model.card
         self.image_size = self.card.image_size
         self.dimension = self.card.embedding_dim
-        self._session = Session(self._model, threads, device)
+        self._session = Session(self.model, threads, device)
         self.device = self._session.device
 
     def __repr__(self) -> str:
@@ -89,33 +103,46 @@ class Encoder:
             If `threads` is below 1.
         """
         other = copy.copy(self)
-        other._session = Session(self._model, threads, self.device)
+        other._session = Session(self.model, threads, self.device)
         return other
 
-    def encode(self, pictures: Pictures) -> NDArray[np.float32]:
+    def encode(self, pictures: Pictures, *, errors: Errors = "raise") -> NDArray[np.float32]:
         """Embed pictures of any sizes.
 
         Parameters
         ----------
         pictures : picture or iterable of pictures
-            Each picture is a uint8 RGB array of shape (h, w, 3), a Pillow image or a path; kinds
-            and sizes may be mixed. An array of shape (N, h, w, 3) is N pictures.
+            Each picture is a path, the bytes of a file, a file object that is open for bytes, a
+            Pillow image, a uint8 RGB array of shape (h, w, 3), or a tensor of shape (3, h, w),
+            uint8 or from 0 to 1; kinds and sizes may be mixed. An array of shape (N, h, w, 3), a
+            tensor of shape (N, 3, h, w) and an array of N paths are N pictures.
+        errors : "raise", "skip" or callable
+            What is done about a picture that cannot be read. With ``"skip"``, it has no row in the
+            result, and a warning names it. A function is called with its position among the
+            pictures and the error, and it has no row either.
 
         Returns
         -------
         float32 array, shape (N, D)
-            Rows of unit L2 norm; N is 1 for a single picture.
+            Rows of unit L2 norm, in the order of the pictures; N is 1 for a single picture.
 
         Raises
         ------
         UsageError
             If an item is not a picture, or is an array of another shape or dtype.
         ClrSearchError
-            If a file cannot be decoded; the message names its path.
+            If a picture cannot be decoded and `errors` is ``"raise"``; the message names its path.
+
+        Examples
+        --------
+        The rows and the paths of what can be read belong together::
+
+            failed = {}
+            rows = encoder.encode(paths, errors=failed.setdefault)
+            read = [path for at, path in enumerate(paths) if at not in failed]
         """
-        batches = [
-            self.encode_squares(batch) for batch in in_batches(pictures, self.image_size, BATCH)
-        ]
+        squares = in_batches(pictures, self.image_size, BATCH, errors)
+        batches = [self.encode_squares(batch) for batch in squares]
         return np.concatenate(batches) if batches else np.empty((0, self.dimension), np.float32)
 
     def encode_squares(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -157,4 +184,4 @@ class Encoder:
             If the difference is larger.
         """
         picture = golden_picture(self.card.golden_size)
-        return check_golden(self._model, self._session.run(EMBEDDING, picture[None])[0])
+        return check_golden(self.model, self._session.run(EMBEDDING, picture[None])[0])

@@ -48,6 +48,8 @@ class Embedded:
         Size of the whole picture in pixels, turned upright.
     vector : float32 array, shape (D,)
         The embedding, of unit L2 norm.
+    notes : tuple of Note
+        What a person should know of how the picture was read, such as rows that are missing.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class Embedded:
     width: int
     height: int
     vector: NDArray[np.float32] = field(repr=False, compare=False)
+    notes: tuple[images.Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,5 +252,12 @@ def _embedded(result: tuple[Decoded, NDArray[np.float32]] | Skipped) -> Embedded
     file, vector = result
     picture = file.square
     return Embedded(
-        file.path, file.size, file.mtime_ns, file.sha256, picture.width, picture.height, vector
+        file.path,
+        file.size,
+        file.mtime_ns,
+        file.sha256,
+        picture.width,
+        picture.height,
+        vector,
+        picture.notes,
     )

@@ -19,7 +19,8 @@ BATCH = 64
 class Session:
     """An ONNX Runtime session over the very bytes that were validated.
 
-    It may be run from many threads at once.
+    It may be run from many threads at once. Pickled, it is the model file with its settings, and is
+    opened anew where it is unpickled: what ONNX Runtime holds cannot be pickled.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ class Session:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}; it must be 1 or more.")
         self._path = model.path
+        self._opened_with = (model, threads, device)
         try:
             self._session, self.device = devices.open_session(model.data, threads or 0, device)
         except UsageError:
@@ -57,6 +59,9 @@ class Session:
                 f"{model.path} is not accepted by ONNX Runtime: {first_line(error)}.",
                 "The file is damaged, or needs a newer onnxruntime; export it again, or update.",
             ) from error
+
+    def __reduce__(self) -> tuple[type[Session], tuple[ModelFile, int | None, str]]:
+        return Session, self._opened_with
 
     def run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute one output for pictures of one size; `run_all` describes the arguments.

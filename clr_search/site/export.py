@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.golden import golden_json
-from clr_search.contract.model_file import ModelFile, read_model
+from clr_search.contract.model_file import ModelFile
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.own import OwnFolder
 from clr_search.files.write import atomic_folder
 from clr_search.index import Filter, Item
 from clr_search.index.search.reader import Reader
@@ -192,7 +193,7 @@ def check_target(out: Path, index: Reader, *, force: bool) -> None:
 def _is_site(folder: Path) -> bool:
     """Whether a folder holds the manifest of a site."""
     try:
-        return bool(json.loads((folder / "site.json").read_bytes())["format"] == FORMAT)
+        return bool(json.loads((OwnFolder(folder) / "site.json").read_bytes())["format"] == FORMAT)
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -205,10 +206,7 @@ def _gathered(index: Reader, options: Options) -> tuple[list[Item], NDArray[np.f
     if options.most is not None and options.most < len(ids):
         positions = np.linspace(0, len(ids) - 1, options.most).astype(np.int64)
         ids = [ids[position] for position in np.unique(positions)]
-    model = read_model(index.encoder.path)
-    if model.sha256 != index.encoder.sha256:
-        raise ClrSearchError(f"{index.encoder.path} changed meanwhile.", "Run it again.")
-    return index.items(ids), index.vectors_of(ids), model
+    return index.items(ids), index.vectors_of(ids), index.encoder.model
 
 
 def _fill(

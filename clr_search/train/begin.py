@@ -6,35 +6,67 @@ while the others wait, and they read the files it has written.
 
 from __future__ import annotations
 
-import shutil
+import re
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+
+import torch
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile
-from clr_search.files.write import refuse_existing, write_atomically
+from clr_search.files.own import OwnFolder, temporary_of
+from clr_search.files.write import refuse_existing, sha256_file
 from clr_search.progress import Reporter
-from clr_search.train.checkpoint import CHECKPOINT
+from clr_search.train.checkpoint import BEST, CHECKPOINT
 from clr_search.train.data.collection import Collection, resident
-from clr_search.train.data.decode import CACHE, decode_collection, typical_side
+from clr_search.train.data.decode import CACHE, decode_collection, remove_cache, typical_side
 from clr_search.train.distributed import wait_for_all, world
 from clr_search.train.hardware import choose_device, numbered, tuned_for
 from clr_search.train.methods.supervised import require_classes
 from clr_search.train.monitor.curves import CURVES
 from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import METRICS
-from clr_search.train.network.initial import WEIGHTS, absolute_init, require_same_encoder
+from clr_search.train.network.initial import (
+    WEIGHTS,
+    absolute_init,
+    require_same_encoder,
+    weights_file,
+)
 from clr_search.train.optimization.budget import epochs_for
-from clr_search.train.run import CONFIG, load_config, write_config
+from clr_search.train.run import CONFIG, load_config, opened, write_config
 from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import Choice, best_of, choose
+
+
+class Begun(NamedTuple):
+    """A run that has begun.
+
+    Attributes
+    ----------
+    folder : OwnFolder
+        The folder of the run.
+    settings : ResolvedConfig
+        The settings with all defaults chosen.
+    collection : Collection
+        The decoded images.
+    timing : float
+        Seconds that the choice of the number of epochs has taken.
+    """
+
+    folder: OwnFolder
+    settings: ResolvedConfig
+    collection: Collection
+    timing: float = 0.0
 
 
 def begin_in_turn(
     files: list[ImageFile], out: Path, config: TrainConfig, force: bool, reporter: Reporter
-) -> tuple[ResolvedConfig, Collection]:
+) -> Begun:
     """Begin a run in the first process; the other processes read its settings and its cache.
 
     Parameters
@@ -52,8 +84,8 @@ def begin_in_turn(
 
     Returns
     -------
-    settings, collection : ResolvedConfig, Collection
-        The settings with all defaults chosen, and the decoded images.
+    Begun
+        The folder of the run, the settings with all defaults chosen, and the decoded images.
 
     Raises
     ------
@@ -62,17 +94,18 @@ def begin_in_turn(
         images or initial weights.
     """
     if world().first:
-        _make_room(out, force=force)
-        begun = _begin(files, out, config, reporter)
+        folder = _make_room(out, force=force)
+        begun = _begin(files, folder, config, reporter)
         wait_for_all()
         return begun
     wait_for_all()
-    settings = load_config(out)
-    return settings, _decode(files, settings, out, reporter)
+    folder = opened(out)
+    settings = load_config(folder)
+    return Begun(folder, settings, _decode(files, settings, folder, reporter))
 
 
 def decode_in_turn(
-    files: list[ImageFile], config: ResolvedConfig, out: Path, reporter: Reporter
+    files: list[ImageFile], config: ResolvedConfig, out: OwnFolder, reporter: Reporter
 ) -> Collection:
     """Decode the images of a resumed run in the first process; the others map its cache.
 
@@ -98,8 +131,8 @@ def with_device(device: str, config: ResolvedConfig) -> ResolvedConfig:
 
 
 def _begin(
-    files: list[ImageFile], out: Path, config: TrainConfig, reporter: Reporter
-) -> tuple[ResolvedConfig, Collection]:
+    files: list[ImageFile], out: OwnFolder, config: TrainConfig, reporter: Reporter
+) -> Begun:
     """Decode the images, choose all open settings, and write `config.json`."""
     if world().size > 1:
         config = replace(config, cache="mmap")  # a file that all processes can map
@@ -112,17 +145,43 @@ def _begin(
     if config.method == "supervised":
         require_classes(collection)  # before anything is written
     settled = replace(config, cache=planned.cache, cache_size=planned.cache_size)
+    began = time.monotonic()
+    timed = _timed_choice(settled, planned, len(collection), reporter)
+    if timed is not None:
+        settled = replace(settled, precision=timed.precision)
+        torch.set_num_threads(timed.threads)  # `train` puts back what was set before
     if config.epochs is None and config.seconds is not None:
         epochs = _epochs_by_trial(config.seconds, settled, collection)
         reporter.message(f"Epochs chosen to take about {config.seconds:,.0f} seconds: {epochs}.")
         settled = replace(settled, epochs=epochs)
+    timing = time.monotonic() - began
     resolved = resolve(settled, len(collection) - count_held_out(len(collection), config))
+    if timed is not None:
+        resolved = replace(resolved, timed_threads=timed.threads)
     reporter.message(summary(resolved, len(collection)))
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
-    write_atomically(out / METRICS, "")
+    if resolved.init is not None:
+        resolved = replace(resolved, init_sha256=sha256_file(weights_file(resolved.init)))
+    (out / METRICS).write("")
     write_config(out, resolved)
-    return resolved, collection
+    return Begun(out, resolved, collection, timing)
+
+
+def _timed_choice(
+    config: TrainConfig, planned: ResolvedConfig, images_count: int, reporter: Reporter
+) -> Choice | None:
+    """The fastest number of threads and precision, where a training leaves them open."""
+    on_processor = torch.device(planned.device).type == "cpu" and world().size == 1
+    if config.threads is not None or not on_processor:
+        return None
+    open_precision = config.precision == "auto"
+    choices = choose(planned, images_count, torch.get_num_threads(), open_precision)
+    if choices is None:
+        return None
+    best = best_of(choices)
+    reporter.message(f"Timed: {'; '.join(map(str, choices))}. Chosen: {best}.")
+    return best
 
 
 def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection) -> int:
@@ -134,9 +193,9 @@ def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection
 
 
 def _decode(
-    files: list[ImageFile], config: ResolvedConfig, out: Path, reporter: Reporter
+    files: list[ImageFile], config: ResolvedConfig, out: OwnFolder, reporter: Reporter
 ) -> Collection:
-    collection = decode_collection(files, config.cache_size, config.cache, out / CACHE, reporter)
+    collection = decode_collection(files, config.cache_size, config.cache, out, reporter)
     if collection.skipped:
         path, reason = collection.skipped[0]
         reporter.message(
@@ -150,15 +209,25 @@ def _decode(
     return collection
 
 
-def _make_room(out: Path, *, force: bool) -> None:
-    """Refuse a folder that exists; with `force`, remove the run in it and nothing else."""
+_FILES = "|".join(map(re.escape, (CONFIG, WEIGHTS, METRICS, CURVES)))
+_CHECKPOINTS = "|".join(re.escape(path.name) for path in (CHECKPOINT, BEST))
+
+
+def _make_room(out: Path, *, force: bool) -> OwnFolder:
+    """Make the folder, or refuse one that exists; with `force`, remove the run in it, no more."""
     if out.is_file():
         raise UsageError(f"{out} is a file, and a run is a folder.", "Choose another --out.")
     leftovers = {CACHE}  # of a training that was killed while it decoded
-    if out.is_dir() and {path.name for path in out.iterdir()} <= leftovers:
-        return
-    refuse_existing(out, force=force)
-    for name in (CONFIG, WEIGHTS, METRICS, CURVES):
-        (out / name).unlink(missing_ok=True)
-    for folder in (CHECKPOINT.parent, Path(CACHE)):
-        shutil.rmtree(out / folder, ignore_errors=True)
+    if not (out.is_dir() and {path.name for path in out.iterdir()} <= leftovers):
+        refuse_existing(out, force=force)
+    folder = OwnFolder.make(out)
+    if force:
+        folder.delete("", _with_temporaries(_FILES))
+        folder.discard(CHECKPOINT.parent.name, _with_temporaries(_CHECKPOINTS))
+        remove_cache(folder)
+    return folder
+
+
+def _with_temporaries(names: str) -> re.Pattern[str]:
+    """The pattern of files of these names, and of those that they are written under at first."""
+    return re.compile(f"{names}|{temporary_of(names).pattern}")

@@ -10,26 +10,30 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from clr_search.errors import UsageError
-from clr_search.files.write import atomic_path
+from clr_search.files.own import OwnFile
+from clr_search.train.optimization.pace import Schedule
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
+"""Path of the checkpoint of the last epoch or step, relative to the run."""
+
 BEST = CHECKPOINT.with_name("best.safetensors")
-"""Checkpoint of the best epoch so far, if the training may stop early; see `heldout`."""
+"""Path of the checkpoint of the best epoch, if the training may stop early; see `heldout`."""
 
 _KEY = "clr_search.progress"
+"""Name of the metadata entry that holds the `Progress`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training has come.
+    """The progress of a training when a checkpoint was written.
 
     Attributes
     ----------
@@ -43,6 +47,10 @@ class Progress:
         Time spent on all finished epochs.
     fingerprint : str
         Fingerprint of the images, see `Collection`.
+    elapsed : float
+        Time since the beginning of the training, measurements included and pauses left out.
+    schedule : Schedule or None
+        The schedule, which lack of time may have shortened; None in files of early versions.
     """
 
     epoch: int = 0
@@ -53,17 +61,53 @@ class Progress:
     waited: float = 0.0
     total_seconds: float = 0.0
     fingerprint: str = ""
+    elapsed: float = 0.0
+    schedule: Schedule | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `asdict` has made, as JSON text.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the text is no JSON, or its fields are not those of this class.
+        """
+        values = json.loads(text)
+        if values.get("schedule") is not None:
+            values["schedule"] = Schedule(**values["schedule"])
+        return cls(**values)
 
 
 def save_checkpoint(
-    path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    path: OwnFile | Path,
+    networks: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
+    Parameters
+    ----------
+    path : Path
+        The file to write; a checkpoint of that name is replaced.
+    networks, optimizer : nn.Module, Optimizer
+        The state to save; tensors on a GPU are copied to the processor.
+    progress : Progress
+        Progress of the training.
+
     Raises
     ------
-    OSError
-        If the disk is full, say; the checkpoint before it stays.
+    DiskError
+        If the file cannot be written, as on a full disk; the previous checkpoint stays.
+
+    Examples
+    --------
+    >>> network = nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> save_checkpoint(Path("last.safetensors"), network, optimizer, Progress(epoch=3))
+    >>> load_checkpoint(Path("last.safetensors"), network, optimizer).epoch
+    3
     """
     tensors = {f"networks.{name}": value for name, value in networks.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
@@ -71,27 +115,36 @@ def save_checkpoint(
             if value is not None:
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(on_cpu, temporary, metadata={_KEY: json.dumps(asdict(progress))})
+    metadata = {_KEY: json.dumps(asdict(progress))}
+    OwnFile.at(path).write(save(on_cpu, metadata=metadata))
 
 
-def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(
+    path: OwnFile | Path, networks: nn.Module, optimizer: torch.optim.Optimizer
+) -> Progress:
     """Load the state of networks and optimizer from a checkpoint, in place.
+
+    Parameters
+    ----------
+    path : Path
+        A file that `save_checkpoint` wrote.
+    networks, optimizer : nn.Module, Optimizer
+        Networks and optimizer of the same shapes as those that were saved.
 
     Returns
     -------
     Progress
-        How far the training had come.
+        Progress of the training when the checkpoint was written.
 
     Raises
     ------
     UsageError
         If the file is damaged, or belongs to other networks.
     """
+    data = OwnFile.at(path).read_bytes()
     try:
-        with safe_open(path, framework="pt") as file:
-            progress = Progress(**json.loads(file.metadata()[_KEY]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = load(data)
+        progress = Progress.from_json(metadata_of(data)[_KEY])
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))
     except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
@@ -103,8 +156,14 @@ def load_checkpoint(path: Path, networks: nn.Module, optimizer: torch.optim.Opti
     return progress
 
 
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file that `safetensors` has accepted; KeyError without any."""
+    length = int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8 : 8 + length])["__metadata__"])
+
+
 def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names start with a prefix, without it."""
+    """Return the tensors whose names start with a prefix, under their names without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()

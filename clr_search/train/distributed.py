@@ -7,7 +7,7 @@ would compute alone, except for batch normalisation: on CUDA its statistics are 
 processor they are those of each process' share. Nothing that is saved depends on the number of
 processes.
 
-Without ``torchrun``, every function here does what is right for one process.
+Without ``torchrun``, there is one process, and the functions here have nothing to exchange.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from torch.nn import Parameter
 from clr_search.errors import UsageError
 
 _TIMEOUT = timedelta(days=7)
-"""How long processes wait for the first one, which decodes and measures alone. The default of
-torch, 10 or 30 minutes, is too short for a large collection. If a process dies, ``torchrun`` ends
-the others."""
+"""Longest time that processes wait for the first one, which decodes and measures alone. The default
+of torch, 10 or 30 minutes, is too short for a large collection. If a process dies, ``torchrun``
+ends the others."""
 
 
 class World(NamedTuple):
-    """The place of this process among all.
+    """The number of this process among all.
 
     Attributes
     ----------
@@ -51,7 +51,13 @@ class World(NamedTuple):
 
 
 def world() -> World:
-    """The place of this process in the group it has joined; rank 0 of 1 without a group."""
+    """Return the rank of this process and the size of its group; 0 and 1 without a group.
+
+    Examples
+    --------
+    >>> world()
+    World(rank=0, size=1)
+    """
     if distributed.is_available() and distributed.is_initialized():
         return World(distributed.get_rank(), distributed.get_world_size())
     return World(0, 1)
@@ -101,7 +107,17 @@ def _take_own_gpu(device: str) -> None:
 
 
 def share_of(batch_size: int) -> slice:
-    """The part of every batch that belongs to this process.
+    """Return the part of every batch that belongs to this process.
+
+    Parameters
+    ----------
+    batch_size : int
+        Number of images in a batch of all processes.
+
+    Returns
+    -------
+    slice
+        Positions of the images of this process in the batch.
 
     Raises
     ------
@@ -119,8 +135,8 @@ def share_of(batch_size: int) -> slice:
             f"A batch of {batch_size:,} cannot be shared equally by {size} processes.",
             f"Choose a --batch-size that is a multiple of {size}.",
         )
-    part = batch_size // size
-    return slice(rank * part, (rank + 1) * part)
+    share = batch_size // size
+    return slice(rank * share, (rank + 1) * share)
 
 
 def gather(tensor: Tensor) -> Tensor:
@@ -137,7 +153,12 @@ def gather(tensor: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        [n·size, …].
+        [n·size, …]; without a group, the given tensor.
+
+    Examples
+    --------
+    >>> gather(torch.zeros(4, 128)).shape  # in one process
+    torch.Size([4, 128])
     """
     if world().size == 1:
         return tensor
@@ -146,6 +167,8 @@ def gather(tensor: Tensor) -> Tensor:
 
 
 class _Gather(torch.autograd.Function):
+    """Concatenation over processes, whose gradient is the part of this process."""
+
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
         ctx.count = len(tensor)
@@ -160,7 +183,7 @@ class _Gather(torch.autograd.Function):
 
 
 def total(tensor: Tensor) -> Tensor:
-    """The sum of a tensor over all processes, without gradient."""
+    """Return the sum of a tensor over all processes, without gradient."""
     if world().size > 1:
         tensor = tensor.detach().clone()
         distributed.all_reduce(tensor)
@@ -180,7 +203,7 @@ def sum_gradients(parameters: Iterable[Parameter]) -> None:
 
 
 def any_of_all(flag: bool, device: torch.device) -> bool:
-    """Whether `flag` is True in at least one process."""
+    """Return whether `flag` is True in at least one process; all processes must call it."""
     return bool(total(torch.tensor(float(flag), device=device)) > 0)
 
 

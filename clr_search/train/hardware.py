@@ -1,4 +1,4 @@
-"""The device and the number format to train with, and their set-up."""
+"""The device and the number format of a training are chosen and set up here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from clr_search.train.settings.names import Precision
 
 
 def choose_device(requested: str) -> str:
-    """The device to train on.
+    """Return the name of the device to train on, after a check that it can be used.
 
     Parameters
     ----------
     requested : str
-        A device name of torch; "auto" is CUDA where there is a GPU, otherwise the processor.
+        A device name of torch, or "auto" for CUDA if there is a GPU, and the processor otherwise.
+
+    Returns
+    -------
+    str
+        A device name of torch.
 
     Raises
     ------
@@ -45,24 +50,45 @@ def choose_device(requested: str) -> str:
 
 
 def numbered(device: str) -> str:
-    """The name of the device with its number: "cuda" becomes "cuda:0", say.
+    """Return the name of a device with its number: "cuda" becomes "cuda:0", for example.
 
     "cuda" alone means the current GPU of each thread, and every new thread starts with the first.
     So this function is called in the thread that has set its GPU.
+
+    Examples
+    --------
+    >>> numbered("cpu"), numbered("cuda:1")
+    ('cpu', 'cuda:1')
     """
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
 
 
 def make_current(device: torch.device) -> None:
-    """Make a CUDA device the current one of this thread; memory is pinned for the current one."""
+    """Make a CUDA device the current one of this thread; other devices need nothing.
+
+    Pinned memory belongs to the current device.
+    """
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
 
 
 def choose_precision(requested: Precision | Literal["auto"], device: str) -> Precision:
-    """The number format of the network: "auto" is bf16 where the device computes in it natively.
+    """Return the number format in which the network computes.
 
-    Emulated bf16 is slower than fp32, so it does not count that a processor merely supports it.
+    "auto" is bf16 if the device computes in it natively, and fp32 otherwise. Processors without
+    such instructions emulate bf16, which is slower than fp32.
+
+    Parameters
+    ----------
+    requested : str
+        "fp32", "bf16" or "auto".
+    device : str
+        A device name of torch.
+
+    Examples
+    --------
+    >>> choose_precision("fp32", "cpu")
+    'fp32'
     """
     if requested != "auto":
         return requested
@@ -105,7 +131,8 @@ def _fast_arithmetic() -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
 
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Numbers of two parameters of mallopt(3) of glibc."""
 
 
 @contextmanager
@@ -125,7 +152,7 @@ def _freed_memory_kept() -> Iterator[None]:
     libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
-    finally:  # the largest values that glibc sets by itself
+    finally:  # These are the largest values that glibc sets by itself.
         libc.mallopt(_MMAP_THRESHOLD, 2**25)
         libc.mallopt(_TRIM_THRESHOLD, 2**26)
         libc.malloc_trim(0)

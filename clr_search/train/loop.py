@@ -6,24 +6,29 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
+
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter, Silent
 from clr_search.train.begin import begin_in_turn, decode_in_turn, with_device
 from clr_search.train.checkpoint import CHECKPOINT
-from clr_search.train.data.collection import resident
-from clr_search.train.data.decode import CACHE, remove_cache
+from clr_search.train.data.collection import Collection, resident
+from clr_search.train.data.decode import remove_cache
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, tuned_for
 from clr_search.train.interruption import Interruption
 from clr_search.train.monitor.curves import CURVES, draw_curves
-from clr_search.train.monitor.metrics import METRICS, Totals, read_metrics, totals
+from clr_search.train.monitor.health import DivergedError
+from clr_search.train.monitor.metrics import METRICS, Totals, read_metrics, totals, truncate
 from clr_search.train.network.initial import WEIGHTS
 from clr_search.train.resume import is_finished, restore, stored_settings
-from clr_search.train.run import write_weights
+from clr_search.train.run import opened, write_weights
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import ThreadsWatch, using_threads
 from clr_search.train.trainer import Trainer
 
 
@@ -91,7 +96,7 @@ def train(
     ClrSearchError
         If the training diverges, or the disk is full.
     """
-    with joined(choose_device(config.device)) as processes:
+    with joined(choose_device(config.device)) as processes, using_threads(config.threads):
         reporter = reporter if reporter and processes.first else Silent()
         left_out = LeftOut()
         files = find_images(images, left_out)
@@ -109,44 +114,79 @@ def _train(
     force: bool,
     reporter: Reporter,
 ) -> TrainResult:
+    most_threads = torch.get_num_threads()
     if resume:
-        settings = stored_settings(out, config, len(files))
-        if is_finished(out, settings):
-            epochs = f"{settings.epochs} epochs" if settings.epochs > 1 else "one epoch"
-            reporter.message(f"{out} has had all its {epochs} already.")
-            return _result(out, [], interrupted=False)
+        folder = opened(out)
+        settings = stored_settings(folder, config, len(files))
+        if is_finished(folder, settings):
+            reporter.message(f"{out} has been trained to its end already.")
+            return _result(folder, [], interrupted=False)
         _require_fit_for_many(settings, resume=True)
-        collection = decode_in_turn(files, settings, out, reporter)
+        collection, timing = decode_in_turn(files, settings, folder, reporter), 0.0
     else:
         _require_fit_for_many(config, resume=False)
-        settings, collection = begin_in_turn(files, out, config, force, reporter)
+        begun = begin_in_turn(files, out, config, force, reporter)
+        folder, settings, collection, timing = begun
     settings = with_device(config.device, settings)
-    with tuned_for(settings.device), Interruption() as interruption:
-        trainer = Trainer(out, settings, resident(collection, settings.device), reporter)
-        if not (resume and (out / CHECKPOINT).is_file()):
-            trainer.load_initial()
-        if resume:
-            restore(trainer, collection, out, reporter)
-            wait_for_all()
-            if world().first:  # the weights that the interruption left are out of date from here on
-                (out / WEIGHTS).unlink(missing_ok=True)
-        finished = trainer.run(lambda: interruption.requested)
+    watch = None
+    if config.threads is None and settings.device == "cpu" and world().size == 1:
+        watch = ThreadsWatch(settings, most_threads)
+    threads = config.threads or settings.timed_threads
+    with tuned_for(settings.device), using_threads(threads), Interruption() as interruption:
+        images = resident(collection, settings.device)
+        trainer = Trainer(folder, settings, images, reporter, timing, watch)
+        _prepare(trainer, collection, folder, resume, reporter)
+        try:
+            finished = trainer.run(lambda: interruption.requested)
+        except DivergedError:
+            if world().first:
+                _keep_last_good(folder, settings, trainer, reporter)
+            raise
     if finished:
         trainer.restore_best()
     if world().first:
-        _write(out, settings, trainer, finished=finished)
+        _write(folder, settings, trainer, finished=finished)
     wait_for_all()
-    return _result(out, collection.skipped, interrupted=not finished)
+    return _result(folder, collection.skipped, interrupted=not finished)
 
 
-def _write(out: Path, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
-    """Write weights and curves, at the end of a training or where it was interrupted."""
-    write_weights(out, config, trainer.networks)
+def _prepare(
+    trainer: Trainer, collection: Collection, out: OwnFolder, resume: bool, reporter: Reporter
+) -> None:
+    """Load the weights that the training begins with, or the checkpoint from which it goes on."""
+    if not (resume and (out / CHECKPOINT).exists()):
+        trainer.load_initial()
+    if resume:
+        restore(trainer, collection, out, reporter)
+        wait_for_all()
+        if world().first:  # the weights that the interruption left are out of date from here on
+            (out / WEIGHTS).delete()
+
+
+def _write(out: OwnFolder, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
+    """Write weights and curves, at the end of a training or where it was interrupted.
+
+    A training that was interrupted in its first epoch has a checkpoint but no weights, so that
+    nothing can be exported as if it were trained.
+    """
     rows = read_metrics(out / METRICS)
     if rows:
+        write_weights(out, config, trainer.networks)
         draw_curves(rows, out / CURVES)
     if finished:
-        remove_cache(out / CACHE)
+        remove_cache(out)
+
+
+def _keep_last_good(
+    out: OwnFolder, config: ResolvedConfig, trainer: Trainer, reporter: Reporter
+) -> None:
+    """Write the weights of the last good checkpoint of a training that has diverged, if any."""
+    if (out / CHECKPOINT).exists():
+        trainer.restore()
+        truncate(out / METRICS, trainer.progress.epoch)
+        _write(out, config, trainer, finished=False)
+        if trainer.progress.epoch:
+            reporter.message(f"{out} keeps the weights after epoch {trainer.progress.epoch}.")
 
 
 def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:
@@ -167,6 +207,6 @@ def _require_fit_for_many(config: TrainConfig, *, resume: bool) -> None:
         )
 
 
-def _result(out: Path, skipped: list[tuple[Path, str]], *, interrupted: bool) -> TrainResult:
+def _result(out: OwnFolder, skipped: list[tuple[Path, str]], *, interrupted: bool) -> TrainResult:
     total = totals(read_metrics(out / METRICS))
-    return TrainResult(**asdict(total), run=out, interrupted=interrupted, skipped=skipped)
+    return TrainResult(**asdict(total), run=out.path, interrupted=interrupted, skipped=skipped)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import Collection
 from clr_search.train.distributed import world
 from clr_search.train.monitor.heldout import count_held_out
-from clr_search.train.monitor.metrics import METRICS, patience_exhausted, read_metrics, truncate
+from clr_search.train.monitor.metrics import (
+    METRICS,
+    is_last,
+    patience_exhausted,
+    read_metrics,
+    truncate,
+)
 from clr_search.train.network.initial import WEIGHTS, absolute_init
 from clr_search.train.run import load_config
 from clr_search.train.settings.config import TrainConfig
@@ -19,12 +25,12 @@ from clr_search.train.settings.resolved import ResolvedConfig, difference
 from clr_search.train.trainer import Trainer
 
 
-def stored_settings(out: Path, config: TrainConfig, files_count: int) -> ResolvedConfig:
+def stored_settings(out: OwnFolder, config: TrainConfig, files_count: int) -> ResolvedConfig:
     """The settings of the run in `out`, after checking that `config` agrees with them.
 
     Parameters
     ----------
-    out : Path
+    out : OwnFolder
         The folder of the run.
     config : TrainConfig
         The settings that are asked for now; those left open agree with any.
@@ -52,16 +58,16 @@ def stored_settings(out: Path, config: TrainConfig, files_count: int) -> Resolve
     return stored
 
 
-def is_finished(out: Path, config: ResolvedConfig) -> bool:
+def is_finished(out: OwnFolder, config: ResolvedConfig) -> bool:
     """Whether the run has reached its last epoch, or stopped early, and has its weights."""
     rows = read_metrics(out / METRICS)
     if not rows:
         return False
-    ended = rows[-1]["epoch"] == config.epochs or patience_exhausted(rows, config.patience)
-    return ended and (out / WEIGHTS).is_file()
+    ended = is_last(rows[-1], config.epochs) or patience_exhausted(rows, config.patience)
+    return ended and (out / WEIGHTS).exists()
 
 
-def restore(trainer: Trainer, collection: Collection, out: Path, reporter: Reporter) -> None:
+def restore(trainer: Trainer, collection: Collection, out: OwnFolder, reporter: Reporter) -> None:
     """Load the last checkpoint; a run that was killed before its first one starts again.
 
     Raises
@@ -69,7 +75,7 @@ def restore(trainer: Trainer, collection: Collection, out: Path, reporter: Repor
     UsageError
         If the checkpoint is damaged, or the images differ.
     """
-    if (out / CHECKPOINT).is_file():
+    if (out / CHECKPOINT).exists():
         trainer.restore()
     progress = trainer.progress
     if progress.fingerprint != collection.fingerprint:

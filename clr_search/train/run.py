@@ -1,4 +1,4 @@
-"""The run folder: what training writes and export reads.
+"""A run is the folder that training writes and export reads.
 
 ::
 
@@ -18,11 +18,13 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from clr_search.errors import UsageError
-from clr_search.files.write import atomic_path, refuse_existing, sha256_bytes, write_atomically
+from clr_search.files.own import OwnFolder
+from clr_search.files.write import refuse_existing, sha256_bytes
+from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
@@ -31,8 +33,12 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 CONFIG = "config.json"
+"""Name of the file with the settings of a run."""
+
+_MAKE = "Make one with: clr-search train IMAGES --out RUN"
+
 PARTS = ("encoder", "head")
-"""The networks in `weights.safetensors`. A method may train others, which are not kept."""
+"""Names of the networks in `weights.safetensors`; others that a method trains are not saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +73,76 @@ class Run:
         return best or (int(self.metrics[-1]["epoch"]) if self.metrics else 0)
 
 
-def load_config(path: Path | str) -> ResolvedConfig:
-    """Read the settings of a run.
+def load_config(path: OwnFolder | Path | str) -> ResolvedConfig:
+    """Read the settings of a run from its `config.json`.
+
+    Parameters
+    ----------
+    path : OwnFolder, Path or str
+        Folder of the run.
+
+    Returns
+    -------
+    ResolvedConfig
+        The settings, with all defaults chosen.
 
     Raises
     ------
     UsageError
         If `path` is no run, or its settings cannot be read.
     """
-    path = Path(path)
-    if not (path / CONFIG).is_file():
-        what = "is not a run: it has no config.json" if path.exists() else "does not exist"
-        raise UsageError(f"{path} {what}.", "Make one with: clr-search train IMAGES --out RUN")
-    return ResolvedConfig.from_json((path / CONFIG).read_text("utf-8"), str(path / CONFIG))
+    file = opened(path) / CONFIG
+    if not file.exists():
+        raise UsageError(f"{path} is not a run: it has no config.json.", _MAKE)
+    return ResolvedConfig.from_json(file.read_text(), str(file))
+
+
+def opened(path: OwnFolder | Path | str) -> OwnFolder:
+    """Return the folder of a run, opened; refuse a path at which there is none."""
+    if isinstance(path, OwnFolder):
+        return path
+    if not Path(path).exists():
+        raise UsageError(f"{path} does not exist.", _MAKE)
+    if not Path(path).is_dir():
+        raise UsageError(f"{path} is not a run: it has no config.json.", _MAKE)
+    return OwnFolder(Path(path))
 
 
 def load_run(path: Path | str) -> Run:
     """Read the settings, the weights and the metrics of a run.
+
+    Parameters
+    ----------
+    path : Path or str
+        Folder of the run.
+
+    Returns
+    -------
+    Run
+        The run, with its networks on the processor.
 
     Raises
     ------
     UsageError
         If the folder is no run, the run has no weights yet, or its weights are damaged or belong
         to another network.
+
+    Examples
+    --------
+    >>> folder = write_initial_run(TrainConfig(image_size=32, width=0.25), "run")
+    >>> run = load_run(folder)
+    >>> run.encoder.dimension, run.epochs
+    (128, 0)
     """
-    path = Path(path)
-    config = load_config(path)
-    weights = path / WEIGHTS
-    if not weights.is_file():
+    folder = opened(path)
+    config = load_config(folder)
+    weights = folder / WEIGHTS
+    if not weights.exists():
+        early = (folder / CHECKPOINT).exists() and not read_metrics(folder / METRICS)
+        when = "interrupted in its first epoch" if early else "cut off"
         raise UsageError(
-            f"{path} has no weights yet: its training was cut off.",
-            "Finish it with: clr-search train IMAGES --out RUN --resume",
+            f"{path} has no weights yet: its training was {when}.",
+            f"Go on with: clr-search train IMAGES --out {path} --resume",
         )
     data = weights.read_bytes()
     encoder = build_encoder(config)
@@ -107,21 +152,22 @@ def load_run(path: Path | str) -> Run:
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"{weights} does not hold the network that {path / CONFIG} describes: {reason}",
+            f"{weights} does not hold the network that {folder / CONFIG} describes: {reason}",
             "Copy it again, or train again.",
         ) from error
-    metrics = read_metrics(path / METRICS)
-    return Run(path, config, encoder.eval(), head.eval(), sha256_bytes(data), metrics)
+    metrics = read_metrics(folder / METRICS)
+    return Run(folder.path, config, encoder.eval(), head.eval(), sha256_bytes(data), metrics)
 
 
 def write_initial_run(config: TrainConfig, out: Path | str, *, force: bool = False) -> Path:
-    """Write a run whose network is untrained: the one that training with `config` starts from.
+    """Write a run with the untrained network that training with `config` would start from.
 
     Parameters
     ----------
     config : TrainConfig
-        Settings. Those that are left open get typical values; they do not shape the network.
-    out : Path
+        Settings of the training. Those that are None get typical values, which do not change the
+        network.
+    out : Path or str
         Folder to write.
     force : bool
         Whether to overwrite an existing run.
@@ -136,23 +182,23 @@ def write_initial_run(config: TrainConfig, out: Path | str, *, force: bool = Fal
     UsageError
         If the folder exists and `force` is not set.
     """
-    out = Path(out)
-    refuse_existing(out, force=force)
+    refuse_existing(Path(out), force=force)
     resolved = resolve(config, images_count=config.batch_size or 256)
     encoder = build_encoder(resolved)
     head = build_head(resolved, encoder.dimension)
-    write_config(out, resolved)
-    write_weights(out, resolved, nn.ModuleDict({"encoder": encoder, "head": head}))
-    write_atomically(out / METRICS, "")
-    return out
+    folder = OwnFolder.make(Path(out))
+    write_config(folder, resolved)
+    write_weights(folder, resolved, nn.ModuleDict({"encoder": encoder, "head": head}))
+    (folder / METRICS).write("")
+    return folder.path
 
 
-def write_config(out: Path, config: ResolvedConfig) -> None:
+def write_config(out: OwnFolder | Path, config: ResolvedConfig) -> None:
     """Write `config.json`, whole or not at all."""
-    write_atomically(out / CONFIG, config.to_json() + "\n")
+    (OwnFolder.at(out) / CONFIG).write(config.to_json() + "\n")
 
 
-def write_weights(out: Path, config: ResolvedConfig, networks: nn.ModuleDict) -> None:
+def write_weights(out: OwnFolder | Path, config: ResolvedConfig, networks: nn.ModuleDict) -> None:
     """Write `weights.safetensors`, the tensors of `PARTS`, whole or not at all."""
     tensors = {
         name: tensor.detach().to("cpu").contiguous()
@@ -160,5 +206,4 @@ def write_weights(out: Path, config: ResolvedConfig, networks: nn.ModuleDict) ->
         if name.partition(".")[0] in PARTS
     }
     facts = {"format": "pt", NETWORK: Shape.of(config).to_json()}
-    with atomic_path(out / WEIGHTS) as temporary:
-        save_file(tensors, temporary, metadata=facts)
+    (OwnFolder.at(out) / WEIGHTS).write(save(tensors, metadata=facts))

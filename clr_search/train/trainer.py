@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from clr_search.train.data.batches import Batch, batches, epoch_order
@@ -20,7 +20,7 @@ from clr_search.train.losses.objective import Objective
 from clr_search.train.methods import build_method
 from clr_search.train.monitor.curves import CURVES, draw_curves
 from clr_search.train.monitor.epoch import EpochMonitor
-from clr_search.train.monitor.health import require_finite
+from clr_search.train.monitor.health import require_finite_loss, require_finite_weights
 from clr_search.train.monitor.heldout import held_out
 from clr_search.train.monitor.metrics import (
     METRICS,
@@ -35,10 +35,12 @@ from clr_search.train.network.average import Average
 from clr_search.train.network.compiled import compile_networks, explain_compile_errors, uncompiled
 from clr_search.train.network.initial import load_initial
 from clr_search.train.optimization.optimizers import build_optimizer
+from clr_search.train.optimization.pace import Pace
 from clr_search.train.optimization.schedule import learning_rate_at, view_side_at
 from clr_search.train.optimization.step import take_step
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.threads import ThreadsWatch
 
 _NOTE_SECONDS = 0.5  # between two notes on the loss; reading it makes a GPU wait
 _AGREE_STEPS = 8  # steps between two agreements of several processes on whether to stop
@@ -50,7 +52,7 @@ class Trainer:
 
     Parameters
     ----------
-    out : Path
+    out : OwnFolder
         The folder of the run.
     config : ResolvedConfig
         Settings of the training.
@@ -58,6 +60,10 @@ class Trainer:
         The images.
     reporter : Reporter
         Receives the progress.
+    elapsed : float
+        Seconds of `config.seconds` that were spent before the first step, on timing.
+    watch : ThreadsWatch, optional
+        Changes the number of threads when the pace has fallen.
 
     Attributes
     ----------
@@ -71,12 +77,18 @@ class Trainer:
     """
 
     def __init__(
-        self, out: Path, config: ResolvedConfig, collection: Collection, reporter: Reporter
+        self,
+        out: OwnFolder,
+        config: ResolvedConfig,
+        collection: Collection,
+        reporter: Reporter,
+        elapsed: float = 0.0,
+        watch: ThreadsWatch | None = None,
     ) -> None:
         self.method = build_method(config, collection)
-        self.progress = Progress(fingerprint=collection.fingerprint)
+        self.progress = Progress(fingerprint=collection.fingerprint, elapsed=elapsed)
         self._out, self._config, self._collection = out, config, collection
-        self._reporter = reporter
+        self._reporter, self._watch = reporter, watch
         self._device = torch.device(config.device)
         self._optimizer = build_optimizer(self.method.networks, config)
         self.networks, self._saved = self.method.networks, self.method.networks
@@ -90,8 +102,14 @@ class Trainer:
         self._held_out = held_out(len(collection), config)
         self._epoch_steps = (len(collection) - len(self._held_out)) // config.batch_size
         self._monitor = EpochMonitor(self.networks, collection, self._held_out, config, reporter)
-        self._warned_of_time = False
+        seconds = config.seconds if world().size == 1 else None  # many would not agree
+        self._pace = Pace(self._planned_steps, seconds)
+        self._warned_of_time, self._first_step, self._last_rate = False, 0, 0.0
         self._saved_at = self._drawn_at = time.monotonic()
+
+    @property
+    def _planned_steps(self) -> int:
+        return self._config.epochs * self._epoch_steps
 
     def load_initial(self) -> None:
         """Load the weights that `config.init` names, if any.
@@ -116,7 +134,7 @@ class Trainer:
 
     def restore_best(self) -> None:
         """Load the weights of the best epoch, if `config.patience` is set."""
-        if self._config.patience is not None and (self._out / BEST).is_file():
+        if self._config.patience is not None and (self._out / BEST).exists():
             load_checkpoint(self._out / BEST, self._saved, self._optimizer)
 
     def run(self, stop: Callable[[], bool]) -> bool:
@@ -128,10 +146,11 @@ class Trainer:
             Whether the end was reached. A checkpoint is written in either case.
         """
         self.method.networks.train()
-        total = self._config.epochs * self._epoch_steps
-        with self._reporter.task("Training", total - self.progress.step, "steps"):
+        self._first_step = self.progress.step
+        self._pace.start(self.progress.step, self.progress.elapsed, self.progress.schedule)
+        with self._reporter.task("Training", self._pace.schedule.end - self.progress.step, "steps"):
             # Patience is checked first: the run may have been killed right after its last epoch.
-            while self.progress.epoch < self._config.epochs and not self._patience_exhausted():
+            while self.progress.step < self._pace.schedule.end and not self._patience_exhausted():
                 if not self._epoch(stop):
                     return False
             if self._patience_exhausted():
@@ -152,10 +171,14 @@ class Trainer:
                     return False
                 objective = self._step(batch)
                 tally.add(objective)
+                self._keep_time()
+                self._watch_pace(batch)
                 note = ""
                 if time.monotonic() - noted_at >= _NOTE_SECONDS:
                     note, noted_at = self._note(objective, tally), time.monotonic()
                 self._reporter.advance(note=note)
+                if self.progress.step >= self._pace.schedule.end:
+                    break
         self._finish_epoch(tally)
         return True
 
@@ -166,7 +189,7 @@ class Trainer:
         order = order[~torch.isin(order, self._held_out)]
         skip = self.progress.step - self.progress.epoch * self._epoch_steps
         side = view_side_at(
-            self.progress.epoch,
+            int(self._pace.schedule.at(self.progress.step) / self._epoch_steps),
             first=config.grow_from,
             full=config.image_size,
             total_epochs=config.epochs,
@@ -184,7 +207,8 @@ class Trainer:
         step = self.progress.step
         generator = generator_for(self._config.seed, "step", step)
         with explain_compile_errors() if self._config.compile else nullcontext():
-            objective = take_step(self.method, self._optimizer, batch, self._rate(step), generator)
+            self._last_rate = self._rate(step)
+            objective = take_step(self.method, self._optimizer, batch, self._last_rate, generator)
         self._update_average(step)
         self.progress = replace(self.progress, step=step + 1)
         return objective
@@ -196,17 +220,17 @@ class Trainer:
     def _rate(self, step: int) -> float:
         config = self._config
         return learning_rate_at(
-            step,
+            self._pace.schedule.at(step),
             peak=config.learning_rate,
             warmup_steps=round(config.warmup_epochs * self._epoch_steps),
-            total_steps=config.epochs * self._epoch_steps,
+            total_steps=self._planned_steps,
         )
 
     def _save(self, tally: Tally | None = None) -> None:
         """Write a checkpoint; in the middle of an epoch, with the sums over its steps."""
         if tally is not None:
             loss = float(tally.loss)
-            require_finite(loss, self._out, self.progress.step)
+            require_finite_loss(loss, self._out, self.progress.step)
             self.progress = replace(
                 self.progress,
                 loss_sum=loss,
@@ -214,6 +238,10 @@ class Trainer:
                 seconds=tally.seconds,
                 waited=tally.waited,
             )
+        require_finite_weights(self._saved, self._out, self.progress.step)
+        self.progress = replace(
+            self.progress, elapsed=self._pace.elapsed, schedule=self._pace.schedule
+        )
         if world().first:
             path = self._out / CHECKPOINT
             save_checkpoint(path, self._saved, self._optimizer, self.progress)
@@ -226,11 +254,13 @@ class Trainer:
         never one too few.
         """
         config, epoch = self._config, self.progress.epoch + 1
-        require_finite(float(tally.loss), self._out, self.progress.step)
+        last = self.progress.step >= self._pace.schedule.end
+        require_finite_loss(float(tally.loss), self._out, self.progress.step)
+        require_finite_weights(self._saved, self._out, self.progress.step)
         seconds = tally.seconds
         if world().first:
             with uncompiled() if config.compile else nullcontext():
-                self._write_row(epoch, tally, seconds)
+                self._write_row(epoch, tally, seconds, last=last)
         self.progress = Progress(
             epoch=epoch,
             step=self.progress.step,
@@ -238,30 +268,31 @@ class Trainer:
             fingerprint=self.progress.fingerprint,
         )
         self._save_if_best()
-        due = epoch % config.checkpoint_every == 0 or epoch == config.epochs
+        due = epoch % config.checkpoint_every == 0 or last
         if due or self._patience_exhausted():
             self._save()
-        self._warn_of_time()
         if world().first and time.monotonic() - self._drawn_at >= _CURVES_SECONDS:
             self._drawn_at = time.monotonic()
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
 
-    def _write_row(self, epoch: int, tally: Tally, seconds: float) -> None:
-        measured = self._monitor.measure(epoch)
+    def _write_row(self, epoch: int, tally: Tally, seconds: float, *, last: bool) -> None:
+        measured = self._monitor.measure(epoch, last=last)
+        steps = self.progress.step - self.progress.epoch * self._epoch_steps
         row = Row(
             epoch=epoch,
             step=self.progress.step,
             images=len(self._collection),
-            loss=float(tally.loss) / self._epoch_steps,
-            learning_rate=self._rate(self.progress.step - 1),
-            contrastive_accuracy=float(tally.accuracy) / self._epoch_steps,
-            images_per_second=self._epoch_steps * self._config.batch_size / seconds,
+            loss=float(tally.loss) / steps,
+            learning_rate=self._last_rate,
+            contrastive_accuracy=float(tally.accuracy) / steps,
+            images_per_second=steps * self._config.batch_size / seconds,
             data_wait=tally.waited / seconds,
             seconds=seconds,
             knn_accuracy=measured.knn_accuracy,
             effective_rank=measured.spread.effective_rank,
             mean_cosine=measured.spread.mean_cosine,
             held_out_loss=measured.held_out_loss,
+            time_over=last and self._pace.schedule.shortened,
         )
         append_row(self._out / METRICS, row)
 
@@ -288,23 +319,30 @@ class Trainer:
             f"held out were told apart best after epoch {best}, whose weights are kept."
         )
 
-    def _warn_of_time(self) -> None:
-        """Warn once if the training will take much longer than the time it was given."""
-        available, config = self._config.seconds, self._config
-        expected = self.progress.total_seconds / self.progress.epoch * config.epochs
-        if available is None or self._warned_of_time or expected < 1.5 * available:
+    def _keep_time(self) -> None:
+        """Revise the schedule if time is short, and say so once if it is much shorter."""
+        if not self._pace.keep(self.progress.step):
             return
-        self._warned_of_time = True
-        self._reporter.message(
-            f"Slower than when it was timed: about {expected / 60:,.1f} minutes in all, not "
-            f"{available / 60:,.1f}. Other programs may keep the processor busy. Ctrl-C saves "
-            "what is done."
-        )
+        schedule = self._pace.schedule
+        self._reporter.revise(schedule.end - self._first_step)
+        if schedule.end < 0.8 * schedule.planned and not self._warned_of_time:
+            self._warned_of_time = True
+            self._reporter.message(
+                f"Slower than when it was timed: about {schedule.end / self._epoch_steps:,.1f} "
+                f"epochs fit into the time, not {self._config.epochs:,}. Other programs may keep "
+                "the processor busy. The learning rate falls the sooner."
+            )
+
+    def _watch_pace(self, batch: Batch) -> None:
+        """Change the number of threads if the pace has fallen, and say so."""
+        text = self._watch.step(batch.view_side**2 * len(batch.pixels)) if self._watch else ""
+        if text:
+            self._reporter.message(text)
 
     def _note(self, objective: Objective, tally: Tally) -> str:
         """The line of progress: epoch, loss and speed."""
         loss = float(objective.loss)
-        require_finite(loss, self._out, self.progress.step)
+        require_finite_loss(loss, self._out, self.progress.step)
         done = self.progress.step - self.progress.epoch * self._epoch_steps
         speed = done * self._config.batch_size / tally.seconds
         return (

@@ -51,3 +51,20 @@ def test_every_option_is_explained(command: click.Command) -> None:
         text, _, default = (option.help or "").partition("  [default: ")
         assert text.endswith("."), option.name
         assert not default or default.endswith("]"), option.name
+
+
+@pytest.mark.parametrize(
+    "name",
+    "build-index add search duplicates cluster map classify evaluate probe train study export "
+    "export-site app serve demo".split(),
+)
+def test_every_command_that_decodes_takes_the_pixel_limit(name: str) -> None:
+    from clr_search.images.limits import MAX_PIXELS, PIXELS_VARIABLE
+
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    (option,) = [one for one in command.params if one.name == "max_pixels"]
+    assert isinstance(option, click.Option)
+    if name != "serve":  # which has a limit of its own for requests
+        assert PIXELS_VARIABLE in (option.help or "")
+        assert f"[default: {MAX_PIXELS}]" in (option.help or "")

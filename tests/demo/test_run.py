@@ -41,7 +41,8 @@ def test_every_artefact_is_there_and_belongs_together(done: demo.DemoReport) -> 
 
 
 def test_figures_are_reported_for_people_and_programs(done: demo.DemoReport) -> None:
-    assert [row.name for row in done.rows] == ["RGB histogram", "untrained network", "SimCLR"]
+    names = ["RGB histogram", "untrained network", "SimCLR", "chance", "majority"]
+    assert [row.name for row in done.rows] == names
     saved = json.loads((done.out / "report.json").read_text())
     assert saved == json.loads(json.dumps(done.to_json()))
     text = done.table()

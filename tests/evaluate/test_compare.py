@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.evaluate.compare import Row, compare, table
+from clr_search.evaluate.compare import Row, baseline_rows, compare, table
 from clr_search.files.find import find_images
 
 
 def test_colour_tells_red_green_and_blue_apart(tiny_encoder: Path, pictures: Path) -> None:
     rows = compare(find_images([pictures]), {"tiny": tiny_encoder})
-    assert [row.name for row in rows] == ["RGB histogram", "tiny"]
+    assert [row.name for row in rows] == ["RGB histogram", "tiny", "chance", "majority"]
+    assert [row.probe_accuracy for row in rows[2:]] == [1 / 3, 1 / 3]
     assert (rows[0].dimension, rows[1].dimension) == (512, 16)
     assert (rows[0].recall_at_1, rows[0].knn_accuracy, rows[0].probe_accuracy) == (1, 1, 1)
     assert rows[0].probe_low < 1 <= rows[0].probe_high
@@ -35,9 +36,11 @@ def test_broken_and_unlabelled_files_are_left_out(
 
 def test_the_table_is_markdown_in_per_cent() -> None:
     row = Row("SimCLR", 128, 0.5, 0.25, 0.125, 0.625, 0.75, 0.7, 0.8)
-    assert table([row]).splitlines()[1:] == [
+    chance = baseline_rows(["a", "a", "b", "b"])[0]
+    assert table([row, chance]).splitlines()[1:] == [
         "|---|---|---|---|---|---|",
         "| SimCLR | 50.0 | 25.0 | 12.5 | 62.5 | 75.0 (70.0–80.0) |",
+        "| chance | 33.3 | 100.0 | 61.1 | 50.0 | 50.0 |",
     ]
 
 

@@ -15,7 +15,7 @@ def test_more_labels_help_until_all_are_used() -> None:
     assert [step.per_class for step in found.steps] == [1, 2, 5, 10, 20, None]
     assert [step.labels for step in found.steps] == [3, 6, 15, 30, 60, 72]
     assert (found.held_out, found.classes) == (18, 3)
-    assert found.chance == pytest.approx(1 / 3)
+    assert found.chance == found.majority == pytest.approx(1 / 3)
     assert all(len(step.probe) == len(step.knn) == 2 for step in found.steps)
     assert np.mean(found.steps[-1].probe) > np.mean(found.steps[0].probe) + 0.1
 
@@ -36,11 +36,12 @@ def test_without_meaning_it_stays_at_chance() -> None:
         assert np.mean(step.probe + step.knn) == pytest.approx(0.5, abs=0.15)
 
 
-def test_chance_is_the_largest_class_and_small_ones_do_not_count() -> None:
+def test_majority_is_the_largest_class_and_small_ones_do_not_count() -> None:
     vectors, labels = clusters(3, 10, spread=0.5)
     labels[0] = None
     found = learning_curve(vectors[:22], labels[:22], seeds=2)  # 9, 10 and 2
-    assert found.chance == pytest.approx(10 / 19)
+    assert found.majority == pytest.approx(10 / 19)
+    assert found.chance == 1 / 2
     assert found.classes == 2
 
 

@@ -22,7 +22,7 @@ from PIL import Image, features
 
 from clr_search import images
 from clr_search.errors import ImageError, UsageError
-from clr_search.images import decoding
+from clr_search.images import decoding, limits, reading
 
 # Pillow warns of damaged EXIF and TIFF tags.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
@@ -328,7 +328,7 @@ def test_bombs_are_refused_before_decoding(kind: str) -> None:
         header = data[12:29]
         data = data[:29] + struct.pack(">I", zlib.crc32(header)) + data[33:]
     with (
-        mock.patch.object(decoding, "upright", side_effect=AssertionError("decoded")),
+        mock.patch.object(reading, "upright", side_effect=AssertionError("decoded")),
         pytest.raises(ImageError, match="more than the limit of 200,000,000"),
     ):
         images.decode(data)
@@ -352,7 +352,7 @@ def test_large_pictures_are_decoded_one_at_a_time() -> None:
         return image, False
 
     with (
-        mock.patch.object(decoding, "upright", slow),
+        mock.patch.object(reading, "upright", slow),
         mock.patch.object(decoding, "LARGE_PIXELS", 99),
     ):
         threads = [threading.Thread(target=images.decode, args=(data,)) for _ in range(4)]
@@ -410,7 +410,7 @@ def test_damaged_files_give_image_errors_only(data: bytes, damage: list[tuple[in
 
 def only_image_errors(data: bytes) -> None:
     reason, picture = None, None
-    with mock.patch.object(decoding, "MAX_PIXELS", 2**20):
+    with mock.patch.object(limits, "MAX_PIXELS", 2**20):
         try:
             picture = images.decode(data, at_least=4)
         except ImageError as error:

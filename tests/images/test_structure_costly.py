@@ -6,6 +6,7 @@ import random
 import zlib
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 from PIL import features
 
@@ -24,6 +25,7 @@ from clr_search import images
 from clr_search.errors import ImageError
 from clr_search.images.structure import check
 from tests.images.measured import cost
+from tests.images.written import png, tiff
 
 REASONS = {
     "jpeg-scans": "go over the same pixels again and again",
@@ -39,8 +41,6 @@ REASONS = {
     "jpeg-frames": "frame headers",
     "png-chunks": "more than 4,096 chunks for its size",
     "png-pixel-chunks": "more than 4,096 chunks for its size",
-    "png-packed-texts": "the texts of the PNG are larger than 8,388,608 bytes",
-    "png-texts": "the texts of the PNG are larger than 8,388,608 bytes",
     "png-exif-overlaps": "the tags of the EXIF overlap",
     "png-exif-text": "the tags of the EXIF overlap",
     "png-small-chunks": "chunk of the PNG has 4,194,304 bytes",
@@ -79,7 +79,7 @@ def test_refused_before_a_decoder_sees_it(
     def opened(data: bytes, kind: str) -> None:
         raise AssertionError("a decoder was called")
 
-    monkeypatch.setattr(images.decoding, "open_header", opened)
+    monkeypatch.setattr(images.reading, "open_header", opened)
     with pytest.raises(ImageError, match=REASONS[name]):
         images.decode_square(COSTLY[name](random.Random(seed)), 224)
 
@@ -95,7 +95,7 @@ def test_the_cost_of_a_refusal(name: str) -> None:
 @pytest.mark.parametrize("name", BOUNDED)
 def test_the_cost_of_what_may_be_read(name: str) -> None:
     data = BOUNDED[name](random.Random(3))
-    found = cost(data, "BMP", "GIF")
+    found = cost(data, "BMP", "GIF", "PNG")
     width, height = map(int, found.outcome.split(" × "))
     assert found.megabytes < 50 + 16 * width * height / 2**20
     assert found.seconds < 0.5 + width * height / 4e6
@@ -115,6 +115,17 @@ def test_wide_grey_and_transparency_take_little_more_than_the_picture(mode: str)
     found = cost(saved(kind, (side, side), mode, **how), kind)
     assert found.outcome == f"{side} × {side}"
     assert found.megabytes < 12 * side * side / 2**20 + 30
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_wide_colours_take_16_bytes_a_pixel(kind: str) -> None:
+    side = 3000
+    values = np.zeros((side, side, 3), np.uint16)
+    values[: side // 2] = 40_000
+    data = png(2, 16, values) if kind == "PNG" else tiff(values, deflate=True, rows=100)
+    found = cost(data, kind)
+    assert found.outcome == f"{side} × {side}"
+    assert found.megabytes < 16 * side * side / 2**20 + 60
 
 
 def test_a_damaged_exif_whose_tags_overlap_a_little_is_read() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from clr_search.errors import ClrSearchError
 from clr_search.index import Index, maintenance
 from clr_search.index.ann import structures
 from clr_search.index.catalog.sqlite.database import Database
-from tests.index.made import rows_of, write_noise
+from tests.index.made import Heard, rows_of, write_noise
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +79,14 @@ def test_a_search_structure_that_cannot_be_written(
     monkeypatch.setattr(structures, "EXACT_ITEMS", 50)
     monkeypatch.setattr(maintenance, "MOST_BESIDE", 0)
 
-    def refuse(path: Path, data: bytes) -> int:
-        raise OSError(number, words, str(path))
+    def refuse(handle: int) -> None:
+        raise OSError(number, words)
 
     with monkeypatch.context() as patch, Index.open(collection, writable=True) as index:
-        patch.setattr(Path, "write_bytes", refuse)
+        patch.setattr(os, "fsync", refuse)
         with pytest.raises(ClrSearchError, match=words) as caught:
             index.update([photos])
-        assert "faiss" in caught.value.what
+        assert "ann/1." in caught.value.what
         assert caught.value.remedy
     assert len(rows_of(collection)) == 120
     with Index.open(collection, writable=True) as index:
@@ -105,3 +107,38 @@ def test_a_folder_where_nothing_may_be_made(
     with pytest.raises(ClrSearchError, match=r"cannot be made: Permission denied") as caught:
         Index.create(tmp_path / "new.clr", tiny_encoder)
     assert "another place" in caught.value.remedy
+
+
+def test_a_removal_is_done_or_not(
+    collection: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full afterwards does not make a removal that is committed a failure."""
+
+    def full(*_: object, **__: object) -> bool:
+        raise ClrSearchError(
+            "The search structure ann/2.faiss could not be written.", "Free space."
+        )
+
+    heard = Heard()
+    with Index.open(collection, writable=True) as index:
+        before = len(index)
+        monkeypatch.setattr(maintenance, "settle", full)
+        removed = index.remove([photos / "000"], reporter=heard)
+        assert removed == before - len(index) > 0
+    assert "They are removed" in heard.messages[0]
+    assert "ann/2.faiss" in heard.messages[0]
+
+
+def test_a_disk_that_is_full_for_a_removal(
+    collection: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows_of(collection)
+    with Index.open(collection, writable=True) as index:
+
+        def full(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(Database, "many", full)
+        with pytest.raises(ClrSearchError, match=r"catalog\.sqlite cannot be used: .*full"):
+            index.remove([photos / "000"])
+    assert rows_of(collection) == before

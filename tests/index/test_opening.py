@@ -93,7 +93,7 @@ class TestNoCollection:
     ) -> None:
         path = tmp_path / "x.clr"
         path.mkdir()
-        for leftover in ("lock", "encoder.onnx", ".encoder.onnx.12ab.tmp", "catalog.sqlite"):
+        for leftover in ("lock", "encoder.onnx", ".encoder.onnx.0123abcd.tmp", "catalog.sqlite"):
             (path / leftover).touch()
             with pytest.raises(UsageError):
                 Index.open(path)

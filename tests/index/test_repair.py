@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.own import OwnFile
 from clr_search.index import Index
 from clr_search.index import repair as repairing
 from clr_search.index.repair import DAMAGED, REPAIRED, repair
@@ -148,20 +149,20 @@ def test_cut_short_at_any_rename_it_is_finished_by_the_next(
     collection: Path, whole: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overwrite(collection, pages_of(collection, "items_by_sha256")[0])
-    replace, done = Path.replace, 0
+    rename, done = OwnFile.rename, 0
 
-    def cut(path: Path, target: Path) -> Path:
+    def cut(file: OwnFile, target: OwnFile) -> None:
         nonlocal done
         if done == step:
             raise KeyboardInterrupt
         done += 1
-        return replace(path, target)
+        rename(file, target)
 
-    monkeypatch.setattr(repairing.Path, "replace", cut)
+    monkeypatch.setattr(OwnFile, "rename", cut)
     try:
         repair(collection)
     except KeyboardInterrupt:
-        monkeypatch.setattr(repairing.Path, "replace", replace)
+        monkeypatch.setattr(OwnFile, "rename", rename)
         if (collection / REPAIRED).exists():
             with pytest.raises(UsageError, match="was cut short") as caught:
                 Index.open(collection)
@@ -299,8 +300,21 @@ def test_what_is_no_catalogue_is_refused_and_left(collection: Path, content: str
 
 
 def test_what_a_killed_repair_has_left_goes_with_the_next(collection: Path) -> None:
-    left = collection / ".repair.abcd"
+    left = collection / ".repair.0123abcd"
     left.mkdir()
     (left / "catalog.sqlite").write_bytes(b"half")
     assert repair(collection).whole
     assert not left.exists()
+
+
+def test_given_labels_are_saved(collection: Path) -> None:
+    with Index.open(collection, writable=True) as index:
+        index.label({1: "first", 2: "second"})
+    overwrite(collection, pages_of(collection, "items")[2])
+    assert not repair(collection).whole
+    with Index.open(collection, writable=True) as index:
+        kept = [index[number].label for number in (1, 2) if number in index]
+        assert set(kept) <= {"first", "second"}
+        assert index.labels().count(None) == len(index) - len(kept)
+        with index.snapshot():
+            assert index._catalog.labels_are_given()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +85,113 @@ def test_every_kind_of_picture(encoder: Encoder, tmp_path: Path) -> None:
     assert mixed.shape == (5, 16)
     assert np.allclose(mixed[:4], expected, atol=1e-6)
     assert not np.allclose(mixed[4], expected, atol=1e-3)
+
+
+def test_bytes_and_file_objects(encoder: Encoder, tmp_path: Path) -> None:
+    pixels = smooth(50, 71, 3)
+    path = tmp_path / "picture.png"
+    Image.fromarray(pixels).save(path)
+    data, expected = path.read_bytes(), encoder.encode(pixels)
+    for same in (data, bytearray(data), memoryview(data), io.BytesIO(data)):
+        assert np.array_equal(encoder.encode(same), expected)
+    with path.open("rb") as opened:
+        found = encoder.encode([opened, io.BytesIO(data), data, pixels])
+    assert np.allclose(found, np.repeat(expected, 4, axis=0), atol=1e-6)
+    with path.open(encoding="latin-1") as text, pytest.raises(UsageError, match="open for text"):
+        encoder.encode(text)
+    with pytest.raises(ClrSearchError, match="Picture 1 cannot be embedded: not a picture"):
+        encoder.encode([data, b"nothing of the kind"])
+    with path.open("rb") as closed:
+        pass
+    with pytest.raises(ClrSearchError, match=r"picture\.png cannot be embedded.*closed file"):
+        encoder.encode(closed)
+
+
+def test_arrays_of_paths(encoder: Encoder, tmp_path: Path) -> None:
+    paths = []
+    for seed in range(3):
+        paths.append(tmp_path / f"{seed}.png")
+        Image.fromarray(smooth(40, 50, seed)).save(paths[-1])
+    expected = encoder.encode(paths)
+    names = [str(path) for path in paths]
+    encoded = [os.fsencode(path) for path in paths]
+    for array in (np.array(names), np.array(paths, dtype=object), np.array(encoded)):
+        assert np.array_equal(encoder.encode(array), expected)
+    assert np.array_equal(encoder.encode(np.array(names[0])), expected[:1])
+    with os.scandir(tmp_path) as entries:
+        assert encoder.encode(list(entries)).shape == (3, 16)
+
+
+def test_tensors(encoder: Encoder) -> None:
+    torch = pytest.importorskip("torch")
+    batch = np.stack([smooth(50, 71, seed) for seed in range(2)])
+    expected = encoder.encode(batch)
+    first = torch.from_numpy(batch).permute(0, 3, 1, 2)
+    for same in (
+        first,
+        first / 255,
+        torch.from_numpy(batch),
+        list(first),
+        [first[0] / 255, first[1]],
+    ):
+        assert np.allclose(encoder.encode(same), expected, atol=1e-6)
+    assert encoder.encode(first[0]).shape == (1, 16)
+    assert np.allclose(encoder.encode((first[0] / 255).requires_grad_()), expected[:1], atol=1e-6)
+    grey = first[0, :1]
+    assert np.allclose(encoder.encode(grey), encoder.encode(grey.expand(3, -1, -1)), atol=1e-6)
+    for wrong, message in (
+        (first[0] / 127.5 - 1, "numbers from -1 to 1"),
+        (first.to(torch.int64), "numbers of the type int64"),
+        (first[:, :2], "A tensor has the shape"),
+        (torch.zeros(5), "A tensor has the shape"),
+        (torch.full((3, 4, 4), float("nan")), "numbers from nan"),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            encoder.encode(wrong)
+        assert "torchvision" in caught.value.remedy
+
+
+def test_what_cannot_be_read_can_be_skipped(encoder: Encoder, tmp_path: Path) -> None:
+    good, broken = tmp_path / "good.png", tmp_path / "broken.png"
+    Image.fromarray(smooth(40, 50, 0)).save(good)
+    broken.write_bytes(b"nothing of the kind")
+    given = [tmp_path / "none.png", good, broken, b"", smooth(40, 50, 0)]
+    with pytest.warns(UserWarning, match="Skipped picture") as warned:
+        found = encoder.encode(given, errors="skip")
+    assert np.allclose(found, np.repeat(encoder.encode(good), 2, axis=0), atol=1e-6)
+    assert [str(one.message).split(":")[0] for one in warned] == [
+        f"Skipped picture {position}" for position in (0, 2, 3)
+    ]
+    assert all(one.filename == __file__ for one in warned)  # the line that asked for it
+    failed: dict[int, ClrSearchError] = {}
+    assert np.array_equal(encoder.encode(given, errors=failed.setdefault), found)
+    assert list(failed) == [0, 2, 3]
+    assert "broken.png cannot be embedded: not a picture" in failed[2].what
+    assert encoder.encode([broken], errors=failed.setdefault).shape == (0, 16)
+    with pytest.raises(UsageError, match="Picture 1 is an object of type NoneType"):
+        encoder.encode([good, None], errors="skip")  # a mistake in the program, not in a file
+    with pytest.raises(UsageError, match="errors is 'ignore'"):
+        encoder.encode(good, errors="ignore")  # type: ignore[arg-type]
+
+
+def test_the_shipped_one_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Encoder("default", threads=1).sha256 == Encoder(threads=1).sha256
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "default").write_bytes(b"")
+    with pytest.raises(UsageError, match="default"):
+        Encoder("default")
+
+
+def test_pickled_it_needs_no_file(encoder: Encoder, tiny_encoder: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "encoder.onnx"
+    copied.write_bytes(tiny_encoder.read_bytes())
+    data = pickle.dumps(Encoder(copied, threads=1))
+    copied.unlink()
+    assert len(data) < 1.1 * tiny_encoder.stat().st_size + 10_000  # the model is in it once
+    other = pickle.loads(data)
+    assert (other.sha256, other.card, other.path) == (encoder.sha256, encoder.card, copied)
+    assert np.array_equal(other.encode(noise(40, 50)), encoder.encode(noise(40, 50)))
+    assert np.array_equal(other.with_threads(1).encode(noise(9, 9)), encoder.encode(noise(9, 9)))
 
 
 def test_any_iterable_in_bounded_batches(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:

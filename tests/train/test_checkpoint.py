@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import torch
 from torch import nn
 
 from clr_search.errors import UsageError
+from clr_search.files.disk import DiskError
+from clr_search.files.own import OwnFolder
 from clr_search.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from clr_search.train.monitor.metrics import Row, append_row, read_metrics, truncate
 from clr_search.train.optimization.optimizers import build_optimizer
@@ -52,7 +56,7 @@ def test_training_goes_on_as_if_nothing_had_happened(name: OptimizerName, tmp_pa
     for number in range(3):
         step(net, optimizer, number)
     progress = Progress(2, 17, 0.1 + 0.2, 3.25, 1.5, 0.1, 99.0, "print")
-    path = tmp_path / "checkpoints" / "last.safetensors"
+    path = OwnFolder(tmp_path) / "checkpoints/last.safetensors"
     save_checkpoint(path, net, optimizer, progress)
     other = build_optimizer(fresh, config)
     assert load_checkpoint(path, fresh, other) == progress
@@ -88,11 +92,11 @@ def test_failed_write_leaves_the_old_checkpoint(
     path = tmp_path / "last.safetensors"
     save_checkpoint(path, net, optimizer, Progress(step=1))
 
-    def full_disk(*_: object, **__: object) -> None:
-        raise OSError("No space left on device")
+    def full_disk(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("clr_search.train.checkpoint.save_file", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(DiskError, match=r"last\.safetensors cannot be written: No space"):
         save_checkpoint(path, net, optimizer, Progress(step=2))
     assert load_checkpoint(path, net, optimizer).step == 1
     assert [item.name for item in tmp_path.iterdir()] == ["last.safetensors"]

@@ -19,8 +19,18 @@ import torch
 from safetensors.torch import load_file
 
 from clr_search.errors import UsageError
+from clr_search.files.disk import DiskError
+from clr_search.files.own import OwnFile
 from clr_search.progress import Silent
-from clr_search.train import TrainConfig, checkpoint, load_run, train, trainer, write_initial_run
+from clr_search.train import (
+    TrainConfig,
+    begin,
+    load_run,
+    train,
+    trainer,
+    write_initial_run,
+)
+from clr_search.train.optimization import pace
 from clr_search.train.run import load_config, write_config
 from tests.index.made import Heard
 
@@ -40,6 +50,18 @@ class Interrupting(Silent):
         self.left -= self.counts
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def begun_weights(monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Let trainings end before their first step; the weights they would have begun with."""
+    begun: dict[str, torch.Tensor] = {}
+
+    def run(self: trainer.Trainer, stop: object) -> bool:
+        begun.update({name: value.clone() for name, value in self.networks.state_dict().items()})
+        return False
+
+    monkeypatch.setattr(trainer.Trainer, "run", run)
+    return begun
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -103,9 +125,10 @@ def test_training_starts_from_the_initial_run(
     pictures: Path, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     initial = write_initial_run(tiny, tmp_path / "initial")
-    monkeypatch.setattr(trainer.Trainer, "run", lambda self, stop: False)
+    begun = begun_weights(monkeypatch)
     train([pictures], tmp_path / "run", tiny)
-    assert same_weights(initial, tmp_path / "run")
+    stored = load_file(initial / WEIGHTS)
+    assert all(torch.equal(begun[name], tensor) for name, tensor in stored.items())
 
 
 @pytest.mark.parametrize("optimizer", ["lars", "sgd", "adamw"])
@@ -127,7 +150,12 @@ def test_stopped_and_resumed_is_the_same_run(
     stopped = train([pictures], out, tiny, reporter=Interrupting(steps))
     assert stopped.interrupted
     assert stopped.epochs == steps // 4
-    assert (out / WEIGHTS).is_file()  # an interrupted run can be exported
+    if stopped.epochs:
+        assert load_run(out).epochs == stopped.epochs  # an interrupted run can be exported
+    else:
+        with pytest.raises(UsageError, match="interrupted in its first epoch") as refused:
+            load_run(out)
+        assert "--resume" in refused.value.remedy
     resumed = train([pictures], out, tiny, resume=True)
     assert not resumed.interrupted
     assert same_weights(out, whole)
@@ -238,19 +266,22 @@ def test_a_full_disk_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The second checkpoint is cut off half-way; the first stays, and is gone on from."""
-    original, saves = checkpoint.save_file, 0
+    original, saves = OwnFile.write, 0
 
-    def full(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+    def full(file: OwnFile, data: bytes) -> None:
         nonlocal saves
-        saves += 1
-        original(tensors, path, metadata=metadata)
-        if saves == 2:
-            path.write_bytes(path.read_bytes()[:1000])
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        is_checkpoint = file.name == "checkpoints/last.safetensors"
+        saves += is_checkpoint
+        if not is_checkpoint or saves != 2:
+            original(file, data)
+            return
+        with file.replacing() as half:
+            half.write(data[:1000])
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(OwnFile, "write", full)
     out = tmp_path / "run"
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(DiskError, match=r"last\.safetensors cannot be written: No space left"):
         train([pictures], out, tiny)
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.safetensors"]
     train([pictures], out, tiny, resume=True)
@@ -401,9 +432,10 @@ def test_file_cache_gives_the_same_run_and_is_removed(
     assert same_weights(out, whole)
 
 
-def test_seconds_choose_epochs_and_nothing_else(
-    pictures: Path, tiny: TrainConfig, tmp_path: Path
+def test_seconds_choose_epochs_and_nothing_else_where_they_suffice(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pace.Pace, "keep", lambda self, step: False)  # always in time
     said: list[str] = []
 
     class Listening(Silent):
@@ -429,10 +461,33 @@ def test_settings_in_the_run_resume_it(pictures: Path, tiny: TrainConfig, tmp_pa
     train([pictures], out, config, reporter=Interrupting(2))
     assert not train([pictures], out, config, resume=True).interrupted
     stored = TrainConfig.from_json((out / "config.json").read_text())
-    assert (
-        train([pictures], out, stored, resume=True).epochs
-        == json.loads((out / "config.json").read_text())["epochs"]
-    )
+    before = load_file(out / WEIGHTS)
+    assert not train([pictures], out, stored, resume=True).interrupted
+    assert all(torch.equal(before[name], value) for name, value in load_file(out / WEIGHTS).items())
+
+
+def test_a_training_given_a_time_ends_in_time_though_it_is_slower_than_planned(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(begin, "epochs_for", lambda *given: 100_000)
+    out = tmp_path / "run"
+    listening = Heard()
+    config = replace(tiny, epochs=None, seconds=4.0, knn_every=10**6, checkpoint_every=10**6)
+    began = time.monotonic()
+    stopped = train([pictures], out, config, reporter=Interrupting(30))
+    result = train([pictures], out, config, resume=True, reporter=listening)
+    assert time.monotonic() - began < 60  # 100,000 epochs take hours
+    assert stopped.interrupted
+    assert not result.interrupted
+    assert sum("epochs fit into the time, not 100,000" in text for text in listening.messages) == 1
+    rows = load_run(out).metrics
+    peak = max(row["learning_rate"] for row in rows)
+    assert rows[-1]["learning_rate"] < 0.1 * peak  # the schedule was passed through to its end
+    assert [row["time_over"] for row in rows[-2:]] == [False, True]
+    assert rows[-1]["knn_accuracy"] is not None  # measured after the last epoch, as always
+    again = Heard()
+    train([pictures], out, config, resume=True, reporter=again)
+    assert any("trained to its end" in text for text in again.messages)
 
 
 def test_a_checkpoint_falls_due_in_mid_epoch(

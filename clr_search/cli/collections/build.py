@@ -68,8 +68,11 @@ _MOST_LISTED = 3  # Skipped files that are listed below one line of --watch.
     help="With --watch: look for changes every so often; network drives do not tell of them.",
 )
 @options.embedding_options()
-@click.option("-v", "--verbose", is_flag=True, help="List every file that was skipped.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
+)
 @options.json_option()
+@options.pixels_option()
 def build_index(
     images: tuple[Path, ...],
     collection: Path,
@@ -219,8 +222,11 @@ def _open(
 @options.collection_argument()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.EXISTING)
 @options.embedding_options()
-@click.option("-v", "--verbose", is_flag=True, help="List every file that was skipped.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
+)
 @options.json_option()
+@options.pixels_option()
 def add(
     collection: Path,
     paths: tuple[Path, ...],
@@ -292,6 +298,7 @@ def _print(
                 "images": info.count,
                 **counts,
                 "skipped": [{"path": e.path, "reason": e.reason} for e in report.skipped],
+                "noted": [{"path": e.path, "note": str(e)} for e in report.noted],
                 "passed_over": dict(report.passed_over),
                 "structure": info.structure,
                 "recall": info.recall,
@@ -313,5 +320,6 @@ def _print(
         ]
     )
     output.echo_skipped([(e.path, e.reason) for e in report.skipped], verbose=verbose)
+    output.echo_noted([(e.path, str(e), e.lossy) for e in report.noted], verbose=verbose)
     for line in passed_over(report.passed_over):
         click.echo(line)

@@ -10,12 +10,18 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFolder
 
 if TYPE_CHECKING:
     from clr_search.index import IndexInfo
 
 # Fields of a model card that are fractions, and are printed as percentages.
 _SHARES = ("knn_accuracy", "probe_accuracy", "novelty_refused")
+
+
+_OLDER_DECODING = (
+    "of an older release for some pictures; --rebuild embeds them again (docs/pictures.md)"
+)
 
 
 @options.command("info")
@@ -40,17 +46,19 @@ def info(path: Path, check: bool, as_json: bool) -> None:
         raise UsageError(
             f"There is no file or folder {path}.", "Check the spelling, or give an absolute path."
         )
-    if path.is_file():
+    if not path.is_dir():
         _model(path, check=check, as_json=as_json)
-    elif (path / "catalog.sqlite").is_file():
+        return
+    folder = OwnFolder(path)
+    if (folder / "catalog.sqlite").exists():
         _collection(path, check=check, as_json=as_json)
-    elif (path / "config.json").is_file():
+    elif (folder / "config.json").exists():
         if check:
             raise UsageError(
                 f"{path} is a run, and --check is for ONNX files and collections.",
                 f"Export it first: clr-search export {path} --out encoder.onnx",
             )
-        _run(path, as_json=as_json)
+        _run(folder, as_json=as_json)
     else:
         raise UsageError(
             f"{path} is neither a run nor a collection: it has no config.json and no "
@@ -102,6 +110,7 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
         "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
         "encoder": f"{details.encoder_name}, {details.dimension} dimensions",
         "encoder sha256": details.encoder_sha256,
+        "decoding": _OLDER_DECODING if details.older_decoding else "",
     }
     _echo(facts, checked)
     if details.tried:
@@ -141,7 +150,7 @@ def _echo_tried(details: IndexInfo) -> None:
     output.echo_table([output.Column(), right, right, right, output.Column(style="green")], rows, 2)
 
 
-def _run(path: Path, *, as_json: bool) -> None:
+def _run(path: OwnFolder, *, as_json: bool) -> None:
     """Print the progress and the settings of a training run."""
     from dataclasses import asdict
 
@@ -149,17 +158,17 @@ def _run(path: Path, *, as_json: bool) -> None:
     from clr_search.train.settings.resolved import ResolvedConfig
 
     file = path / "config.json"
-    config = ResolvedConfig.from_json(file.read_text(encoding="utf-8"), str(file))
+    config = ResolvedConfig.from_json(file.read_text(), str(file))
     rows = read_metrics(path / METRICS)
-    finished = (path / "weights.safetensors").is_file()
+    finished = (path / "weights.safetensors").exists()
     last: Mapping[str, Any] = rows[-1] if rows else {}
     total = totals(rows)
     if as_json:
-        state = {"kind": "run", "path": path, "epochs": total.epochs, "weights": finished}
+        state = {"kind": "run", "path": path.path, "epochs": total.epochs, "weights": finished}
         output.echo_json(state | {"last": last or None, "config": asdict(config)})
         return
     trained = f"{total.epochs:,} of {config.epochs:,} epochs" if rows else "untrained"
-    output.echo_heading(f"{output.shown(path)}: run, {trained}")
+    output.echo_heading(f"{output.shown(path.path)}: run, {trained}")
     facts = {
         "loss": f"{total.loss:.4g}" if rows else "",
         "contrastive accuracy": output.share(last.get("contrastive_accuracy")),

@@ -25,15 +25,15 @@ def repair(collection: Path, as_json: bool) -> None:
       clr-search repair photos.clr
       clr-search repair photos.clr --json | jq .lost
     """
+    from clr_search.files.own import OwnFolder
     from clr_search.index import Index
-    from clr_search.index.catalog.sqlite.database import FILE_NAME
-    from clr_search.index.repair import REPAIRED
+    from clr_search.index.contents import is_collection
     from clr_search.index.repair import repair as salvage
     from clr_search.progress import Lines
 
-    if not any((collection / name).is_file() for name in (FILE_NAME, REPAIRED)):
+    if not collection.is_dir() or not is_collection(folder := OwnFolder(collection)):
         raise UsageError(f"{collection} is not a collection.", "Give one, such as photos.clr.")
-    result = salvage(collection)
+    result = salvage(folder)
     with Index.open(collection, writable=True, reporter=Lines()) as index:
         index.settle(reporter=Lines())
     if as_json:

@@ -65,6 +65,7 @@ class Group:
 @options.json_option()
 @click.option("--html", metavar="PAGE", type=options.PATH, help="Write a page with thumbnails.")
 @options.force_option("the page")
+@options.pixels_option()
 def cluster(
     collection: Path,
     count: int | None,

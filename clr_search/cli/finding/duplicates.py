@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     "--html", metavar="PAGE", type=options.PATH, help="Write a page with thumbnails of all groups."
 )
 @options.force_option("the page")
+@options.pixels_option()
 def duplicates(
     collection: Path,
     exact: bool,

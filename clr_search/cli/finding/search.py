@@ -13,7 +13,8 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.finding.filtering import filter_options
-from clr_search.cli.finding.results import Subject, answer, results_output, written
+from clr_search.cli.finding.results import Subject, answer, written
+from clr_search.cli.row_files import results_output
 from clr_search.errors import ClrSearchError, QueryError, UsageError
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Answers:
 )
 @click.option("--open", "show", is_flag=True, help="Show the contact sheet.")
 @options.force_option("the contact sheet and the file of results")
+@options.pixels_option()
 def search(
     collection: Path,
     queries: tuple[Path, ...],

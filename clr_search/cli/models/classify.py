@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.row_files import RowFile, results_output, row_file
 from clr_search.errors import ClrSearchError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from clr_search.serve.pipeline import Decoded, Skipped
     from clr_search.serve.probe import Verdict
 
 
@@ -28,27 +32,51 @@ if TYPE_CHECKING:
     help="Let the nearest pictures of a collection vote instead of a PROBE.",
 )
 @click.option("-k", type=options.COUNT, default=3, show_default=True, help="Classes a picture.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=options.PATH,
+    callback=results_output,
+    help="Write the classes to a .csv, .jsonl or .parquet file, a row a picture.",
+)
+@options.force_option("the file")
 @options.json_option()
-def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: bool) -> None:
+@options.pixels_option()
+def classify(
+    paths: tuple[Path, ...],
+    collection: Path | None,
+    k: int,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Classify pictures, or all pictures in folders.
 
     PROBE is a probe.onnx. With --knn, no training is needed: the nearest pictures of the collection
-    vote by their folders. A picture that is unlike all classes is "none of these". In JSON, "known"
+    vote by their labels. A picture that is unlike all classes is "none of these". In JSON, "known"
     is then false; it is null where the probe cannot tell. This works only for pictures that were
     made in the same way as those the probe was fitted on. A picture that cannot be read is
     reported, and the others are classified.
+
+    A file of --out names the columns path and label, so that --labels reads it; the label of "none
+    of these" is empty, and label_1 is the likeliest class in any case. Pictures that cannot be read
+    have a row with the reason.
 
     \b
     Example:
       clr-search classify probe.onnx query.jpg
       clr-search classify probe.onnx photos/new -k 1
       clr-search classify --knn photos.clr query.jpg
+      clr-search classify probe.onnx photos/new --out classes.csv
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
     from clr_search.files.find import find_images
     from clr_search.files.left_out import LeftOut
-    from clr_search.serve.pipeline import Skipped, infer_files
+    from clr_search.files.write import refuse_existing
+    from clr_search.serve.pipeline import infer_files
 
+    if out is not None:
+        refuse_existing(out, force=force)
     classifier = _by_vote(collection) if collection else _by_probe(paths[0])
     images = paths if collection else paths[1:]
     if not images:
@@ -57,18 +85,75 @@ def classify(paths: tuple[Path, ...], collection: Path | None, k: int, as_json: 
     files = [image.path for image in find_images(images, left_out)]
     output.complain_of(left_out)
     failed = bool(left_out.folders)
-    several = len(files) > 1 and k > 1
-    for batch in infer_files(classifier.verdicts, classifier.size, files):
-        for one in batch:
-            if isinstance(one, Skipped):
-                failed = True
-                what = f"{output.shown(one.path)} cannot be classified: {one.reason}."
-                output.complain(ClrSearchError(what))
-            else:
-                file, verdict = one
-                _show(file.path, verdict, k, as_json=as_json, several=several)
+    shown = _Shown(k, as_json=as_json, several=len(files) > 1 and k > 1, quiet=out is not None)
+    results = chain.from_iterable(infer_files(classifier.verdicts, classifier.size, files))
+    with nullcontext() if out is None else row_file(out, _columns(k)) as file:
+        for one in results:
+            failed |= not _tell(one, shown, file)
+    if out is not None:
+        click.echo(f"{output.shown(out)}: {output.count(len(files), 'picture')}", err=True)
     if failed:
         click.get_current_context().exit(1)
+
+
+class _Shown(NamedTuple):
+    """How verdicts are printed: k classes of each, as JSON, under headings, or not at all."""
+
+    k: int
+    as_json: bool
+    several: bool
+    quiet: bool
+
+
+def _tell(one: Skipped | tuple[Decoded, Verdict], shown: _Shown, file: RowFile | None) -> bool:
+    """Print and write the verdict on a picture, or why it has none; return whether it has one."""
+    from clr_search.serve.pipeline import Skipped
+
+    if isinstance(one, Skipped):
+        output.complain(
+            ClrSearchError(f"{output.shown(one.path)} cannot be classified: {one.reason}.")
+        )
+        if file is not None:
+            reason = {"path": one.path, "reason": one.reason}
+            file.add(reason, [reason])
+        return False
+    picture, verdict = one
+    if not shown.quiet or shown.as_json:
+        _show(picture.path, verdict, shown)
+    if file is not None:
+        file.add(_answer(picture.path, verdict, shown.k), [_row(picture.path, verdict, shown.k)])
+    return True
+
+
+def _columns(k: int) -> dict[str, type]:
+    """Return the columns of a file of --out."""
+    columns: dict[str, type] = {"path": str, "label": str, "known": bool}
+    columns |= {"measure": str, "value": float}
+    for rank in range(1, k + 1):
+        columns |= {f"label_{rank}": str, f"probability_{rank}": float}
+    return columns | {"reason": str}
+
+
+def _row(path: Path, verdict: Verdict, k: int) -> dict[str, Any]:
+    """Return the row of one picture."""
+    best = verdict.best(k)
+    row: dict[str, Any] = {
+        "path": path,
+        "label": "" if verdict.known is False else best[0][0],
+        "known": verdict.known,
+        "measure": verdict.measure,
+        "value": verdict.value,
+    }
+    for rank, (name, share) in enumerate(best, start=1):
+        row |= {f"label_{rank}": name, f"probability_{rank}": share}
+    return row
+
+
+def _answer(path: Path, verdict: Verdict, k: int) -> dict[str, Any]:
+    """Return the verdict on one picture, as ``--json`` prints it."""
+    predictions = [{"label": name, "probability": share} for name, share in verdict.best(k)]
+    answer = {"path": path, "predictions": predictions, "known": verdict.known}
+    return answer | {verdict.measure: verdict.value}
 
 
 class Classifier(NamedTuple):
@@ -109,17 +194,14 @@ def _by_vote(collection: Path) -> Classifier:
     return Classifier(encoder.image_size, vote)
 
 
-def _show(path: Path, verdict: Verdict, k: int, *, as_json: bool, several: bool) -> None:
-    """Print the verdict on one picture; `several` is true for several lines a picture."""
-    best = verdict.best(k)
-    if as_json:
-        predictions = [{"label": name, "probability": share} for name, share in best]
-        answer = {"path": path, "predictions": predictions, "known": verdict.known}
-        output.echo_json(answer | {verdict.measure: verdict.value})
+def _show(path: Path, verdict: Verdict, shown: _Shown) -> None:
+    """Print the verdict on one picture."""
+    if shown.as_json:
+        output.echo_json(_answer(path, verdict, shown.k))
     elif verdict.known is False:
-        _print_none(path, verdict, several=several)
+        _print_none(path, verdict, several=shown.several)
     else:
-        _print_classes(path, best, several=several)
+        _print_classes(path, verdict.best(shown.k), several=shown.several)
 
 
 def _print_classes(path: Path, best: Sequence[tuple[str, float]], *, several: bool) -> None:

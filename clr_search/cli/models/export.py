@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     "the file, and the golden.json beside it; and write reduced weights however they find"
 )
 @options.json_option()
+@options.pixels_option()
 def export(
     run: Path,
     out: Path,

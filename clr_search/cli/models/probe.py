@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from clr_search.cli import options, output
+from clr_search.cli import options, output, tables
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 @options.command("probe")
 @click.argument("source", metavar="COLLECTION|FOLDER", type=options.PATH)
 @click.option("--out", metavar="ONNX", type=options.PATH, required=True, help="The file to write.")
-@click.option(
-    "--labels",
-    metavar="CSV",
-    type=options.EXISTING_FILE,
-    help="Classes by picture, columns path and label.  [default: the folders' names]",
-)
+@tables.labels_option()
 @click.option(
     "--encoder",
     metavar="ONNX",
@@ -42,6 +37,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the files")
 @options.json_option()
+@options.pixels_option()
 def probe(
     source: Path,
     out: Path,
@@ -54,13 +50,14 @@ def probe(
     """Fit a classifier on pictures with classes, and write it.
 
     The classifier is a logistic regression on the embeddings of a collection, or of a folder that
-    has a folder of pictures for each class: one to five of each are enough. A fifth of the pictures
-    is held out to measure its accuracy; then it is fitted on all. In a folder where a class has
-    fewer than ten pictures, each picture is left out in turn instead.
+    has a folder of pictures for each class: one to five of each are enough. It is fitted on all of
+    them, and its accuracy is measured by cross-validation: each picture is classified without its
+    own help. Of 5,000 pictures and more, a fifth is held out instead.
 
     The ONNX file includes the encoder: it takes pixels, and returns the embedding, the class
     probabilities and the novelty. A novelty above 1 means "none of these classes"; 5 % of new
-    pictures of the classes are refused so. Novelty needs 19 pictures that can be left out.
+    pictures of the classes are refused so, and how many of other classes are is estimated by
+    leaving out whole classes. Novelty needs 19 pictures that can be left out.
 
     \b
     Example:
@@ -95,7 +92,8 @@ def probe(
     if confusion is not None:
         _draw(fitted, confusion)
     if as_json:
-        output.echo_json(_facts(fitted, out) | {"skipped": pictures.skipped})
+        left = {"skipped": pictures.skipped, "unmatched": pictures.unmatched}
+        output.echo_json(_facts(fitted, out) | left)
     else:
         _print(fitted, out, confusion)
 
@@ -113,12 +111,15 @@ class Given(NamedTuple):
         The ONNX file of the encoder.
     skipped : list of Path
         Files and folders that could not be read.
+    unmatched : list of dict
+        Rows of the table of labels that are of no picture; see `tables.Given`.
     """
 
     vectors: NDArray[np.float32]
     labels: list[str | None]
     encoder: Path
     skipped: list[Path]
+    unmatched: list[dict[str, Any]]
 
 
 def _of_collection(collection: Path, table: Path | None) -> Given:
@@ -128,10 +129,10 @@ def _of_collection(collection: Path, table: Path | None) -> Given:
 
     with Index.open(collection, reporter=Lines()) as index, index.snapshot():
         embeddings = index.embeddings()
-        labels = embeddings.labels
+        found = tables.Given(embeddings.labels, [])
         if table is not None:
-            labels = _given(embeddings.paths, table, "the collection")
-        return Given(embeddings.vectors, labels, index.encoder.path, [])
+            found = tables.given(table, embeddings.paths, "the collection")
+        return Given(embeddings.vectors, found.labels, index.encoder.path, [], found.unmatched)
 
 
 def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
@@ -147,14 +148,16 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     encoder, files = Encoder(path), find_images([folder], left_out)
     output.complain_of(left_out)
     paths = [file.path for file in files]
-    labels = [file.label for file in files] if table is None else _given(paths, table, str(folder))
+    found = tables.Given([file.label for file in files], [])
+    if table is not None:
+        found = tables.given(table, paths, str(folder))
     results = [one for batch in embed_files(encoder, paths) for one in batch]
     readable = [isinstance(one, Embedded) for one in results]
     for one in results:
         if not isinstance(one, Embedded):
             output.complain(ClrSearchError(f"{output.shown(one.path)} is left out: {one.reason}."))
-    embedded = [label for label, usable in zip(labels, readable, strict=True) if usable]
-    lost = sorted({label for label in labels if label} - set(embedded))
+    embedded = [label for label, usable in zip(found.labels, readable, strict=True) if usable]
+    lost = sorted({label for label in found.labels if label} - set(embedded))
     if lost:
         raise UsageError(
             f"Of {', '.join(lost)} no picture can be read.", "Replace these pictures, or the class."
@@ -163,19 +166,7 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     vectors = np.array(rows, np.float32).reshape(-1, encoder.dimension)
     skipped = [unlisted for unlisted, _ in left_out.skipped()]
     skipped += [one.path for one in results if not isinstance(one, Embedded)]
-    return Given(vectors, embedded, encoder.path, skipped)
-
-
-def _given(paths: Sequence[Path], table: Path, where: str) -> list[str | None]:
-    """Return the labels that a CSV file has for pictures, None where it has none."""
-    from clr_search.serve.probe import read_labels
-
-    labels = read_labels(table)
-    matched = [labels.get(path) for path in paths]
-    unknown = len(labels) - sum(label is not None for label in matched)
-    if unknown:
-        click.echo(f"{table}: {output.count(unknown, 'picture')} not in {where}.", err=True)
-    return matched
+    return Given(vectors, embedded, encoder.path, skipped, found.unmatched)
 
 
 def _draw(fitted: FittedProbe, target: Path) -> None:
@@ -198,6 +189,8 @@ def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
         "classes": fitted.classes,
         "accuracy": fitted.accuracy,
         "interval": fitted.interval,
+        "chance": fitted.chance,
+        "majority": fitted.majority,
         "measured_by": fitted.measured_by if fitted.held_out else None,
         "temperature": fitted.temperature,
         "calibration_error": fitted.calibration_error,
@@ -205,6 +198,7 @@ def _facts(fitted: FittedProbe, out: Path) -> dict[str, Any]:
         "tells_unknown": novelty is not None,
         "novelty_pictures": novelty.pictures if novelty else 0,
         "novelty_method": novelty.method if novelty else None,
+        "strangers": asdict(fitted.strangers) if fitted.strangers else None,
         "held_out": fitted.held_out,
         "images": fitted.fitted,
         "unlabelled": fitted.unlabelled,
@@ -227,6 +221,7 @@ def _print(fitted: FittedProbe, out: Path, confusion: Path | None) -> None:
             ("accuracy", measured(fitted)),
             ("probabilities", _calibration(fitted)),
             ("none of these", _novelty(fitted)),
+            ("", _strangers(fitted)),
             ("confusion matrix", output.shown(confusion) if confusion else ""),
             ("without a label", f"{fitted.unlabelled:,} pictures" if fitted.unlabelled else ""),
             ("too small", f"{left_out}: a class needs three pictures" if left_out else ""),
@@ -238,10 +233,10 @@ def _calibration(fitted: FittedProbe) -> str:
     """Return the calibration error of the probabilities, for people."""
     if fitted.calibration_error is None:
         return "not calibrated: no class has a picture to spare"
-    return (
-        f"off by {output.share(fitted.calibration_error)} "
-        f"({output.share(fitted.uncalibrated_error)} before temperature scaling)"
-    )
+    off = f"off by {output.share(fitted.calibration_error)}"
+    if fitted.temperature == 1:
+        return f"{off} as they are: temperature scaling would not make them better"
+    return f"{off} ({output.share(fitted.uncalibrated_error)} before temperature scaling)"
 
 
 def _novelty(fitted: FittedProbe) -> str:
@@ -253,3 +248,15 @@ def _novelty(fitted: FittedProbe) -> str:
     how = "held out" if fitted.novelty.method == "held out" else "left out in turn"
     pictures = output.count(fitted.novelty.pictures, "picture")
     return f"refuses {100 * REFUSED:.0f} % of pictures of the classes, by {pictures} {how}"
+
+
+def _strangers(fitted: FittedProbe) -> str:
+    """Return how many pictures of other classes are caught, for people."""
+    found = fitted.strangers
+    if fitted.novelty is None or found is None:
+        return ""
+    return (
+        f"catches about {100 * found.caught:.0f} % of pictures of other classes "
+        f"({100 * found.least:.0f} to {100 * found.most:.0f} % of each of "
+        f"{output.count(found.classes, 'class', 'classes')} left out in turn)"
+    )

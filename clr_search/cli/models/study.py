@@ -78,6 +78,7 @@ EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch",
     show_default=True,
     help="Device to train on: cpu, cuda or cuda:1, say; auto is CUDA where there is a GPU.",
 )
+@options.pixels_option()
 def study(
     experiments: tuple[str, ...],
     images: Path,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @options.force_option("the run in --out")
 @options.json_option()
+@options.pixels_option()
 def train(
     images: tuple[Path, ...],
     out: Path,
@@ -149,7 +150,12 @@ def _print(result: TrainResult, *, as_json: bool) -> None:
             ("kNN accuracy", output.share(result.knn_accuracy)),
             ("time", output.duration(result.seconds)),
             ("speed", "" if speed is None else f"{speed:,.1f} images/s"),
-            ("next", f"clr-search export {output.shown(result.run)} --out encoder.onnx"),
+            (
+                "next",
+                f"clr-search export {output.shown(result.run)} --out encoder.onnx"
+                if result.epochs
+                else "",
+            ),
         ]
     )
     output.echo_skipped([(Path(path), why) for path, why in result.skipped], verbose=False)

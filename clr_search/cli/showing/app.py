@@ -26,6 +26,7 @@ from clr_search.cli import options
     help="Port.  [default: the first free one from 7860]",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
+@options.pixels_option()
 def app(
     collection: Path, probe: Path | None, host: str, port: int | None, no_browser: bool
 ) -> None:

@@ -38,6 +38,7 @@ from clr_search.errors import require
 @click.option("--no-app", is_flag=True, help="Do not open the app at the end.")
 @options.force_option("an earlier demo in the same folder")
 @options.json_option()
+@options.pixels_option()
 def demo(
     images: Path | None,
     out: Path,

@@ -39,6 +39,13 @@ from clr_search.errors import require
     help="Largest body of a request.",
 )
 @click.option(
+    "--max-pixels",
+    type=options.COUNT,
+    default=100_000_000,
+    show_default=True,
+    help="Most pixels of a picture in a request.",
+)
+@click.option(
     "--max-images",
     type=options.COUNT,
     default=64,
@@ -69,6 +76,7 @@ def serve(
     keys_file: Path | None,
     no_key: bool,
     max_megabytes: int,
+    max_pixels: int,
     max_images: int,
     max_pending: int,
     batch_wait: int,
@@ -101,6 +109,7 @@ def serve(
     limits = replace(
         Limits(),
         body_bytes=max_megabytes * 2**20,
+        pixels=max_pixels,
         images=max_images,
         pending_images=max_pending,
         batch_wait=batch_wait / 1000,

@@ -39,6 +39,7 @@ from clr_search.cli.finding.filtering import filter_options
     help="An npm install of onnxruntime-web to copy; else the page fetches it from a CDN.",
 )
 @options.force_option("a folder that is no site")
+@options.pixels_option()
 def export_site(
     collection: Path,
     out: Path,

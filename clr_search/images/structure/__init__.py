@@ -15,7 +15,7 @@ from collections.abc import Callable
 from clr_search.images.structure import bmp, gif, iso, jpeg, png, tiff, webp
 from clr_search.images.structure.frame import Frame
 
-__all__ = ["Frame", "check"]
+__all__ = ["Frame", "check", "frames_within_bounds"]
 
 _CHECKS: dict[str, Callable[[bytes], Frame | None]] = {
     "JPEG": jpeg.check,
@@ -50,3 +50,22 @@ def check(data: bytes, kind: str) -> Frame | None:
         If the file exceeds a bound; `what` tells which.
     """
     return _CHECKS[kind](data)
+
+
+def frames_within_bounds(data: bytes, kind: str, told: int) -> int:
+    """Returns how many frames of an animation a reader may go through, 1 or more.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of the file, after `check`.
+    kind : str
+        Its format.
+    told : int
+        The number of frames that the decoder tells, for formats whose frames it reads by itself.
+    """
+    if kind == "GIF":
+        return max(gif.frames(data), 1)
+    if kind == "PNG":
+        return png.frames(data)
+    return told if kind in ("WebP", "AVIF") else 1

@@ -205,7 +205,7 @@ def _read_properties(data: bytes, at: int, end: int) -> tuple[dict[int, Size], s
 
 
 def _read_container(data: bytes, at: int, end: int) -> Iterator[Size | bool]:
-    """Of each property (`ipco`) the size that it tells, or whether it tells of alpha."""
+    """Yield the size that each property in `ipco` states, or whether it states an alpha channel."""
     for kind, start, stop in read_boxes(data, at, end):
         if kind == b"ispe":
             width, height = unpack_from(">II", data, start + 4)

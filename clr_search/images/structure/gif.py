@@ -1,13 +1,13 @@
 """GIF: what stands before the first frame, and the size of that frame.
 
 Pillow reads extensions in Python, sub-block by sub-block, and adds up comments by copying all that
-came before; only the first frame is decoded.
+came before. Later frames are decoded only where the first is empty, as far as `frames` allows.
 """
 
 from __future__ import annotations
 
 import re
-from struct import unpack_from
+from struct import error, unpack_from
 
 from clr_search.errors import ImageError
 from clr_search.images.structure.frame import Frame
@@ -54,3 +54,35 @@ def _frame(data: bytes) -> Frame | None:
         blocks, comments = blocks + 1, comments + comment
         at += 1
     return None
+
+
+def frames(data: bytes) -> int:
+    """Returns the number of frames, up to the first that a reader should not go on to.
+
+    Such a one reaches beyond the first frame and the screen, or has too much before it, or data in
+    too many parts: Pillow goes through all that stands between two frames in Python.
+    """
+    width, height = unpack_from("<HH", data.ljust(13, b"\0"), 6)
+    at = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0)
+    count = blocks = 0
+    try:
+        while data[at] in b"!,":
+            picture = data[at] == 0x2C
+            if picture:
+                left, top, wide, high = unpack_from("<4H", data, at + 1)
+                if count and (left + wide > width or top + high > height):
+                    break
+                width, height = max(width, left + wide), max(height, top + high)
+                at += 11 + (6 << (data[at + 9] & 7) if data[at + 9] & 0x80 else 0)
+            else:
+                at += 2
+            while size := data[at]:
+                at += 1 + size
+                blocks += 1
+            at += 1
+            if blocks > MAX_BLOCKS:
+                break
+            count += picture
+    except (error, IndexError):  # cut off
+        pass
+    return count

@@ -67,6 +67,30 @@ def _read_chunks(data: bytes) -> list[_Chunk]:
     return texts
 
 
+def frames(data: bytes) -> int:
+    """Returns the number of frames of a film, up to the first that a reader should not go on to.
+
+    Such a one reaches beyond the picture, has texts before it, or comes after too many chunks. A
+    picture that is no film has 1.
+    """
+    width, height = unpack_from(">II", data, 16)
+    at, chunks, count = 8, 0, 0
+    while at + 8 <= len(data) and chunks < MAX_CHUNKS:
+        length, name = _CHUNK.unpack_from(data, at)
+        chunks += 1
+        if name == b"IEND" or (count and name in _TEXTS):
+            break
+        if name == b"fcTL":
+            if length != 26 or at + 8 + length > len(data):
+                break
+            wide, high, left, top = unpack_from(">4I", data, at + 12)
+            if left + wide > width or top + high > height:
+                break
+            count += 1
+        at += length + 12
+    return max(count, 1)
+
+
 def _check_size(data: bytes, at: int, length: int, name: bytes) -> None:
     if name in _SMALL and length > MAX_SMALL:
         raise ImageError(f"the {name.decode('ascii')} chunk of the PNG has {length:,} bytes")

@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from clr_search.errors import ClrSearchError
-from clr_search.files.write import sha256_bytes, write_atomically
+from clr_search.files.disk import DiskError
+from clr_search.files.own import OwnFile, OwnFolder, temporary_of
+from clr_search.files.write import sha256_bytes
 from clr_search.index.ann import mapped_vectors, structures
 from clr_search.index.ann.base import Ann
 from clr_search.index.ann.goal import Goal, that_fit
@@ -33,8 +35,13 @@ from clr_search.index.ann.tuning import Tried, build, held_back, select
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 
+_NAME = r"\d+\.(?:faiss|vectors)"
+
 FOLDER = "ann"
 """Name of the folder of the FAISS files inside a collection."""
+
+OURS = re.compile(rf"{_NAME}|{temporary_of(_NAME).pattern}")
+"""Names of the files in that folder, while they are written too."""
 
 _FORM = 3  # `Generation.form` that this release writes, and the only one that it reads
 
@@ -143,14 +150,14 @@ def named(catalog: Catalog) -> Generation | None:
         ) from error
 
 
-def path_of(folder: Path, generation: Generation) -> Path:
-    """Returns the path of the FAISS file of a generation in the collection `folder`."""
-    return folder / FOLDER / f"{generation.number:d}.faiss"
+def path_of(folder: OwnFolder, generation: Generation) -> OwnFile:
+    """Returns the FAISS file of a generation in the collection `folder`."""
+    return folder / f"{FOLDER}/{generation.number:d}.faiss"
 
 
-def rows_of(folder: Path, generation: Generation) -> Path:
-    """Returns the path of the file with the mapped vectors of a generation."""
-    return path_of(folder, generation).with_suffix(".vectors")
+def rows_of(folder: OwnFolder, generation: Generation) -> OwnFile:
+    """Returns the file with the mapped vectors of a generation."""
+    return folder / f"{FOLDER}/{generation.number:d}.vectors"
 
 
 def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Generation | None:
@@ -184,7 +191,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         if that_fit(count, dimension, goal) == [Structure(0)]:
             rows = None
         else:
-            rows = catalog.folder / FOLDER / f"{number:d}.vectors"
+            rows = catalog.folder / f"{FOLDER}/{number:d}.vectors"
             with _explained(rows):
                 late = held_back(count) if goal.graph else None
                 chunks = embeddings.chunks(catalog, dimension)
@@ -218,20 +225,20 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
-        write_atomically(path, data)
+        path.write(data)
     _name(catalog, generation)
     clean(catalog.folder, generation)
     return generation
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: OwnFile) -> Iterator[None]:
     """Turns an error of the file system into one that says what to do."""
     try:
         yield
-    except OSError as error:
+    except DiskError as error:
         raise ClrSearchError(
-            f"The search structure {path} could not be written: {error.strerror}.",
+            f"The search structure {path} could not be written: {error.reason}.",
             "The pictures are indexed, and are found without it, only more slowly. Check the free "
             "space and permissions of the disk, and run clr-search build-index again.",
         ) from error
@@ -267,17 +274,15 @@ def _name(catalog: Catalog, generation: Generation | None) -> None:
             catalog.set_last_generation(generation.number)
 
 
-def clean(folder: Path, keep: Generation | None) -> None:
-    """Deletes all FAISS files but those of the generation `keep`; of None, all of them."""
-    current = set() if keep is None else {path_of(folder, keep), rows_of(folder, keep)}
-    for path in (folder / FOLDER).glob("*"):
-        if path not in current:
-            # On Windows a reader may have the file open; the next call deletes it.
-            with contextlib.suppress(OSError):
-                path.unlink()
+def clean(folder: OwnFolder, keep: Generation | None) -> None:
+    """Deletes all FAISS files but those of the generation `keep`, and nothing that is not ours."""
+    files = [] if keep is None else [path_of(folder, keep), rows_of(folder, keep)]
+    # On Windows a reader may have a file open; the next call deletes it.
+    with contextlib.suppress(DiskError):
+        folder.delete(FOLDER, OURS, keep=frozenset(file.path.name for file in files))
 
 
-def verified(folder: Path, generation: Generation) -> bytes:
+def verified(folder: OwnFolder, generation: Generation) -> bytes:
     """Returns the content of the FAISS file of a generation.
 
     Raises
@@ -289,14 +294,14 @@ def verified(folder: Path, generation: Generation) -> bytes:
         data = path_of(folder, generation).read_bytes()
     except FileNotFoundError:
         raise DamagedError(generation, "is missing") from None
-    except OSError as error:
-        raise DamagedError(generation, f"cannot be read ({error.strerror})") from error
+    except DiskError as error:
+        raise DamagedError(generation, f"cannot be read ({error.reason})") from error
     if sha256_bytes(data) != generation.sha256:
         raise DamagedError(generation, "is truncated or altered")
     return data
 
 
-def check(folder: Path, generation: Generation, dimension: int) -> None:
+def check(folder: OwnFolder, generation: Generation, dimension: int) -> None:
     """Checks that the files of a generation are those that were published.
 
     Raises
@@ -308,7 +313,7 @@ def check(folder: Path, generation: Generation, dimension: int) -> None:
     _rows(folder, generation, dimension)
 
 
-def load(folder: Path, generation: Generation, dimension: int) -> Ann:
+def load(folder: OwnFolder, generation: Generation, dimension: int) -> Ann:
     """Returns the index of a generation, ready to search vectors of length `dimension`.
 
     Raises
@@ -327,7 +332,9 @@ def load(folder: Path, generation: Generation, dimension: int) -> Ann:
         raise DamagedError(generation, f"is of no use: {error.what}") from error
 
 
-def _rows(folder: Path, generation: Generation, dimension: int) -> mapped_vectors.MappedVectors:
+def _rows(
+    folder: OwnFolder, generation: Generation, dimension: int
+) -> mapped_vectors.MappedVectors:
     """Maps the vectors of a generation; raises `DamagedError` where that is not possible."""
     if generation.form != _FORM:
         raise DamagedError(generation, "is of a former release")
@@ -336,7 +343,9 @@ def _rows(folder: Path, generation: Generation, dimension: int) -> mapped_vector
         return mapped_vectors.load(path, generation.count, dimension, generation.rows_sha256)
     except FileNotFoundError:
         raise DamagedError(generation, "has lost its vectors") from None
-    except OSError as error:
-        raise DamagedError(generation, f"has vectors that cannot be read ({error})") from error
+    except DiskError as error:
+        raise DamagedError(
+            generation, f"has vectors that cannot be read ({error.reason})"
+        ) from error
     except ValueError:
         raise DamagedError(generation, "has vectors that are truncated or altered") from None

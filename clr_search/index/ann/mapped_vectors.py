@@ -13,6 +13,7 @@ float16, row by row, as the catalogue has them.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
-from clr_search.files.write import atomic_path, sha256_file
+from clr_search.files.disk import told
+from clr_search.files.own import OwnFile
 from clr_search.index.catalog.vectors import scale_of, unit_rows
 
 _CHUNK = 8192  # vectors that are in memory as float32 at once: 16 MB at D = 512
@@ -72,7 +74,7 @@ class MappedVectors:
 
 
 def write(
-    path: Path,
+    path: OwnFile | Path,
     chunks: Iterable[tuple[NDArray[np.int64], NDArray[np.float16]]],
     count: int,
     dimension: int,
@@ -82,7 +84,7 @@ def write(
 
     Parameters
     ----------
-    path : Path
+    path : OwnFile or Path
         The file; it appears whole, or not at all.
     chunks : iterable of (int64 array (n,), float16 array (n, D))
         The ids, ascending over all chunks, and their vectors exactly as stored: brought to unit
@@ -106,21 +108,21 @@ def write(
     >>> load(Path("1.vectors"), 2, 2, sha256).positions(np.array([5]))
     array([1])
     """
-    with atomic_path(path) as temporary:
+    with OwnFile.at(path).replacing() as file:
         ids, scale = np.empty(count, dtype="<i8"), np.empty(count, dtype="<f4")
-        with temporary.open("wb") as file:
-            file.seek(ids.nbytes + scale.nbytes)
-            written = 0
-            for numbers, rows in _with_last(chunks, last):
-                batch, halves = slice(written, written + len(numbers)), rows.astype("<f2")
-                ids[batch], scale[batch] = numbers, scale_of(halves)
-                written += len(numbers)
-                file.write(halves.tobytes())
-            file.seek(0)
-            file.write(ids.tobytes() + scale.tobytes())
-        if written != count or temporary.stat().st_size != count * (_HEAD + 2 * dimension):
+        file.seek(ids.nbytes + scale.nbytes)
+        written = 0
+        for numbers, rows in _with_last(chunks, last):
+            batch, halves = slice(written, written + len(numbers)), rows.astype("<f2")
+            ids[batch], scale[batch] = numbers, scale_of(halves)
+            written += len(numbers)
+            file.write(halves.tobytes())
+        file.seek(0)
+        file.write(ids.tobytes() + scale.tobytes())
+        if written != count or file.seek(0, os.SEEK_END) != count * (_HEAD + 2 * dimension):
             raise ClrSearchError(f"{path} would hold {written:,} vectors, not {count:,}.")
-        return sha256_file(temporary)
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _Chunk = tuple[NDArray[np.int64], NDArray[np.float16]]
@@ -141,7 +143,7 @@ def _with_last(chunks: Iterable[_Chunk], last: NDArray[np.int64] | None) -> Iter
     yield from postponed
 
 
-def load(path: Path, count: int, dimension: int, sha256: str) -> MappedVectors:
+def load(path: OwnFile | Path, count: int, dimension: int, sha256: str) -> MappedVectors:
     """Maps a file of `count` vectors of length `dimension` that `write` has made.
 
     Raises
@@ -151,11 +153,14 @@ def load(path: Path, count: int, dimension: int, sha256: str) -> MappedVectors:
     ValueError
         If its SHA-256 is another one.
     """
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+    file = OwnFile.at(path)
+    with file.open() as opened, told(file.path, "read"):
+        if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
             raise ValueError("is truncated or altered")
-    ids = np.fromfile(path, dtype="<i8", count=count).astype(np.int64)
-    scale = np.fromfile(path, dtype="<f4", count=count, offset=8 * count).astype(np.float32)
-    mapped = np.memmap(path, dtype="<f2", mode="r", offset=_HEAD * count, shape=(count, dimension))
+        opened.seek(0)
+        ids = np.fromfile(opened, dtype="<i8", count=count).astype(np.int64)
+        scale = np.fromfile(opened, dtype="<f4", count=count).astype(np.float32)
+        shape = (count, dimension)
+        mapped = np.memmap(opened, dtype="<f2", mode="r", offset=_HEAD * count, shape=shape)
     ascending = bool((np.diff(ids) > 0).all())
     return MappedVectors(ids, scale, np.asarray(mapped), None if ascending else np.argsort(ids))

@@ -8,17 +8,22 @@ numbers which items are new; a FAISS generation built at revision R holds the it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from clr_search.files.find import label_of
+from clr_search.files.own import OwnFolder
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
 from clr_search.index.catalog.records import Content, IndexedFile, Item, Root, SkippedFile
 from clr_search.index.catalog.sqlite.database import Database, plain, text
+
+_GIVEN = f"EXISTS (SELECT 1 FROM meta WHERE key = '{facts.LABELS_GIVEN}')"  # noqa: S608  # a constant
+_KEPT_OR = f"CASE WHEN {_GIVEN} THEN label ELSE ? END"
+_NONE_OR = f"CASE WHEN {_GIVEN} THEN NULL ELSE ? END"
 
 
 class Catalog:
@@ -26,7 +31,7 @@ class Catalog:
 
     Parameters
     ----------
-    folder : Path
+    folder : OwnFolder or Path
         The folder of the collection.
     writable : bool
         Whether changes are allowed; the caller then holds the writer's lock.
@@ -47,9 +52,9 @@ class Catalog:
             print(catalog.count(), catalog.facts().encoder_name)
     """
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
-        self.folder = folder
-        self.database = Database(folder, writable=writable)
+    def __init__(self, folder: OwnFolder | Path, *, writable: bool) -> None:
+        self.folder = OwnFolder.at(folder)
+        self.database = Database(self.folder, writable=writable)
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every commit of any process, or None if unknown."""
@@ -72,12 +77,12 @@ class Catalog:
     def facts(self) -> CollectionFacts:
         """Returns the facts on the collection as a whole; raises the errors of `facts_of`."""
         rows = self.database.rows("SELECT key, value FROM meta")
-        return facts_of(self.folder, dict(rows.fetchall()))
+        return facts_of(self.folder.path, dict(rows.fetchall()))
 
     def revision(self) -> int:
         """Returns the revision alone, which every search needs; 0 before the first change."""
         value = self.database.scalar("SELECT value FROM meta WHERE key = ?", facts.REVISION)
-        return facts.count_of(self.folder, facts.REVISION, value)
+        return facts.count_of(self.folder.path, facts.REVISION, value)
 
     def is_pinned(self) -> bool:
         """Returns whether the collection has an encoder; without, its creation was cut short."""
@@ -93,6 +98,15 @@ class Catalog:
         self._set(facts.ENCODER_SHA256, sha256)
         self._set(facts.ENCODER_NAME, name)
         self._set(facts.DIMENSION, dimension)
+
+    def set_decoding(self, version: int) -> None:
+        """Stores the version of decoding of all embeddings, and of the skipped files."""
+        self._set(facts.DECODING, version)
+        self._set(facts.DECODING_TRIED, version)
+
+    def set_decoding_tried(self, version: int) -> None:
+        """Stores the version of decoding that has tried all skipped files."""
+        self._set(facts.DECODING_TRIED, version)
 
     def set_rebuild(self, sha256: str | None) -> None:
         """Stores the encoder of a rebuild that is under way; None ends the rebuild."""
@@ -147,7 +161,7 @@ class Catalog:
         rows = self.database.rows("SELECT path, id FROM items WHERE root_id = ?", source.id)
         moved = [(prefix + plain(path), number) for path, number in rows]
         self.database.many(
-            "UPDATE items SET root_id = ?, path = ?, label = ? WHERE id = ?",
+            f"UPDATE items SET root_id = ?, path = ?, label = {_KEPT_OR} WHERE id = ?",  # noqa: S608
             ((target, text(path), _label(path), number) for path, number in moved),
         )
         self.database.rows("DELETE FROM roots WHERE id = ?", source.id)
@@ -179,10 +193,13 @@ class Catalog:
         }
 
     def insert(self, root: int, relative: str, content: Content, revision: int) -> int:
-        """Adds an item and returns its new id; its label is the name of its folder."""
+        """Adds an item and returns its new id.
+
+        Its label is the name of its folder; where labels were given, it has none.
+        """
         cursor = self.database.rows(
-            "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "
-            "width, height, embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "  # noqa: S608
+            f"width, height, embedding) VALUES (?, ?, {_NONE_OR}, ?, ?, ?, ?, ?, ?, ?, ?)",
             root,
             text(relative),
             _label(relative),
@@ -203,8 +220,31 @@ class Catalog:
             number,
         )
 
+    def labels_are_given(self) -> bool:
+        """Returns whether the labels were given, and are not the names of the folders."""
+        sql = "SELECT value FROM meta WHERE key = ?"
+        return self.database.scalar(sql, facts.LABELS_GIVEN) is not None
+
+    def give_labels(self, labels: Mapping[int, str]) -> None:
+        """Gives items labels by their ids, which they keep when they move; all others have none."""
+        self._set(facts.LABELS_GIVEN, 1)
+        self.database.rows("UPDATE items SET label = NULL")
+        self.database.many(
+            "UPDATE items SET label = ? WHERE id = ?",
+            ((text(label), number) for number, label in labels.items()),
+        )
+
+    def label_by_folder(self) -> None:
+        """Gives all items the names of their folders as labels again."""
+        self.database.rows("DELETE FROM meta WHERE key = ?", facts.LABELS_GIVEN)
+        rows = self.database.rows("SELECT id, path FROM items").fetchall()
+        self.database.many(
+            "UPDATE items SET label = ? WHERE id = ?",
+            ((_label(plain(path)), number) for number, path in rows),
+        )
+
     def set_label(self, number: int, label: str | None) -> None:
-        """Gives an item another label than that of its folder; it stays until the item moves."""
+        """Gives one item another label than that of its folder; it stays until the item moves."""
         value = None if label is None else text(label)
         self.database.rows("UPDATE items SET label = ? WHERE id = ?", value, number)
 
@@ -213,9 +253,13 @@ class Catalog:
         self.database.rows("UPDATE items SET mtime_ns = ? WHERE id = ?", mtime_ns, number)
 
     def move(self, number: int, root: int, relative: str, mtime_ns: int) -> None:
-        """Moves an item to another path; it keeps its id and takes the label of its folder."""
+        """Moves an item to another path; it keeps its id.
+
+        It takes the label of its folder; where labels were given, it keeps its own.
+        """
         self.database.rows(
-            "UPDATE items SET root_id = ?, path = ?, label = ?, mtime_ns = ? WHERE id = ?",
+            f"UPDATE items SET root_id = ?, path = ?, label = {_KEPT_OR}, mtime_ns = ? "  # noqa: S608
+            "WHERE id = ?",
             root,
             text(relative),
             _label(relative),

@@ -22,6 +22,9 @@ GENERATION = "ann"
 LAST_GENERATION = "last_generation"
 LATENCY = "latency_ms"
 LATENCY_P99 = "latency_p99_ms"
+LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from folders
+DECODING = "decoding"
+DECODING_TRIED = "decoding_tried"
 
 _MOST_VALUES = 65_536  # longest embedding that is believed; a greater number is damage
 
@@ -48,6 +51,10 @@ class CollectionFacts:
         Number of the last generation that was published, retired or not; 0 before the first.
     latency_ms, latency_p99_ms : float or None
         Measured milliseconds of a search: the median, and the 99th percentile.
+    decoding : int
+        Version of `images.DECODING` that made the oldest embeddings; 1 where none is kept.
+    decoding_tried : int
+        The version that has tried every skipped file.
     """
 
     revision: int
@@ -60,6 +67,8 @@ class CollectionFacts:
     last_generation: int
     latency_ms: float | None
     latency_p99_ms: float | None
+    decoding: int = 1
+    decoding_tried: int = 1
 
 
 def facts_of(folder: Path, kept: Mapping[str, object]) -> CollectionFacts:
@@ -103,6 +112,8 @@ def facts_of(folder: Path, kept: Mapping[str, object]) -> CollectionFacts:
         last_generation=values.count(LAST_GENERATION),
         latency_ms=values.number(LATENCY),
         latency_p99_ms=values.number(LATENCY_P99),
+        decoding=values.count(DECODING) or 1,
+        decoding_tried=values.count(DECODING_TRIED) or 1,
     )
 
 

@@ -10,10 +10,11 @@ import contextlib
 import os
 import sys
 from datetime import datetime
-from io import FileIO
+from io import RawIOBase
 from pathlib import Path
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.own import OwnFile
 
 if sys.platform == "win32":
     import msvcrt
@@ -32,15 +33,19 @@ class WriterLock:
 
     Parameters
     ----------
-    path : Path
+    path : OwnFile or Path
         The lock file, created where it is missing.
 
     Raises
     ------
     LockedError
         If another lock on the file is held, in this process or another one.
+    DiskError
+        If the folder may not be written to.
     ClrSearchError
-        If the folder may not be written to, or its file system has no locks.
+        If its file system has no locks.
+    NotOursError
+        If the file is a link, no regular file, or has a second name.
 
     Examples
     --------
@@ -51,14 +56,12 @@ class WriterLock:
     >>> lock.release()
     """
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file = _open(path)
-        except OSError as error:
-            raise ClrSearchError(
-                f"{path.parent} cannot be written to: {error.strerror}.",
-                "Check its permissions, or copy the collection to where you may write.",
-            ) from error
+    def __init__(self, path: OwnFile | Path) -> None:
+        file = OwnFile.at(path)
+        path = file.path
+        # It is not truncated: the text of the holder must survive a second writer. It is not
+        # buffered, so that closing it never fails on a full disk.
+        self._file = file.change(os.O_CREAT).detach()
         try:
             _lock(self._file)
         except (BlockingIOError, PermissionError):  # Windows raises the second
@@ -86,12 +89,7 @@ class WriterLock:
         self._file.close()
 
 
-def _open(path: Path) -> FileIO:
-    """Opens the lock file without truncating it: the holder's text must survive a second writer."""
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
-
-
-def _lock(file: FileIO) -> None:
+def _lock(file: RawIOBase) -> None:
     """Locks the file, or raises at once where it is locked."""
     if sys.platform == "win32":
         file.seek(_FAR)
@@ -100,9 +98,9 @@ def _lock(file: FileIO) -> None:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _holder(file: FileIO) -> str:
+def _holder(file: RawIOBase) -> str:
     """Returns the text that the holder has written, for a message."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
         file.seek(0)
-        return file.read(200).decode().strip() or "another process"
+        return (file.read(200) or b"").decode().strip() or "another process"
     return "another process"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from clr_search.images import Note
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -53,6 +55,31 @@ class SkippedItem:
 
     path: Path
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotedItem:
+    """A picture that was read, though not as it is usual.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute path of the file.
+    notes : tuple of Note
+        What a person should know of how it was read, such as rows that are missing.
+    """
+
+    path: Path
+    notes: tuple[Note, ...]
+
+    @property
+    def lossy(self) -> bool:
+        """Whether a part of the picture is missing."""
+        return any(note.kind == "loss" for note in self.notes)
+
+    def __str__(self) -> str:
+        """Returns the notes as text: ``read, 3 rows missing``."""
+        return "read, " + "; ".join(note.what for note in self.notes)
 
 
 @dataclass(frozen=True, slots=True)

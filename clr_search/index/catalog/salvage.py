@@ -12,15 +12,16 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.own import OwnFile
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.sqlite.database import plain, uri_of
+from clr_search.index.catalog.sqlite import connecting
+from clr_search.index.catalog.sqlite.database import plain
 
 ANEW = "Restore it from a backup, or delete the collection and build it anew."
 """The remedy in messages on a catalogue that cannot be repaired."""
@@ -66,36 +67,36 @@ class _Item(NamedTuple):
         )
 
 
-def is_whole(path: Path) -> bool:
+def is_whole(file: OwnFile) -> bool:
     """Returns whether SQLite reads all of a file and finds nothing wrong with it."""
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             report = connection.execute("PRAGMA integrity_check(1)").fetchall()
             return bool(report == [("ok",)])
     except sqlite3.DatabaseError:
         return False
 
 
-def is_foreign(path: Path) -> bool:
+def is_foreign(file: OwnFile) -> bool:
     """Returns whether a file is empty, or of another program; False where it is damaged."""
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     except sqlite3.DatabaseError:
         return False
     return not {"meta", "roots", "items"} <= tables
 
 
-def schema_version(path: Path) -> int | None:
+def schema_version(file: OwnFile) -> int | None:
     """Returns the schema version that a file states; None where that cannot be read."""
-    with _connected(path) as connection:
+    with _connected(file) as connection:
         version = _first(connection, "PRAGMA user_version")
     return version if isinstance(version, int) else None
 
 
-def item_count(path: Path) -> int:
+def item_count(file: OwnFile) -> int:
     """Returns the number of items in an intact catalogue."""
-    with _connected(path) as connection:
+    with _connected(file) as connection:
         return int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
 
 
@@ -108,6 +109,10 @@ class Damaged:
     def encoder_sha256(self) -> object:
         """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
         return self._fact(facts.ENCODER_SHA256)
+
+    def decoding(self) -> object:
+        """Returns the stored version of decoding, unchecked; None where it cannot be read."""
+        return self._fact(facts.DECODING)
 
     def goal(self) -> object:
         """Returns the stored goal of its search, unchecked; None where it cannot be read."""
@@ -137,6 +142,8 @@ class Damaged:
         last = self._fact(facts.LAST_GENERATION)
         if isinstance(last, int):
             catalog.set_last_generation(last)
+        if self._fact(facts.LABELS_GIVEN) is not None:
+            catalog.give_labels({})  # before there are items, which bring their labels along
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
@@ -222,7 +229,7 @@ class Damaged:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Damaged]:
+def opened(file: OwnFile) -> Iterator[Damaged]:
     """Opens a damaged catalogue for reading, and closes it at the end.
 
     Raises
@@ -231,18 +238,23 @@ def opened(path: Path) -> Iterator[Damaged]:
         If not even its tables can be listed.
     """
     try:
-        with _connected(path) as connection:
+        with _connected(file) as connection:
             connection.execute(
                 "SELECT * FROM sqlite_master"
             ).fetchall()  # where this fails, nothing can be read
             yield Damaged(connection)
     except sqlite3.DatabaseError as error:
-        raise ClrSearchError(f"Nothing can be read of {path}: {error}.", ANEW) from error
+        raise ClrSearchError(f"Nothing can be read of {file}: {error}.", ANEW) from error
 
 
-def _connected(path: Path) -> closing[sqlite3.Connection]:
-    """Returns a connection to a file that only reads it, and that is closed at the end."""
-    return closing(sqlite3.connect(f"{uri_of(path.absolute())}?mode=ro", uri=True))
+@contextmanager
+def _connected(file: OwnFile) -> Iterator[sqlite3.Connection]:
+    """Yields a connection to a file that only reads it, and closes it at the end."""
+    before = connecting.require_ours(file)
+    with closing(connecting.connect(file, connecting.READ)) as connection:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connecting.require_same(file, before)
+        yield connection
 
 
 def _first(connection: sqlite3.Connection, query: str, *values: object) -> object:

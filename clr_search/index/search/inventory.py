@@ -17,7 +17,7 @@ from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.catalog.paths import canonical
 from clr_search.index.catalog.records import Item, SkippedItem
-from clr_search.index.info import IndexInfo, info_of
+from clr_search.index.search.info import IndexInfo, info_of
 
 
 class Inventory:
@@ -55,7 +55,7 @@ class Inventory:
     @property
     def path(self) -> Path:
         """Path of the folder of the collection."""
-        return self._catalog.folder
+        return self._catalog.folder.path
 
     def __len__(self) -> int:
         """Number of items."""

@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clr_search import images
 from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.write import write_atomically
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
@@ -110,14 +110,13 @@ class Rebuild:
     def _bring_encoder(self) -> Encoder:
         """Copies the new encoder into the collection and loads it; keeps what it has staged."""
         model = read_model(self._source)
-        path = self._catalog.folder / encoder_file.NEXT_NAME
         with self._catalog.reading():
             going_on = self._catalog.facts().rebuild_sha256 == model.sha256
         if not going_on:
             with self._catalog.writing():
                 staging.begin(self._catalog, model.sha256)
-        write_atomically(path, model.data)
-        return Encoder(path, device=self._device)
+        (self._catalog.folder / encoder_file.NEXT_NAME).write(model.data)
+        return Encoder(model, device=self._device)
 
     def _waiting(self) -> tuple[dict[str, IndexedFile], list[str]]:
         """Returns the items by path, and the paths whose new embedding is not staged yet."""
@@ -184,6 +183,7 @@ class Rebuild:
             catalog.delete(number for number, _ in broken)
             staging.take_over(catalog, revision)
             catalog.pin_encoder(encoder.sha256, encoder.card.name, encoder.dimension)
+            catalog.set_decoding(images.DECODING)
             catalog.set_generation(None)
         skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
         return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from clr_search.index.catalog.records import SkippedItem
+from clr_search.index.catalog.records import NotedItem, SkippedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,9 @@ class UpdateReport:
     passed_over : tuple of (str, int)
         File formats that are not read, such as ``"JPEG XL"``, and the number of files of each in
         the given folders; empty if only changed paths were looked at.
+    noted : tuple of NotedItem
+        Every picture that this update embedded and that was read with a loss, or of which something
+        is not shown, in the order of their paths.
 
     Examples
     --------
@@ -48,3 +51,4 @@ class UpdateReport:
     skipped: tuple[SkippedItem, ...] = ()
     untold: bool = False
     passed_over: tuple[tuple[str, int], ...] = ()
+    noted: tuple[NotedItem, ...] = ()

@@ -11,6 +11,7 @@ from clr_search.errors import UsageError
 from clr_search.files.find import find_images, is_image_name
 from clr_search.files.left_out import LeftOut
 from clr_search.files.write import sha256_file
+from clr_search.images import DECODING, may_fit_now
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import (
     KnownFolders,
@@ -48,6 +49,8 @@ class Plan:
         The number of items whose content is as it was.
     still_unreadable : list of SkippedFile
         Skipped files whose size and time are as they were.
+    tried_all : bool
+        Whether every skipped file of an older release is tried again.
     left_out : LeftOut
         The files and folders that the search left out; empty if only changed paths were searched.
     """
@@ -60,6 +63,7 @@ class Plan:
     forgotten: list[str] = field(default_factory=list)
     unchanged: int = 0
     still_unreadable: list[SkippedFile] = field(default_factory=list)
+    tried_all: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
@@ -96,6 +100,7 @@ class Survey:
         self._drop = drop
         self._reporter = reporter
         self._changed = changed
+        self._try_all = False
         self._take(paths)
 
     def _take(self, paths: Sequence[Path | str]) -> None:
@@ -133,6 +138,8 @@ class Survey:
         with self._catalog.reading():
             known = self._catalog.known()
             broken = {entry.path: entry for entry in self._catalog.skipped()}
+            # What an older release could not read, this one may.
+            self._try_all = self._catalog.facts().decoding_tried < DECODING
         before = {folder: folder_identity(folder) for folder in self._folders}
         left_out = LeftOut()
         images = self._find_changed(known, broken)
@@ -213,15 +220,21 @@ class Survey:
                 plan.embed.append(path)  # the pipeline reports why it cannot be read
             elif item and (item.size, item.mtime_ns) == (status.st_size, status.st_mtime_ns):
                 plan.unchanged += 1
-            elif entry and (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            elif entry and self._stays(entry, status):
                 plan.still_unreadable.append(entry)
             elif status.st_size in sizes:
                 suspects.append((path, status))
             else:
                 plan.embed.append(path)
+        plan.tried_all = self._try_all and not broken.keys() - {*found, *plan.forgotten}
         self._recognise(suspects, known, plan)
         _pair(plan, known)
         return plan
+
+    def _stays(self, entry: SkippedFile, status: os.stat_result) -> bool:
+        """Whether a skipped file is as it was, and cannot be read by the limits of today either."""
+        same = (entry.size, entry.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        return same and not self._try_all and not may_fit_now(entry.reason)
 
     def _unlisted(
         self,

@@ -14,9 +14,16 @@ from typing import TypeVar
 import numpy as np
 
 from clr_search.errors import UsageError
+from clr_search.images import DECODING
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import PathSet, canonical
-from clr_search.index.catalog.records import Content, IndexedFile, SkippedFile, SkippedItem
+from clr_search.index.catalog.records import (
+    Content,
+    IndexedFile,
+    NotedItem,
+    SkippedFile,
+    SkippedItem,
+)
 from clr_search.index.catalog.vectors import to_blob
 from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
@@ -47,6 +54,7 @@ class Update:
         self._catalog = catalog
         self._survey = survey
         self._reporter = reporter
+        self._noted: list[NotedItem] = []
 
     def run(
         self, encoder: Callable[[], Encoder], *, batch_size: int, workers: int | None
@@ -77,6 +85,10 @@ class Update:
         plan, known = self._survey.plan()
         self._apply(plan)
         added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
+        noted = sorted(self._noted, key=lambda item: item.path)
+        if plan.tried_all:
+            with self._catalog.writing():
+                self._catalog.set_decoding_tried(DECODING)
         unreadable = [*((broken.path, broken.reason) for broken in plan.still_unreadable), *skipped]
         unreadable += plan.left_out.folders.items()
         return UpdateReport(
@@ -88,6 +100,7 @@ class Update:
             skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(unreadable)),
             untold=bool(plan.left_out.untold),
             passed_over=plan.left_out.kinds(),
+            noted=tuple(noted),
         )
 
     def _apply(self, plan: Plan) -> None:
@@ -138,7 +151,10 @@ class Update:
                         if isinstance(result, Skipped):
                             skipped.append((str(result.path), result.reason))
                             removed += item is not None and was_read(result)
-                        elif item:
+                            continue
+                        if result.notes:
+                            self._noted.append(NotedItem(result.path, result.notes))
+                        if item:
                             changed += 1
                         else:
                             added += 1

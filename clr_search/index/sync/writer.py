@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.nofollow import NotOursError
 from clr_search.index import maintenance
 from clr_search.index.catalog import dismissals
 from clr_search.index.catalog.catalog import Catalog
@@ -226,7 +227,7 @@ class Writer(Reader):
         with self._catalog.writing():
             self._catalog.delete([number])
             self._catalog.drop_empty_roots()
-        self._settle(Silent(), changed=False)
+        self._settle_after_removal(Silent(), changed=False)
 
     def remove(self, paths: Sequence[Path | str], *, reporter: Reporter | None = None) -> int:
         """Remove files, and all below folders, from the collection; the files are not touched.
@@ -254,7 +255,7 @@ class Writer(Reader):
 
         self._require_writable()
         count = remove(self._catalog, paths)
-        self._settle(reporter or Silent(), changed=bool(count))
+        self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
 
     def dismiss(
@@ -306,6 +307,36 @@ class Writer(Reader):
         with self._catalog.writing():
             change(self._catalog.database, pairs)
         return len(pairs)
+
+    def label(self, labels: Mapping[int, str] | None) -> None:
+        """Give pictures labels of their own, instead of the names of their folders.
+
+        They are kept in the collection, also where a file moves or changes; pictures that come in
+        later have none.
+
+        Parameters
+        ----------
+        labels : mapping of int to str, or None
+            Label of each picture by its id; pictures that are not in it have no label. With None,
+            the names of the folders are the labels again.
+
+        Raises
+        ------
+        UsageError
+            If a label is no text, or empty.
+        ClrSearchError
+            If an id is not, or no longer, in the collection; nothing is changed then.
+
+        Examples
+        --------
+        ::
+
+            index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})
+        """
+        from clr_search.index.sync.labelling import label
+
+        self._require_writable()
+        label(self._catalog, labels)
 
     def rebuild(
         self,
@@ -397,6 +428,19 @@ class Writer(Reader):
         """Build the search structure that the items need now; every change does so by itself."""
         self._require_writable()
         self._settle(reporter or Silent(), changed=False)
+
+    def _settle_after_removal(self, reporter: Reporter, *, changed: bool) -> None:
+        """Builds the structure if needed; a full disk does not call back what has left.
+
+        The removal is committed by then. The structure before stays, and what was removed is
+        masked in it, so that only a message is due.
+        """
+        try:
+            self._settle(reporter, changed=changed)
+        except NotOursError:
+            raise
+        except ClrSearchError as error:
+            reporter.message(f"They are removed. The search structure stays as it was: {error}")
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
         """Builds the structure if needed, and measures the latency anew if anything changed."""

@@ -10,23 +10,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clr_search.serve.probe.fit import FittedProbe as FittedProbe
     from clr_search.serve.probe.fit import fit_probe as fit_probe
-    from clr_search.serve.probe.labels import read_labels as read_labels
+    from clr_search.serve.probe.fitted import FittedProbe as FittedProbe
     from clr_search.serve.probe.model import Probe as Probe
     from clr_search.serve.probe.model import save_probe as save_probe
     from clr_search.serve.probe.verdict import Verdict as Verdict
 
 _HOMES = {
-    "FittedProbe": "fit",
+    "FittedProbe": "fitted",
     "Probe": "model",
     "Verdict": "verdict",
     "fit_probe": "fit",
-    "read_labels": "labels",
     "save_probe": "model",
 }
 
-__all__ = ["FittedProbe", "Probe", "Verdict", "fit_probe", "read_labels", "save_probe"]
+__all__ = ["FittedProbe", "Probe", "Verdict", "fit_probe", "save_probe"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,7 @@
 
 It is the same logistic regression, with a fixed penalty: in `bench/few_shot.py` no other penalty,
 nor the nearest class mean, was better by more than the draws differ. Each picture is left out in
-its turn, instead of a fifth of all being held out.
+its turn, instead of a fifth of all.
 """
 
 from __future__ import annotations
@@ -14,12 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.serve.probe.fit import REMEDY, FittedProbe, check_fit_together, fit_probe, report
+from clr_search.serve.probe.fit import (
+    REMEDY,
+    check_fit_together,
+    class_names,
+    crossed,
+    fit_probe,
+)
+from clr_search.serve.probe.fitted import FittedProbe, report
 from clr_search.serve.probe.novelty import LEFT_OUT, fit_novelty, in_turn
-from clr_search.serve.probe.regression import ScaledRegression
+from clr_search.serve.probe.strangers import estimate_strangers
 
 FEW = 10
-"""Pictures a class from which a fifth is held out; below, each picture is left out in turn."""
+"""Pictures a class from which a fifth is left out at a time; below, each picture is, in turn."""
 
 PENALTY = 1.0
 """λ, the strength of the penalty: the middle of a wide range that measures equally well."""
@@ -55,27 +62,25 @@ def fit_shots(
     UsageError
         If there are fewer than two classes, or the arguments do not fit together.
     """
-    check_fit_together(vectors, labels)
-    counts = Counter(label for label in labels if label)
+    names = class_names(labels)
+    check_fit_together(vectors, names)
+    counts = Counter(name for name in names if name)
     if len(counts) < 2:
         found = f"is only {next(iter(counts))}" if counts else "are no labels"
         raise UsageError(f"A probe needs two classes, but there {found}.", REMEDY)
     if min(counts.values()) >= FEW:
-        return fit_probe(vectors, labels, seed=seed)
+        return fit_probe(vectors, names, seed=seed)
     classes = tuple(sorted(counts))
-    chosen = [at for at, label in enumerate(labels) if label]
+    chosen = [at for at, name in enumerate(names) if name]
     x = vectors[chosen].astype(np.float64)
-    y = np.array([classes.index(labels[at] or "") for at in chosen])
-    turns = in_turn(y)
-    chances = np.zeros((len(y), len(classes)))
-    for turn in range(int(turns.max()) + 1):
-        rest, out = turns != turn, turns == turn
-        chances[out] = ScaledRegression.fit(x[rest], y[rest], PENALTY).probabilities(x[out])
+    y = np.array([classes.index(names[at] or "") for at in chosen])
+    turns, nobody = in_turn(y), np.zeros(len(y), bool)
     spared = turns >= 0
+    chances = crossed(x, y, turns, PENALTY)
     return report(
         (x, y, classes),
         PENALTY,
         (chances[spared], y[spared], LEFT_OUT),
-        fit_novelty(x, y, np.zeros(len(y), bool)),
+        (fit_novelty(x, y, nobody), estimate_strangers(x, y, nobody)),
         unlabelled=len(labels) - sum(counts.values()),
     )

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.serve.probe.interval import wilson_interval
-from clr_search.serve.probe.novelty import HELD_OUT, Novelty, fit_novelty
+from clr_search.serve.probe.fitted import CROSSED, FittedProbe, report
+from clr_search.serve.probe.novelty import HELD_OUT, fit_novelty
 from clr_search.serve.probe.regression import ScaledRegression
-from clr_search.serve.probe.temperature import calibration_error, crossed_error, fit_temperature
+from clr_search.serve.probe.strangers import estimate_strangers
 
 LEAST = 3
 """Least number of pictures a class: one is held out, and cross-validation needs two."""
 
 EVERY = 5
-"""One in so many pictures of each class, and at least one, is held out to measure accuracy."""
+"""One in so many pictures of each class, and at least one, is spared at a time to measure."""
+
+MANY = 5_000
+"""Number of pictures from which one fifth is held out; below, each of five is, in turn."""
 
 FOLDS = 3
 """Number of folds of the cross-validation; there are fewer where a class has fewer pictures."""
@@ -38,78 +40,16 @@ SEARCHED = 10_000
 """Largest number of pictures that choose λ; the choice depends little on their number."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedProbe:
-    """A linear classifier of embeddings, with the measures of its quality.
-
-    Attributes
-    ----------
-    classes : tuple of str
-        C names, sorted.
-    coefficients, intercept : float32 arrays, shapes (C, D) and (C,)
-        The probabilities of a unit vector h are softmax(coefficients · h + intercept).
-    C : float
-        Inverse regularisation strength of scikit-learn, chosen by cross-validation.
-    measured_by : str
-        `novelty.HELD_OUT`, or `novelty.LEFT_OUT` where there are too few: each picture was held out
-        once, in turn.
-    accuracy : float or None
-        Share in [0, 1] of held-out pictures that a probe fitted without them classifies correctly.
-        The coefficients are fitted again on all pictures. The accuracy, its interval and both
-        calibration errors are None where no class can spare a picture.
-    interval : tuple of float, or None
-        95 % confidence interval of the accuracy (Wilson).
-    temperature : float
-        Number that the logits are divided by, so that the probabilities are calibrated. It is
-        fitted on the held-out pictures, is 1 where there are none, and is part of the coefficients.
-    calibration_error : float or None
-        Expected gap between probability and accuracy in [0, 1], on held-out pictures that the
-        temperature was not fitted on.
-    uncalibrated_error : float or None
-        The calibration error without the temperature.
-    confusion : int64 array, shape (C, C)
-        Held-out pictures by true class (row) and predicted class (column).
-    held_out : int
-        Number of held-out pictures.
-    fitted : int
-        Number of pictures with a class, held-out ones among them.
-    unlabelled : int
-        Pictures left out because they have no label.
-    left_out : tuple of (str, int)
-        Classes left out because they have fewer than `LEAST` pictures, with that number.
-    novelty : Novelty or None
-        Measure of pictures of none of the classes; None where there are too few pictures for it.
-    estimator : ScaledRegression
-        The regression that the coefficients come from, to check a saved probe against.
-    """
-
-    classes: tuple[str, ...]
-    coefficients: NDArray[np.float32] = field(repr=False)
-    intercept: NDArray[np.float32] = field(repr=False)
-    C: float
-    measured_by: str
-    accuracy: float | None
-    interval: tuple[float, float] | None
-    temperature: float
-    calibration_error: float | None
-    uncalibrated_error: float | None
-    confusion: NDArray[np.int64] = field(repr=False)
-    held_out: int
-    fitted: int
-    unlabelled: int
-    left_out: tuple[tuple[str, int], ...]
-    novelty: Novelty | None = field(repr=False)
-    estimator: ScaledRegression = field(repr=False)
-
-
 def fit_probe(
     vectors: NDArray[np.float32], labels: Sequence[str | None], *, seed: int = 0
 ) -> FittedProbe:
     """Fit and measure a linear probe.
 
-    A fifth of each class is held out; λ is chosen on the rest by cross-validated log loss; the
-    probe is fitted on that rest and measured on what was held out; then it is fitted on all with
-    the same λ. Classes weigh the same, however many pictures they have.
+    The penalty λ is chosen by cross-validated log loss, and the probe is fitted on all pictures.
+    Its measures come from five-fold cross-validation: each picture is classified by a probe that
+    was fitted without it. A single fifth of few pictures would be a handful, and a handful is all
+    right by luck too often. From `MANY` pictures on a single fifth tells enough: it is held out,
+    also from the choice of λ. Classes weigh the same, however many pictures they have.
 
     Parameters
     ----------
@@ -117,9 +57,9 @@ def fit_probe(
         Embeddings, finite.
     labels : sequence of str or None, length N
         Class of each picture; None or an empty string for unlabelled ones, which are left out, as
-        are classes of fewer than `LEAST` pictures.
+        are classes of fewer than `LEAST` pictures. Numbers become their texts.
     seed : int
-        Seed of the split and the folds.
+        Seed of the folds.
 
     Returns
     -------
@@ -131,77 +71,81 @@ def fit_probe(
     UsageError
         If fewer than two classes remain, or the arguments do not fit together.
     """
-    check_fit_together(vectors, labels)
-    counts = Counter(label for label in labels if label)
+    names = class_names(labels)
+    check_fit_together(vectors, names)
+    counts = Counter(name for name in names if name)
     classes = tuple(sorted(name for name, count in counts.items() if count >= LEAST))
     if len(classes) < 2:
         raise UsageError(_too_few(counts), REMEDY)
     numbers = {name: number for number, name in enumerate(classes)}
-    chosen = [at for at, label in enumerate(labels) if label in numbers]
+    chosen = [at for at, name in enumerate(names) if name in numbers]
     x = vectors[chosen].astype(np.float64)
-    y = np.array([numbers[labels[at] or ""] for at in chosen])
+    y = np.array([numbers[names[at] or ""] for at in chosen])
     generator = np.random.default_rng(seed)
-    held = ranks(y, generator) % EVERY == 0
-    penalty = best_penalty(x[~held], y[~held], generator)
-    chances = ScaledRegression.fit(x[~held], y[~held], penalty).probabilities(x[held])
+    turns = ranks(y, generator) % EVERY
+    held = turns == 0
+    if len(x) < MANY:
+        penalty = best_penalty(x, y, generator)
+        measured = (crossed(x, y, turns, penalty), y, CROSSED)
+    else:
+        penalty = best_penalty(x[~held], y[~held], generator)
+        fitted = ScaledRegression.fit(x[~held], y[~held], penalty)
+        measured = (fitted.probabilities(x[held]), y[held], HELD_OUT)
     return report(
         (x, y, classes),
         penalty,
-        (chances, y[held], HELD_OUT),
-        fit_novelty(x, y, held),
+        measured,
+        (fit_novelty(x, y, held), estimate_strangers(x, y, held)),
         unlabelled=len(labels) - sum(counts.values()),
         left_out=tuple(sorted((name, n) for name, n in counts.items() if n < LEAST)),
     )
 
 
-def report(
-    known: tuple[NDArray[np.float64], NDArray[Any], tuple[str, ...]],
-    penalty: float,
-    measured: tuple[NDArray[np.float64], NDArray[Any], str],
-    novelty: Novelty | None,
-    *,
-    unlabelled: int,
-    left_out: tuple[tuple[str, int], ...] = (),
-) -> FittedProbe:
-    """Fit the probe on all pictures, and report the measures from pictures that were held out.
+def crossed(
+    x: NDArray[np.float64], y: NDArray[Any], turns: NDArray[np.int64], penalty: float
+) -> NDArray[np.float64]:
+    """Return the class probabilities of pictures by probes that are fitted without them.
 
     Parameters
     ----------
-    known : tuple of float64 array (n, D), int array (n,), tuple of str
-        Embeddings, classes, and the classes' names.
+    x : float64 array, shape (n, D)
+        Embeddings.
+    y : int array, shape (n,)
+        Classes 0 … C − 1; each turn leaves a picture of each.
+    turns : int array, shape (n,)
+        The turn in which each picture is left out, from 0; −1 for one that never is.
     penalty : float
         λ.
-    measured : tuple of float64 array (m, C), int array (m,), str
-        Probabilities of pictures not fitted on, their classes, and how they were spared; m ≥ 0.
-    novelty, unlabelled, left_out
-        Attributes of the result, which are passed on.
+
+    Returns
+    -------
+    float64 array, shape (n, C)
+        Rows sum to 1; those of pictures that are never left out are 0.
     """
-    (x, y, classes), (chances, true, how) = known, measured
-    confusion = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(confusion, (true, chances.argmax(axis=1)), 1)
-    right, total = int(np.trace(confusion)), len(true)
-    temperature = fit_temperature(chances, true) if total else 1.0
-    final = replace(ScaledRegression.fit(x, y, penalty), temperature=temperature)
-    coefficients, intercept = final.folded()
-    return FittedProbe(
-        classes=classes,
-        coefficients=coefficients,
-        intercept=intercept,
-        C=1 / (penalty * len(x)),
-        measured_by=how,
-        accuracy=right / total if total else None,
-        interval=wilson_interval(right, total) if total else None,
-        temperature=temperature,
-        calibration_error=crossed_error(chances, true) if total else None,
-        uncalibrated_error=calibration_error(chances, true) if total else None,
-        confusion=confusion,
-        held_out=total,
-        fitted=len(x),
-        unlabelled=unlabelled,
-        left_out=left_out,
-        novelty=novelty,
-        estimator=final,
-    )
+    chances = np.zeros((len(y), int(y.max()) + 1))
+    for turn in range(int(turns.max()) + 1):
+        rest, out = turns != turn, turns == turn
+        if out.any():
+            chances[out] = ScaledRegression.fit(x[rest], y[rest], penalty).probabilities(x[out])
+    return chances
+
+
+def class_names(labels: Sequence[object]) -> list[str | None]:
+    r"""Return labels as names of classes: text, which an ONNX file can hold, or None for no label.
+
+    Numbers become their texts. Bytes of a folder's name that are not valid text become escapes.
+
+    Examples
+    --------
+    >>> class_names(["rose", "", None, 0, float("nan"), "r\udcf6t"])
+    ['rose', None, None, '0', None, 'r\\udcf6t']
+    """
+    return [
+        None
+        if label is None or label != label  # NaN, by which pandas marks what is missing
+        else str(label).encode("utf-8", "backslashreplace").decode("utf-8") or None
+        for label in labels
+    ]
 
 
 def check_fit_together(vectors: NDArray[np.float32], labels: Sequence[str | None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,24 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from clr_search.contract.model_file import EMBEDDING, NOVELTY, PROBABILITIES, ModelFile
+from clr_search.contract.golden import check_golden, golden_picture
+from clr_search.contract.model_file import (
+    EMBEDDING,
+    NOVELTY,
+    PROBABILITIES,
+    TOLERANCE,
+    ModelFile,
+    model_of,
+)
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.serve.devices import CPU
+from clr_search.serve.probe.fitted import FittedProbe
 from clr_search.serve.probe.novelty import REFUSED, Novelty
+from clr_search.serve.sessions import Session
+
+_OTHER_VERSION = "Try another version of onnxruntime; see constraints.txt for a tested one."
+# Relative: single precision loses digits in the difference of two squares.
+_NOVELTY_TOLERANCE = 1e-3
 
 
 def classifier_nodes() -> list[onnx.NodeProto]:
@@ -90,6 +107,7 @@ def with_classifier(
     intercept: NDArray[np.float32],
     accuracy: float | None,
     novelty: Novelty | None = None,
+    caught: float | None = None,
 ) -> bytes:
     """Serialise the encoder with the classifier behind it.
 
@@ -106,6 +124,8 @@ def with_classifier(
         Accuracy in [0, 1] on pictures not fitted on, for the card.
     novelty : Novelty, optional
         Measure of pictures of none of the classes; without it, the graph has no such output.
+    caught : float, optional
+        Share in [0, 1] of pictures of other classes that it catches, by an estimate.
 
     Returns
     -------
@@ -132,7 +152,79 @@ def with_classifier(
             novelty_refused=REFUSED,
             novelty_pictures=novelty.pictures,
             novelty_method=novelty.method,
+            novelty_caught=caught,
         )
     onnx.checker.check_model(model, full_check=True)
     helper.set_model_props(model, card.to_metadata())
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def probe_model(fitted: FittedProbe, encoder: ModelFile, path: Path) -> ModelFile:
+    """Make the model file of a probe, and check it.
+
+    Parameters
+    ----------
+    fitted : FittedProbe
+        A probe fitted on embeddings of this encoder.
+    encoder : ModelFile
+        The encoder.
+    path : Path
+        Where the file will be, for messages.
+
+    Raises
+    ------
+    UsageError
+        If the encoder is not one that `fitted` belongs to.
+    ClrSearchError
+        If ONNX Runtime does not give scikit-learn's probabilities to `contract.TOLERANCE`.
+    """
+    dimension = fitted.coefficients.shape[1]
+    if encoder.card.classes:
+        raise UsageError(f"{encoder.path} is a probe itself.", "Give the encoder it was made from.")
+    if encoder.card.embedding_dim != dimension:
+        raise UsageError(
+            f"{encoder.path} gives vectors of length {encoder.card.embedding_dim}, but the probe "
+            f"was fitted on vectors of length {dimension}.",
+            "Give the encoder that made these vectors.",
+        )
+    data = with_classifier(
+        encoder,
+        fitted.classes,
+        fitted.coefficients,
+        fitted.intercept,
+        fitted.accuracy,
+        fitted.novelty,
+        fitted.strangers.caught if fitted.strangers else None,
+    )
+    model = model_of(data, path)
+    _check(model, fitted)
+    return model
+
+
+def _check(model: ModelFile, fitted: FittedProbe) -> None:
+    """Check that a probe keeps its golden vector, and gives scikit-learn's numbers."""
+    session = Session(model, device=CPU)  # This checks the file, not a device.
+    picture = golden_picture(model.card.golden_size)
+    check_golden(model, session.run(EMBEDDING, picture[None])[0])
+    noise = np.random.default_rng(0).integers(0, 256, (16, 40, 56, 3), np.uint8)
+    noise[:8] = noise[:8, :1, :1]  # Half of the pictures are plain colours.
+    embedding = session.run(EMBEDDING, noise).astype(np.float64)
+    expected = fitted.estimator.probabilities(embedding)
+    difference = float(np.abs(session.run(PROBABILITIES, noise) - expected).max())
+    if not difference <= TOLERANCE:
+        raise ClrSearchError(
+            f"ONNX Runtime gives probabilities that differ from scikit-learn's by {difference:.1e} "
+            f"(allowed {TOLERANCE:.0e}), so there is no probe of it.",
+            _OTHER_VERSION,
+        )
+    if fitted.novelty is None:
+        return
+    novelty = fitted.novelty.of(embedding)
+    errors = np.abs(session.run(NOVELTY, noise) - novelty) / np.maximum(novelty, 1)
+    difference = float(errors.max())
+    if not difference <= _NOVELTY_TOLERANCE:
+        raise ClrSearchError(
+            f"ONNX Runtime gives distances to the classes that differ from numpy's by "
+            f"{difference:.1e} (allowed {_NOVELTY_TOLERANCE:.0e}), so there is no probe of it.",
+            _OTHER_VERSION,
+        )

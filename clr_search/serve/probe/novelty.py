@@ -135,7 +135,9 @@ def calibrated(distance: Distance, distances: Floats, method: str) -> Novelty | 
     return Novelty(distance, limit, len(distances), method)
 
 
-def fit_novelty(x: Floats, y: NDArray[Any], held: NDArray[np.bool_]) -> Novelty | None:
+def fit_novelty(
+    x: Floats, y: NDArray[Any], held: NDArray[np.bool_], *, most_turns: int = TURNS
+) -> Novelty | None:
     """Fit a distance on embeddings, and set its threshold.
 
     Where the held-out pictures are enough to set the threshold, the distance is fitted on all
@@ -150,13 +152,15 @@ def fit_novelty(x: Floats, y: NDArray[Any], held: NDArray[np.bool_]) -> Novelty 
         Classes 0 … C − 1.
     held : bool array, shape (n,)
         Which pictures are held out. Each class must keep a picture; all may be False.
+    most_turns : int
+        Largest number of turns in which pictures are left out.
     """
     if held.any():
         distance = Distance.fit(x[~held], y[~held])
         novelty = calibrated(distance, distance.of(x[held]), HELD_OUT)
         if novelty is not None:
             return novelty
-    turns = in_turn(y)
+    turns = in_turn(y, most_turns)
     if threshold(np.zeros((turns >= 0).sum())) is None:
         return None
     distances = [
@@ -166,10 +170,10 @@ def fit_novelty(x: Floats, y: NDArray[Any], held: NDArray[np.bool_]) -> Novelty 
     return calibrated(Distance.fit(x, y), np.concatenate(distances), LEFT_OUT)
 
 
-def in_turn(y: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the turn in which each picture is left out, shape (n,); there are at most `TURNS`.
+def in_turn(y: NDArray[Any], most: int = TURNS) -> NDArray[np.int64]:
+    """Return the turn in which each picture is left out, shape (n,); there are at most `most`.
 
-    It is −1 for a picture alone in its class, which cannot be left out. Beyond `TURNS` pictures,
+    It is −1 for a picture alone in its class, which cannot be left out. Beyond `most` pictures,
     several share a turn, but never all of a class, so that the others have all classes.
 
     Examples
@@ -179,5 +183,5 @@ def in_turn(y: NDArray[Any]) -> NDArray[np.int64]:
     """
     turns = np.full(len(y), -1, np.int64)
     spared = np.flatnonzero(np.bincount(y)[y] > 1)
-    turns[spared[np.argsort(y[spared], kind="stable")]] = np.arange(len(spared)) % TURNS
+    turns[spared[np.argsort(y[spared], kind="stable")]] = np.arange(len(spared)) % most
     return turns

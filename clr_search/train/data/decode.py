@@ -12,9 +12,10 @@ end of training::
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
-import shutil
+import re
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +29,8 @@ from torch import Tensor
 
 from clr_search.errors import ClrSearchError, ImageError
 from clr_search.files.find import ImageFile
-from clr_search.files.write import reserve, sha256_bytes, write_atomically
+from clr_search.files.own import OwnFile, OwnFolder, temporary_of
+from clr_search.files.write import reserve, sha256_bytes
 from clr_search.images import load
 from clr_search.progress import Reporter
 from clr_search.train.data.collection import Collection
@@ -36,6 +38,9 @@ from clr_search.train.settings.names import Cache
 
 CACHE = "cache"
 """Name of the folder of the memory-mapped file, in the folder of a run."""
+
+_PIXELS, _FACTS = "pixels.u8", "pixels.json"
+_OURS = re.compile(rf"pixels\.u8|pixels\.json|{temporary_of('pixels.json').pattern}")
 
 _SAMPLE = 32  # images that `typical_side` decodes
 _AHEAD = 256  # images that the decoding threads work on at once
@@ -60,7 +65,11 @@ def typical_side(files: Sequence[ImageFile]) -> int | None:
 
 
 def decode_collection(
-    files: Sequence[ImageFile], side: int, cache: Cache, folder: Path, reporter: Reporter
+    files: Sequence[ImageFile],
+    side: int,
+    cache: Cache,
+    folder: OwnFolder | Path,
+    reporter: Reporter,
 ) -> Collection:
     """Decode images, or map the file of pixels that an earlier start of the same run has left.
 
@@ -72,8 +81,8 @@ def decode_collection(
         R in pixels.
     cache : str
         "memory", or "mmap" for the memory-mapped file.
-    folder : Path
-        Folder for the memory-mapped file.
+    folder : OwnFolder or Path
+        The run, in whose folder `CACHE` the memory-mapped file lies.
     reporter : Reporter
         Receives the progress.
 
@@ -107,9 +116,9 @@ def decode_collection(
     )
 
 
-def remove_cache(folder: Path) -> None:
-    """Remove the folder of the memory-mapped file, if there is one."""
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_cache(run: OwnFolder) -> None:
+    """Remove the memory-mapped file of a run, if there is one, and its folder if that is empty."""
+    run.discard(CACHE, _OURS)
 
 
 def _listing(files: Sequence[ImageFile], side: int) -> str:
@@ -119,45 +128,57 @@ def _listing(files: Sequence[ImageFile], side: int) -> str:
 
 
 def _mapped(
-    files: Sequence[ImageFile], side: int, folder: Path, listing: str, reporter: Reporter
+    files: Sequence[ImageFile],
+    side: int,
+    folder: OwnFolder | Path,
+    listing: str,
+    reporter: Reporter,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], dict[int, str]]:
     """Map the file of pixels if it is whole and of these images; otherwise write it first."""
-    pixels_path, facts_path = folder / "pixels.u8", folder / "pixels.json"
+    run = OwnFolder.make(folder) if isinstance(folder, Path) else folder
+    pixels_file, facts_file = run / f"{CACHE}/{_PIXELS}", run / f"{CACHE}/{_FACTS}"
     shape = (len(files), side, 3, side)
     size = int(np.prod(shape))
-    if facts_path.is_file() and pixels_path.is_file() and pixels_path.stat().st_size == size:
-        facts = json.loads(facts_path.read_text("utf-8"))
+    status = pixels_file.status()
+    if facts_file.exists() and status is not None and status.st_size == size:
+        facts = json.loads(facts_file.read_text())
         if facts["listing"] == listing:
             reasons = {int(row): reason for row, reason in facts["skipped"].items()}
-            # Mode "c" allows private writing, which never happens: torch warns of read-only arrays.
-            pixels = np.memmap(pixels_path, dtype=np.uint8, mode="c", shape=shape)
+            with pixels_file.open() as file:
+                # Mode "c" allows private writing, which never happens: torch warns of arrays that
+                # are read-only.
+                pixels = np.memmap(file, dtype=np.uint8, mode="c", shape=shape)
             return pixels, np.asarray(facts["aspects"], dtype=np.float32), reasons
-    folder.mkdir(parents=True, exist_ok=True)
-    facts_path.unlink(missing_ok=True)
-    _reserve(pixels_path, size)
-    pixels = np.memmap(pixels_path, dtype=np.uint8, mode="r+", shape=shape)
+    facts_file.delete()
+    with _reserved(pixels_file, size) as file:
+        pixels = np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
     aspects, reasons = _decode_all(files, pixels, reporter)
     pixels.flush()
     facts = {"listing": listing, "aspects": aspects.tolist(), "skipped": reasons}
-    write_atomically(facts_path, json.dumps(facts))
+    facts_file.write(json.dumps(facts))
     return pixels, aspects, reasons
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Make a file of `size` bytes whose blocks the disk has set aside.
+def _reserved(target: OwnFile, size: int) -> io.BufferedRandom:
+    """Make a file of `size` bytes whose blocks the disk has set aside, and return it opened.
 
     A page of a mapped file that finds no room on the disk would kill the process.
     """
+    target.delete()
+    file = target.change(os.O_CREAT | os.O_EXCL)
     try:
-        reserve(path, size)
+        reserve(file, size, target.path.parent)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        file.close()
+        target.delete()
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise ClrSearchError(
-            f"The decoded pictures need {size / 1e9:,.3f} GB in {path.parent}: {error.strerror}.",
+            f"The decoded pictures need {size / 1e9:,.3f} GB in {target.path.parent}: "
+            f"{error.strerror}.",
             "Make room, or choose an --out on another disk.",
         ) from error
+    return file
 
 
 def _decode_all(

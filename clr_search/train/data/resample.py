@@ -125,7 +125,7 @@ def kernel_size(size: int, share: float) -> int:
 
 
 def _mirrored(size: int, kernel: int, device: torch.device) -> Tensor:
-    """For each tap of the kernel, the matrix that picks the pixel under it.
+    """Build, for each tap of the kernel, the matrix that picks the pixel under it.
 
     Returns
     -------

@@ -76,7 +76,7 @@ class _TiledNTXent(torch.autograd.Function):
 
 
 def _reduce_rows(z: Tensor, rows: slice, temperature: float, tile: int) -> tuple[Tensor, Tensor]:
-    """For some rows, over all columns: the log-sum-exp, and the column of the greatest logit."""
+    """Compute log-sum-exp and the column of the greatest logit of some rows over all columns."""
     anchors = z[rows]
     maximum = torch.full_like(anchors[:, 0], -torch.inf)
     total, nearest = torch.zeros_like(maximum), torch.zeros_like(maximum, dtype=torch.int64)

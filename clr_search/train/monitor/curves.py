@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from clr_search.files.write import atomic_path
+from clr_search.files.own import OwnFile
 
 CURVES = "curves.png"
 
@@ -35,7 +35,7 @@ _PANELS: tuple[Panel, ...] = (
 )
 
 
-def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
+def draw_curves(rows: Sequence[dict[str, Any]], path: OwnFile | Path) -> None:
     """Draw loss, accuracies and learning rate over the epochs as a PNG image.
 
     Parameters
@@ -80,5 +80,5 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axes.margins(x=0.02, y=0.15)
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.supxlabel("epoch", fontsize=10, color=_GREY)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+    with OwnFile.at(path).replacing() as file:
+        figure.savefig(file, format="png", dpi=120)

@@ -66,10 +66,10 @@ class EpochMonitor:
         self._spread_indices = epoch_order(len(collection), config.seed, -1)[:SPREAD_IMAGES]
         self._warned = False
 
-    def measure(self, epoch: int) -> Measurements:
-        """Measure the networks after an epoch, counted from 1."""
+    def measure(self, epoch: int, *, last: bool) -> Measurements:
+        """Measure the networks after an epoch, counted from 1, or after the last one."""
         measured_spread = self._spread()
-        return Measurements(self._knn(epoch), measured_spread, self._held_out_loss())
+        return Measurements(self._knn(epoch, last), measured_spread, self._held_out_loss())
 
     def _spread(self) -> Spread:
         """Measure the spread of h, and warn once if the representation has collapsed."""
@@ -85,9 +85,9 @@ class EpochMonitor:
             )
         return measured
 
-    def _knn(self, epoch: int) -> float | None:
+    def _knn(self, epoch: int, last: bool) -> float | None:
         config = self._config
-        due = config.knn_every and (epoch % config.knn_every == 0 or epoch == config.epochs)
+        due = config.knn_every and (epoch % config.knn_every == 0 or last)
         if self._knn_indices is None or not due:
             return None
         return measure_knn(self._networks, self._collection, self._knn_indices, config)

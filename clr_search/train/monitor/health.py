@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.own import OwnFolder
 from clr_search.train.checkpoint import CHECKPOINT
 
 SPREAD_IMAGES = 256
@@ -61,24 +62,47 @@ def spread(vectors: Tensor) -> Spread:
     return Spread(math.exp(entropy), (total - count) / (count * (count - 1)))
 
 
-def require_finite(loss: float, out: Path, step: int) -> None:
+class DivergedError(ClrSearchError):
+    """A training whose loss or weights are no longer finite; going on would not mend it."""
+
+
+def require_finite_loss(loss: float, out: OwnFolder | Path, step: int) -> None:
     """Stop a training whose loss is not finite, before a good checkpoint is overwritten.
 
     Raises
     ------
-    ClrSearchError
+    DivergedError
         If `loss` is infinite or not a number; says how to train without divergence.
     """
-    if math.isfinite(loss):
-        return
-    checkpoint = out / CHECKPOINT
-    advice = (
+    if not math.isfinite(loss):
+        raise _diverged(f"The loss is {loss}", out, step)
+
+
+def require_finite_weights(networks: nn.Module, out: OwnFolder | Path, step: int) -> None:
+    """Stop a training whose weights are not finite, before they are measured or kept.
+
+    The loss of a step is computed before its update. So an update may spoil the weights while every
+    loss so far was finite.
+
+    Raises
+    ------
+    DivergedError
+        If a weight or a running statistic is infinite or not a number.
+    """
+    tensors = [t for t in networks.state_dict().values() if t.is_floating_point()]
+    if not bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all()):
+        raise _diverged("Weights are not finite", out, step)
+
+
+def _diverged(what: str, out: OwnFolder | Path, step: int) -> DivergedError:
+    checkpoint = OwnFolder.at(out) / CHECKPOINT
+    kept = (
         f"The last good checkpoint is kept in {checkpoint}, but going on from it with the same "
         "settings would end here again. "
-        if checkpoint.is_file()
+        if checkpoint.exists()
         else ""
     )
-    raise ClrSearchError(
-        f"The loss is {loss} around step {step:,}: training has diverged.",
-        f"{advice}Train anew with a lower --learning-rate, or with --precision fp32.",
+    return DivergedError(
+        f"{what} around step {step:,}: training has diverged.",
+        f"{kept}Train anew with a lower --learning-rate, or with --precision fp32.",
     )

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.errors import UsageError
-from clr_search.files.write import write_atomically
+from clr_search.files.disk import told
+from clr_search.files.own import OwnFile
 
 METRICS = "metrics.jsonl"
 
@@ -43,6 +44,9 @@ class Row:
         Spread of h over a sample of images; see `health`.
     held_out_loss : float or None
         Loss of the held-out images, if there are any; see `heldout`.
+    time_over : bool
+        Whether the training ended in or after this epoch, before its planned end, because the time
+        it was given was over. The epoch may then be a part of one.
     """
 
     epoch: int
@@ -58,17 +62,19 @@ class Row:
     effective_rank: float | None = None
     mean_cosine: float | None = None
     held_out_loss: float | None = None
+    time_over: bool = False
 
 
-def append_row(path: Path, row: Row) -> None:
+def append_row(path: OwnFile | Path, row: Row) -> None:
     """Append a row, and wait until it is on the disk."""
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(asdict(row)) + "\n")
+    file = OwnFile.at(path)
+    with told(file.path), file.change(os.O_CREAT | os.O_APPEND) as handle:
+        handle.write(json.dumps(asdict(row)).encode() + b"\n")
         handle.flush()
         os.fsync(handle.fileno())
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: OwnFile | Path) -> list[dict[str, Any]]:
     """Read all rows.
 
     A last line without a line end, which a crash has cut off, is left out.
@@ -83,9 +89,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     UsageError
         If a whole line is no JSON object.
     """
-    if not path.is_file():
+    file = OwnFile.at(path)
+    if not file.exists():
         return []
-    *lines, _ = path.read_text("utf-8").split("\n")
+    *lines, _ = file.read_text().split("\n")
     try:
         return [dict(json.loads(line)) for line in lines]
     except (ValueError, TypeError) as error:
@@ -166,7 +173,12 @@ def patience_exhausted(rows: Sequence[Mapping[str, Any]], patience: int | None) 
     return patience is not None and best is not None and rows[-1]["epoch"] - best >= patience
 
 
-def truncate(path: Path, epochs: int) -> None:
+def is_last(row: Mapping[str, Any], epochs: int) -> bool:
+    """Whether a row is that of the last epoch: of `epochs` planned ones, or by lack of time."""
+    return row["epoch"] == epochs or bool(row.get("time_over"))
+
+
+def truncate(path: OwnFile | Path, epochs: int) -> None:
     """Remove the rows of epochs after `epochs`, whose work a crash has undone."""
     rows = [row for row in read_metrics(path) if row["epoch"] <= epochs]
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    OwnFile.at(path).write("".join(json.dumps(row) + "\n" for row in rows))

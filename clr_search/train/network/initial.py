@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFolder
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Architecture, Head, Norm, Stem
 from clr_search.train.settings.resolved import ResolvedConfig
@@ -76,6 +77,8 @@ def weights_file(init: str) -> Path:
         return SHIPPED / WEIGHTS
     path = Path(init)
     file = path / WEIGHTS if path.is_dir() else path
+    if path.is_dir():
+        (OwnFolder(path) / WEIGHTS).status()  # refuses a link
     if not file.is_file():
         what = "has no weights.safetensors" if path.is_dir() else "does not exist"
         raise UsageError(

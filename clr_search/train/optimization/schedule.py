@@ -10,13 +10,14 @@ GROWING = 0.75
 _MULTIPLE = 8  # sides are multiples of 8, so that all feature maps have whole, aligned sides
 
 
-def learning_rate_at(step: int, *, peak: float, warmup_steps: int, total_steps: int) -> float:
+def learning_rate_at(step: float, *, peak: float, warmup_steps: int, total_steps: int) -> float:
     """The learning rate of a step: linear warm-up, then a cosine without restarts (§2.2).
 
     Parameters
     ----------
-    step : int
-        Number of the step, counted from 0.
+    step : float
+        Number of the step, counted from 0; a place between two steps where a schedule was shortened
+        (see `pace`).
     peak : float
         The rate at the end of the warm-up.
     warmup_steps : int

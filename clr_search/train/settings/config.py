@@ -12,7 +12,7 @@ This module imports no torch, so that a command line can show the defaults at on
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 from clr_search.errors import UsageError
@@ -20,6 +20,9 @@ from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.declaration import check_declared, documented, setting
 from clr_search.train.settings.model import ModelSettings, check_local_views
 from clr_search.train.settings.names import Auto, Cache, OptimizerName, Precision, Scaling
+
+RECORDED = ("init_sha256", "timed_threads")
+"""What `config.json` records beside the settings, see `ResolvedConfig`; nobody asks for it."""
 
 
 @documented
@@ -189,6 +192,16 @@ class TrainConfig(ModelSettings):
         group="Machine",
         option="--device",
     )
+    threads: int | None = setting(
+        None,
+        "Number of threads of the processor.",
+        details="By default they are timed before a training of a minute or more, and again when "
+        "its pace falls. They are chosen anew when a run is resumed with this setting.",
+        default_text="the number that is fastest",
+        group="Machine",
+        bounds=(1, 4096),
+        option="--threads",
+    )
     cache: Auto | Cache = setting(
         "auto",
         "Where decoded images are kept: in memory, or in a file in the run's folder (mmap).",
@@ -241,7 +254,8 @@ class TrainConfig(ModelSettings):
                 raise TypeError("it holds no JSON object")
             if values.get("augmentation") is not None:
                 values["augmentation"] = Augmentation(**values["augmentation"])
-            return cls(**values)
+            names = {item.name for item in fields(cls)}
+            return cls(**{k: v for k, v in values.items() if k in names or k not in RECORDED})
         except (ValueError, TypeError, UsageError) as error:
             reason = error.what if isinstance(error, UsageError) else str(error)
             raise UsageError(

@@ -11,7 +11,17 @@ from clr_search.train.settings.names import Cache, Head, OptimizerName, Precisio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedConfig(TrainConfig):
-    """The settings of a training with nothing left to choose: what `config.json` holds."""
+    """The settings of a training with nothing left to choose: what `config.json` holds.
+
+    Attributes
+    ----------
+    init_sha256 : str or None
+        SHA-256 of the file of weights that `init` names, which may be gone when the run is
+        exported; None where training begins with random weights.
+    timed_threads : int or None
+        Number of threads that was fastest at the beginning; None where `threads` is set, or none
+        were timed.
+    """
 
     stem: Stem
     head: Head
@@ -26,13 +36,15 @@ class ResolvedConfig(TrainConfig):
     knn_every: int
     cache: Cache
     cache_size: int
+    init_sha256: str | None = None
+    timed_threads: int | None = None
 
 
 def difference(requested: TrainConfig, stored: ResolvedConfig) -> list[str]:
     """The settings that are asked for and differ from those of a run, one line for each.
 
-    A setting that is left open (None or "auto") agrees with any value. So does any device, because
-    a run may be resumed on another one.
+    A setting that is left open (None or "auto") agrees with any value. So does any device and any
+    number of threads, because a run may be resumed on another machine.
 
     Returns
     -------
@@ -41,7 +53,7 @@ def difference(requested: TrainConfig, stored: ResolvedConfig) -> list[str]:
     """
     lines = []
     for item in fields(TrainConfig):
-        if item.name == "device":
+        if item.name in ("device", "threads"):
             continue
         wanted, has = getattr(requested, item.name), getattr(stored, item.name)
         if wanted not in (None, "auto", has):

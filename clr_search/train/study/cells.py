@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from clr_search.files.own import OwnFolder
 from clr_search.files.write import sha256_bytes, write_atomically
 from clr_search.progress import Reporter, Silent
 from clr_search.train.data.collection import resident
@@ -136,7 +137,9 @@ def _train(
     """Train and measure one cell; None if it was stopped."""
     began = time.monotonic()
     with tuned_for(config.device), tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(Path(folder), config, resident(pictures.train, config.device), reporter)
+        trainer = Trainer(
+            OwnFolder(Path(folder)), config, resident(pictures.train, config.device), reporter
+        )
         if not trainer.run(stop):
             return None
         measures = measure(trainer.networks, config, pictures)

@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from clr_search.contract.shipped import shipped_encoder
 from tests.cli.conftest import Run
+from tests.images.written import tiff
 from tests.tiny import write_tiny_encoder
 
 
@@ -46,6 +48,7 @@ def test_building_again_changes_nothing_and_claims_no_rate(run: Run, own: Path) 
         "removed": 0,
         "unchanged": 36,
         "skipped": [],
+        "noted": [],
         "passed_over": {},
         "structure": "exact",
         "recall": None,
@@ -74,6 +77,44 @@ def test_skipped_files_are_listed_in_full_where_asked(run: Run, own: Path, tmp_p
         "path": str(tmp_path / "mine" / "broken00.jpg"),
         "reason": "the file is empty",
     }
+
+
+def test_what_was_read_with_loss_is_counted_and_named(run: Run, own: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "mine" / "blue" / "blue00.jpg"
+    (tmp_path / "mine" / "cut.jpg").write_bytes(whole.read_bytes()[:-2])
+    bands = np.zeros((9, 9, 4), np.uint8)
+    (tmp_path / "mine" / "near.tif").write_bytes(tiff(bands))
+    first = run("build-index", "mine", "--index", own).stdout.splitlines()
+    assert first[-2:] == [
+        "Read with loss: 1 file; --verbose lists them.",
+        "Read with a note on what is shown: 1 file; --verbose lists them.",
+    ]
+    run("remove", own, "mine/cut.jpg", "mine/near.tif")
+    lines = run("add", own, "mine", "-v").stdout.splitlines()
+    assert lines[-4:] == [
+        "Read with loss: 1 file",
+        f"  mine{os.sep}cut.jpg  read, its end is missing, but no row",
+        "Read with a note on what is shown: 1 file",
+        f"  mine{os.sep}near.tif  read, band 4 is not shown",
+    ]
+    run("remove", own, "mine/cut.jpg", "mine/near.tif")
+    noted = json.loads(run("build-index", "mine", "--index", own, "--json").stdout)["noted"]
+    assert [entry["note"] for entry in noted] == [
+        "read, its end is missing, but no row",
+        "read, band 4 is not shown",
+    ]
+
+
+def test_the_pixel_limit_is_an_option(
+    run: Run, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLR_SEARCH_MAX_PIXELS", raising=False)
+    Image.new("RGB", (300, 200)).save(tmp_path / "mine" / "large.png")
+    lines = run("build-index", "mine", "--index", own, "--max-pixels", "59999").stdout.splitlines()
+    assert lines[-2].endswith("300 × 200 pixels are more than the limit of 59,999")
+    assert lines[-1] == "Larger pictures are read with --max-pixels."
+    assert "CLR_SEARCH_MAX_PIXELS" not in os.environ
+    assert json.loads(run("build-index", "mine", "--index", own, "--json").stdout)["added"] == 1
 
 
 def test_what_is_not_looked_at_is_told(

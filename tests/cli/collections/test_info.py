@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from dataclasses import asdict
 from pathlib import Path
 
@@ -130,3 +132,11 @@ def test_a_file_that_does_not_give_its_golden_vector(
     result = run("info", "altered.onnx", "--check", exit_code=1)
     assert result.stdout == ""
     assert "altered.onnx does not give its golden vector here: off by " in result.stderr
+
+
+def test_embeddings_of_an_older_release_are_told(run: Run, own: Path) -> None:
+    assert "decoding" not in run("info", own).stdout
+    with contextlib.closing(sqlite3.connect(own / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("DELETE FROM meta WHERE key LIKE 'decoding%'")
+    assert "decoding" in run("info", own).stdout
+    assert json.loads(run("info", own, "--json").stdout)["older_decoding"]

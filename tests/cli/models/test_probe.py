@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -27,7 +29,13 @@ def test_a_probe_from_folders(run: Run, collection: Path, tmp_path: Path) -> Non
     assert lines[3].split(maxsplit=3)[3] == (
         "refuses 5 % of pictures of the classes, by 36 pictures left out in turn"
     )
-    assert lines[4] == "  confusion matrix  confusion.png"
+    assert re.fullmatch(
+        r" {20}catches about \d+ % of pictures of other classes "
+        r"\(\d+ to \d+ % of each of 3 classes left out in turn\)",
+        lines[4],
+    )
+    assert lines[5] == "  confusion matrix  confusion.png"
+    assert "36 pictures left out in turn; chance 33.3 %, majority 33.3 %)" in lines[1]
     assert Image.open(tmp_path / "confusion.png").format == "PNG"
     card = json.loads(run("info", "probe.onnx", "--json", "--check").stdout)
     assert (card["kind"], card["classes"]) == ("probe", ["blue", "green", "red"])
@@ -42,7 +50,13 @@ def test_a_probe_from_a_table(run: Run, collection: Path, pictures: Path, tmp_pa
     result = run("probe", collection, "--out", "probe.onnx", "--labels", "labels.csv", "--json")
     facts = json.loads(result.stdout)
     assert (facts["classes"], facts["images"], facts["unlabelled"]) == (["cold", "warm"], 24, 12)
-    assert result.stderr == "labels.csv: 1 picture not in the collection.\n"
+    assert result.stderr == (
+        "labels.csv: 1 row labels no picture in the collection:\n"
+        "  line 26: elsewhere.jpg: not in the collection\n"
+    )
+    assert facts["unmatched"] == [
+        {"line": 26, "path": "elsewhere.jpg", "label": "warm", "reason": "not in the collection"}
+    ]
 
 
 @pytest.mark.parametrize("option", ["--out", "--confusion"])
@@ -156,7 +170,13 @@ def test_a_probe_says_how_far_its_probabilities_are_off(
     facts = json.loads(run("probe", collection, "--out", out, "--json").stdout)
     assert 0 <= facts["calibration_error"] <= 1
     assert 0.04 < facts["temperature"] < 21
-    assert "before temperature scaling" in run("probe", collection, "--out", out, "--force").stdout
+    assert facts["calibration_error"] <= facts["uncalibrated_error"]
+    lines = run("probe", collection, "--out", out, "--force").stdout.splitlines()
+    as_they_are = lines[2].endswith("as they are: temperature scaling would not make them better")
+    assert as_they_are == (facts["temperature"] == 1)
+    assert as_they_are or lines[2].endswith(" before temperature scaling)")
+    assert (facts["chance"], facts["majority"]) == (1 / 3, 1 / 3)
+    assert facts["strangers"]["classes"] == 3
 
 
 def white(folder: Path) -> Path:
@@ -215,7 +235,7 @@ def test_a_folder_of_a_handful(
         ]
         assert facts["accuracy"] is facts["measured_by"] is facts["calibration_error"] is None
     else:
-        assert lines[1].endswith(f"{3 * each} pictures left out in turn)")
+        assert f"{3 * each} pictures left out in turn; chance 33.3 %" in lines[1]
         assert facts["measured_by"] == "leave one out"
     assert facts["tells_unknown"] == (each == 7)
     if each < 7:
@@ -270,3 +290,52 @@ def test_a_folder_with_a_table(
     arguments = ("probe", folder, "--encoder", tiny_encoder, "--out", "few.onnx")
     facts = json.loads(run(*arguments, "--labels", "labels.csv", "--json").stdout)
     assert facts["classes"] == ["b", "r"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_classes_into_a_file(
+    run: Run, probe: Path, pictures: Path, broken: Path, tmp_path: Path, ending: str
+) -> None:
+    """What is of no class has no label; what cannot be read has a row with the reason."""
+    words = (probe, pictures / "red", white(tmp_path), broken, "-k", "2")
+    printed = run("classify", *words, "--json", exit_code=1).stdout
+    answers = [json.loads(line) for line in printed.splitlines()]
+    name = f"classes.{ending}"
+    result = run("classify", *words, "--out", name, exit_code=1)
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == f"{name}: 14 pictures"
+    if ending == "jsonl":
+        lines = (tmp_path / name).read_text("utf-8").splitlines()
+        assert [json.loads(line) for line in lines[:-1]] == answers
+        assert "not a picture" in json.loads(lines[-1])["reason"]
+    else:
+        if ending == "csv":
+            with (tmp_path / name).open(encoding="utf-8", newline="") as file:
+                rows: list[dict[str, object]] = list(csv.DictReader(file))
+        else:
+            rows = pyarrow.parquet.read_table(tmp_path / name).to_pylist()
+        assert [row["path"] for row in rows[:-1]] == [answer["path"] for answer in answers]
+        for row, answer in zip(rows[:-1], answers, strict=True):
+            first = answer["predictions"][0]
+            assert row["label"] == (first["label"] if answer["known"] else "")
+            assert str(row["known"]) == str(answer["known"])
+            assert row["label_1"] == first["label"]
+            assert float(str(row["probability_1"])) == pytest.approx(first["probability"])
+            assert float(str(row["value"])) == pytest.approx(answer["novelty"], rel=1e-6)
+        assert "not a picture" in str(rows[-1]["reason"])
+        assert not rows[-1]["label"]
+    assert f"{name} exists already." in run("classify", *words, "--out", name, exit_code=2).stderr
+    both = run("classify", *words, "--out", name, "--force", "--json", exit_code=1)
+    assert both.stdout == printed
+    wrong = run("classify", *words, "--out", "classes.xls", exit_code=2)
+    assert "does not end in .csv, .jsonl, .parquet." in wrong.stderr
+
+
+def test_the_file_of_classes_labels_a_collection(
+    run: Run, probe: Path, own: Path, tmp_path: Path
+) -> None:
+    run("classify", probe, tmp_path / "mine", "-k", "1", "--out", "classes.csv")
+    facts = json.loads(run("label", own, "classes.csv", "--json").stdout)
+    assert set(facts["classes"]) == {"red", "green", "blue"}
+    assert facts["labelled"] >= 30
+    assert facts["unmatched"] == []

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.disk import told
+from clr_search.files.own import OwnFile
 from clr_search.index import Index, maintenance
 from clr_search.index.ann import generations, goal, structures
 from clr_search.index.ann.generations import DamagedError
@@ -206,7 +208,7 @@ def test_a_collection_at_the_limit_does_not_swing(published: Path) -> None:
 class TestKilledWhilePublishing:
     """Every step of `publish` may be the last one."""
 
-    @pytest.mark.parametrize("step", ["write_atomically", "_name", "clean"])
+    @pytest.mark.parametrize("step", ["sha256_bytes", "_name", "clean"])
     def test_the_catalogue_names_a_file_that_is_whole(
         self, step: str, published: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -222,7 +224,7 @@ class TestKilledWhilePublishing:
             with pytest.raises(Killed):
                 generations.publish(catalog)
         catalog.database.close()
-        (published / "ann" / ".2.faiss.abcd.tmp").write_bytes(b"half")
+        (published / "ann" / ".2.faiss.0123abcd.tmp").write_bytes(b"half")
         heard = Heard()
         with Index.open(published, reporter=heard) as index:
             assert index.info().generation == (2 if step == "clean" else 1)
@@ -297,14 +299,11 @@ def test_where_all_candidates_are_gone_more_are_asked_for(
 def test_an_unreadable_file_is_searched_without(
     published: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Path.read_bytes
-
-    def refused(self: Path) -> bytes:
-        if self.suffix == ".faiss":
+    def refused(file: OwnFile) -> bytes:
+        with told(file.path, "read"):
             raise OSError(5, "Input/output error")
-        return real(self)
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(OwnFile, "read_bytes", refused)
     with Index.open(published, reporter=(heard := Heard())) as index:
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
     assert "cannot be read (Input/output error)" in heard.messages[0]

@@ -59,7 +59,7 @@ def test_the_keys_on_disk_are_those_of_all_releases(tmp_path: Path) -> None:
         "latency_ms": 0.5,
         "latency_p99_ms": 2,
     }
-    assert set(asdict(facts).values()) == set(kept.values())
+    assert set(asdict(facts).values()) == {*kept.values(), 1}  # decoded by the first releases
 
 
 @pytest.mark.parametrize(

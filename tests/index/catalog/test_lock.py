@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files import nofollow
 from clr_search.index.catalog import lock
 from clr_search.index.catalog.lock import WriterLock
 
@@ -46,11 +47,11 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
 def test_a_folder_that_may_not_be_written_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(path: Path) -> None:
+    def refused(at: object, flags: int, path: Path) -> int:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
-    monkeypatch.setattr(lock, "_open", refused)
-    with pytest.raises(ClrSearchError, match="cannot be written to: Read-only file system"):
+    monkeypatch.setattr(nofollow, "open_file", refused)
+    with pytest.raises(ClrSearchError, match="lock cannot be written: Read-only file system"):
         WriterLock(tmp_path / "lock")
 
 

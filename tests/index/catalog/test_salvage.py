@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clr_search.errors import ClrSearchError
+from clr_search.files.own import OwnFolder
 from clr_search.index.catalog import salvage
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.records import SkippedFile
@@ -34,7 +35,7 @@ def source(tmp_path: Path) -> Path:
 def brought_over(source: Path, target: Path) -> int | None:
     target.mkdir()
     catalog = Catalog(target, writable=True)
-    with salvage.opened(source / FILE_NAME) as damaged, catalog.writing() as revision:
+    with salvage.opened(OwnFolder(source) / FILE_NAME) as damaged, catalog.writing() as revision:
         catalog.pin_encoder("0" * 64, "none", 8)
         lost = damaged.bring_over(catalog, 8, revision)
     catalog.database.close()
@@ -82,20 +83,20 @@ def test_ids_go_on_where_the_damaged_one_stood(source: Path, tmp_path: Path) -> 
 
 def test_facts_are_told_as_they_stand_there(source: Path) -> None:
     sqlite_of(source).execute("UPDATE meta SET value = 5 WHERE key = 'encoder_sha256'")
-    with salvage.opened(source / FILE_NAME) as damaged:
+    with salvage.opened(OwnFolder(source) / FILE_NAME) as damaged:
         assert damaged.encoder_sha256() == 5
         assert damaged.goal() == '{"recall": 0.5}'
 
 
 def test_what_kind_of_file_it_is(source: Path, tmp_path: Path) -> None:
-    path = source / FILE_NAME
+    path = OwnFolder(source) / FILE_NAME
     assert salvage.is_whole(path)
     assert not salvage.is_foreign(path)
     assert salvage.schema_version(path) == VERSION
     assert salvage.item_count(path) == COUNT
-    empty, noise = tmp_path / "empty", tmp_path / "noise"
-    empty.touch()
-    noise.write_bytes(b"\x5a" * 40_000)
+    empty, noise = OwnFolder(tmp_path) / "empty", OwnFolder(tmp_path) / "noise"
+    empty.write(b"")
+    noise.write(b"\x5a" * 40_000)
     assert salvage.is_foreign(empty)
     assert not salvage.is_foreign(noise)  # nobody can tell
     assert not salvage.is_whole(noise)

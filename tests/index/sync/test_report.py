@@ -8,4 +8,4 @@ from clr_search.index import UpdateReport
 
 
 def test_a_report_of_nothing() -> None:
-    assert astuple(UpdateReport()) == (0, 0, 0, 0, 0, (), False, ())
+    assert astuple(UpdateReport()) == (0, 0, 0, 0, 0, (), False, (), ())

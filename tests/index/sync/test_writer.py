@@ -20,6 +20,7 @@ def test_a_reader_changes_nothing(made: Path, pictures: Path, tiny_encoder: Path
             lambda: index.rebuild(tiny_encoder),
             lambda: index.add_vectors(np.ones((1, 16)), ["a.png"]),
             lambda: index.__delitem__(1),
+            lambda: index.label(None),
             lambda: index.aim(recall=0.9),
             lambda: index.settle(),
         ):

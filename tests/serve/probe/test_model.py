@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -28,8 +29,10 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.find import find_images
 from clr_search.serve import Encoder, Probe
 from clr_search.serve.probe import FittedProbe, fit, fit_probe, graph, save_probe, temperature
-from clr_search.serve.probe.interval import wilson_interval
-from clr_search.serve.probe.novelty import Novelty
+from clr_search.serve.probe.fitted import CROSSED
+from clr_search.serve.probe.interval import crossed_interval, wilson_interval
+from clr_search.serve.probe.novelty import HELD_OUT, Novelty
+from clr_search.serve.probe.regression import ScaledRegression
 from tests.tiny import write_tiny_encoder
 
 pytestmark = [
@@ -84,8 +87,9 @@ def test_separable_classes_are_told_apart(classes: int) -> None:
     assert found.accuracy == 1
     assert found.classes == tuple(f"class {n}" for n in range(classes))
     assert found.coefficients.shape == (classes, 24)
-    assert found.held_out == classes * 4
-    assert np.array_equal(found.confusion, 4 * np.eye(classes))
+    assert (found.held_out, found.measured_by) == (classes * 20, CROSSED)
+    assert np.array_equal(found.confusion, 20 * np.eye(classes))
+    assert (found.chance, found.majority) == (1 / classes, 1 / classes)
     assert (found.fitted, found.unlabelled, found.left_out) == (classes * 20, 0, ())
 
 
@@ -100,10 +104,10 @@ def test_the_report_fits_together() -> None:
     found = fit_probe(*clusters(5, 30, spread=2.5))
     assert found.confusion.dtype == np.int64
     assert found.confusion.sum() == found.held_out
-    assert found.confusion.sum(axis=1).tolist() == [6] * 5
+    assert found.confusion.sum(axis=1).tolist() == [30] * 5
     right = int(np.trace(found.confusion))
     assert found.accuracy == right / found.held_out
-    assert found.interval == wilson_interval(right, found.held_out)
+    assert found.interval == crossed_interval(right, found.held_out)
     assert 0.3 < found.accuracy < 0.98
 
 
@@ -111,7 +115,7 @@ def test_the_report_fits_together() -> None:
 def test_coefficients_are_those_of_scikit_learn(classes: int) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    vectors, labels = clusters(classes, 40, spread=1.5)
+    vectors, labels = clusters(classes, 40, spread=2.5)
     found = fit_probe(vectors, labels)
     mean = vectors.astype(np.float64).mean(axis=0)
     centred = vectors - mean
@@ -166,8 +170,42 @@ def test_small_classes_and_unlabelled_pictures_are_left_out_and_counted() -> Non
 
 def test_three_pictures_a_class_are_enough() -> None:
     found = fit_probe(*clusters(3, 3, spread=0.2))
-    assert found.held_out == 3
-    assert found.confusion.sum(axis=1).tolist() == [1, 1, 1]
+    assert found.held_out == 9
+    assert found.confusion.sum(axis=1).tolist() == [3, 3, 3]
+
+
+def test_of_many_pictures_a_fifth_is_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "MANY", 150)
+    found = fit_probe(*clusters(5, 30, spread=2.5))
+    assert (found.held_out, found.measured_by) == (30, HELD_OUT)
+    assert found.confusion.sum(axis=1).tolist() == [6] * 5
+    right = int(np.trace(found.confusion))
+    assert found.interval == wilson_interval(right, 30)
+
+
+def test_each_picture_is_measured_by_a_probe_without_it() -> None:
+    vectors, labels = clusters(3, 20, spread=2.0)
+    found = fit_probe(vectors, labels)
+    y = np.repeat(np.arange(3), 20)
+    turns = fit.ranks(y, np.random.default_rng(0)) % fit.EVERY
+    right = 0
+    for turn in range(5):
+        rest = turns != turn
+        x = vectors.astype(np.float64)
+        one = ScaledRegression.fit(x[rest], y[rest], 1 / (found.C * len(y)))
+        right += int((one.classify(x[~rest]) == y[~rest]).sum())
+    assert found.accuracy == right / 60
+
+
+def test_names_of_folders_that_are_no_text(
+    tiny_encoder: Path, paths: list[Path], tmp_path: Path
+) -> None:
+    vectors = Encoder(tiny_encoder, threads=1).encode(paths)
+    names = {"red": os.fsdecode(b"r\xf6t"), "green": "grün", "blue": "blue"}
+    fitted = fit_probe(vectors, [names[path.parent.name] for path in paths])
+    probe = Probe(save_probe(fitted, tiny_encoder, tmp_path / "probe.onnx"), threads=1)
+    assert probe.classes == ("blue", "grün", r"r\udcf6t")
+    assert probe.predict(paths[-1]) == [r"r\udcf6t"]
 
 
 def test_equal_vectors_do_not_break_it() -> None:
@@ -237,6 +275,7 @@ def test_the_file_keeps_the_contract(saved: Path, fitted: FittedProbe, tiny_enco
         novelty_refused=0.05,
         novelty_pictures=36,
         novelty_method="leave one out",
+        novelty_caught=fitted.strangers.caught if fitted.strangers else None,
     )
     onnx.checker.check_model(onnx.load(saved), full_check=True)
     both = Encoder(saved, threads=1)  # a probe is an encoder too

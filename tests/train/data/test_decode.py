@@ -15,6 +15,7 @@ from PIL import Image
 
 from clr_search.errors import ClrSearchError
 from clr_search.files.find import find_images
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Silent
 from clr_search.train.data import batches as batches_module
 from clr_search.train.data.batches import batches
@@ -31,7 +32,8 @@ def folder(pictures: Path, tmp_path: Path) -> Path:
 
 
 def decode(folder: Path, cache: Cache, where: Path, side: int = 24) -> Collection:
-    return decode_collection(find_images([folder]), side, cache, where, Silent())
+    """Decodes into the folder `where`, which has the name of the cache, or keeps all in memory."""
+    return decode_collection(find_images([folder]), side, cache, where.parent, Silent())
 
 
 def test_pixels_are_those_of_pillow(folder: Path, tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_file_and_memory_hold_the_same(folder: Path, tmp_path: Path) -> None:
         assert torch.equal(other.aspects, memory.aspects)
         assert other.fingerprint == memory.fingerprint
         assert other.skipped == memory.skipped
-    remove_cache(cache)
+    remove_cache(OwnFolder(tmp_path))
     assert not cache.exists()
 
 

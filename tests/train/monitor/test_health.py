@@ -12,13 +12,18 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.progress import Silent
-from clr_search.train import TrainConfig, load_run, train
+from clr_search.train import TrainConfig, load_run, train, trainer
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.losses.objective import Objective
 from clr_search.train.methods.simclr import SimCLR
-from clr_search.train.monitor.health import require_finite, spread
+from clr_search.train.monitor.health import (
+    DivergedError,
+    require_finite_loss,
+    require_finite_weights,
+    spread,
+)
 
 
 class Listening(Silent):
@@ -49,9 +54,9 @@ def test_mean_cosine_equals_the_loop_over_pairs() -> None:
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_is_an_error(loss: float, tmp_path: Path) -> None:
-    require_finite(1.0, tmp_path, 3)
+    require_finite_loss(1.0, tmp_path, 3)
     with pytest.raises(ClrSearchError, match="around step 1,234: training has diverged") as caught:
-        require_finite(loss, tmp_path, 1234)
+        require_finite_loss(loss, tmp_path, 1234)
     assert "--learning-rate" in caught.value.remedy
     assert "checkpoint" not in caught.value.remedy  # there is none
 
@@ -78,14 +83,60 @@ def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(
     assert all(row["loss"] < 10 for row in load_run(out).metrics)
 
 
+def test_weights_that_are_not_finite_are_noticed_though_every_loss_was(tmp_path: Path) -> None:
+    networks = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    require_finite_weights(networks, tmp_path, 5)
+    for tensor in networks.state_dict().values():
+        if tensor.is_floating_point():
+            kept = tensor.clone()
+            tensor.view(-1)[-1] = float("inf")
+            with pytest.raises(DivergedError, match="Weights are not finite around step 5"):
+                require_finite_weights(networks, tmp_path, 5)
+            tensor.copy_(kept)
+
+
+@pytest.mark.parametrize("good_epochs", [0, 2])
+def test_an_update_that_spoils_the_weights_ends_as_divergence_does(
+    good_epochs: int,
+    pictures: Path,
+    tiny: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The loss of a step is computed before its update: the last one of an epoch spoils unseen."""
+    original, last_step = trainer.take_step, 4 * (good_epochs + 1)
+
+    def spoiling(*given: object) -> Objective:
+        nonlocal last_step
+        last_step -= 1
+        objective = original(*given)  # type: ignore[arg-type]
+        if last_step == 0:
+            method = cast(SimCLR, given[0])
+            next(method.networks.parameters()).data.fill_(float("nan"))
+        return objective
+
+    monkeypatch.setattr(trainer, "take_step", spoiling)
+    out = tmp_path / "run"
+    with pytest.raises(DivergedError, match="Weights are not finite"):
+        train([pictures], out, tiny)
+    if good_epochs:
+        run = load_run(out)  # the weights of the last good checkpoint
+        assert run.epochs == good_epochs
+        assert all(bool(t.isfinite().all()) for t in run.encoder.state_dict().values())
+    else:
+        with pytest.raises(UsageError, match="no weights yet"):
+            load_run(out)
+
+
 def test_a_training_that_is_late_says_so_once(
     pictures: Path, tiny: TrainConfig, tmp_path: Path
 ) -> None:
     listening = Listening()
-    train([pictures], tmp_path / "late", replace(tiny, seconds=0.01), reporter=listening)
+    config = replace(tiny, epochs=1000, seconds=0.5)
+    train([pictures], tmp_path / "late", config, reporter=listening)
     remarks = [text for text in listening.told if "Slower than when it was timed" in text]
     assert len(remarks) == 1
-    assert "not 0.0. Other programs" in remarks[0]
+    assert "epochs fit into the time, not 1,000. Other programs" in remarks[0]
     in_time = Listening()
     train([pictures], tmp_path / "early", replace(tiny, seconds=1e6), reporter=in_time)
     assert not [text for text in in_time.told if "Slower" in text]

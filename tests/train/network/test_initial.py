@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from clr_search.contract.model_file import Card
 from clr_search.errors import UsageError
-from clr_search.train import TrainConfig, train
+from clr_search.export.onnx import describe, initial_weights
+from clr_search.files.write import sha256_file
+from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.network.initial import Shape, continued, shape_of, weights_file
+from clr_search.train.settings.resolved import ResolvedConfig
 from tests.train.test_loop import Interrupting, same_weights
 
 
@@ -140,3 +145,25 @@ def test_what_is_no_start_is_refused(first: Path, tmp_path: Path, damage: str) -
 def test_a_run_without_weights_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has no weights.safetensors"):
         weights_file(str(tmp_path))
+
+
+def test_the_card_says_what_a_training_began_from_and_no_path(
+    pictures: Path, tiny: TrainConfig, first: Path, tmp_path: Path
+) -> None:
+    run = train([pictures], tmp_path / "second", barely(tiny, first)).run
+    digest = sha256_file(first / "weights.safetensors")
+    shutil.rmtree(first)  # the card needs it no longer
+    card = describe(load_run(run), "second", "")
+    assert card.initial_weights == f"earlier weights (SHA-256 {digest})"
+    stored = card.to_metadata()
+    assert Card.from_metadata(stored, run).initial_weights == card.initial_weights
+    assert not any(str(tmp_path) in value for value in stored.values())
+    config = load_run(run).config
+    shipped = replace(config, init="default", init_sha256="12ab")
+    assert initial_weights(shipped) == "the encoder that comes with clr-search (SHA-256 12ab)"
+    older = ResolvedConfig.from_json(
+        json.dumps({k: v for k, v in json.loads(config.to_json()).items() if k != "init_sha256"})
+    )
+    assert initial_weights(older) == "earlier weights"
+    random = describe(replace(load_run(run), config=replace(config, init=None)), "x", "")
+    assert "clr_search.initial_weights" not in random.to_metadata()

@@ -14,14 +14,20 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from shutil import disk_usage
+from typing import NamedTuple
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files import nofollow
+from clr_search.files.disk import FAILING, FULL
+from clr_search.files.own import OwnFile, OwnFolder
+from clr_search.index.catalog.sqlite import connecting
 from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
 
 FILE_NAME = "catalog.sqlite"
 """Name of the SQLite file inside a collection."""
 
+_LEAST_FREE = 2**20  # bytes below which an error of input or output is one of a full disk
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
 
@@ -59,7 +65,7 @@ class Database:
 
     Parameters
     ----------
-    folder : Path
+    folder : OwnFolder
         The folder of the collection.
     writable : bool
         Whether changes are allowed; the caller then holds the writer's lock.
@@ -72,9 +78,9 @@ class Database:
         If the file cannot be opened, or is damaged.
     """
 
-    def __init__(self, folder: Path, *, writable: bool) -> None:
+    def __init__(self, folder: OwnFolder, *, writable: bool) -> None:
         self.folder = folder
-        self._path = folder.absolute() / FILE_NAME
+        self._file = folder / FILE_NAME
         self._writable = writable
         self._mutex = threading.RLock()
         with self._explained():
@@ -82,20 +88,25 @@ class Database:
 
     def _connect(self) -> None:
         """Opens the file, for writing, for reading, or as a file that nobody changes."""
-        self._alone = None if self._writable else _alone(self._path)
-        mode = "mode=rwc" if self._writable else "immutable=1" if self._alone else "mode=ro"
-        self._connection = sqlite3.connect(
-            f"{uri_of(self._path)}?{mode}",
-            uri=True,
-            timeout=30.0,
-            isolation_level=None,  # transactions are begun and ended here, by name
-            check_same_thread=False,
-        )
+        before = connecting.require_ours(self._file)
+        self._alone = None if self._writable else _alone(self._file)
+        if self._writable and before is not None:
+            nofollow.require_one_name(before, self._file.path)
+        self._connection = connecting.connect(self._file, self._mode())
         try:
             self._prepare()
+            connecting.require_same(self._file, before)
         except BaseException:
             self._connection.close()
             raise
+
+    def _mode(self) -> str:
+        """Returns the mode to connect in: for writing, reading, or a file that nobody changes."""
+        if self._writable:
+            return connecting.WRITE
+        if self._alone is None:
+            return connecting.READ
+        return connecting.WITHOUT_LOCKS if self._alone.has_wal else connecting.IMMUTABLE
 
     def _prepare(self) -> None:
         """Checks the file, sets up the connection, and makes the tables of a new file."""
@@ -157,7 +168,7 @@ class Database:
             if self._connection.in_transaction:
                 yield
                 return
-            if self._alone is not None and self._alone != _alone(self._path):
+            if self._alone is not None and self._alone != _alone(self._file):
                 self._connection.close()  # another process has begun to write since
                 self._connect()
             self._connection.execute("BEGIN")
@@ -228,18 +239,24 @@ class Database:
         with self._mutex:
             self._connection.close()
 
+    def _remedy_of(self, error: sqlite3.OperationalError) -> str:
+        """Returns what to do about an error that SQLite met on its way to the file."""
+        name = getattr(error, "sqlite_errorname", "")  # Python itself raises some without one
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return "Another program has it open: close that, and try again."
+        failed = name.startswith("SQLITE_IOERR")
+        if "is full" in str(error) or (failed and disk_usage(self.folder.real).free < _LEAST_FREE):
+            return FULL
+        return FAILING if failed else "Check the free space and permissions of its disk."
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Turns errors of SQLite into ones that say what to do."""
         try:
             yield
         except sqlite3.OperationalError as error:
-            busy = "locked" in str(error)
             raise ClrSearchError(
-                f"The catalogue of {self.folder} cannot be used: {error}.",
-                "Another program has it open: close that, and try again."
-                if busy
-                else "Check the free space and permissions of its disk.",
+                f"The catalogue {self._file} cannot be used: {error}.", self._remedy_of(error)
             ) from error
         except sqlite3.IntegrityError:
             raise  # the statement is wrong, not the file
@@ -249,39 +266,31 @@ class Database:
             raise ClrSearchError(f"{self.folder} has been closed.", "Open it again.") from error
         except sqlite3.DatabaseError as error:
             raise ClrSearchError(
-                f"The catalogue of {self.folder} is damaged: {error}.", _RESTORE
+                f"The catalogue {self._file} is damaged: {error}.", _RESTORE
             ) from error
 
 
-def uri_of(path: PurePath) -> str:
-    r"""Returns the URI of an absolute path for SQLite, also on a share: ``\\server\share\x.clr``.
-
-    SQLite refuses ``file://server/…`` for its authority, and takes ``file:////server/…``.
-
-    Examples
-    --------
-    >>> from pathlib import PurePosixPath, PureWindowsPath
-    >>> uri_of(PurePosixPath("/data/x.clr"))
-    'file:///data/x.clr'
-    >>> uri_of(PureWindowsPath("//server/share/x.clr"))
-    'file:////server/share/x.clr'
-    """
-    uri = path.as_uri()
-    share = uri.startswith("file://") and not uri.startswith("file:///")
-    return uri.replace("file://", "file:////", 1) if share else uri
-
-
-def _alone(path: Path) -> tuple[int, int, int] | None:
-    """Returns inode, size and time of a file that is read without WAL; None where WAL works.
+class _Alone(NamedTuple):
+    """What identifies a file that is read without the help of a writer, and whether it has a WAL.
 
     Readers of a WAL share a small file beside it, which cannot be made on a read-only medium or in
-    a folder of another user. Where no WAL is left over, nobody is writing and the file is whole by
-    itself; but its owner may write again, so this is checked before each snapshot.
+    a folder of another user. Where that file is missing nobody is writing, so that what is there is
+    whole; but its owner may write again, so this is compared before each snapshot.
     """
-    wal = Path(f"{path}-wal")
-    if os.access(path.parent, os.W_OK) or not path.exists():
+
+    state: tuple[int, ...]
+    has_wal: bool
+
+
+def _alone(file: OwnFile) -> _Alone | None:
+    """Returns the state of a file beside which nothing can be made; None where WAL works."""
+    if os.access(file.folder.real, os.W_OK):
         return None
-    if wal.exists() and wal.stat().st_size:
+    beside = (file.folder / f"{file.name}{ending}" for ending in ("-wal", "-shm"))
+    status, (wal, shared) = file.status(), (other.status() for other in beside)
+    has_wal = wal is not None and wal.st_size > 0
+    if status is None or (has_wal and shared is not None):
         return None
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    parts = [status] if wal is None else [status, wal]
+    state = tuple(n for s in parts for n in (s.st_ino, s.st_size, s.st_mtime_ns))
+    return _Alone(state, has_wal)

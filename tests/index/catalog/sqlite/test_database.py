@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.index.catalog.sqlite import database
+from clr_search.files.own import OwnFolder
+from clr_search.index.catalog.sqlite import connecting, database
 from clr_search.index.catalog.sqlite.database import (
     APPLICATION_ID,
     FILE_NAME,
@@ -25,8 +26,12 @@ from clr_search.index.catalog.sqlite.database import (
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "x.clr"
     path.mkdir()
-    Database(path, writable=True).close()
+    opened(path, writable=True).close()
     return path
+
+
+def opened(folder: Path, *, writable: bool) -> Database:
+    return Database(OwnFolder(folder), writable=writable)
 
 
 def put(writer: Database, key: str, value: int) -> None:
@@ -58,7 +63,7 @@ def test_any_file_name_survives_sqlite(name: str) -> None:
 )
 def test_the_name_of_a_catalogue_has_no_authority(path: PurePath, uri: str) -> None:
     """With one, as that of a share would have, SQLite refuses it."""
-    assert database.uri_of(path) == uri
+    assert connecting.uri_of(path) == uri
 
 
 def test_sqlite_takes_the_name_of_a_share_so(folder: Path) -> None:
@@ -75,7 +80,7 @@ def test_the_file_says_whose_it_is(folder: Path) -> None:
 
 
 def test_an_acknowledged_commit_is_synced(folder: Path) -> None:
-    writer = Database(folder, writable=True)
+    writer = opened(folder, writable=True)
     assert writer.integer("PRAGMA synchronous") == 2
     assert writer.integer("PRAGMA fullfsync") == 1
 
@@ -89,7 +94,7 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
     before = path.read_bytes()
     for writable in (False, True):
         with pytest.raises(UsageError, match="belongs to something else"):
-            Database(tmp_path, writable=writable)
+            opened(tmp_path, writable=writable)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -98,16 +103,16 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(tmp_path: Pat
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     with pytest.raises(ClrSearchError, match="cut short" if not content else "damaged"):
-        Database(tmp_path, writable=False)
+        opened(tmp_path, writable=False)
 
 
 def test_a_creation_that_was_cut_short_is_finished_by_the_next(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / FILE_NAME).execute("PRAGMA journal_mode = WAL")
     with pytest.raises(UsageError, match="cut short"):
-        Database(tmp_path, writable=False)
-    writer = Database(tmp_path, writable=True)
+        opened(tmp_path, writable=False)
+    writer = opened(tmp_path, writable=True)
     put(writer, "a", 1)
-    assert get(Database(tmp_path, writable=False), "a") == 1
+    assert get(opened(tmp_path, writable=False), "a") == 1
 
 
 def test_a_damaged_page_is_reported_with_a_remedy(folder: Path) -> None:
@@ -115,13 +120,13 @@ def test_a_damaged_page_is_reported_with_a_remedy(folder: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:16384] + b"\x5a" * (len(whole) - 16384))
     with pytest.raises(ClrSearchError, match="is damaged") as caught:
-        get(Database(folder, writable=False), "a")
+        get(opened(folder, writable=False), "a")
     assert "backup" in caught.value.remedy
     assert caught.value.exit_code == 1
 
 
 def test_a_failed_transaction_leaves_nothing(folder: Path) -> None:
-    writer = Database(folder, writable=True)
+    writer = opened(folder, writable=True)
 
     def fail() -> None:
         with writer.writing():
@@ -136,7 +141,7 @@ def test_a_failed_transaction_leaves_nothing(folder: Path) -> None:
 
 
 def test_a_mistake_of_ours_is_not_called_damage(folder: Path) -> None:
-    writer = Database(folder, writable=True)
+    writer = opened(folder, writable=True)
 
     def twice() -> None:
         with writer.writing():
@@ -148,7 +153,7 @@ def test_a_mistake_of_ours_is_not_called_damage(folder: Path) -> None:
 
 
 def test_a_reader_sees_one_snapshot_while_a_writer_commits(folder: Path) -> None:
-    writer, reader = Database(folder, writable=True), Database(folder, writable=False)
+    writer, reader = opened(folder, writable=True), opened(folder, writable=False)
     put(writer, "a", 1)
     with reader.reading():
         assert reader.scalar("SELECT value FROM meta") == 1
@@ -160,11 +165,11 @@ def test_a_reader_sees_one_snapshot_while_a_writer_commits(folder: Path) -> None
 
 def test_a_reader_cannot_write(folder: Path) -> None:
     with pytest.raises(ClrSearchError, match="readonly"):
-        put(Database(folder, writable=False), "a", 1)
+        put(opened(folder, writable=False), "a", 1)
 
 
 def test_a_foreign_lock_is_named_as_such(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    writer = Database(folder, writable=True)
+    writer = opened(folder, writable=True)
     writer._connection.execute("PRAGMA busy_timeout = 10")
     other = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -174,14 +179,14 @@ def test_a_foreign_lock_is_named_as_such(folder: Path, monkeypatch: pytest.Monke
 
 
 def test_a_closed_one_says_so(folder: Path) -> None:
-    reader = Database(folder, writable=False)
+    reader = opened(folder, writable=False)
     reader.close()
     with pytest.raises(ClrSearchError, match="has been closed"):
         get(reader, "a")
 
 
 def test_threads_take_turns(folder: Path) -> None:
-    writer = Database(folder, writable=True)
+    writer = opened(folder, writable=True)
     put(writer, "a", 0)
 
     def count() -> None:
@@ -209,19 +214,19 @@ class TestWhereNothingMayBeWritten:
         )
 
     def test_a_reader_leaves_no_trace(self, folder: Path) -> None:
-        reader = Database(folder, writable=False)
+        reader = opened(folder, writable=False)
         assert get(reader, "a") is None
         assert list(folder.iterdir()) == [folder / FILE_NAME]
 
     def test_an_empty_wal_that_was_copied_along_is_no_hindrance(self, folder: Path) -> None:
         (folder / f"{FILE_NAME}-wal").touch()
-        assert get(Database(folder, writable=False), "a") is None
+        assert get(opened(folder, writable=False), "a") is None
         assert not (folder / f"{FILE_NAME}-shm").exists()
 
     def test_a_reader_sees_what_the_owner_writes_later(self, folder: Path) -> None:
-        reader = Database(folder, writable=False)
+        reader = opened(folder, writable=False)
         assert get(reader, "a") is None
-        owner = Database(folder, writable=True)
+        owner = opened(folder, writable=True)
         put(owner, "a", 1)
         assert get(reader, "a") == 1  # through the owner's WAL
         put(owner, "a", 2)
@@ -230,11 +235,11 @@ class TestWhereNothingMayBeWritten:
         assert get(reader, "a") == 2
 
     def test_a_reader_follows_a_replaced_file(self, folder: Path, tmp_path: Path) -> None:
-        reader = Database(folder, writable=False)
+        reader = opened(folder, writable=False)
         assert get(reader, "a") is None
         copy = tmp_path / "copy"
         shutil.copytree(folder, copy)
-        writer = Database(copy, writable=True)
+        writer = opened(copy, writable=True)
         put(writer, "a", 3)
         writer.close()
         (copy / FILE_NAME).replace(folder / FILE_NAME)

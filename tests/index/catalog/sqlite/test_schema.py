@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clr_search.files.own import OwnFolder
 from clr_search.index.catalog.sqlite.database import Database
 from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, VERSION
 from tests.index.made import sqlite_of, write_vectors
 
 
 def test_a_new_catalogue_says_what_it_is_and_of_which_version(tmp_path: Path) -> None:
-    Database(tmp_path, writable=True).close()
+    Database(OwnFolder(tmp_path), writable=True).close()
     connection = sqlite_of(tmp_path)
     assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
+from clr_search import images
+from clr_search.index import contents
 from clr_search.index.ann.generations import named
 from clr_search.index.ann.tuning import Tried
 from clr_search.index.catalog.catalog import Catalog
@@ -49,6 +50,8 @@ class IndexInfo:
         Size of the structure for each vector, on disk and in memory; None where search is exact.
     tried : tuple of Tried
         The structures that were tried on a sample, with their measurements.
+    older_decoding : bool
+        Whether some pictures may have been embedded by a release that decoded them in another way.
     """
 
     path: Path
@@ -68,6 +71,7 @@ class IndexInfo:
     latency_p99_ms: float | None = None
     bytes_per_vector: float | None = None
     tried: tuple[Tried, ...] = ()
+    older_decoding: bool = False
 
     def summary(self) -> dict[str, Any]:
         """Returns the fields as ``clr-search info --json`` prints them, with paths as strings."""
@@ -80,7 +84,7 @@ def info_of(catalog: Catalog) -> IndexInfo:
     alive = 0 if generation is None else catalog.count(newest=generation.revision)
     structure = "exact" if generation is None else generation.described
     return IndexInfo(
-        path=catalog.folder,
+        path=catalog.folder.path,
         count=count,
         skipped=len(catalog.skipped()),
         dimension=facts.dimension,
@@ -96,14 +100,6 @@ def info_of(catalog: Catalog) -> IndexInfo:
         latency_p99_ms=facts.latency_p99_ms,
         bytes_per_vector=None if generation is None else generation.bytes / generation.count,
         tried=() if generation is None else tuple(Tried(**fields) for fields in generation.tried),
-        bytes_on_disk=sum(map(_size, catalog.folder.rglob("*"))),
+        older_decoding=count > 0 and facts.decoding < images.DECODING,
+        bytes_on_disk=contents.size(catalog.folder),
     )
-
-
-def _size(path: Path) -> int:
-    """Returns the size of a regular file in bytes; 0 for all else."""
-    try:
-        status = path.stat()
-    except OSError:  # a writer has deleted it meanwhile
-        return 0
-    return status.st_size if S_ISREG(status.st_mode) else 0

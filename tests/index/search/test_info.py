@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clr_search.index import Index
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.info import info_of
+from clr_search.index.search.info import info_of
 from tests.index.made import clustered, write_vectors
 
 
