@@ -78,7 +78,8 @@ class Group:
     Attributes
     ----------
     copies : tuple of Copy
-        The pictures, at least two. The pixels of each were compared with those of the first.
+        The pictures, at least two. The pixels of each that could go were compared with those of
+        the first.
     lowest : float
         Least cosine of any of them with the first, in [-1, 1].
     """
@@ -409,6 +410,8 @@ class _Search:
             return ""
         if proof.turn is not None:
             return _TURNS[proof.turn]
+        if not proof.direct:
+            return "it is a copy of another of these only"
         if proof.verdict.finding is Finding.OVERLAID:
             return "something is written over one of the two"
         if proof.verdict.second_alone > _MORE:

@@ -25,6 +25,7 @@ from clr_search.analysis.comparison.registration import (
     refined,
     tiled,
     warped,
+    within,
 )
 
 SIDE = 768
@@ -151,14 +152,15 @@ def compare(one: Detail, other: Detail, start: Placement) -> Verdict:
     is_finer = pair.finest > 1.2 * _MIDDLE
     finding = laid.finding(_EASE if is_finer else 1.0)
     if finding is Finding.COPY and is_finer:
-        finding = pair.laid(pair.finest, laid.to, reaches=(1,), scale=laid.size).finding()
+        grey = _Pair(_grey(one), _grey(other), start)  # the colours were compared at less detail
+        finding = grey.laid(pair.finest, laid.to, reaches=(2,), scale=laid.size).finding()
     return Verdict(finding, laid.first_alone, laid.second_alone)
 
 
 def _grey(detail: Detail) -> Detail:
     """Returns the picture without its colours."""
     grey = Detail.__new__(Detail)
-    grey.image = detail.image.convert("L").convert("RGB")
+    grey.image = detail.image.convert("L")
     return grey
 
 
@@ -248,11 +250,10 @@ class _Laid:
 
     def __init__(self, one: Image.Image, other: Image.Image, to: Affine) -> None:
         self.to, self.size = to, one.size
-        self._one = [_values(band) for band in one.convert("YCbCr").split()]
-        laid = warped(other.convert("YCbCr"), to, one.size)
-        self._other = [_values(band) for band in laid.split()]
-        inside = warped(Image.new("L", other.size, 255), to, one.size)
-        self._inside = _values(inside) > 250
+        mode = "L" if one.mode == other.mode == "L" else "YCbCr"
+        self._one = [_values(band) for band in one.convert(mode).split()]
+        self._other = [_values(band) for band in warped(other.convert(mode), to, one.size).split()]
+        self._inside = within(other.size, to, one.size)
         area = abs(float(np.linalg.det(to[:, :2]))) * self._inside.sum()
         self.first_alone = 1 - float(self._inside.mean())
         self.second_alone = max(0.0, 1 - area / (other.width * other.height))

@@ -45,6 +45,23 @@ def warped(picture: Image.Image, to: Affine, size: tuple[int, int]) -> Image.Ima
     return picture.transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC)
 
 
+def within(of: tuple[int, int], to: Affine, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Returns where `warped` shows something of a picture of the size `of`, bool (h, w).
+
+    Examples
+    --------
+    >>> within((4, 2), np.array([[1.0, 0, 2], [0, 1, 0]]), (4, 2))[0]
+    array([ True,  True, False, False])
+    """
+    x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    across = to[0, 0] * x + to[0, 1] * y + to[0, 2]
+    down = to[1, 0] * x + to[1, 1] * y + to[1, 2]
+    inside: NDArray[np.bool_] = (
+        (across >= 0.5) & (across <= of[0] - 0.5) & (down >= 0.5) & (down <= of[1] - 0.5)
+    )
+    return inside
+
+
 def joined(first: Affine, second: Affine) -> Affine:
     """Returns the map that does what `second` does, and then what `first` does.
 
