@@ -54,6 +54,17 @@ class ImageError(ClrSearchError):
     """Bytes are not a usable picture; `what` is the reason that lists of skipped files show."""
 
 
+def shortened(text: str, most: int = 100) -> str:
+    """Return a text that a message quotes, cut at `most` characters.
+
+    Examples
+    --------
+    >>> shortened("a" * 60_000_000, 8)
+    'aaaaaaa…'
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional dependency, or say which extra installs it.
 

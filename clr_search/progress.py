@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from clr_search.terminal import printable, raw
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -104,7 +106,7 @@ class Lines(Reporter):
         self._brief = brief
 
     def message(self, text: str) -> None:
-        print(text, file=self._stream or sys.stderr, flush=True)
+        print(printable(text), file=self._stream or sys.stderr, flush=True)
 
     def begin(self, what: str, total: int | None, unit: str) -> None:
         self._what, self._total, self._unit = what, total, unit
@@ -149,12 +151,12 @@ class Bar(Reporter):
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(file=raw(sys.stderr), highlight=False)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def begin(self, what: str, total: int | None, unit: str) -> None:
         from rich import progress as columns
@@ -170,7 +172,9 @@ class Bar(Reporter):
             console=self._console,
         )
         self._progress.start()
-        self._task = self._progress.add_task(what, total=total, rate="", note="")
+        self._task = self._progress.add_task(
+            printable(what, lines=False), total=total, rate="", note=""
+        )
         self._unit, self._began = unit, time.monotonic()
 
     def advance(self, count: int = 1, note: str = "") -> None:
@@ -180,7 +184,10 @@ class Bar(Reporter):
         seconds = max(time.monotonic() - self._began, 1e-6)
         rate = f"{(task.completed + count) / seconds:,.1f} {self._unit}/s"
         self._progress.update(
-            self._task, advance=count, rate=rate, note=note or task.fields["note"]
+            self._task,
+            advance=count,
+            rate=rate,
+            note=printable(note, lines=False) or task.fields["note"],
         )
 
     def revise(self, total: int) -> None:

@@ -145,7 +145,10 @@ def _change(photos: Path) -> None:
 def _make_old(collection: Path) -> None:
     """Back to schema version 1."""
     connection = sqlite3.connect(collection / FILE_NAME)
-    connection.executescript("DROP INDEX items_by_file; PRAGMA user_version = 1")
+    connection.executescript(
+        "DROP INDEX items_by_file; ALTER TABLE items DROP COLUMN checksum; "
+        "ALTER TABLE staged DROP COLUMN checksum; PRAGMA user_version = 1"
+    )
     connection.close()
 
 

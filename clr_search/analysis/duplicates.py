@@ -1,10 +1,9 @@
-"""Copies of pictures in a collection: files of the same bytes, and near-duplicates."""
+"""The search for copies in a collection: files of the same bytes, and near-duplicates."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,10 @@ from PIL import Image
 from clr_search import images
 from clr_search.analysis.candidates import Pixels, candidates, looks
 from clr_search.analysis.comparison.detail import Detail, Finding
+from clr_search.analysis.copies import Copy, Duplicates, Group
 from clr_search.analysis.copy_thresholds import Calibration, calibrate
 from clr_search.analysis.keepers import Keep, Traits, rank, traits_of, why_kept_too
-from clr_search.analysis.living import LivingFile, is_as_indexed
+from clr_search.analysis.living import LivingFile
 from clr_search.analysis.verification import Comparisons, Proof
 from clr_search.errors import ImageError, UsageError
 from clr_search.index.catalog.records import Item
@@ -37,126 +37,6 @@ _TURNS = {
     Image.Transpose.TRANSPOSE: "mirrored and turned by 90°",
     Image.Transpose.TRANSVERSE: "mirrored and turned by 270°",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One picture of a group of copies.
-
-    Attributes
-    ----------
-    item : Item
-        The picture.
-    keep : bool
-        Whether this picture is proposed to be kept.
-    exact : bool
-        Whether its file has the same bytes as the first of the group.
-    score : float
-        Cosine to the first of the group, in [-1, 1].
-    frees : int
-        Bytes that deleting the file frees: 0 for a picture to be kept, for a symbolic link, and for
-        another name (hard link) of a file that the group has already.
-    why : str
-        Why it is to be kept although it is not the first, such as "it is larger".
-    turn : str
-        How it is mirrored or turned against the first; empty for not at all.
-    """
-
-    item: Item
-    keep: bool
-    exact: bool
-    score: float
-    frees: int
-    why: str = ""
-    turn: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Copies of one picture: the one to be kept comes first, the others by falling score.
-
-    Attributes
-    ----------
-    copies : tuple of Copy
-        The pictures, at least two. The pixels of each that could go were compared with those of
-        the first.
-    lowest : float
-        Least cosine of any of them with the first, in [-1, 1].
-    """
-
-    copies: tuple[Copy, ...]
-    lowest: float
-
-    @property
-    def exact(self) -> bool:
-        """Whether all files have the same bytes."""
-        return all(copy.exact for copy in self.copies)
-
-    @property
-    def bytes_beside(self) -> int:
-        """Size in bytes of all files that could go; hard links of a file count once."""
-        return sum(copy.frees for copy in self.copies)
-
-    @property
-    def could_go(self) -> int:
-        """The number of files that could go."""
-        return sum(not copy.keep for copy in self.copies)
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """The groups of copies in a collection, and what could not be told.
-
-    Attributes
-    ----------
-    groups : tuple of Group
-        The groups, the largest first.
-    threshold : float or None
-        Least cosine of candidates; None if only exact copies were searched for.
-    calibration : Calibration or None
-        The measurement that the threshold was chosen by; None if it was given.
-    pictures : int
-        The number of pictures that were compared.
-    gone : int
-        Pictures of the collection whose files are gone, or cannot be reached.
-    unread : int
-        Pictures that cannot be read now, or have changed since they were indexed.
-    unjudged : int
-        Pictures with too little structure to be compared: blank, dark or even ones.
-    dismissed : int
-        Pairs that are left out because a person has dismissed them.
-    """
-
-    groups: tuple[Group, ...]
-    threshold: float | None
-    calibration: Calibration | None
-    pictures: int
-    gone: int = 0
-    unread: int = 0
-    unjudged: int = 0
-    dismissed: int = 0
-
-    def confirmed(self) -> Duplicates:
-        """Returns the groups that are true now: every file exists and has the bytes of its item.
-
-        The files of the groups are read. A file that fails leaves its group; without the one to be
-        kept a group is dissolved, unless all files of it had the same bytes.
-        """
-        checked = [_confirmed(group) for group in self.groups]
-        groups = tuple(group for group, _ in checked if group is not None)
-        return replace(self, groups=groups, unread=self.unread + sum(lost for _, lost in checked))
-
-
-def _confirmed(group: Group) -> tuple[Group | None, int]:
-    """Returns what is left of a group, and the number of files that are not as they were."""
-    left = [copy for copy in group.copies if is_as_indexed(copy.item)]
-    lost = len(group.copies) - len(left)
-    if not lost:
-        return group, 0
-    if len(left) < 2 or (left[0] is not group.copies[0] and not group.exact):
-        return None, lost
-    first = replace(left[0], keep=True, frees=0)
-    return replace(group, copies=(first, *left[1:])), lost
 
 
 def find_duplicates(

@@ -31,7 +31,7 @@ class ClassifyTab:
     probe : Probe
         The classifier.
     explorer : Explorer
-        The collection, for random pictures to try.
+        The collection, for random pictures to try, and for its workers, which decode.
     """
 
     def __init__(self, probe: Probe, explorer: Explorer) -> None:
@@ -61,7 +61,7 @@ class ClassifyTab:
         if path is None:
             return {self.upload: None}
         try:
-            picture = images.decode(path.read_bytes(), at_least=self._side)
+            picture = self._explorer.workers.decode(path.read_bytes(), at_least=self._side)
         except ImageError as error:
             return {self.upload: None, **self._say(unreadable(path.name, error))}
         return {self.upload: None, **self._classify(picture, title_of(path), "uploaded")}
@@ -70,7 +70,7 @@ class ClassifyTab:
         """Classify a random picture of the collection."""
         try:
             item = self._explorer.item(self._explorer.random_item(ALL))
-            picture = images.load(item.path, at_least=self._side)
+            picture = self._explorer.workers.load(item.path, at_least=self._side)
         except (OSError, ClrSearchError):
             return self._say(
                 ClrSearchError("That picture can no longer be read.", "Try another one.")

@@ -15,7 +15,9 @@ from clr_search import images
 from clr_search.app.visit import Answer, Hit, Subject
 from clr_search.contract.model_file import Card
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.pictures.inline import PREVIEW, preview
+from clr_search.serve.pipeline import usable_cores
 from clr_search.web import thumbnails
 
 if TYPE_CHECKING:
@@ -46,12 +48,22 @@ class Explorer:
         The open collection. Each call sees its newest state on disk.
     seed : int, optional
         Seed for a repeatable choice of random pictures.
+    decoding : DecodingLimits, optional
+        The most that decoding one picture may take.
+
+    Attributes
+    ----------
+    workers : DecodingWorkers
+        The processes that decode all pictures which the page shows or searches with.
     """
 
-    def __init__(self, index: Index, *, seed: int | None = None) -> None:
+    def __init__(
+        self, index: Index, *, seed: int | None = None, decoding: DecodingLimits | None = None
+    ) -> None:
         self.index = index
+        self.workers = DecodingWorkers(usable_cores() + 1, decoding)
         self._random = random.Random(seed)  # noqa: S311 -- chooses pictures, guards nothing
-        self._thumbnails = thumbnails.Tiles()
+        self._thumbnails = thumbnails.Tiles(load=self.workers.load)
         # Only one thread at a time may use a SQLite connection, or exchange the FAISS generation.
         self._lock = threading.RLock()
         self._surveyed = _Survey((-1, -1), [], [])
@@ -107,7 +119,7 @@ class Explorer:
             If the bytes are not a picture of a known format.
         """
         side = self.index.encoder.image_size
-        picture = images.decode(data, at_least=max(images.enough_for(side), PREVIEW))
+        picture = self.workers.decode(data, at_least=max(images.enough_for(side), PREVIEW))
         return Subject(
             title=title,
             detail=describe("uploaded", picture),
@@ -126,7 +138,7 @@ class Explorer:
         """
         entry = self.item(item)
         try:
-            picture = images.load(entry.path, at_least=PREVIEW)
+            picture = self.workers.load(entry.path, at_least=PREVIEW)
         except (OSError, ClrSearchError) as error:
             reason = error.what if isinstance(error, ClrSearchError) else "the file is gone"
             raise ClrSearchError(
@@ -219,8 +231,9 @@ class Explorer:
         )
 
     def close(self) -> None:
-        """End the threads that draw thumbnails; the index stays open."""
+        """End the threads that draw and the processes that decode; the index stays open."""
         self._thumbnails.close()
+        self.workers.close()
 
 
 def _folders(items: Iterable[Item], labels: Sequence[str]) -> list[str]:

@@ -11,28 +11,39 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import webbrowser
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from clr_search import images
+from clr_search import terminal
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
+from clr_search.web import listening
 from clr_search.web.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     import gradio as gr
 
-MAX_UPLOAD_BYTES = min(images.MAX_BYTES, 64 * 2**20)
-"""Largest upload in bytes; photographs straight from a camera are smaller."""
+    from clr_search.app.explorer import Explorer
+    from clr_search.images.isolation import DecodingLimits
+
+GRACE = 2
+"""Seconds for which a stopping page waits for its last answers."""
+
+_PORTS = range(7860, 7960)  # The ports that are tried where none is given.
 
 
-def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
+def build(
+    collection: Path | str,
+    probe: Path | str | None = None,
+    decoding: DecodingLimits | None = None,
+) -> gr.Blocks:
     """Build the page of a collection.
 
     Parameters
@@ -41,6 +52,8 @@ def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
         A collection made by ``clr-search build-index``.
     probe : path, optional
         A `probe.onnx`, which adds a Classify tab.
+    decoding : DecodingLimits, optional
+        The most that decoding one picture may take.
 
     Returns
     -------
@@ -58,6 +71,13 @@ def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
 
         page = build("photos.clr")
     """
+    return _composed(collection, probe, decoding)[0]
+
+
+def _composed(
+    collection: Path | str, probe: Path | str | None, decoding: DecodingLimits | None
+) -> tuple[gr.Blocks, Explorer]:
+    """Return the page of `build`, and the explorer behind it, which its owner may close."""
     require("gradio", "app")
     from clr_search.app.explorer import Explorer
     from clr_search.app.page import compose
@@ -65,9 +85,9 @@ def build(collection: Path | str, probe: Path | str | None = None) -> gr.Blocks:
     from clr_search.serve import Probe
 
     collection = Path(collection)
-    explorer = Explorer(Index.open(collection))
+    explorer = Explorer(Index.open(collection), decoding=decoding)
     name = collection.resolve().name.removesuffix(".clr")
-    return compose(name, explorer, Probe(probe) if probe else None)
+    return compose(name, explorer, Probe(probe) if probe else None), explorer
 
 
 def launch(
@@ -77,6 +97,7 @@ def launch(
     host: str = "127.0.0.1",
     port: int | None = None,
     open_browser: bool = True,
+    decoding: DecodingLimits | None = None,
     reporter: Reporter | None = None,
 ) -> None:
     """Serve the page until Ctrl-C (or SIGTERM); its address is printed on stderr.
@@ -91,6 +112,8 @@ def launch(
         Port; by default the first free one from 7860.
     open_browser : bool
         Whether to open the page in the default browser.
+    decoding : DecodingLimits, optional
+        The most that decoding one picture may take.
     reporter : Reporter, optional
         Prints messages; by default as plain lines on stderr.
 
@@ -100,7 +123,11 @@ def launch(
         If the page cannot be built, or the port is taken.
     """
     reporter = reporter or Lines()
-    with _interrupted_by_sigterm(), serving(collection, probe=probe, host=host, port=port) as url:
+    with (
+        terminal.escaping(),
+        _interrupted_by_sigterm(),
+        serving(collection, probe=probe, host=host, port=port, decoding=decoding) as url,
+    ):
         reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
         if host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
@@ -121,6 +148,7 @@ def serving(
     probe: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
+    decoding: DecodingLimits | None = None,
 ) -> Iterator[str]:
     """Serve the page from a thread during the context, and yield its address.
 
@@ -131,53 +159,60 @@ def serving(
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(_environment(_settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        page = build(collection, probe)
-        stack.callback(page.close, verbose=False)
-        yield _start(page, cache, host, port)
+        page, explorer = _composed(collection, probe, decoding)
+        stack.callback(explorer.close)
+        yield stack.enter_context(_served(page, cache, host, port))
 
 
-def _start(page: gr.Blocks, cache: Path, host: str, port: int | None) -> str:
-    """Start the server of Gradio behind the guard, and return its address."""
-    from starlette.middleware import Middleware
+@contextmanager
+def _served(page: gr.Blocks, cache: Path, host: str, port: int | None) -> Iterator[str]:
+    """Serve a page behind the guard during the context, and yield its address."""
+    import gradio as gr
+    from fastapi import FastAPI
 
-    from clr_search.app.guard import Guard
+    from clr_search.app.guard import MAX_UPLOAD_BYTES, Guard
     from clr_search.app.theme import STYLE_SHEET, theme, write_icon
+    from clr_search.web.uploads import Uploads
 
-    try:
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            prevent_thread_lock=True,
-            quiet=True,
-            inbrowser=False,
-            inline=False,
-            share=False,
-            show_error=False,
-            debug=False,
-            max_file_size=MAX_UPLOAD_BYTES,
-            enable_monitoring=False,
-            run_history=False,
-            mcp_server=False,
-            ssr_mode=False,
-            pwa=False,
-            footer_links=[],
-            app_kwargs={
-                "middleware": [Middleware(Guard, host=host)],
-                "docs_url": None,
-                "redoc_url": None,
-                "openapi_url": None,
-            },
-            theme=theme(),
-            css_paths=STYLE_SHEET,
-            favicon_path=write_icon(cache),
-        )
-    except OSError as error:
-        where = f"{host}:{port}" if port else host
-        raise UsageError(
-            f"Cannot listen on {where}: the port is taken, or the address is not this machine's.",
-            "Choose another --port, or leave it out to use the first free one.",
-        ) from error
-    return str(url)
+    door = _listening(host, port)
+    listening.allow_files()
+    page.has_launched = True  # Else Gradio reads any file of the machine that a browser names.
+    app = gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        page,
+        path="/",
+        server_name=host,
+        server_port=door.getsockname()[1],
+        show_error=False,
+        max_file_size=MAX_UPLOAD_BYTES,
+        enable_monitoring=False,
+        run_history=False,
+        mcp_server=False,
+        ssr_mode=False,
+        pwa=False,
+        footer_links=[],
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+        theme=theme(),
+        css_paths=STYLE_SHEET,
+        favicon_path=write_icon(cache),
+    )
+    mounted = app.routes[-1].app
+    guarded = Guard(app, Uploads(cache), frozenset(page.fns), host)
+    with listening.serving_aside(listening.configured(guarded, grace=GRACE), door):
+        name = f"[{host}]" if ":" in host else host
+        try:
+            yield f"http://{name}:{door.getsockname()[1]}/"
+        finally:
+            page.close(verbose=False)  # It ends the queue.
+            mounted.stop_event.set()  # It ends answers that are open as long as the page is.
+
+
+def _listening(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens on the port, or on the first free one where none is given."""
+    for candidate in _PORTS if port is None else ():
+        with suppress(UsageError):
+            return listening.listen(host, candidate)
+    return listening.listen(host, port or 0)
 
 
 def _settings(cache: Path, host: str) -> dict[str, str]:

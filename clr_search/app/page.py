@@ -15,6 +15,9 @@ from clr_search.serve import Probe
 KEEP_UPLOADS_SECONDS = 600
 """Seconds after which an uploaded file is deleted; it is read at once, and needed no longer."""
 
+MOST_WAITING = 100
+"""Largest number of events that wait to be handled; further ones are refused."""
+
 
 def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blocks:
     """Compose the page from its header and its tabs.
@@ -35,6 +38,7 @@ def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blo
         fill_width=True,
     )
     with page:
+        page.queue(max_size=MOST_WAITING)
         top = fragment(header(name, len(explorer)))
         with gr.Tabs():
             with gr.Tab("Search", id="search"):

@@ -15,7 +15,7 @@ from clr_search.app.components import fragment, picture_field, uploaded_file
 from clr_search.app.explorer import Explorer
 from clr_search.app.visit import Session, Subject
 from clr_search.errors import ClrSearchError, ImageError
-from clr_search.index.catalog.filters import Filter
+from clr_search.index.catalog.filters import MOST_BYTES, Filter
 from clr_search.index.search.query import Query
 
 INVITATION = (
@@ -81,7 +81,7 @@ class Controls:
     @property
     def filter(self) -> Filter:
         """The conditions on label and folder of the results."""
-        return Filter(label=self.label or None, under=self.folder or None)
+        return Filter(label=self.label or None, under=self.folder or None, on_disk=False)
 
     def query(self, subject: Subject) -> Query:
         """Return the query for a picture to search from."""
@@ -331,5 +331,7 @@ def _choices(everything: str, names: list[str] | None) -> list[tuple[str, str]]:
 
 
 def _text(value: object) -> str:
-    """Return a text that a browser sent; an empty one for any other value."""
-    return value if isinstance(value, str) else ""
+    """Return a text that a browser sent; an empty one for any other value, or one too long."""
+    if not isinstance(value, str) or len(value.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+        return ""
+    return value

@@ -12,10 +12,11 @@ import importlib
 import os
 import sys
 import traceback
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from clr_search import terminal
 from clr_search.cli import options
 from clr_search.errors import ClrSearchError
 from clr_search.files.disk import remedy_of
@@ -123,6 +124,11 @@ class WrongUse(Failure):
 
 class Commands(click.Group):
     """A group whose commands are imported only when they run or are described."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command, while nothing that others have named reaches the terminal as it is."""
+        with terminal.escaping():
+            return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

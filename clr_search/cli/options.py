@@ -312,7 +312,10 @@ def device_option() -> Decorator[Any]:
 
 
 def embedding_options() -> Decorator[Any]:
-    """Return the options ``--batch-size``, ``--workers`` and ``--device`` as one decorator."""
+    """Return the options that say how pictures are embedded, as one decorator.
+
+    They are ``--batch-size``, ``--workers``, ``--device`` and ``--isolate``.
+    """
 
     def decorate(function: AnyCallable) -> AnyCallable:
         workers = click.option(
@@ -325,7 +328,38 @@ def embedding_options() -> Decorator[Any]:
             show_default=True,
             help="Pictures embedded and saved at a time.",
         )
-        decorated: AnyCallable = batch_size(workers(device_option()(function)))
+        isolate = click.option(
+            "--isolate",
+            is_flag=True,
+            help="Decode in worker processes with limits on memory and time.",
+        )
+        decorated: AnyCallable = batch_size(workers(device_option()(isolate(function))))
+        return decorated
+
+    return decorate
+
+
+def decoding_options() -> Decorator[Any]:
+    """Return the options ``--decode-memory`` and ``--decode-seconds`` as one decorator."""
+
+    def decorate(function: AnyCallable) -> AnyCallable:
+        memory = click.option(
+            "--decode-memory",
+            metavar="SIZE",
+            type=Limit(),
+            default="4GiB",
+            show_default=True,
+            help="Most memory for decoding a picture; a small one gets less.",
+        )
+        seconds = click.option(
+            "--decode-seconds",
+            metavar="SECONDS",
+            type=POSITIVE,
+            default=30,
+            show_default=True,
+            help="Most time for decoding a picture; a small one gets less.",
+        )
+        decorated: AnyCallable = memory(seconds(function))
         return decorated
 
     return decorate

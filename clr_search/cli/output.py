@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clr_search.terminal import printable, raw
+
 if TYPE_CHECKING:
     from clr_search.errors import ClrSearchError
     from clr_search.files.left_out import LeftOut
@@ -41,7 +43,7 @@ def echo_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object on one line; paths become strings.
 
     Text is printed as it is where the encoding of stdout has its characters. Elsewhere, and for
-    file names that are not valid text, it is escaped.
+    file names that are not valid text, it is escaped, and in a terminal what the terminal obeys.
 
     Examples
     --------
@@ -53,6 +55,8 @@ def echo_json(value: Mapping[str, Any]) -> None:
         text.encode(sys.stdout.encoding or "utf-8", "strict")
     except UnicodeEncodeError:
         text = json.dumps(value, default=str)
+    if sys.stdout.isatty() and printable(text) != text:
+        text = json.dumps(value, default=str).replace("\x7f", "\\u007f")
     click.echo(text)
 
 
@@ -78,6 +82,8 @@ def echo_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], indent:
        1  a.jpg
       10  b.jpg
     """
+    if sys.stdout.isatty():
+        rows = [[printable(cell, lines=False) for cell in row] for row in rows]
     headed = any(column.heading for column in columns)
     lines = [[column.heading for column in columns], *rows] if headed else list(rows)
     widths = [max((_width(line[at]) for line in lines), default=0) for at in range(len(columns))]
@@ -102,7 +108,7 @@ def _echo_styled(
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(file=raw(sys.stdout), highlight=False)
     for number, line in enumerate(aligned):
         text = Text(" " * indent)
         for at, (cell, column) in enumerate(zip(line, columns, strict=True)):
@@ -145,7 +151,10 @@ def echo_heading(text: str, *, apart: bool = False) -> None:
     if apart:
         click.echo()
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    click.echo(click.style(text, bold=True) if bold else text)
+    if bold:
+        click.echo(click.style(printable(text), bold=True), file=raw(sys.stdout))
+    else:
+        click.echo(text)
 
 
 def shown(path: Path | str) -> str:

@@ -25,16 +25,16 @@ import base64
 import hashlib
 import json
 import math
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from clr_search.contract.graph_limits import refuse_costly, refuse_foreign_parts
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFile
+from clr_search.files.strict_json import checked_fields, is_of
 
 if TYPE_CHECKING:
     import onnx
@@ -69,6 +69,9 @@ MOST_GOLDEN = 50_000_000
 
 Resize = Literal["Resize", "MatMul"]
 """How a graph resizes: by the operator `Resize` with its antialiasing, or by matrix products."""
+
+_MOST_TEXT = 4 * 2**20  # characters of a value of the metadata
+_SHOWN = 200  # characters of a damaged value that an error shows
 
 _PREFIX = "clr_search."  # Every metadata key of ours begins with this.
 
@@ -198,17 +201,22 @@ class Card:
                 "Make one with: clr-search export RUN --out encoder.onnx",
             )
         try:
-            version = json.loads(metadata[_PREFIX + "contract_version"])
-            if version != VERSION:
+            version = _json(metadata[_PREFIX + "contract_version"])
+            if version != VERSION or isinstance(version, bool):
                 raise UsageError(
-                    f"{path} follows contract version {version}; this release reads {VERSION}.",
+                    f"{path} follows contract version {str(version)[:_SHOWN]}; this release reads "
+                    f"{VERSION}.",
                     "Use a matching release of clr-search, or export the encoder again.",
                 )
             values: dict[str, Any] = {
-                item.name: json.loads(metadata[_PREFIX + item.name])
+                item.name: _json(metadata[_PREFIX + item.name])
                 for item in fields(cls)
                 if item.name != "golden" and _PREFIX + item.name in metadata
             }
+            checked_fields(values, cls)
+            for name, value in values.items():
+                if isinstance(value, list):
+                    _check_list(name, value)
             golden = base64.b64decode(metadata.get(_PREFIX + "golden", ""), validate=True)
             values["golden"] = tuple(np.frombuffer(golden, dtype="<f4").tolist())
             values["classes"] = tuple(values.get("classes", ()))
@@ -216,7 +224,8 @@ class Card:
             return cls(**values)
         except (ValueError, TypeError, RecursionError) as error:  # "[[[[…" recurses too deeply.
             raise UsageError(
-                f"{path} has unreadable metadata ({error}).", "Export the encoder again."
+                f"{path} has unreadable metadata ({str(error)[:_SHOWN]}).",
+                "Export the encoder again.",
             ) from error
 
     def summary(self) -> dict[str, Any]:
@@ -224,6 +233,25 @@ class Card:
         return {
             item.name: getattr(self, item.name) for item in fields(self) if item.name != "golden"
         }
+
+
+def _json(text: str) -> object:
+    """Returns a value of the metadata; raises ValueError for JSON that no card has."""
+    if len(text) > _MOST_TEXT:
+        raise ValueError(f"a value has more than {_MOST_TEXT:,} characters")
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> float:
+    """Refuses NaN and the infinities, which Python reads though they are no JSON."""
+    raise ValueError(f"{name} is no number")
+
+
+def _check_list(name: str, values: list[object]) -> None:
+    """Raises ValueError if a list of a card holds something else than names, or sizes."""
+    inner = str if name == "classes" else int
+    if any(type(part) is not inner or not is_of(part, inner) for part in values):
+        raise ValueError(f"{name} holds something else than {inner.__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +281,8 @@ def read_model(path: Path | str | OwnFile) -> ModelFile:
     ------
     UsageError
         If the file does not exist, is truncated or not ONNX, keeps data outside itself, has sparse
-        tensors, uses operators that are not standard ONNX, or breaks the contract in names, types,
-        sizes or version.
+        tensors, uses operators that are not standard ONNX, implies tensors beyond
+        `graph_limits.MOST_BYTES`, or breaks the contract in names, types, sizes or version.
     """
     data = _content(path)
     return model_of(data, path.path if isinstance(path, OwnFile) else Path(path))
@@ -275,82 +303,30 @@ def model_of(data: bytes, path: Path) -> ModelFile:
             f"{path} is not a whole ONNX file: it is truncated, or something else.",
             "Copy or export it again.",
         ) from error
+    if len({item.key for item in model.metadata_props}) != len(model.metadata_props):
+        raise UsageError(
+            f"{path} names an entry of its metadata twice.", "Copy or export it again."
+        )
     if not model.graph.node:
         raise UsageError(f"{path} holds no ONNX graph.", "Copy or export it again.")
-    _refuse_foreign_parts(model, path)
+    refuse_foreign_parts(model, path, OPSET)
     card = Card.from_metadata({item.key: item.value for item in model.metadata_props}, path)
     _check_sizes(card, path)
     _check_interface(model, card, path)
+    refuse_costly(model, card.golden_size, path)
     return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
 
 
 def _content(path: Path | str | OwnFile) -> bytes:
     """Return the bytes of a model file; raise UsageError where it is missing or too large."""
     file = path if isinstance(path, OwnFile) else Path(path)
-    status = _status(file)
+    there = isinstance(file, OwnFile) or file.is_file()
+    status = (file.status() if isinstance(file, OwnFile) else file.stat()) if there else None
     if status is None:
         raise UsageError(f"There is no model file {file}.", "Make one with: clr-search export RUN")
     if status.st_size > MAX_MODEL_BYTES:
         raise UsageError(f"{file} is larger than 2 GiB, which no ONNX file can be.")
     return file.read_bytes()
-
-
-def _status(file: Path | OwnFile) -> os.stat_result | None:
-    """Return the status of a file that can be read; None where there is none."""
-    if isinstance(file, OwnFile):
-        return file.status()
-    return file.stat() if file.is_file() else None
-
-
-def _refuse_foreign_parts(model: onnx.ModelProto, path: Path) -> None:
-    """Raise UsageError if the model contains anything that no export of ours makes."""
-    import onnx
-
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise UsageError(
-                f"{path} keeps weights in another file, which the contract forbids.",
-                "Export it as one file: clr-search export RUN --out encoder.onnx",
-            )
-    domains = {item.domain for item in model.opset_import} | {
-        node.domain for node in model.graph.node
-    }
-    foreign = sorted(domains - {"", "ai.onnx"})
-    if foreign or model.functions:
-        named = ", ".join(foreign) or "local functions"
-        raise UsageError(
-            f"{path} uses operators outside standard ONNX: {named}.",
-            "Only files exported by clr-search are loaded.",
-        )
-    attributes = [attribute for node in model.graph.node for attribute in node.attribute]
-    if any(attribute.HasField("g") or attribute.graphs for attribute in attributes):
-        raise UsageError(
-            f"{path} holds graphs within its nodes: branches or loops, which no export makes.",
-            "Only files exported by clr-search are loaded.",
-        )
-    sparse = any(item.HasField("sparse_tensor") or item.sparse_tensors for item in attributes)
-    if sparse or model.graph.sparse_initializer:
-        raise UsageError(
-            f"{path} holds sparse tensors, which no export makes.",
-            "Only files exported by clr-search are loaded.",
-        )
-    opset = max(
-        (item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0
-    )
-    if opset < OPSET:
-        raise UsageError(f"{path} has opset {opset}; the contract needs {OPSET} or newer.")
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterable[onnx.TensorProto]:
-    """Yield every constant tensor of a graph and of the graphs within its nodes."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
-                    yield from _tensors(inner)
 
 
 def _check_sizes(card: Card, path: Path) -> None:

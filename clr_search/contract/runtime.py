@@ -7,6 +7,7 @@ alike. The module `serve.devices` chooses the device that a session runs on.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ from numpy.typing import NDArray
 from clr_search.contract.model_file import EMBEDDING, IMAGES
 
 CPU_PROVIDER = "CPUExecutionProvider"
+
+MOST_MEMORY = 8 * 2**30
+"""Most bytes that all sessions of a process take together on the processor, weights included; half
+of the memory of the machine where that is less. A graph can ask for more only as it runs."""
 
 _BATCH = 32
 """Number of pictures in one run of a check; it bounds the memory of the activations."""
@@ -39,6 +44,42 @@ def quantization() -> Any:
     import onnxruntime.quantization
 
     return onnxruntime.quantization
+
+
+_limited: list[int] = []
+_limiting = threading.Lock()
+
+
+def _limit_memory(onnxruntime: Any) -> None:
+    """Makes the allocator that all sessions of this process share, which refuses to exceed a limit.
+
+    ONNX Runtime knows one such allocator a process, so this is the one thing kept beyond a call.
+    """
+    with _limiting:
+        if _limited:
+            return
+        most = MOST_MEMORY
+        if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+            most = min(most, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+        place = onnxruntime.OrtMemoryInfo(
+            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0,
+            onnxruntime.OrtMemType.DEFAULT,
+        )  # fmt: skip
+        usual = -1  # of the arena: how it grows, its first chunk, and what it leaves unused in one
+        arena = onnxruntime.OrtArenaCfg(most, usual, usual, usual)
+        onnxruntime.create_and_register_allocator(place, arena)
+        _limited.append(most)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Return whether an error of ONNX Runtime says that a run would exceed `MOST_MEMORY`.
+
+    Examples
+    --------
+    >>> out_of_memory(ValueError("Available memory of 7 is smaller than requested bytes of 9"))
+    True
+    """
+    return "smaller than requested bytes" in str(error)
 
 
 def open_session(
@@ -79,6 +120,8 @@ def open_session(
     options.inter_op_num_threads = 1
     # Idle threads sleep instead of spinning, because the decoders of the pipeline need the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    _limit_memory(onnxruntime)
+    options.add_session_config_entry("session.use_env_allocators", "1")
     more = {} if fall_back else {"enable_fallback": 0}
     return onnxruntime.InferenceSession(data, options, providers=list(providers), **more)
 

@@ -18,9 +18,9 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,24 @@ white. Pictures of 8 bits in sRGB, opaque or dark on transparent, are the same i
 """
 
 _LARGE = threading.Lock()
+
+
+class Host(Protocol):
+    """Where pictures are decoded: this process, or a worker with limits (`images.isolation`)."""
+
+    def expect(self, pixels: int, work: int) -> None:
+        """Take note of the pixels that headers promise, before memory is taken for them.
+
+        Parameters
+        ----------
+        pixels : int
+            Pixels that a decoder holds at once.
+        work : int
+            Pixels that are looked at, also those of further frames.
+        """
+
+    def turn(self, pixels: int) -> AbstractContextManager[object]:
+        """Return a context in which so many pixels may be decoded."""
 
 
 def decode(data: bytes, *, at_least: int | None = None, max_pixels: int | None = None) -> Picture:
@@ -80,20 +98,35 @@ def decode(data: bytes, *, at_least: int | None = None, max_pixels: int | None =
     """
     if at_least is not None and at_least < 1:
         raise UsageError(f"at_least is {at_least}; it must be 1 or more.")
-    return _decoded(data, at_least, pixel_limit(max_pixels), np.array)
+    return decode_on(_HERE, data, at_least, pixel_limit(max_pixels), np.array)
 
 
-def _decoded(
+class _ThisProcess:
+    """Decoding in this process, without limits on single pictures."""
+
+    def expect(self, pixels: int, work: int) -> None:
+        """Do nothing."""
+
+    def turn(self, pixels: int) -> AbstractContextManager[object]:
+        """Wait until no other large picture is being decoded, if this is one."""
+        return _LARGE if pixels > LARGE_PIXELS else nullcontext()
+
+
+_HERE = _ThisProcess()
+
+
+def decode_on(
+    host: Host,
     data: bytes,
     at_least: int | None,
     max_pixels: int,
     finish: Callable[[Image.Image], NDArray[np.uint8]],
 ) -> Picture:
-    """What `finish` makes of the upright sRGB image; see `decode`."""
+    """What `finish` makes of the upright sRGB image, decoded where `host` says; see `decode`."""
     kind = kind_of(data)
     try:
-        opened = open_picture(data, kind, at_least, max_pixels)
-        with _LARGE if opened.held > LARGE_PIXELS else nullcontext():
+        opened = open_picture(data, kind, at_least, max_pixels, host.expect)
+        with host.turn(opened.held):
             whole = opened.read()
             pixels = finish(whole.image)
     except ImageError:
@@ -162,8 +195,8 @@ def decode_square(data: bytes, size: int, *, max_pixels: int | None = None) -> P
     ImageError
         As `decode`.
     """
-    return _decoded(
-        data, enough_for(size), pixel_limit(max_pixels), lambda image: squared(image, size)
+    return decode_on(
+        _HERE, data, enough_for(size), pixel_limit(max_pixels), lambda image: squared(image, size)
     )
 
 

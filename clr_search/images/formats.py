@@ -11,7 +11,7 @@ from clr_search.errors import ImageError
 if TYPE_CHECKING:
     from PIL import ImageFile
 
-_READERS = {
+READERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),  # of an MPO, the first picture
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
     "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
@@ -21,6 +21,7 @@ _READERS = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "HEIC": ("pillow_heif.as_plugin", "HeifImageFile"),  # which turns the picture itself
 }
+"""Module and class of the reader of each format."""
 
 
 _SIGNATURES = (
@@ -67,13 +68,13 @@ def kind_of(data: bytes) -> str:
         kind = "WebP"
     elif head[4:8] == b"ftyp":
         kind = _iso_kind(head)
-    if kind in _READERS:
+    if kind in READERS:
         return kind
     if kind:
         raise ImageError(f"{kind} files are not supported")
     if not any(data):
         raise ImageError("the file holds nothing but zeros")
-    raise ImageError(f"not a picture: it starts like no {', '.join(_READERS)} file")
+    raise ImageError(f"not a picture: it starts like no {', '.join(READERS)} file")
 
 
 def _iso_kind(head: bytes) -> str:
@@ -93,7 +94,7 @@ def open_header(data: bytes, kind: str) -> ImageFile.ImageFile:
 
         if not features.check(kind.lower()):
             raise ImageError(f"{kind} is not supported by the Pillow that is installed")
-    module, name = _READERS[kind]
+    module, name = READERS[kind]
     try:
         reader: type[ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError:

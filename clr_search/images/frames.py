@@ -23,6 +23,9 @@ EMPTY = 8
 CONTENT = 32
 """Steps of 255 that a frame with content spans."""
 
+ANIMATED = frozenset({"PNG", "GIF", "WebP", "AVIF", "HEIC"})
+"""Formats that may have several frames."""
+
 MOST_FRAMES, MOST_PIXELS = 64, 2**25
 """Frames that are looked at, and their pixels together."""
 
@@ -55,11 +58,7 @@ def stands_for(
         return first, ()
     # Pillow would go through a whole GIF to count its frames.
     told = 1 if kind == "GIF" else getattr(image, "n_frames", 1)
-    count = min(
-        frames_within_bounds(data, kind, told),
-        MOST_FRAMES,
-        MOST_PIXELS // (first.width * first.height) + 1,
-    )
+    count = min(frames_within_bounds(data, kind, told), _most_frames(first.width, first.height))
     first = first.copy() if count > 1 else first  # going on changes the image that it may be
     best, number = first, 0
     for frame in range(1, count):
@@ -76,6 +75,22 @@ def stands_for(
     if number == 0:
         return first, ()
     return best, (Note("frame", f"frame {number + 1} stands for it, as the first is empty"),)
+
+
+def most_looked_at(width: int, height: int) -> int:
+    """Returns the pixels of all frames that are looked at of an animation of this size.
+
+    Examples
+    --------
+    >>> most_looked_at(10, 10)
+    6400
+    """
+    return _most_frames(width, height) * width * height
+
+
+def _most_frames(width: int, height: int) -> int:
+    """Returns the number of frames that are looked at, at least 1."""
+    return min(MOST_FRAMES, MOST_PIXELS // (width * height) + 1)
 
 
 def contrast(image: Image.Image) -> int:

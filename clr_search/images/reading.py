@@ -7,6 +7,7 @@ decodes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from clr_search.images import png, tiff
 from clr_search.images.colour.depth import scaled
 from clr_search.images.colour.modes import in_srgb, turned, upright, without_opacity
 from clr_search.images.formats import open_header
-from clr_search.images.frames import stands_for
+from clr_search.images.frames import ANIMATED, most_looked_at, stands_for
 from clr_search.images.limits import check_samples, check_size
 from clr_search.images.losses import load
 from clr_search.images.picture import Note
@@ -121,7 +122,9 @@ class Opened(NamedTuple):
         return _open_header(data, self.kind, self.at_least)
 
 
-def open_picture(data: bytes, kind: str, at_least: int | None, most: int) -> Opened:
+def open_picture(
+    data: bytes, kind: str, at_least: int | None, most: int, expect: Callable[[int, int], None]
+) -> Opened:
     """Reads and checks the headers of a picture file.
 
     Parameters
@@ -134,6 +137,8 @@ def open_picture(data: bytes, kind: str, at_least: int | None, most: int) -> Ope
         The shorter side that a reduced decoding of a JPEG keeps.
     most : int
         The most pixels that it may have.
+    expect : callable
+        As of `decoding.Host`: it is called before memory is taken for the pixels.
 
     Raises
     ------
@@ -148,23 +153,33 @@ def open_picture(data: bytes, kind: str, at_least: int | None, most: int) -> Ope
     promised = check(data, kind)
     if promised is not None:
         check_size(promised.width, promised.height, kind, most)
+        expect(*_costs(promised.width, promised.height, kind))
     layout = tiff.layout_of(data) if kind == "TIFF" and promised is not None else None
     if layout is not None:
         area = layout.width * layout.height
         check_samples(layout.sample_bytes, area, len(data), most)
         pixels = layout.sample_bytes // 3
+        expect(max(pixels, area), max(pixels, area))
         return Opened(data, kind, None, layout, None, None, pixels, layout.width, layout.height)
     if kind == "BMP":
         data = plain(data)
     image = _open_header(data, kind, None)
     width, height = image.size
     check_size(width, height, kind, most)
+    if promised is None:
+        expect(*_costs(width, height, kind))
     if at_least is not None and kind == "JPEG":
         image.draft(None, (at_least, at_least))
     held = image.size[0] * image.size[1]
     if promised is not None and promised.whole:
         held = max(held, promised.width * promised.height)
     return Opened(data, kind, image, None, read, at_least, held, width, height)
+
+
+def _costs(width: int, height: int, kind: str) -> tuple[int, int]:
+    """Pixels that are held at once, and those that are looked at."""
+    pixels = width * height
+    return pixels, pixels + (most_looked_at(width, height) if kind in ANIMATED else 0)
 
 
 def _open_header(data: bytes, kind: str, at_least: int | None) -> ImageFile.ImageFile:

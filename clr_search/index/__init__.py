@@ -26,7 +26,7 @@ _HOMES = {
     "Embeddings": "catalog.embeddings",
     "Filter": "catalog.filters",
     "Index": "collection",
-    "IndexInfo": "info",
+    "IndexInfo": "search.info",
     "Item": "catalog.records",
     "Match": "search.matches",
     "Matches": "search.matches",

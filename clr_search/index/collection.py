@@ -105,6 +105,13 @@ class Index(Writer):
         opened = opening.open_collection(Path(path), reporter, writable=writable)
         return cls(*opened, reporter, device)
 
+    def again(self) -> Index:
+        """Opens the same collection once more, for reading beside this index.
+
+        The two do not wait for each other. The parameters and errors are those of `open`.
+        """
+        return self.open(self.path, device=self._device, reporter=self._reporter)
+
     def close(self) -> None:
         """Closes the files and releases the lock; no data is lost if this is never called."""
         self._catalog.database.close()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.lock import LockedError
 from clr_search.index.catalog.paths import below, folder_identity
 from clr_search.index.collection import Index
@@ -101,7 +102,7 @@ class Follower:
     ----------
     collection : Path
         An existing collection.
-    batch_size, workers
+    batch_size, workers, isolation
         Passed to `Index.update`.
     device : str
         Passed to `Index.open`.
@@ -111,6 +112,7 @@ class Follower:
     batch_size: int = 64
     workers: int | None = None
     device: str = AUTO
+    isolation: DecodingLimits | None = None
 
     def follow(self, watch: Watch, *, first: Reporter, reporter: Reporter) -> Iterator[Updated]:
         """Brings the collection up to date with watched folders, now and after every change.
@@ -204,6 +206,7 @@ class Follower:
                 reporter=reporter,
                 batch_size=self.batch_size,
                 workers=self.workers,
+                isolation=self.isolation,
                 changed=paths,
             )
             updated = Updated(report, index.info(), time.monotonic() - began, index.revision)

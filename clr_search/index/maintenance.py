@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations, structures
 from clr_search.index.ann.generations import DamagedError, Generation
@@ -29,7 +31,7 @@ def goal_of(catalog: Catalog) -> Goal:
     """
     stored = catalog.facts().goal
     try:
-        return Goal() if stored is None else Goal(**json.loads(stored))
+        return Goal() if stored is None else Goal(**checked_fields(parse_object(stored), Goal))
     except (TypeError, ValueError) as error:
         raise ClrSearchError(
             f"{catalog.folder} has an unreadable entry on what its search has to reach ({error}).",
@@ -46,14 +48,25 @@ def is_goal(kept: object) -> bool:
     (True, False, False)
     """
     try:
-        goal = Goal(**json.loads(kept)) if isinstance(kept, str) else None
-        return goal is not None and 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
+        if not isinstance(kept, str):
+            return False
+        goal = Goal(**checked_fields(parse_object(kept), Goal))
+        return 0 < goal.recall < 1 and (goal.memory is None or goal.memory > 0)
     except (TypeError, ValueError):
         return False
 
 
-def set_goal(catalog: Catalog, goal: Goal) -> None:
+def revise_goal(
+    catalog: Catalog, recall: float | None, memory: float | None, graph: bool | None
+) -> None:
     """Stores the goal that this search structure and all later ones have to reach.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue, open for writing.
+    recall, memory, graph : float, float and bool, or None
+        What `Index.aim` takes; None for what stays as it was.
 
     Raises
     ------
@@ -61,6 +74,16 @@ def set_goal(catalog: Catalog, goal: Goal) -> None:
         If the recall is not in (0, 1), the memory is less than a byte, or no structure over the
         present items fits into it.
     """
+    with catalog.reading():
+        goal = goal_of(catalog)
+    if recall is not None:
+        goal = replace(goal, recall=recall)
+    if memory is not None:
+        if math.isnan(memory):
+            raise UsageError("The memory is no number.", "Give bytes, or math.inf.")
+        goal = replace(goal, memory=None if memory == math.inf else int(memory))
+    if graph is not None:
+        goal = replace(goal, graph=graph)
     if not 0 < goal.recall < 1:
         raise UsageError(f"The recall is {goal.recall:g}; it must be between 0 and 1.")
     if goal.memory is not None and goal.memory < 1:

@@ -84,9 +84,10 @@ def repair(folder: OwnFolder | Path) -> Salvage:
         if not (folder / REPAIRED).exists():
             source = folder / FILE_NAME
             _refuse_foreign(source)
+            _refuse_newer(source)
+            salvage.refuse_foreign_schema(source)
             if salvage.is_whole(source):
                 return Salvage(salvage.item_count(source), 0, whole=True, damaged=None)
-            _refuse_newer(source)
             lost = _write(folder, source)
         else:
             lost = None  # only the run that was cut short knew the number
@@ -130,7 +131,7 @@ def _refuse_newer(source: OwnFile) -> None:
     version = salvage.schema_version(source)
     if version is not None and version > VERSION:
         raise UsageError(
-            f"{source} is damaged, and has schema version {version}; this release knows {VERSION}.",
+            f"{source} has schema version {version}; this release knows {VERSION}.",
             "Repair it with a matching release of clr-search.",
         )
 

@@ -4,15 +4,19 @@ A decoder thread reads a file and decodes it to a square of the encoder's size. 
 collects squares in the order of the files and runs the encoder on them. ONNX Runtime releases the
 interpreter lock, so that the decoders continue with the next batches meanwhile. At most two batches
 are decoded ahead (S×S×3 bytes a picture), so memory does not grow with the number of files.
+
+Pictures of strangers are decoded in worker processes on request: each decoder thread then sends the
+files of some pictures to a worker at a time.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -23,10 +27,17 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ImageError, UsageError
 from clr_search.files.write import sha256_bytes
+from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve.encoder import Encoder
 
 _AHEAD = 2
 """Number of batches that are decoded ahead of the encoder, so that it never waits for one file."""
+
+_MESSAGE_FILES = 16
+"""Number of files that are sent to a worker process at a time."""
+
+_MESSAGE_BYTES = 2**22
+"""Bytes of files after which no further file is sent with them, so that few are held in memory."""
 
 _Result = TypeVar("_Result")
 
@@ -104,12 +115,31 @@ class Decoded:
     square: images.Picture
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that was read; attributes as of `Decoded`."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    data: bytes = field(repr=False)
+
+    def decoded(self, square: images.Picture) -> Decoded:
+        """Return the file with its square."""
+        return Decoded(self.path, self.size, self.mtime_ns, sha256_bytes(self.data), square)
+
+    def skipped(self, reason: str) -> Skipped:
+        """Return the file as one that cannot be decoded."""
+        return Skipped(self.path, self.size, self.mtime_ns, reason)
+
+
 def embed_files(
     encoder: Encoder,
     files: Iterable[Path],
     *,
     batch_size: int = 64,
     workers: int | None = None,
+    isolation: DecodingLimits | None = None,
 ) -> Iterator[list[Embedded | Skipped]]:
     """Embed files; one that cannot be decoded, for whatever reason, becomes a `Skipped`.
 
@@ -117,7 +147,7 @@ def embed_files(
     ----------
     encoder : Encoder
         The encoder that computes the vectors.
-    files, batch_size, workers
+    files, batch_size, workers, isolation
         As `infer_files` takes them.
 
     Yields
@@ -140,7 +170,12 @@ def embed_files(
                     print(item.path, item.reason)
     """
     batches: Iterator[list[tuple[Decoded, NDArray[np.float32]] | Skipped]] = infer_files(
-        encoder.encode_squares, encoder.image_size, files, batch_size=batch_size, workers=workers
+        encoder.encode_squares,
+        encoder.image_size,
+        files,
+        batch_size=batch_size,
+        workers=workers,
+        isolation=isolation,
     )
     return ([_embedded(item) for item in batch] for batch in batches)
 
@@ -152,6 +187,7 @@ def infer_files(
     *,
     batch_size: int = 64,
     workers: int | None = None,
+    isolation: DecodingLimits | None = None,
 ) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
     """Run a model over files, which threads decode ahead of it.
 
@@ -167,6 +203,8 @@ def infer_files(
         Number of files in one list, and of pictures in one run of the model.
     workers : int, optional
         Number of decoder threads; one per usable core by default.
+    isolation : DecodingLimits, optional
+        Decode in as many worker processes as there are threads, each picture within these limits.
 
     Yields
     ------
@@ -178,12 +216,16 @@ def infer_files(
     ------
     UsageError
         If `batch_size` or `workers` is below 1.
+    ClrSearchError
+        If the worker processes cannot be started.
     """
     workers = usable_cores() if workers is None else workers
     for name, value in (("batch_size", batch_size), ("workers", workers)):
         if value < 1:
             raise UsageError(f"{name} is {value}; it must be 1 or more.")
-    return _inferred(infer, size, iter(files), batch_size, workers)
+    if isolation is None:
+        return _inferred(infer, size, iter(files), batch_size, workers, _HERE)
+    return _isolated(infer, size, iter(files), batch_size, workers, isolation)
 
 
 def usable_cores() -> int:
@@ -199,25 +241,51 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoder:
+    """How files are decoded: the function of a thread, and the number of files it takes at once."""
+
+    decode: Callable[[Sequence[Path], int], list[Decoded | Skipped]]
+    most: int
+
+
+def _isolated(
+    infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
+    size: int,
+    files: Iterator[Path],
+    batch_size: int,
+    workers: int,
+    isolation: DecodingLimits,
+) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
+    """Yield the batches of `infer_files`, decoded in worker processes that end with them."""
+    with DecodingWorkers(workers, isolation) as processes:
+        decoder = _Decoder(partial(_decode_apart, processes), _MESSAGE_FILES)
+        yield from _inferred(infer, size, files, batch_size, workers, decoder)
+
+
 def _inferred(
     infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
     size: int,
     files: Iterator[Path],
     batch_size: int,
     workers: int,
+    decoder: _Decoder,
 ) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
     """Yield the batches of `infer_files`, whose arguments have been checked."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="clr-decode")
-    queue: deque[Future[Decoded | Skipped]] = deque()
+    batches: deque[list[Future[list[Decoded | Skipped]]]] = deque()
 
     def fill_queue() -> None:
-        for path in islice(files, _AHEAD * batch_size - len(queue)):
-            queue.append(pool.submit(_decode, path, size))
+        while len(batches) < _AHEAD and (paths := list(islice(files, batch_size))):
+            parts = [
+                paths[start : start + decoder.most] for start in range(0, len(paths), decoder.most)
+            ]
+            batches.append([pool.submit(decoder.decode, part, size) for part in parts])
 
     try:
         fill_queue()
-        while queue:
-            batch = [queue.popleft().result() for _ in range(min(batch_size, len(queue)))]
+        while batches:
+            batch = [file for part in batches.popleft() for file in part.result()]
             fill_queue()  # Before inference, so that decoding overlaps with it.
             squares = [file.square.pixels for file in batch if isinstance(file, Decoded)]
             # The shape is spelled out, since a batch may have no square at all.
@@ -228,21 +296,67 @@ def _inferred(
         pool.shutdown(cancel_futures=True)
 
 
+def _decode_here(paths: Sequence[Path], size: int) -> list[Decoded | Skipped]:
+    """Read and decode files in this process."""
+    return [_decode(path, size) for path in paths]
+
+
+_HERE = _Decoder(_decode_here, 1)
+
+
 def _decode(path: Path, size: int) -> Decoded | Skipped:
     """Read one file and decode it to a square, or return the reason why that is not possible."""
-    status = None
+    file = _read(path)
+    if isinstance(file, Skipped):
+        return file
+    try:
+        return file.decoded(images.decode_square(file.data, size))
+    except ImageError as error:
+        return file.skipped(error.what)
+    except Exception as error:  # noqa: BLE001  # One file must never end a run over a million.
+        return file.skipped(f"{type(error).__name__} while decoding: {error}")
+
+
+def _decode_apart(
+    processes: DecodingWorkers, paths: Sequence[Path], size: int
+) -> list[Decoded | Skipped]:
+    """Read files, and have them decoded by a worker process, as many at a time as are small."""
+    results: list[Decoded | Skipped] = []
+    group: list[_File | Skipped] = []
+    held = 0
+    for path in paths:
+        group.append(_read(path))
+        held += group[-1].size
+        if held > _MESSAGE_BYTES or path is paths[-1]:
+            results += _decode_group(processes, group, size)
+            group, held = [], 0
+    return results
+
+
+def _decode_group(
+    processes: DecodingWorkers, group: Sequence[_File | Skipped], size: int
+) -> Iterator[Decoded | Skipped]:
+    """Yield files decoded by a worker process, and those that could not be read as they are."""
+    contents = [file.data for file in group if isinstance(file, _File)]
+    pictures = iter(processes.decode_squares(contents, size))
+    for file in group:
+        if isinstance(file, Skipped):
+            yield file
+        elif isinstance(picture := next(pictures), ImageError):
+            yield file.skipped(picture.what)
+        else:
+            yield file.decoded(picture)
+
+
+def _read(path: Path) -> _File | Skipped:
+    """Read one file, or return the reason why that is not possible."""
     try:
         data, status = images.read(path)
-        square = images.decode_square(data, size)
     except ImageError as error:
-        reason = error.what
+        return Skipped(path, 0, 0, error.what)
     except Exception as error:  # noqa: BLE001  # One file must never end a run over a million.
-        reason = f"{type(error).__name__} while decoding: {error}"
-    else:
-        return Decoded(path, status.st_size, status.st_mtime_ns, sha256_bytes(data), square)
-    if status is None:
-        return Skipped(path, 0, 0, reason)
-    return Skipped(path, status.st_size, status.st_mtime_ns, reason)
+        return Skipped(path, 0, 0, f"{type(error).__name__} while reading: {error}")
+    return _File(path, status.st_size, status.st_mtime_ns, data)
 
 
 def _embedded(result: tuple[Decoded, NDArray[np.float32]] | Skipped) -> Embedded | Skipped:

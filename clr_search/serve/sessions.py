@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.model_file import IMAGES, ModelFile
-from clr_search.contract.runtime import first_line
+from clr_search.contract.runtime import first_line, out_of_memory
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.serve import devices
 
@@ -101,6 +101,12 @@ class Session:
                 for start in range(0, len(pixels), BATCH)
             ]
         except Exception as error:
+            if out_of_memory(error):
+                raise ClrSearchError(
+                    f"{self._path} needs more memory for these pictures than a session may take.",
+                    "Give it fewer or smaller pictures at a time; if it is not your own export, do "
+                    "not use it.",
+                ) from error
             raise ClrSearchError(
                 f"{self._path} failed in ONNX Runtime: {first_line(error)}."
             ) from error

@@ -365,8 +365,7 @@ def _sent(picture: index.Picture) -> int | str:
 def _plain(value: Any) -> Any:
     """Return a value of JSON: filters become objects, times text, and arrays lists."""
     if isinstance(value, Filter):
-        conditions = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(bound) for name, bound in conditions.items() if bound is not None}
+        return {name: _plain(bound) for name, bound in value.conditions().items()}
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if isinstance(value, np.ndarray | np.generic):

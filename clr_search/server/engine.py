@@ -1,7 +1,8 @@
 """The engine of the service: it embeds, searches and classifies for all requests.
 
 Pictures of different requests are decoded and embedded in batches by worker threads, and one thread
-queries the index.
+queries the index. What decodes pictures are processes with limits (`images.isolation`), for which
+these threads wait.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.files.write import sha256_bytes
+from clr_search.images.isolation import DecodingWorkers, LargePictureError
 from clr_search.index.search.query import Embedded
 from clr_search.index.search.resolve import MissingItemError, OtherEncoderError
 from clr_search.serve.pipeline import usable_cores
 from clr_search.server.batching import Batcher, Infer
 from clr_search.server.counters import Counters
-from clr_search.server.messages.bodies import from_base64
-from clr_search.server.messages.problems import Problem, busy
+from clr_search.server.messages.bodies import from_texts
+from clr_search.server.messages.long_texts import LongTexts
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
+from clr_search.web.problems import Problem, busy
 from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
 if TYPE_CHECKING:
@@ -42,6 +45,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
+
+_QUICK_PIXELS = 2**22
+"""Pictures whose decoders hold more pixels are decoded aside, so that others need not wait.
+
+A JPEG that is decoded at a reduced size, as photos of phones are, counts with its reduced size.
+"""
 
 _FRESH = 1.0  # Seconds between two checks whether a rebuild has replaced the encoder.
 
@@ -69,28 +78,37 @@ class Engine:
         counters: Counters,
     ) -> None:
         self.index, self.probe, self.limits, self.counters = index, probe, limits, counters
-        self._encoder = index.encoder.with_threads(1)
+        # What takes no time has an index of its own, so that it never waits for a search.
+        self._beside = index.again()
+        self._encoder = self._beside.encoder.with_threads(1)
         self._checked = time.monotonic()  # when the encoder was last compared with the index's
         self._pending = 0
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time, and uses all cores for it.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
+        self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="lookup")
         batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
-        self._thumbnails = Thumbnails(small_jpeg)
+        self._large = ThreadPoolExecutor(usable_cores(), thread_name_prefix="large")
+        # As many as there are threads that embed, that classify, and for large pictures.
+        self._workers = DecodingWorkers(2 * usable_cores() + 1, limits.decoding)
+        self._thumbnails = Thumbnails(small_jpeg, self._workers.load)
 
     def start(self) -> None:
         """Start the worker threads; results are delivered to the running event loop."""
         self._embedding.start()
         self._classifying.start()
+        self._workers.start(usable_cores())
 
     async def stop(self) -> None:
         """End the threads after the work in progress."""
         await self._embedding.stop()
         await self._classifying.stop()
-        for pool in (self._aside, self._searching):
-            pool.shutdown(wait=True)
+        for pool in (self._aside, self._searching, self._looking_up, self._large):
+            pool.shutdown(wait=True, cancel_futures=pool is self._large)
+        self._beside.close()
+        self._workers.close()
 
     # -- embedding
 
@@ -111,12 +129,12 @@ class Engine:
             If the encoder cannot be read now (503).
         """
         if time.monotonic() - self._checked > _FRESH:
-            await self.in_index(self._renew)
+            await self.look_up(lambda _: self._renew())
             self._checked = time.monotonic()
         return self._encoder
 
     def _renew(self) -> None:
-        """Load the encoder of the index if it is a new one; runs in the thread of the index."""
+        """Load the encoder of the index if it is a new one."""
         current = self._current()
         if current.sha256 != self._encoder.sha256:
             self._encoder = current.with_threads(1)
@@ -124,7 +142,7 @@ class Engine:
     def _current(self) -> Encoder:
         """Return the encoder of the index, or raise a `Problem` that asks to try again."""
         try:
-            return self.index.encoder
+            return self._beside.encoder
         except (ClrSearchError, OSError) as error:  # A rebuild renames its file at the end.
             logger.warning("The encoder of %s cannot be read: %s", self.index.path, error)
             raise busy("The encoder of the collection cannot be read now.") from error
@@ -191,19 +209,33 @@ class Engine:
         ]
         with self._admitted(len(files)):
             if len(work) == 1:
-                return (await batcher.submit(work[0], infer))[None]
-            return np.stack(await all_of([batcher.submit(one, infer) for one in work]))
+                return (await self._row(batcher, infer, work[0]))[None]
+            return np.stack(await all_of([self._row(batcher, infer, one) for one in work]))
+
+    async def _row(
+        self, batcher: Batcher, infer: Infer, square: Callable[[int], NDArray[np.uint8]]
+    ) -> NDArray[np.float32]:
+        """Return the row of one picture; a large one is decoded beside the batches."""
+        try:
+            return await batcher.submit(partial(square, _QUICK_PIXELS), infer)
+        except LargePictureError:
+            loop = asyncio.get_running_loop()
+            pixels = await loop.run_in_executor(self._large, square, 0)
+            return await batcher.submit(lambda: pixels, infer)
 
     def _square(
-        self, number: int, data: bytes, size: int, crop: images.Crop | None
+        self, number: int, data: bytes, size: int, crop: images.Crop | None, put_off: int
     ) -> NDArray[np.uint8]:
         """Decode a picture file to its square, or to that of its part `crop`."""
         most = self.limits.pixels
         try:
             if crop is None:
-                return images.decode_square(data, size, max_pixels=most).pixels
-            whole = images.decode(data, max_pixels=most).pixels
+                square = self._workers.decode_square(data, size, max_pixels=most, put_off=put_off)
+                return square.pixels
+            whole = self._workers.decode(data, max_pixels=most, put_off=put_off).pixels
             return images.square(images.cut(whole, crop), size)
+        except LargePictureError:
+            raise
         except UsageError as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
         except ImageError as error:
@@ -212,6 +244,9 @@ class Engine:
                 f"Picture {number + 1} cannot be used: {error.what}.",
                 error.remedy,
             ) from error
+        except ClrSearchError as error:
+            logger.error("Pictures cannot be decoded: %s", error)
+            raise busy("Pictures cannot be decoded now.") from error
 
     @contextmanager
     def _admitted(self, count: int) -> Iterator[None]:
@@ -229,8 +264,8 @@ class Engine:
 
     # -- search
 
-    async def search(self, message: SearchIn) -> Matches:
-        """Return the nearest neighbours of the query of a request.
+    async def search(self, message: SearchIn, texts: LongTexts) -> Matches:
+        """Return the nearest neighbours of the query of a request; `texts` are its long texts.
 
         Raises
         ------
@@ -239,8 +274,9 @@ class Engine:
             length than the embeddings or is zero, or no item passes the filter (all 422).
         """
         for _ in range(2):
-            query = message.query(await self._embedded(message))
+            embedded = await self._embedded(message, texts)
             try:
+                query = message.query(embedded)
                 return await self.in_index(partial(self.index.search, query))
             except OtherEncoderError:
                 self._checked = -_FRESH  # The next call loads the new encoder.
@@ -249,15 +285,17 @@ class Engine:
                     HTTPStatus.UNPROCESSABLE_ENTITY,
                     "An item that is named is not, or no longer, in the collection.",
                     "The ids of results are in the answers to a search.",
-                ) from None
+                ) from None  # Its message names the collection, which no client should learn.
+            except UsageError as error:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
         raise busy("The collection has just got another encoder.")
 
-    async def _embedded(self, message: SearchIn) -> dict[str, Embedded]:
+    async def _embedded(self, message: SearchIn, texts: LongTexts) -> dict[str, Embedded]:
         """Return the embedded pictures of a search under the keys of `SearchIn.pictures`."""
         named = message.pictures()
         if not named:
             return {}
-        files = [from_base64(text, where) for text, where in named.values()]
+        files = await from_texts(list(named.values()), texts)
         vectors, encoder = await self.embed(files, message.crop)
         contents = await self._in_thread(lambda: [sha256_bytes(data) for data in files])
         return {
@@ -266,19 +304,20 @@ class Engine:
         }
 
     async def in_index(self, work: Callable[[], _Result]) -> _Result:
-        """Call a function that uses the index, in the thread of the index, and return its result.
+        """Call a function in the thread of the index, and return its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._searching, work)
 
-        Raises
-        ------
-        Problem
-            If `work` raises a `UsageError` (422).
-        """
+    async def look_up(self, work: Callable[[Index], _Result]) -> _Result:
+        """Call a function that takes no time with an index; it does not wait for a search."""
+        call = partial(work, self._beside)
+        return await asyncio.get_running_loop().run_in_executor(self._looking_up, call)
+
+    async def ready(self) -> bool:
+        """Return whether the collection is in its place and can be read."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._searching, work)
-        except MissingItemError:
-            raise  # Its message names the folder of the collection, which no client should learn.
-        except UsageError as error:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.what, error.remedy) from error
+            return await self.look_up(lambda index: len(index) >= 0 and index.in_place())
+        except ClrSearchError:
+            return False
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         """Call a blocking function in a thread, so that the event loop goes on."""
@@ -295,7 +334,7 @@ class Engine:
             If there is no such item (404).
         """
         try:
-            return await self.in_index(lambda: self.index.item(number))
+            return await self.look_up(lambda index: index.item(number))
         except ClrSearchError:
             raise Problem(HTTPStatus.NOT_FOUND, f"There is no item {number}.") from None
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from clr_search.server.guard import OPEN
-from clr_search.server.messages.problems import MEDIA_TYPE
 from clr_search.server.messages.schemas import ImagesIn, ProblemOut, SearchIn
+from clr_search.web.problems import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
 _FILE = {"type": "string", "format": "binary"}

@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from clr_search.errors import ClrSearchError
 from clr_search.server.counters import MEDIA_TYPE as METRICS_TYPE
 from clr_search.server.counters import Counters
 from clr_search.server.direct import Direct
@@ -22,10 +21,10 @@ from clr_search.server.engine import Engine
 from clr_search.server.guard import Guard
 from clr_search.server.messages import schemas
 from clr_search.server.messages.bodies import BINARY, read_images, read_search, told
-from clr_search.server.messages.problems import Problem
 from clr_search.server.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
 from clr_search.server.settings import Keys, Limits
 from clr_search.version import __version__
+from clr_search.web.problems import Problem
 
 if TYPE_CHECKING:
     from clr_search.index import Index
@@ -134,7 +133,7 @@ async def embed(request: Request) -> Response:
 async def search(request: Request) -> Response:
     """Find the pictures of the collection most similar to a picture, a vector, or some items."""
     engine = _engine(request)
-    matches = await engine.search(await read_search(request, engine.limits))
+    matches = await engine.search(*await read_search(request, engine.limits))
     return _json({"results": [match.summary() for match in matches]})
 
 
@@ -181,7 +180,7 @@ async def model(request: Request) -> schemas.ModelOut:
         dimension=encoder.dimension,
         image_size=encoder.image_size,
         card=encoder.card.summary(),
-        items=await engine.in_index(lambda: len(engine.index)),
+        items=await engine.look_up(len),
         classes=list(engine.probe.classes) if engine.probe else [],
         limits={
             "body_bytes": limits.body_bytes,
@@ -201,14 +200,9 @@ async def healthz() -> schemas.Health:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> schemas.Health:
-    """Tell whether the collection can be read."""
-    engine = _engine(request)
-    try:
-        await engine.in_index(lambda: len(engine.index))
-    except (Problem, ClrSearchError):
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, "The collection cannot be read now."
-        ) from None
+    """Tell whether the collection is in its place and can be read."""
+    if not await _engine(request).ready():
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The collection cannot be read now.")
     return schemas.Health(status="ready")
 
 
@@ -216,7 +210,7 @@ async def readyz(request: Request) -> schemas.Health:
 async def metrics(request: Request) -> Response:
     """Return the metrics in the format of Prometheus."""
     engine = _engine(request)
-    engine.counters.items.set(await engine.in_index(lambda: len(engine.index)))
+    engine.counters.items.set(await engine.look_up(len))
     return Response(engine.counters.text(), headers={"content-type": METRICS_TYPE})
 
 

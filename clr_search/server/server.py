@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clr_search import terminal
 from clr_search.errors import UsageError, require
 from clr_search.progress import Reporter
+from clr_search.web import listening
 from clr_search.web.hosts import LOOPBACK
 
 if TYPE_CHECKING:
@@ -77,35 +77,22 @@ def run(service: Service, port: int, reporter: Reporter, collection: Path) -> No
     import uvicorn
 
     _give_back_memory()
-    listening = listen(service.host, port)
-    config = configured(service)
+    listening.allow_files()
+    door = listening.listen(service.host, port)
     name = f"[{service.host}]" if ":" in service.host else service.host
-    url = f"http://{name}:{listening.getsockname()[1]}"
-    reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    url = f"http://{name}:{door.getsockname()[1]}"
+    with terminal.escaping(), door:
+        server = uvicorn.Server(configured(service))
+        reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
+        server.run(sockets=[door])
     reporter.message("Stopped.")
 
 
 def configured(service: Service) -> uvicorn.Config:
     """Return the configuration of uvicorn for a service."""
-    import uvicorn
-
-    from clr_search.server.connections import KEEP_ALIVE, Connection
     from clr_search.server.routes import create_app
 
-    return uvicorn.Config(
-        create_app(service),
-        http=Connection,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,  # A client could claim any address by them, and nothing needs them.
-        ws="none",
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
-    )
+    return listening.configured(create_app(service), grace=GRACE)
 
 
 def _give_back_memory() -> None:
@@ -117,41 +104,3 @@ def _give_back_memory() -> None:
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is not None and hasattr(libc, "mallopt"):
         libc.mallopt(_MMAP_THRESHOLD, 2**22)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on a host and a port; port 0 stands for any that is free.
-
-    Raises
-    ------
-    UsageError
-        If the port is taken, or the host is not an address of this machine.
-
-    Examples
-    --------
-    >>> with listen("127.0.0.1", 0) as listening:
-    ...     listening.getsockname()[0]
-    '127.0.0.1'
-    """
-    listening = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
-        )[0]
-        # The protocol is named, because only then asyncio switches Nagle's algorithm off, which
-        # delays the second part of an answer by 40 ms, until the first is acknowledged.
-        listening = socket.socket(family, kind, protocol)
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(256)
-    except OSError as error:
-        if listening is not None:
-            listening.close()
-        raise UsageError(
-            f"Cannot listen on {host}:{port}: the port is taken, or the address is not this "
-            "machine's.",
-            "Choose another --port, or 0 for any that is free.",
-        ) from error
-    listening.set_inheritable(True)
-    return listening

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clr_search.errors import UsageError
+from clr_search.images.isolation import DecodingLimits
 from clr_search.serve.sessions import BATCH
 
 KEYS_VARIABLE = "CLR_SEARCH_API_KEYS"
@@ -42,6 +43,8 @@ class Limits:
         Largest number of pictures in one inference.
     batch_wait : float
         Seconds for which an inference that is not full waits for more pictures.
+    decoding : DecodingLimits
+        The most that decoding one picture may take.
 
     Examples
     --------
@@ -57,6 +60,7 @@ class Limits:
     pending_images: int = 512
     batch: int = BATCH
     batch_wait: float = 0.0
+    decoding: DecodingLimits = field(default_factory=lambda: DecodingLimits(seconds=30.0))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", min(self.images, self.pending_images))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -94,8 +95,15 @@ def begin_in_turn(
         images or initial weights.
     """
     if world().first:
+        is_new = not out.exists()
         folder = _make_room(out, force=force)
-        begun = _begin(files, folder, config, reporter)
+        try:
+            begun = _begin(files, folder, config, reporter)
+        except BaseException:
+            if is_new:
+                with suppress(OSError):  # it is not empty: decoded images are kept for next time
+                    out.rmdir()
+            raise
         wait_for_all()
         return begun
     wait_for_all()

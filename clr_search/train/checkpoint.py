@@ -14,11 +14,13 @@ from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFile
+from clr_search.files.strict_json import checked_fields, parse_object
+from clr_search.train.network.tensors import to_bytes
 from clr_search.train.optimization.pace import Schedule
 
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
@@ -29,6 +31,11 @@ BEST = CHECKPOINT.with_name("best.safetensors")
 
 _KEY = "clr_search.progress"
 """Name of the metadata entry that holds the `Progress`."""
+
+_UNREADABLE = (RuntimeError, TypeError, KeyError, ValueError, IndexError, AttributeError)
+"""What reading a damaged checkpoint raises; `RecursionError` is a `RuntimeError`."""
+
+_SHOWN = 200  # characters of a reason that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,15 @@ class Progress:
         ValueError, TypeError
             If the text is no JSON, or its fields are not those of this class.
         """
-        values = json.loads(text)
+        values: dict[str, Any] = parse_object(text)
         if values.get("schedule") is not None:
-            values["schedule"] = Schedule(**values["schedule"])
-        return cls(**values)
+            values["schedule"] = Schedule(**checked_fields(values["schedule"], Schedule))
+        if not {"epoch", "step", "fingerprint"} <= values.keys():
+            raise ValueError("it does not say how far the training had come")
+        progress = cls(**checked_fields(values, cls))
+        if min(progress.epoch, progress.step) < 0:
+            raise ValueError("its epoch or step is negative")
+        return progress
 
 
 def save_checkpoint(
@@ -116,7 +128,7 @@ def save_checkpoint(
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
     on_cpu = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {_KEY: json.dumps(asdict(progress))}
-    OwnFile.at(path).write(save(on_cpu, metadata=metadata))
+    OwnFile.at(path).write(to_bytes(on_cpu, metadata))
 
 
 def load_checkpoint(
@@ -147,11 +159,11 @@ def load_checkpoint(
         progress = Progress.from_json(metadata_of(data)[_KEY])
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))
-    except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except (SafetensorError, OSError, *_UNREADABLE) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:_SHOWN]
         raise UsageError(
             f"{path} is damaged or of another network: {reason}",
-            "Start the run anew with --force.",
+            "Restore it from a copy and resume, or start the run anew with --force.",
         ) from error
     return progress
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save
 from torch import nn
 
 from clr_search.errors import UsageError
@@ -28,6 +27,7 @@ from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
+from clr_search.train.network.tensors import to_bytes
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
@@ -94,7 +94,7 @@ def load_config(path: OwnFolder | Path | str) -> ResolvedConfig:
     file = opened(path) / CONFIG
     if not file.exists():
         raise UsageError(f"{path} is not a run: it has no config.json.", _MAKE)
-    return ResolvedConfig.from_json(file.read_text(), str(file))
+    return ResolvedConfig.from_file(file)
 
 
 def opened(path: OwnFolder | Path | str) -> OwnFolder:
@@ -206,4 +206,4 @@ def write_weights(out: OwnFolder | Path, config: ResolvedConfig, networks: nn.Mo
         if name.partition(".")[0] in PARTS
     }
     facts = {"format": "pt", NETWORK: Shape.of(config).to_json()}
-    (OwnFolder.at(out) / WEIGHTS).write(save(tensors, metadata=facts))
+    (OwnFolder.at(out) / WEIGHTS).write(to_bytes(tensors, facts))

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,13 @@ MOST_BYTES = 2**25
 """Bytes of the memory cache: some 1,600 tiles of 20 kB, or 200 thumbnails of 1,024 pixels."""
 
 _Drawn = TypeVar("_Drawn", bound=Sized)
+
+
+class Load(Protocol):
+    """What decodes files: `images.load`, or a `DecodingWorkers.load`."""
+
+    def __call__(self, path: Path, *, at_least: int) -> images.Picture:
+        """Return the picture of a file, at a reduced size if its sides stay this long."""
 
 
 def tile(pixels: NDArray[np.uint8], side: int = TILE) -> str:
@@ -70,14 +77,20 @@ class Thumbnails(Generic[_Drawn]):
     ----------
     draw : callable
         Draws a thumbnail, as bytes or ASCII, from upright RGB pixels, uint8 (H, W, 3), and a side.
+    load : Load
+        Reads and decodes a file, as `images.load` does.
     most_bytes : int
         Bytes of all thumbnails in the cache.
     """
 
     def __init__(
-        self, draw: Callable[[NDArray[np.uint8], int], _Drawn], *, most_bytes: int = MOST_BYTES
+        self,
+        draw: Callable[[NDArray[np.uint8], int], _Drawn],
+        load: Load = images.load,
+        *,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
-        self._draw = draw
+        self._draw, self._load = draw, load
         self._most_bytes = most_bytes
         self._bytes = 0
         self._cache: OrderedDict[tuple[Path, int, int, int], _Drawn] = OrderedDict()
@@ -97,7 +110,7 @@ class Thumbnails(Generic[_Drawn]):
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        thumbnail = self._draw(images.load(path, at_least=side).pixels, side)
+        thumbnail = self._draw(self._load(path, at_least=side).pixels, side)
         with self._lock:
             if key in self._cache:  # another thread was quicker
                 return self._cache[key]
@@ -118,11 +131,15 @@ class Tiles:
         Bytes of all tiles in the cache.
     workers : int
         Number of threads that decode files.
+    load : Load
+        As of `Thumbnails`.
     """
 
-    def __init__(self, *, most_bytes: int = MOST_BYTES, workers: int = 4) -> None:
+    def __init__(
+        self, *, most_bytes: int = MOST_BYTES, workers: int = 4, load: Load = images.load
+    ) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="thumbnail")
-        self._thumbnails = Thumbnails(tile, most_bytes=most_bytes)
+        self._thumbnails = Thumbnails(tile, load, most_bytes=most_bytes)
 
     def tiles(self, paths: Sequence[Path]) -> list[str]:
         """Return the tile of each file in order, or an empty string where it cannot be read."""

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from bench.drawn import DRAWN
-from clr_search.analysis.duplicates import Duplicates, Group, find_duplicates
+from clr_search.analysis.copies import Duplicates, Group
+from clr_search.analysis.duplicates import find_duplicates
 from clr_search.analysis.keepers import Keep
 from clr_search.errors import UsageError
 from clr_search.index import Index

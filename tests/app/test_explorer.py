@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from clr_search import images
 from clr_search.app.explorer import Explorer, describe, folder_of
 from clr_search.app.search_tab import Controls
 from clr_search.errors import ClrSearchError, ImageError
 from clr_search.images import decode
 from clr_search.index import Filter, Index
 from clr_search.index.catalog.filters import ALL
+from tests.images.isolation.hostile import do, obedient
 
 
 @pytest.fixture
@@ -117,6 +119,31 @@ def test_a_file_that_is_gone_is_shown_as_such(explorer: Explorer, own: Path) -> 
     assert hits["red01.png"].picture
     with pytest.raises(ClrSearchError, match=r"red00\.jpg cannot be shown"):
         explorer.choose(hits["red00.jpg"].id)
+
+
+def test_an_upload_that_kills_its_worker(
+    writer: Index, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obedient(monkeypatch)
+    explorer = Explorer(writer)
+    with pytest.raises(ImageError, match=r"died \(SIGSEGV\)"):
+        explorer.upload(do("crash"), "hostile.jpg")
+    path = own / "red" / "red00.jpg"
+    assert explorer.upload(path.read_bytes(), "mine").square is not None
+    explorer.close()
+
+
+def test_what_the_page_shows_is_decoded_by_workers(
+    writer: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*_: object, **__: object) -> None:
+        raise AssertionError("decoded in this process")
+
+    monkeypatch.setattr(images.decoding, "decode_on", here)
+    explorer = Explorer(writer)
+    assert explorer.choose(explorer.random_item(Controls().filter)).preview
+    assert all(hit.picture for hit in explorer.opening(Controls().filter, 4))
+    explorer.close()
 
 
 def test_an_upload_that_is_no_picture(explorer: Explorer) -> None:

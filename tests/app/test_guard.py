@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from clr_search.app.guard import (
     is_address,
 )
 from clr_search.web.hosts import is_trusted_host
+from clr_search.web.uploads import Uploads
 
 
 def ask(
@@ -58,8 +61,17 @@ def ask(
     if origin is not None:
         headers.append((b"origin", origin.encode()))
     headers += more
-    scope = {"type": "http", "method": method, "path": path, "headers": headers}
-    asyncio.run(Guard(application)(scope, receive, send))
+    if body:
+        headers.append((b"transfer-encoding", b"chunked"))
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+    }
+    uploads = Uploads(Path(tempfile.mkdtemp()))
+    asyncio.run(Guard(application, uploads, {1})(scope, receive, send))
     return (
         sent[0]["status"],
         {key.decode(): value.decode() for key, value in sent[0]["headers"]},
@@ -69,6 +81,9 @@ def ask(
 
 def event(data: object) -> bytes:
     return json.dumps({"data": [data], "fn_index": 1, "session_hash": "s"}).encode()
+
+
+EVENT = event(None)
 
 
 @pytest.mark.parametrize("chunk", [7, 1 << 16])
@@ -98,14 +113,22 @@ def test_an_upload_passes_unread_and_unlimited_by_the_message_size() -> None:
     [
         (b"{", 400),
         (b"\xff\xfe", 400),
-        (b"[" * 100_000, 400),
+        (b"[" * 900, 400),
+        (b"[" * 60_000, 413),
         (b" " * (MAX_MESSAGE_BYTES + 1), 413),
-        (b"{}", None),
+        (b'{"data": [' + b"0," * 1000 + b'0], "fn_index": 1}', 413),
+        (b"{}", 404),
+        (b"[1]", 404),
+        (b'{"fn_index": 2}', 404),
+        (b'{"fn_index": true}', 404),
+        (b'{"fn_index": "1"}', 404),
+        (b'{"fn_index": -1}', 404),
+        (b'{"fn_index": 1}', None),
     ],
 )
 def test_event_messages(body: bytes, status: int | None) -> None:
-    whole = body if len(body) <= MAX_MESSAGE_BYTES else None
-    assert check_message(whole) == status
+    if len(body) <= MAX_MESSAGE_BYTES:
+        assert check_message(body, {1}) == status
     assert ask("POST", EVENTS, body=body)[0] == (status or 200)
 
 
@@ -162,8 +185,8 @@ def test_a_name_that_could_be_rebound_is_not_trusted(header: str, trusted: bool)
 def test_requests_for_other_hosts_or_from_other_pages_are_refused() -> None:
     assert ask("GET", "/", host="evil.example")[::2] == (421, None)
     for origin in ("https://evil.example", "null", "http://127.0.0.1:9999", "http://["):
-        assert ask("POST", EVENTS, body=b"{}", origin=origin)[::2] == (403, None)
-    assert ask("POST", EVENTS, body=b"{}", origin="http://127.0.0.1:7860")[0] == 200
+        assert ask("POST", EVENTS, body=EVENT, origin=origin)[::2] == (403, None)
+    assert ask("POST", EVENTS, body=EVENT, origin="http://127.0.0.1:7860")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -179,7 +202,7 @@ def test_headers_that_are_there_twice_are_not_chosen_from(
     more: tuple[bytes, bytes], status: int
 ) -> None:
     own = "http://127.0.0.1:7860"
-    assert ask("POST", EVENTS, body=b"{}", origin=own, more=(more,))[0] == status
+    assert ask("POST", EVENTS, body=EVENT, origin=own, more=(more,))[0] == status
 
 
 def test_a_refusal_is_no_more_open_than_an_answer() -> None:

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from clr_search import errors
-from clr_search.app import main
+from clr_search.app.guard import MAX_UPLOAD_BYTES
 from clr_search.app.main import build, serving
 from clr_search.errors import MissingExtraError, UsageError
 
@@ -126,7 +126,7 @@ def test_places_that_are_not_on_the_page_change_nothing(client: httpx.Client) ->
 
 
 def test_large_uploads_are_refused(client: httpx.Client) -> None:
-    assert upload(client, "big.jpg", bytes(main.MAX_UPLOAD_BYTES + 1)).status_code == 413
+    assert upload(client, "big.jpg", bytes(MAX_UPLOAD_BYTES + 1)).status_code == 413
 
 
 def test_there_is_no_programming_interface(client: httpx.Client) -> None:

@@ -140,7 +140,9 @@ def test_a_collection_is_brought_up_to_date(
         found = index.search(second, 1)
         assert (found[0].path, found[0].score) == (pictures / "copy.bmp", pytest.approx(1))
         assert index.info().structure == older.expected[name]["structure"]
-    assert [message[:7] for message in older.messages.messages] == ["Brought"]  # to a newer schema
+    migrated, dismissals = older.messages.messages
+    assert "from schema version 2 to 3" in migrated
+    assert "from schema version 3 to 4" in dismissals
     assert repair(older.folder / name).whole
 
 
@@ -154,7 +156,9 @@ def test_a_damaged_search_structure_is_made_anew(
         assert index.info().generation == 2
         for search in older.expected["large.clr"]["searches"]:
             assert index.search(search["id"], 1).ids[0] == search["ids"][0]
-    assert "anew from the catalogue" in older.messages.messages[1]
+    migrated, _, anew, *_ = older.messages.messages
+    assert "from schema version 2 to 3" in migrated
+    assert "anew from the catalogue" in anew
 
 
 # -- encoder.onnx and probe.onnx

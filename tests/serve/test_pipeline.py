@@ -22,8 +22,10 @@ from clr_search import images
 from clr_search.contract.model_file import EMBEDDING, IMAGES
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.find import find_images
+from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve import Encoder, pipeline
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
+from tests.images.isolation.hostile import do, obedient
 
 DATA = os.environ.get("CLR_SEARCH_DATA")
 
@@ -84,6 +86,52 @@ def test_what_is_told_of_a_file(encoder: Encoder, tmp_path: Path) -> None:
     assert found.sha256 == hashlib.sha256(data).hexdigest()
     assert (found.width, found.height) == (200, 300)
     assert found.vector.shape == (16,)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 36])
+def test_worker_processes_change_nothing(
+    encoder: Encoder, files: list[Path], tmp_path: Path, batch_size: int
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff")
+    mixed = [tmp_path / "gone.jpg", *files[:9], broken, *files[9:]]
+    here = flat(embed_files(encoder, mixed, batch_size=batch_size))
+    apart = flat(embed_files(encoder, mixed, batch_size=batch_size, isolation=DecodingLimits()))
+    assert apart == here
+    for one, other in zip(here, apart, strict=True):
+        if isinstance(one, Embedded) and isinstance(other, Embedded):
+            assert np.array_equal(one.vector, other.vector)
+
+
+def test_a_file_that_kills_its_worker_is_skipped(
+    encoder: Encoder, files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obedient(monkeypatch)
+    hostile = tmp_path / "hostile.jpg"
+    hostile.write_bytes(do("crash"))
+    mixed = [*files[:3], hostile, *files[3:]]
+    found = flat(embed_files(encoder, mixed, isolation=DecodingLimits()))
+    assert [one.path for one in found] == mixed
+    (skipped,) = (one for one in found if isinstance(one, Skipped))
+    assert skipped.path == hostile
+    assert "died (SIGSEGV)" in skipped.reason
+    assert skipped.size == len(do("crash"))
+
+
+def test_few_bytes_are_held_for_one_message(
+    encoder: Encoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    decode = DecodingWorkers.decode_squares
+
+    def counted(self: DecodingWorkers, contents: list[bytes], size: int) -> Any:
+        sent.append(len(contents))
+        return decode(self, contents, size)
+
+    monkeypatch.setattr(DecodingWorkers, "decode_squares", counted)
+    monkeypatch.setattr(pipeline, "_MESSAGE_BYTES", 1)
+    flat(embed_files(encoder, files, isolation=DecodingLimits()))
+    assert sent == [1] * 36
 
 
 def test_a_single_pixel(encoder: Encoder, tmp_path: Path) -> None:

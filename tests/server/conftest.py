@@ -16,7 +16,8 @@ from clr_search.index import Index
 from clr_search.serve import Probe
 from clr_search.serve.probe import fit_probe, save_probe
 from clr_search.server.routes import Service
-from clr_search.server.server import configured, listen
+from clr_search.server.server import configured
+from clr_search.web.listening import listen
 
 
 @contextmanager

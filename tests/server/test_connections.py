@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,8 @@ import httpx
 import pytest
 
 from clr_search.index import Index
-from clr_search.server import connections
 from clr_search.server.routes import Service
+from clr_search.web import connections
 from tests.server.conftest import serving
 
 HEAD = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"
@@ -40,6 +42,18 @@ def closed_after(connection: socket.socket) -> float:
         while connection.recv(4096):
             pass
     return time.monotonic() - began
+
+
+def cut_off(connection: socket.socket, endless: bytes) -> bool:
+    """Whether the other side ends what is sent for at most some seconds."""
+    began = time.monotonic()
+    try:
+        while time.monotonic() < began + 9:
+            connection.sendall(endless)
+            time.sleep(0.0005)
+    except OSError:
+        return True
+    return False
 
 
 def answers(connection: socket.socket, count: int = 1) -> bytes:
@@ -102,16 +116,133 @@ def test_requests_sent_at_once_are_all_answered(url: str) -> None:
         assert answers(connection, 3).count(b"HTTP/1.1 200") == 3
 
 
-def test_one_connection_too_many_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_a_request_gives_its_place_to_a_new_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The silent ones go first, then those that were answered; none that waits for its answer."""
     monkeypatch.setattr(connections, "MOST", 2)
-    with connected(url) as first:
-        first.sendall(HEAD + b"\r\n")
-        answers(first)
-        with connected(url), connected(url) as third:
+    with connected(url) as answered, connected(url) as silent:
+        answered.sendall(HEAD + b"\r\n")
+        answers(answered)
+        with connected(url) as new:
+            new.sendall(HEAD + b"\r\n")
+            answers(new)
+            assert closed_after(silent) < 1
+            answered.sendall(HEAD + b"\r\n")
+            answers(answered)
+            with connected(url) as newer:
+                newer.sendall(HEAD + b"\r\n")
+                answers(newer)
+                assert closed_after(new) < 1
+
+
+def test_one_connection_too_many_is_refused_while_all_wait_for_answers(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST", 2)
+    release = threading.Event()
+    monkeypatch.setattr(Index, "item", lambda *_: release.wait(20))
+    with connected(url) as first, connected(url) as second:
+        for connection in (first, second):
+            connection.sendall(b"GET /v1/items/1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        time.sleep(0.3)
+        with connected(url) as third:
             answer = third.recv(4096)
             assert answer.startswith(b"HTTP/1.1 503")
             assert b"retry-after: 1" in answer
             assert third.recv(4096) == b""
-        first.sendall(HEAD + b"\r\n")
-        answers(first)
+        release.set()
+        assert first.recv(4096).startswith(b"HTTP/1.1 ")
+        assert second.recv(4096).startswith(b"HTTP/1.1 ")
+    assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_too_many_headers_are_refused(url: str) -> None:
+    few, many = (HEAD + b"a: b\r\n" * count + b"\r\n" for count in (190, 300))
+    with connected(url) as connection:
+        connection.sendall(few)
+        answers(connection)
+        connection.sendall(many)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 431")
+        assert closed_after(connection) < 5
+
+
+CHUNKED = (
+    b"POST /v1/embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "endless"),
+    [
+        (b"1\r\n{\r\n0\r\n", b"a: b\r\n" * 1000),  # trailers
+        (b"1\r\n{\r\n0\r\na: ", b"b" * 5000),  # one trailer
+        (b"1;", b"a=b;" * 1000),  # the extension of a chunk
+        (b"", b"1\r\n{\r\n" * 1000),  # chunks of one byte each
+    ],
+)
+def test_what_is_not_of_a_body_is_bounded(url: str, first: bytes, endless: bytes) -> None:
+    with connected(url) as connection:
+        connection.sendall(CHUNKED + first)
+        sent = 0
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while sent < 100_000_000:
+                connection.sendall(endless)
+                sent += len(endless)
+        assert sent < 50_000_000
+        with contextlib.suppress(ConnectionError):
+            assert b"HTTP/1.1 4" in connection.recv(4096)
+    assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_trailers_are_no_headers(url: str) -> None:
+    """They are dropped: nothing that was checked in the head can be changed by them."""
+    body = b"8\r\n" + json.dumps({"a": 1}).encode() + b"\r\n0\r\nhost: evil.example\r\n\r\n"
+    with connected(url) as connection:
+        connection.sendall(CHUNKED.replace(b"image/png", b"application/json") + body)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 422")
+        connection.sendall(HEAD + b"\r\n")
+        answers(connection)
+
+
+@pytest.mark.parametrize("path", [b"/nowhere", b"/healthz", b"/v1/embed?refused"])
+def test_a_request_that_was_answered_before_it_came_whole_ends_the_connection(
+    url: str, path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer can be read, though more comes for ever; then the connection is cut."""
+    monkeypatch.setattr(connections, "LINGER", 0.5)
+    head = CHUNKED.replace(b"/v1/embed", path).replace(b"image/png", b"text/plain")
+    with connected(url) as connection:
+        connection.sendall(head + b"5\r\nhello\r\n")
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 ")
+        assert b"\r\nconnection: close\r\n" in answer
+        began = time.monotonic()
+        assert cut_off(connection, b"400\r\n" + b"a" * 0x400 + b"\r\n")
+        assert time.monotonic() - began < 5
+
+
+def test_requests_far_ahead_of_their_answers_are_cut_off(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(Index, "item", lambda *_: release.wait(20))
+    with connected(url) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"GET /v1/items/1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            connection.sendall((HEAD + b"\r\n") * 10_000)
+        assert closed_after(connection) < 5
+        release.set()
+    assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_who_does_not_read_answers_is_cut_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STALLED", 0.5)
+    ask = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with connected(url) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        began = time.monotonic()
+        assert cut_off(connection, ask)
+        assert time.monotonic() - began < 10
     assert httpx.get(f"{url}/healthz").status_code == 200

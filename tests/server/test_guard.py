@@ -294,7 +294,7 @@ def test_beyond_this_machine_a_key_is_needed_unless_it_is_said_twice(host: str) 
 def test_refusals_are_json_whatever_is_in_them() -> None:
     from http import HTTPStatus
 
-    from clr_search.server.messages.problems import Problem
+    from clr_search.web.problems import Problem
 
     body = Problem(HTTPStatus.NOT_FOUND, "no \udcff ä").body()
     assert json.loads(body)["detail"] == "no \udcff ä"

@@ -25,8 +25,8 @@ from clr_search.index import Index
 from clr_search.serve import Encoder
 from clr_search.server.client import Client, ServiceError
 from clr_search.server.routes import Service
-from clr_search.server.server import listen
 from clr_search.server.settings import Limits
+from clr_search.web.listening import listen
 from tests.server.conftest import serving
 
 

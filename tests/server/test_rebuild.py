@@ -15,6 +15,7 @@ import pytest
 
 from clr_search import images
 from clr_search.errors import UsageError
+from clr_search.images.isolation import DecodingWorkers
 from clr_search.index import Index, encoder_file
 from clr_search.index.encoder_file import WrongEncoderError
 from clr_search.serve import Encoder
@@ -71,7 +72,7 @@ def test_a_request_in_flight_is_answered_by_the_encoder_that_it_names(
 ) -> None:  # fmt: skip
     old, new = Encoder(tiny_encoder), Encoder(other)
     begun, release = threading.Event(), threading.Event()
-    true = images.decode_square
+    true = DecodingWorkers.decode_square
 
     def slow(*args: Any, **options: Any) -> images.Picture:
         if threading.current_thread().name.startswith("inference"):
@@ -81,7 +82,7 @@ def test_a_request_in_flight_is_answered_by_the_encoder_that_it_names(
 
     with ThreadPoolExecutor(1) as pool:
         with monkeypatch.context() as context:
-            context.setattr(images, "decode_square", slow)
+            context.setattr(DecodingWorkers, "decode_square", slow)
             answering = pool.submit(embed, url, photo)
             assert begun.wait(20)
         rebuild(path, other)
@@ -139,4 +140,4 @@ def test_the_new_encoder_is_loaded_once_and_where_nobody_waits_for_the_loop(
         answers = list(pool.map(lambda _: embed(url, photo), range(6)))
     assert {answer.json()["model"] for answer in answers} == {Encoder(other).sha256}
     assert len(threads) == 1
-    assert threads[0].startswith("search")
+    assert threads[0].startswith("lookup")

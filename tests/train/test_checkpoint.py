@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 import errno
+import json
 import os
-from dataclasses import replace
+import random
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from clr_search.errors import UsageError
@@ -123,3 +127,54 @@ def test_cut_off_line_is_left_out_and_a_broken_one_refused(tmp_path: Path) -> No
         handle.write("\n")
     with pytest.raises(UsageError, match=r"metrics\.jsonl is damaged"):
         read_metrics(path)
+
+
+def test_a_checkpoint_with_any_other_contents_is_named(tmp_path: Path) -> None:
+    """Its metadata and tensors, wrong in one way after the other, and its bytes at random."""
+    config = resolve(TrainConfig(device="cpu"), 100)
+    net, path = network(), tmp_path / "last.safetensors"
+    optimizer = build_optimizer(net, config)
+    step(net, optimizer, 0)
+    save_checkpoint(path, net, optimizer, Progress(step=1))
+    whole = path.read_bytes()
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    progress = json.dumps(asdict(Progress(step=1)))
+    wrong: list[tuple[dict[str, torch.Tensor], str]] = [
+        (tensors, progress.replace('"step": 1', f'"step": {value}'))
+        for value in ('"x"', "null", "1.5", "-1", "1e400", "true", "9" * 5000, '1, "step": 2')
+    ]
+    wrong += [(tensors, text) for text in ("", "[]", "{}", "null", "[" * 100_000, '{"a": 1}')]
+    name = next(name for name in tensors if name.startswith("optimizer."))
+    for other in ("optimizer.9999.step", "optimizer.x.step", "optimizer.-1", "optimizer", "y"):
+        renamed = {other if n == name else n: tensor for n, tensor in tensors.items()}
+        wrong.append((renamed, progress))
+    wrong.append(({n: t for n, t in tensors.items() if not n.endswith("weight")}, progress))
+    wrong.append(({n: t.reshape(-1)[:1].clone() for n, t in tensors.items()}, progress))
+    for number, (held, text) in enumerate(wrong):
+        save_file(held, path, metadata={"clr_search.progress": text})
+        expected = pytest.raises(UsageError, match=r"last\.safetensors is damaged")
+        if number >= len(wrong) - 7 and number < len(wrong) - 2:
+            said = outcome(path)
+            assert said == "" or "last.safetensors is damaged" in said, number
+            continue
+        with expected as caught:
+            load_checkpoint(path, network(), optimizer)
+        assert "--force" in caught.value.remedy
+    chance = random.Random(0)
+    for _ in range(100):
+        changed = bytearray(whole)
+        changed[chance.randrange(2000)] = chance.randrange(256)
+        path.write_bytes(changed)
+        said = outcome(path)
+        assert said == "" or "last.safetensors is damaged" in said
+
+
+def outcome(path: Path) -> str:
+    """What loading a checkpoint says; empty where it succeeds, since tensors have no checksum."""
+    net = network()
+    try:
+        load_checkpoint(path, net, build_optimizer(net, resolve(TrainConfig(device="cpu"), 100)))
+    except UsageError as error:
+        return error.what
+    return ""

@@ -86,6 +86,7 @@ def build_index(
     batch_size: int,
     workers: int | None,
     device: str,
+    isolate: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -102,6 +103,9 @@ def build_index(
     once an hour it looks at all. Between updates, other programs may search and change the
     collection. If a whole folder disappears, as with an unmounted disk, its pictures are kept.
 
+    With --isolate, a picture that would take more memory or time than others of its size, or that
+    crashes its decoder, is skipped, and the rest goes on; give it for pictures of strangers.
+
     \b
     Example:
       clr-search build-index photos --index photos.clr
@@ -111,7 +115,9 @@ def build_index(
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
       clr-search build-index photos --index photos.clr --graph
       clr-search build-index photos --index photos.clr --watch
+      clr-search build-index uploads --index uploads.clr --isolate
     """
+    from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
     if not images and not rebuild:
@@ -124,6 +130,7 @@ def build_index(
         raise click.UsageError("--poll belongs to --watch.")
     # Watching begins before the first update, so that no change in between is missed.
     watched = _watched(images, poll) if watch else None
+    isolation = DecodingLimits() if isolate else None
     reporter = for_terminal()
     began = time.monotonic()
     opened = _open(collection, encoder, images, reporter, device, rebuild=rebuild, wait=watch)
@@ -133,11 +140,23 @@ def build_index(
             index.aim(recall=recall, memory=memory, graph=graph)
         if rebuild and encoder is not None:
             reports.append(
-                index.rebuild(encoder, reporter=reporter, batch_size=batch_size, workers=workers)
+                index.rebuild(
+                    encoder,
+                    reporter=reporter,
+                    batch_size=batch_size,
+                    workers=workers,
+                    isolation=isolation,
+                )
             )
         if images and not watch:
             reports.append(
-                index.update(images, reporter=reporter, batch_size=batch_size, workers=workers)
+                index.update(
+                    images,
+                    reporter=reporter,
+                    batch_size=batch_size,
+                    workers=workers,
+                    isolation=isolation,
+                )
             )
         info = index.info()
     for report in reports:
@@ -145,7 +164,7 @@ def build_index(
     if watched is not None:
         from clr_search.index.follow import Follower
 
-        follower = Follower(collection, batch_size, workers, device)
+        follower = Follower(collection, batch_size, workers, device, isolation)
         _follow(follower, watched, verbose=verbose, as_json=as_json)
 
 
@@ -233,6 +252,7 @@ def add(
     batch_size: int,
     workers: int | None,
     device: str,
+    isolate: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -244,13 +264,20 @@ def add(
     Example:
       clr-search add photos.clr holiday/2024 portrait.jpg
     """
+    from clr_search.images.isolation import DecodingLimits
     from clr_search.index import Index
     from clr_search.progress import for_terminal
 
     reporter = for_terminal()
     began = time.monotonic()
     with Index.open(collection, writable=True, device=device, reporter=reporter) as index:
-        report = index.add(paths, reporter=reporter, batch_size=batch_size, workers=workers)
+        report = index.add(
+            paths,
+            reporter=reporter,
+            batch_size=batch_size,
+            workers=workers,
+            isolation=DecodingLimits() if isolate else None,
+        )
         info = index.info()
     _print(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
 

@@ -158,7 +158,7 @@ def _run(path: OwnFolder, *, as_json: bool) -> None:
     from clr_search.train.settings.resolved import ResolvedConfig
 
     file = path / "config.json"
-    config = ResolvedConfig.from_json(file.read_text(), str(file))
+    config = ResolvedConfig.from_file(file)
     rows = read_metrics(path / METRICS)
     finished = (path / "weights.safetensors").exists()
     last: Mapping[str, Any] = rows[-1] if rows else {}
@@ -169,12 +169,13 @@ def _run(path: OwnFolder, *, as_json: bool) -> None:
         return
     trained = f"{total.epochs:,} of {config.epochs:,} epochs" if rows else "untrained"
     output.echo_heading(f"{output.shown(path.path)}: run, {trained}")
+    speed = total.images_per_second
     facts = {
         "loss": f"{total.loss:.4g}" if rows else "",
         "contrastive accuracy": output.share(last.get("contrastive_accuracy")),
         "kNN accuracy": output.share(total.knn_accuracy),
         "trained for": output.duration(total.seconds) if rows else "",
-        "speed": f"{total.images_per_second:,.1f} images/s" if rows else "",
+        "speed": "" if speed is None else f"{speed:,.1f} images/s",
         "weights": "" if finished else "none yet; finish it with: clr-search train … --resume",
     }
     settings = {name.replace("_", " "): _spelt(value) for name, value in asdict(config).items()}

@@ -13,8 +13,8 @@ from clr_search.cli import options, output
 _IDS = re.compile(r"\d+(,\d+)*(:\d+(,\d+)*)?")
 
 if TYPE_CHECKING:
+    from clr_search.analysis.copies import Copy, Duplicates, Group
     from clr_search.analysis.copy_thresholds import Calibration
-    from clr_search.analysis.duplicates import Copy, Duplicates, Group
 
 
 @options.command("duplicates")

@@ -108,8 +108,7 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
     """The settings given, and for all others those of the preset or of the run that is resumed."""
     stored = out / "config.json"
     if resume and stored.is_file():
-        text = stored.read_text(encoding="utf-8")
-        return given.applied_to(ResolvedConfig.from_json(text, str(stored)))
+        return given.applied_to(ResolvedConfig.from_file(stored))
     init = given.training.get("init")
     if preset is None and init is not None:
         preset = "adapt"

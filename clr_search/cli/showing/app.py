@@ -26,9 +26,16 @@ from clr_search.cli import options
     help="Port.  [default: the first free one from 7860]",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
+@options.decoding_options()
 @options.pixels_option()
 def app(
-    collection: Path, probe: Path | None, host: str, port: int | None, no_browser: bool
+    collection: Path,
+    probe: Path | None,
+    host: str,
+    port: int | None,
+    no_browser: bool,
+    decode_memory: float,
+    decode_seconds: float,
 ) -> None:
     """Search a collection in the browser.
 
@@ -41,5 +48,13 @@ def app(
       clr-search app photos.clr --probe probe.onnx --port 8000 --no-browser
     """
     from clr_search.app.main import launch
+    from clr_search.images.isolation import DecodingLimits
 
-    launch(collection, probe=probe, host=host, port=port, open_browser=not no_browser)
+    launch(
+        collection,
+        probe=probe,
+        host=host,
+        port=port,
+        open_browser=not no_browser,
+        decoding=DecodingLimits(decode_memory, decode_seconds),
+    )

@@ -67,6 +67,7 @@ from clr_search.errors import require
     show_default=True,
     help="Milliseconds an inference waits for more pictures.",
 )
+@options.decoding_options()
 @options.device_option()
 def serve(
     collection: Path,
@@ -80,6 +81,8 @@ def serve(
     max_images: int,
     max_pending: int,
     batch_wait: int,
+    decode_memory: float,
+    decode_seconds: float,
     device: str,
 ) -> None:
     """Serve a collection to other programs over HTTP.
@@ -97,6 +100,7 @@ def serve(
     """
     for module in ("fastapi", "uvicorn"):
         require(module, "serve")
+    from clr_search.images.isolation import DecodingLimits
     from clr_search.index import Index
     from clr_search.progress import Lines
     from clr_search.serve import Probe
@@ -113,6 +117,7 @@ def serve(
         images=max_images,
         pending_images=max_pending,
         batch_wait=batch_wait / 1000,
+        decoding=DecodingLimits(decode_memory, decode_seconds),
     )
     with Index.open(collection, device=device, reporter=Lines()) as index:
         classifier = Probe(probe, device=device) if probe else None

@@ -26,6 +26,7 @@ from typing import Any
 from clr_search.errors import ClrSearchError
 from clr_search.files.disk import DiskError
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
+from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.files.write import sha256_bytes
 from clr_search.index.ann import mapped_vectors, structures
 from clr_search.index.ann.base import Ann
@@ -142,7 +143,13 @@ def named(catalog: Catalog) -> Generation | None:
     if value is None:
         return None
     try:
-        return Generation(**json.loads(value))
+        generation = Generation(**checked_fields(parse_object(value), Generation))
+        tried = [Tried(**checked_fields(entry, Tried)) for entry in generation.tried]
+        if min(generation.number, generation.revision, generation.count, len(tried)) < 0:
+            raise ValueError("a count is negative")
+        if not generation.count:
+            raise ValueError("it is of no vectors")
+        return generation
     except (TypeError, ValueError) as error:
         raise ClrSearchError(
             f"{catalog.folder} has an unreadable entry on its FAISS file ({error}).",

@@ -8,6 +8,7 @@ numbers which items are new; a FAISS generation built at revision R holds the it
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, below
 from clr_search.index.catalog.records import Content, IndexedFile, Item, Root, SkippedFile
-from clr_search.index.catalog.sqlite.database import Database, plain, text
+from clr_search.index.catalog.sqlite.database import Database, plain, plain_path, text
 
 _GIVEN = f"EXISTS (SELECT 1 FROM meta WHERE key = '{facts.LABELS_GIVEN}')"  # noqa: S608  # a constant
 _KEPT_OR = f"CASE WHEN {_GIVEN} THEN label ELSE ? END"
@@ -138,7 +139,7 @@ class Catalog:
     def roots(self) -> list[Root]:
         """Returns all roots, in the order in which they were added."""
         rows = self.database.rows("SELECT id, path, given FROM roots ORDER BY id")
-        return [Root(number, plain(path), bool(given)) for number, path, given in rows]
+        return [Root(number, plain_path(path), bool(given)) for number, path, given in rows]
 
     def add_root(self, path: str, *, given: bool) -> int:
         """Returns the id of the root at this path, which is added where it is missing.
@@ -186,7 +187,9 @@ class Catalog:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
         return {
-            absolute(roots[root], plain(path)): IndexedFile(number, size, mtime_ns, sha256)
+            absolute(_root(roots, root), plain_path(path)): IndexedFile(
+                number, size, mtime_ns, sha256
+            )
             for number, root, path, size, mtime_ns, sha256 in self.database.rows(
                 "SELECT id, root_id, path, size, mtime_ns, sha256 FROM items"
             )
@@ -199,7 +202,8 @@ class Catalog:
         """
         cursor = self.database.rows(
             "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "  # noqa: S608
-            f"width, height, embedding) VALUES (?, ?, {_NONE_OR}, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"width, height, embedding, checksum) "
+            f"VALUES (?, ?, {_NONE_OR}, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             root,
             text(relative),
             _label(relative),
@@ -214,7 +218,7 @@ class Catalog:
         """Gives an item new content; it keeps its id."""
         self.database.rows(
             "UPDATE items SET revision = ?, size = ?, mtime_ns = ?, sha256 = ?, width = ?, "
-            "height = ?, embedding = ? WHERE id = ?",
+            "height = ?, embedding = ?, checksum = ? WHERE id = ?",
             revision,
             *content.values(),
             number,
@@ -271,12 +275,15 @@ class Catalog:
         """Removes the items with these ids."""
         self.database.many("DELETE FROM items WHERE id = ?", ((number,) for number in numbers))
 
-    def embedded(self, sha256: str) -> tuple[int, int, bytes] | None:
-        """Returns width, height and embedding of an item with this SHA-256; None without one."""
+    def embedded(self, sha256: str) -> tuple[int, int, bytes, int] | None:
+        """Returns width, height, embedding and its checksum of an item with this SHA-256, if any.
+
+        The embedding is not held against its checksum.
+        """
         row = self.database.rows(
-            "SELECT width, height, embedding FROM items WHERE sha256 = ? LIMIT 1", sha256
+            "SELECT width, height, embedding, checksum FROM items WHERE sha256 = ? LIMIT 1", sha256
         ).fetchone()
-        return None if row is None else (row[0], row[1], row[2])
+        return None if row is None else (row[0], row[1], row[2], row[3])
 
     def with_content(self, sha256: str) -> list[int]:
         """Returns the ids of the items with this SHA-256, ascending."""
@@ -305,7 +312,7 @@ class Catalog:
             json.dumps([int(number) for number in numbers]),  # json takes no NumPy integers
         )
         return {
-            number: Item(number, Path(plain(root)), plain(path), _plain(label), *rest)
+            number: Item(number, Path(plain_path(root)), plain_path(path), _plain(label), *rest)
             for number, root, path, label, *rest in rows
         }
 
@@ -324,7 +331,7 @@ class Catalog:
     def skipped(self) -> list[SkippedFile]:
         """Returns all files that were left out, in the order of their paths."""
         rows = self.database.rows("SELECT path, size, mtime_ns, reason FROM skipped ORDER BY path")
-        return [SkippedFile(plain(path), *rest) for path, *rest in rows]
+        return [SkippedFile(plain_path(path), *rest) for path, *rest in rows]
 
     def skip(self, broken: SkippedFile) -> None:
         """Stores a file that is no usable picture, with the reason."""
@@ -345,6 +352,13 @@ def _label(relative: str) -> str | bytes | None:
     """Returns the label of a relative path as it is stored."""
     label = label_of(relative)
     return None if label is None else text(label)
+
+
+def _root(roots: dict[int, str], number: int) -> str:
+    """Returns the path of a root; an item of no root is damage."""
+    if number not in roots:
+        raise sqlite3.DatabaseError(f"an item is of a folder {number!r}, which there is not")
+    return roots[number]
 
 
 def _plain(label: str | bytes | None) -> str | None:

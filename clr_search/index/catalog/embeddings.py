@@ -1,8 +1,13 @@
-"""Reads embeddings from the catalogue as arrays; every call belongs inside `Catalog.reading`."""
+"""Reads embeddings from the catalogue as arrays; every call belongs inside `Catalog.reading`.
+
+Every embedding is held against its checksum each time it is read, so that one that has changed on
+disk is never searched, and no search structure is made of it.
+"""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +16,16 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.errors import ClrSearchError
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import absolute
-from clr_search.index.catalog.sqlite.database import plain
-from clr_search.index.catalog.vectors import from_blobs, halves
+from clr_search.index.catalog.sqlite.database import plain, plain_path
+from clr_search.index.catalog.sqlite.schema import CHECKED
+from clr_search.index.catalog.vectors import checksum_of, halves, is_intact, unit_rows
 
 _CHUNK = 8192  # embeddings that are read at once: 8 MB at D = 512
 _EVER = 2**62  # a revision that no collection reaches
+_NAMED = 3  # damaged items that an error message names
 
 Rows = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Ids, shape (n,), ascending, and unit vectors, shape (n, D)."""
@@ -101,16 +109,18 @@ def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) 
     ClrSearchError
         If a stored embedding is damaged.
     """
-    query = "SELECT id, embedding, root_id, path, label FROM items"
+    query = f"SELECT {_stored(catalog)}, root_id, path, label FROM items"  # noqa: S608
     if allowed is None:
         rows = catalog.database.rows(f"{query} ORDER BY id").fetchall()
     else:
         numbers_json = json.dumps(allowed.tolist())
         among = "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
         rows = catalog.database.rows(f"{query} {among}", numbers_json).fetchall()
-    numbers, vectors = _arrays([row[:2] for row in rows], dimension)
+    numbers, vectors = _arrays(catalog, [row[:3] for row in rows], dimension)
     roots = {root.id: root.path for root in catalog.roots()}
-    placed = [(root, plain(path)) for _, _, root, path, _ in rows]
+    placed = [(root, plain_path(path)) for *_, root, path, _ in rows]
+    if not {root for root, _ in placed} <= roots.keys():
+        raise sqlite3.DatabaseError("an item is of a folder that is not in it")
     labels = [None if label is None else plain(label) for *_, label in rows]
     return Embeddings(numbers, Paths(roots, placed), labels, vectors)
 
@@ -118,25 +128,23 @@ def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) 
 def of(catalog: Catalog, ids: Sequence[int], dimension: int) -> Rows:
     """Returns ids and vectors of these items, ascending; ids of no item are left out."""
     rows = catalog.database.rows(
-        "SELECT id, embedding FROM items WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        f"SELECT {_stored(catalog)} FROM items "  # noqa: S608
+        "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
         json.dumps([int(number) for number in ids]),
     )
-    return _arrays(rows.fetchall(), dimension)
+    return _arrays(catalog, rows.fetchall(), dimension)
 
 
 def newer(catalog: Catalog, revision: int, dimension: int) -> Rows:
     """Returns the items embedded after this revision; -1 stands for all items."""
+    select = f"SELECT {_stored(catalog)} FROM items"  # noqa: S608
     if revision < 0:  # the order of ids reads every page once
-        return _arrays(
-            catalog.database.rows("SELECT id, embedding FROM items ORDER BY id").fetchall(),
-            dimension,
-        )
+        everything = catalog.database.rows(f"{select} ORDER BY id").fetchall()
+        return _arrays(catalog, everything, dimension)
     # Without the "+", SQLite would read the whole table in the order of ids instead of using the
     # index on revision.
-    rows = catalog.database.rows(
-        "SELECT id, embedding FROM items WHERE revision > ? ORDER BY +id", revision
-    )
-    return _arrays(rows.fetchall(), dimension)
+    rows = catalog.database.rows(f"{select} WHERE revision > ? ORDER BY +id", revision)
+    return _arrays(catalog, rows.fetchall(), dimension)
 
 
 def chunks(
@@ -146,10 +154,19 @@ def chunks(
 
     Each chunk is an int64 array, shape (n,), and a float16 array, shape (n, D).
     """
-    cursor = catalog.database.rows("SELECT id, embedding FROM items ORDER BY id")
+    cursor = catalog.database.rows(
+        f"SELECT {_stored(catalog)} FROM items ORDER BY id"  # noqa: S608
+    )
     while rows := cursor.fetchmany(_CHUNK):
-        numbers = np.fromiter((number for number, _ in rows), dtype=np.int64, count=len(rows))
-        yield numbers, halves([blob for _, blob in rows], dimension)
+        yield _halves(catalog, rows, dimension)
+
+
+def damaged(catalog: Catalog, dimension: int) -> list[int]:
+    """Returns the ids of all items whose stored embedding is not the one that was written."""
+    rows = catalog.database.rows(
+        f"SELECT {_stored(catalog)} FROM items ORDER BY id"  # noqa: S608
+    )
+    return [number for number, blob, kept in rows if not is_intact(blob, kept, dimension)]
 
 
 def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArray[np.int64]:
@@ -180,7 +197,61 @@ def sample_of_ids(catalog: Catalog, most: int) -> NDArray[np.int64]:
     return numbers
 
 
-def _arrays(rows: list[tuple[int, bytes]], dimension: int) -> Rows:
-    """Returns rows of id and stored embedding as arrays."""
-    numbers = np.fromiter((number for number, _ in rows), dtype=np.int64, count=len(rows))
-    return numbers, from_blobs([blob for _, blob in rows], dimension)
+_Stored = list[tuple[int, bytes, int | None]]
+"""Rows of id, embedding and checksum; see `_stored`."""
+
+
+def _stored(catalog: Catalog) -> str:
+    """Returns the columns of `_Stored`; the checksum is NULL in a catalogue that has none yet."""
+    checked = catalog.database.schema_version() >= CHECKED
+    return f"items.id, embedding, {'checksum' if checked else 'NULL'}"
+
+
+def _arrays(catalog: Catalog, rows: _Stored, dimension: int) -> Rows:
+    """Returns stored embeddings as ids and unit vectors; raises the error of `_halves`."""
+    numbers, stored = _halves(catalog, rows, dimension)
+    return numbers, unit_rows(stored.astype(np.float32))
+
+
+def _halves(
+    catalog: Catalog, rows: _Stored, dimension: int
+) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    """Returns stored embeddings as ids, shape (n,), and vectors as stored, shape (n, D).
+
+    Raises
+    ------
+    ClrSearchError
+        If an embedding is not the one that was written.
+    """
+    size = 2 * dimension
+    for (
+        _,
+        blob,
+        checksum,
+    ) in rows:  # the shape and the checksum; `halves` looks for what is infinite
+        if not isinstance(blob, bytes) or len(blob) != size or _differs(blob, checksum):
+            raise _damage(catalog, rows, dimension)
+    numbers = np.fromiter((number for number, *_ in rows), dtype=np.int64, count=len(rows))
+    try:
+        return numbers, halves([blob for _, blob, _ in rows], dimension)
+    except ClrSearchError:
+        raise _damage(catalog, rows, dimension) from None
+
+
+def _differs(blob: bytes, checksum: int | None) -> bool:
+    """Returns whether an embedding has another checksum than the one that was stored."""
+    return checksum is not None and checksum_of(blob) != checksum
+
+
+def _damage(catalog: Catalog, rows: _Stored, dimension: int) -> ClrSearchError:
+    """Returns the error that names the items with damaged embeddings."""
+    numbers = [number for number, blob, kept in rows if not is_intact(blob, kept, dimension)]
+    items = catalog.items(numbers[:_NAMED])
+    named = [str(items[n].path) if n in items else f"item {n}" for n in numbers[:_NAMED]]
+    vectors = "A stored vector" if len(numbers) == 1 else f"{len(numbers):,} stored vectors"
+    more = " and others" if len(numbers) > _NAMED else ""
+    return ClrSearchError(
+        f"The catalogue of {catalog.folder} is damaged: {vectors} changed on disk, of "
+        f"{', '.join(named)}{more}.",
+        f"Embed the pictures again with: clr-search repair {catalog.folder}",
+    )

@@ -26,6 +26,7 @@ LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from f
 DECODING = "decoding"
 DECODING_TRIED = "decoding_tried"
 
+_SHOWN = 200  # characters of a damage that an error shows
 _MOST_VALUES = 65_536  # longest embedding that is believed; a greater number is damage
 
 
@@ -148,7 +149,7 @@ def damaged(folder: Path, what: str) -> ClrSearchError:
     "The catalogue of flowers.clr is damaged: its revision is 'x'."
     """
     return ClrSearchError(
-        f"The catalogue of {folder} is damaged: {what}.",
+        f"The catalogue of {folder} is damaged: {what[:_SHOWN]}.",
         "Restore it from a backup, or delete it and build it anew: clr-search build-index",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import UsageError
+from clr_search.errors import UsageError, shortened
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import below
 from clr_search.index.catalog.sqlite.database import plain, text
+
+MOST_BYTES = 4096
+"""Largest length of a text in a filter, in bytes of UTF-8: Linux has no longer paths."""
+
+_NAMES_READ = 20_000  # Items that are read to suggest similar names.
+
+_SUGGESTED = (
+    1000  # Names that are compared to find similar ones, none longer than `_NAME` characters.
+)
+
+_NAME = 100
+
+_NONE = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +57,15 @@ class Filter:
     ids : sequence of int, optional
         Only the items with these ids; ids of no item are ignored. They are kept as a tuple, so
         that filters can be compared, and later changes to a list have no effect.
+    on_disk : bool
+        Whether `under` may be looked up on the disk of this machine, to follow links and to be
+        relative to the working folder. A server sets it to False, since its clients name folders:
+        `under` is then compared as it is written. It is no condition.
+
+    Raises
+    ------
+    UsageError
+        If `under`, `label` or `glob` takes more than 4,096 bytes in UTF-8.
 
     Examples
     --------
@@ -61,13 +83,32 @@ class Filter:
     min_bytes: int | None = None
     max_bytes: int | None = None
     ids: Sequence[int] | None = None
+    on_disk: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("under", "label", "glob"):
+            value = getattr(self, name)
+            if value is not None and _too_long(value):
+                raise UsageError(
+                    f"{name} is longer than {MOST_BYTES:,} bytes: {shortened(value)}",
+                    "No folder, label or path is so long.",
+                )
         if self.ids is not None:
             object.__setattr__(self, "ids", tuple(int(number) for number in self.ids))
 
     def __bool__(self) -> bool:
-        return any(getattr(self, item.name) is not None for item in fields(self))
+        return bool(self.conditions())
+
+    def conditions(self) -> dict[str, Any]:
+        """Returns the conditions that are given, by the names of their fields.
+
+        Examples
+        --------
+        >>> Filter(label="rose", min_side=200).conditions()
+        {'label': 'rose', 'min_side': 200}
+        """
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {n: value for n, value in given.items() if value is not None and n != "on_disk"}
 
 
 ALL = Filter()
@@ -91,7 +132,7 @@ def joined(
     (200, 'rose')
     """
     if not isinstance(where, Filter):
-        names = [field.name for field in fields(Filter)]
+        names = [field.name for field in fields(Filter) if field.name != "on_disk"]
         for name in where:
             if name not in names:
                 raise UsageError(
@@ -100,7 +141,9 @@ def joined(
         where = Filter(**where)
     for name, value in (("under", under), ("label", label)):
         if value is not None and getattr(where, name) not in (None, value):
-            raise UsageError(f"Two values of {name} are asked for: {value}, and another in where.")
+            raise UsageError(
+                f"Two values of {name} are asked for: {shortened(value)}, and another in where."
+            )
     return replace(where, under=under or where.under, label=label or where.label)
 
 
@@ -136,8 +179,11 @@ def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
     for selection in selections[1:]:
         ids = np.intersect1d(ids, selection, assume_unique=True)
     if not len(ids):
-        if where == Filter(under=where.under, label=where.label):
-            raise UsageError(f"No pictures under {where.under} have the label {where.label}.")
+        if where.conditions().keys() <= {"under", "label"}:
+            raise UsageError(
+                f"No pictures under {shortened(where.under or '')} have the label "
+                f"{shortened(where.label or '')}."
+            )
         raise UsageError(
             f"No pictures of {catalog.folder} pass the filter.", "Leave out one of its conditions."
         )
@@ -165,10 +211,10 @@ def _by_name(catalog: Catalog, where: Filter) -> list[NDArray[np.int64]]:
     """Returns the ids below the folder, and those with the label; neither may be empty."""
     selections = []
     if where.under is not None:
-        selections.append(_under(catalog, where.under))
+        selections.append(_under(catalog, where.under, on_disk=where.on_disk))
         if not len(selections[-1]):
             raise UsageError(
-                f"No pictures of {catalog.folder} lie under {where.under}.",
+                f"No pictures of {catalog.folder} lie under {shortened(where.under)}.",
                 _like(where.under, _folders(catalog)),
             )
     if where.label is not None:
@@ -176,7 +222,7 @@ def _by_name(catalog: Catalog, where: Filter) -> list[NDArray[np.int64]]:
         selections.append(_ids(catalog, sql, text(where.label)))
         if not len(selections[-1]):
             raise UsageError(
-                f"No pictures of {catalog.folder} have the label {where.label}.",
+                f"No pictures of {catalog.folder} have the label {shortened(where.label)}.",
                 _like(where.label, _labels(catalog)),
             )
     return selections
@@ -237,22 +283,29 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
     return np.sort(np.concatenate(selections))  # an item has one root, so no id occurs twice
 
 
-def _under(catalog: Catalog, under: str) -> NDArray[np.int64]:
+def _under(catalog: Catalog, under: str, *, on_disk: bool) -> NDArray[np.int64]:
     """Returns the ids below a folder that is absolute, or relative to a root or working folder."""
-    try:
-        resolved = os.path.realpath(under)
-    except ValueError as error:  # a null character, or half of a surrogate pair
-        raise UsageError(f"{under!r} cannot be a path: {error}.") from error
     if Path(under).is_absolute():
-        folders = [os.path.normpath(under), resolved]
+        folders = [os.path.normpath(under)]
     else:
         folders = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
+    resolved = _resolved(under) if on_disk else None
+    if resolved is not None and Path(under).is_absolute():
+        folders.append(resolved)
     selections = [
         ids for folder in dict.fromkeys(folders) if len(ids := below_folder(catalog, folder))
     ]
     if not selections:
-        return below_folder(catalog, resolved)
+        return _NONE if resolved is None else below_folder(catalog, resolved)
     return selections[0] if len(selections) == 1 else np.unique(np.concatenate(selections))
+
+
+def _resolved(under: str) -> str:
+    """Returns the path that a folder has on the disk, all links followed."""
+    try:
+        return os.path.realpath(under)
+    except ValueError as error:  # a null character, or half of a surrogate pair
+        raise UsageError(f"{shortened(under)!r} cannot be a path: {error}.") from error
 
 
 def _range(catalog: Catalog, root: int, prefix: str) -> NDArray[np.int64]:
@@ -280,22 +333,34 @@ def _ids(catalog: Catalog, sql: str, *values: object) -> NDArray[np.int64]:
 
 
 def _labels(catalog: Catalog) -> list[str]:
-    """Returns the different labels of all items, sorted."""
-    rows = catalog.database.rows("SELECT DISTINCT label FROM items WHERE label IS NOT NULL")
-    return sorted(plain(label) for (label,) in rows)
+    """Returns different labels, sorted: all of them, or those of the first items of many."""
+    sql = "SELECT DISTINCT label FROM (SELECT label FROM items LIMIT ?) WHERE label IS NOT NULL"
+    return sorted(plain(label) for (label,) in catalog.database.rows(sql, _NAMES_READ))
 
 
 def _folders(catalog: Catalog) -> list[str]:
-    """Returns the folders of all items, relative to their roots, sorted."""
-    rows = catalog.database.rows("SELECT path FROM items")
+    """Returns folders relative to their roots, sorted: all, or those of the first items of many."""
+    rows = catalog.database.rows("SELECT path FROM items LIMIT ?", _NAMES_READ)
     return sorted({parent for (path,) in rows if (parent := plain(path).rpartition("/")[0])})
 
 
-def _like(wanted: str, names: Iterable[str]) -> str:
-    """Returns a remedy that suggests names similar to the one that was given."""
-    names = list(names)
-    close = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-    folded = [name for name in names if name.casefold() == wanted.casefold()]
+def _like(wanted: str, names: Sequence[str]) -> str:
+    """Returns a remedy that suggests names similar to the one that was given.
+
+    The comparison takes a time that grows with the product of the lengths, so that long names are
+    left out, and of many names only some are compared.
+    """
+    compared = [name for name in names if len(name) <= _NAME][:_SUGGESTED]
+    close = (
+        difflib.get_close_matches(wanted, compared, n=3, cutoff=0.5) if len(wanted) <= _NAME else []
+    )
+    folded = [name for name in names if name.casefold() == wanted.casefold()][:3]
     if close or folded:
-        return f"Did you mean {' or '.join(dict.fromkeys(folded + close))}?"
-    return f"There are: {', '.join(names[:10])}{' …' if len(names) > 10 else ''}" if names else ""
+        return f"Did you mean {' or '.join(map(shortened, dict.fromkeys(folded + close)))}?"
+    listed = ", ".join(map(shortened, names[:10]))
+    return f"There are: {listed}{' …' if len(names) > 10 else ''}" if names else ""
+
+
+def _too_long(value: str) -> bool:
+    """Whether a text takes more than `MOST_BYTES`."""
+    return len(value) > MOST_BYTES or len(value.encode("utf-8", "surrogatepass")) > MOST_BYTES

@@ -108,6 +108,21 @@ def folder_identity(folder: str) -> tuple[int, int] | None:
     return (status.st_dev, status.st_ino) if S_ISDIR(status.st_mode) else None
 
 
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Returns device and inode of a file; None where there is none, or it cannot be seen.
+
+    Examples
+    --------
+    >>> file_identity(Path("no such file")) is None
+    True
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def canonical(path: Path | str) -> str:
     """Returns an absolute path in the form that items have.
 

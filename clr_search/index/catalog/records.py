@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.images import Note
+from clr_search.index.catalog.vectors import checksum_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,11 @@ class NotedItem:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of a file when it was embedded; `vectors.to_blob` made the `embedding`."""
+    """The content of a file when it was embedded; `vectors.to_blob` made the `embedding`.
+
+    The `checksum` is that of the embedding, computed here unless one is given: a copy of an item
+    has that of the item, so that damage to a stored vector is not hidden by copying it.
+    """
 
     size: int
     mtime_ns: int
@@ -92,8 +97,9 @@ class Content:
     width: int
     height: int
     embedding: bytes
+    checksum: int | None = None
 
-    def values(self) -> tuple[int, int, str, int, int, bytes]:
+    def values(self) -> tuple[int, int, str, int, int, bytes, int]:
         """Returns the fields in order; `astuple` would copy each, and take longer than SQLite."""
         return (
             self.size,
@@ -102,6 +108,7 @@ class Content:
             self.width,
             self.height,
             self.embedding,
+            checksum_of(self.embedding) if self.checksum is None else self.checksum,
         )
 
 

@@ -2,8 +2,9 @@
 
 SQLite reports a damaged page when it reads it, and reads all the others. So items are read one
 range of ids after another, and where that fails one by one. An item is copied only if it is intact:
-it has an embedding of the right length with finite values, a SHA-256, and a path that no other item
-has. Nothing here goes through `Database`, which refuses damaged files.
+it has an embedding of the right length with finite values, which is that of its checksum, a
+SHA-256, and a path that no other item has. Nothing here goes through `Database`, which refuses
+damaged files.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import NamedTuple
-
-import numpy as np
 
 from clr_search.errors import ClrSearchError
 from clr_search.files.own import OwnFile
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.sqlite import connecting
-from clr_search.index.catalog.sqlite.database import plain
+from clr_search.index.catalog.sqlite.database import plain, plain_path
+from clr_search.index.catalog.sqlite.schema import VERSION, foreign_parts
+from clr_search.index.catalog.vectors import checksum_of, is_intact
 
 ANEW = "Restore it from a backup, or delete the collection and build it anew."
 """The remedy in messages on a catalogue that cannot be repaired."""
@@ -33,7 +34,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _ITEM = "id, root_id, path, size, mtime_ns, sha256, width, height, label, added_at, embedding"
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
-_INSERT = f"INSERT INTO items ({_ITEM}, revision) VALUES ({'?, ' * 11}?)"  # noqa: S608  # constants only
+_INSERT = f"INSERT INTO items ({_ITEM}, checksum, revision) VALUES ({'?, ' * 12}?)"  # noqa: S608  # constants only
+
+
+_OTHER_TYPES = """
+SELECT 1 FROM items WHERE root_id NOT IN (SELECT id FROM roots) OR typeof(size) <> 'integer'
+OR typeof(mtime_ns) <> 'integer' OR typeof(width) <> 'integer' OR typeof(height) <> 'integer'
+OR typeof(sha256) <> 'text' OR typeof(added_at) <> 'text' OR typeof(revision) <> 'integer'
+UNION ALL SELECT 1 FROM skipped WHERE typeof(size) <> 'integer' OR typeof(mtime_ns) <> 'integer'
+OR typeof(reason) <> 'text' LIMIT 1
+"""
 
 
 class _Item(NamedTuple):
@@ -50,29 +60,63 @@ class _Item(NamedTuple):
     label: object
     added_at: object
     embedding: object
+    checksum: object  # None in catalogues of former releases
 
     def is_sound(self, dimension: int) -> bool:
-        """Returns whether all values are plausible, and the embedding has this length."""
-        if not isinstance(self.embedding, bytes) or len(self.embedding) != 2 * dimension:
-            return False
+        """Returns whether all values are plausible, and the embedding is intact."""
         numbers = (self.size, self.mtime_ns, self.width, self.height)
         return (
-            isinstance(self.path, str | bytes)
-            and "\0" not in plain(self.path)
+            _is_path(self.path)
+            and (self.label is None or _is_name(self.label))
             and all(isinstance(number, int) for number in numbers)
             and isinstance(self.sha256, str)
             and _SHA256.fullmatch(self.sha256) is not None
             and isinstance(self.added_at, str)
-            and bool(np.isfinite(np.frombuffer(self.embedding, "<f2")).all())
+            and is_intact(self.embedding, self.checksum, dimension)
         )
+
+    def values(self) -> tuple[object, ...]:
+        """Returns the values of a sound item, with a checksum where it had none."""
+        assert isinstance(self.embedding, bytes), "sound items have one"
+        return (*self[:-1], checksum_of(self.embedding))
 
 
 def is_whole(file: OwnFile) -> bool:
-    """Returns whether SQLite reads all of a file and finds nothing wrong with it."""
+    """Returns whether SQLite reads all of a file, and its values are of the types that we write.
+
+    Embeddings are not looked at; `sync.mend` does that.
+    """
     try:
         with _connected(file) as connection:
             report = connection.execute("PRAGMA integrity_check(1)").fetchall()
-            return bool(report == [("ok",)])
+            return bool(report == [("ok",)]) and _has_our_types(connection)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _has_our_types(connection: sqlite3.Connection) -> bool:
+    """Returns whether roots, items and skipped files have the types that we write."""
+    if connection.execute(_OTHER_TYPES).fetchone() is not None:
+        return False
+    paths = "SELECT path FROM items UNION ALL SELECT path FROM roots UNION ALL SELECT path "
+    labels = "SELECT DISTINCT label FROM items WHERE label IS NOT NULL"
+    return all(_is_path(path) for (path,) in connection.execute(paths + "FROM skipped")) and all(
+        _is_name(label) for (label,) in connection.execute(labels)
+    )
+
+
+def _is_name(value: object) -> bool:
+    """Returns whether a stored value can be read as a label."""
+    try:
+        return bool(isinstance(value, str | bytes) and plain(value) is not None)
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _is_path(value: object) -> bool:
+    """Returns whether a stored value can be read as a path."""
+    try:
+        return isinstance(value, str | bytes) and bool(plain_path(value))
     except sqlite3.DatabaseError:
         return False
 
@@ -105,6 +149,8 @@ class Damaged:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(items)")}
+        self._columns = f"{_ITEM}, {'checksum' if 'checksum' in columns else 'NULL'}"
 
     def encoder_sha256(self) -> object:
         """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
@@ -146,6 +192,8 @@ class Damaged:
             catalog.give_labels({})  # before there are items, which bring their labels along
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
         for row in self._table("skipped"):
+            if not (_is_path(row[0]) and [type(value) for value in row[1:]] == [int, int, str]):
+                continue
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
         for row in self._table("dismissed"):
             catalog.database.rows("INSERT OR REPLACE INTO dismissed VALUES (?, ?, ?)", *row)
@@ -155,7 +203,11 @@ class Damaged:
 
     def _copy_roots(self, catalog: Catalog) -> set[object]:
         """Copies the roots that can be read, and returns their ids."""
-        roots = {number: (path, given) for number, path, given in self._table("roots")}
+        roots = {
+            number: (path, given)
+            for number, path, given in self._table("roots")
+            if _is_path(path) and isinstance(given, int)
+        }
         for number, (path, given) in roots.items():
             catalog.database.rows("INSERT INTO roots VALUES (?, ?, ?)", number, path, given)
         return set(roots)
@@ -170,7 +222,7 @@ class Damaged:
             if item.root_id not in roots or path in seen or not item.is_sound(dimension):
                 continue
             seen.add(path)
-            catalog.database.rows(_INSERT, *item, revision)
+            catalog.database.rows(_INSERT, *item.values(), revision)
         return len(seen)
 
     def _continue_ids(self, catalog: Catalog) -> None:
@@ -201,7 +253,7 @@ class Damaged:
 
     def _items(self) -> Iterator[_Item]:
         """Yields the items that can be read, in the order of their ids."""
-        query = f"SELECT {_ITEM} FROM items WHERE id > ? ORDER BY id LIMIT {_STRETCH}"  # noqa: S608
+        query = f"SELECT {self._columns} FROM items WHERE id > ? ORDER BY id LIMIT {_STRETCH}"  # noqa: S608
         last_id = self._first(_LAST_ID)
         last = 0
         while True:
@@ -220,7 +272,7 @@ class Damaged:
 
     def _one_by_one(self, first: int, last: int) -> Iterator[_Item]:
         """Yields the items that can be read from the ids `first` to `last`."""
-        query = f"SELECT {_ITEM} FROM items WHERE id = ?"  # noqa: S608
+        query = f"SELECT {self._columns} FROM items WHERE id = ?"  # noqa: S608
         for number in range(first, last + 1):
             try:
                 yield from map(_Item._make, self._connection.execute(query, (number,)))
@@ -247,12 +299,33 @@ def opened(file: OwnFile) -> Iterator[Damaged]:
         raise ClrSearchError(f"Nothing can be read of {file}: {error}.", ANEW) from error
 
 
+def refuse_foreign_schema(file: OwnFile) -> None:
+    """Refuses a file with triggers, views and the like before any of its tables is read.
+
+    Raises
+    ------
+    UsageError
+        If the file holds parts that clr-search has not made; a schema that cannot be read is left
+        to the other functions.
+    """
+    try:
+        with _connected(file) as connection:
+            version = _first(connection, "PRAGMA user_version")
+            rows = connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    except sqlite3.DatabaseError:
+        return
+    foreign = foreign_parts(rows, version if isinstance(version, int) else VERSION)
+    if foreign:
+        raise connecting.foreign_schema(file, foreign)
+
+
 @contextmanager
 def _connected(file: OwnFile) -> Iterator[sqlite3.Connection]:
     """Yields a connection to a file that only reads it, and closes it at the end."""
     before = connecting.require_ours(file)
     with closing(connecting.connect(file, connecting.READ)) as connection:
-        connection.execute("PRAGMA trusted_schema = OFF")
+        with suppress(sqlite3.DatabaseError):  # of a file that no query can read either
+            connecting.guard(connection)
         connecting.require_same(file, before)
         yield connection
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.records import Content
+from clr_search.index.catalog.vectors import checksum_of
 
 FileState = tuple[int, int]
 """Size in bytes and time in nanoseconds of a file when it was staged."""
@@ -20,9 +21,16 @@ def begin(catalog: Catalog, encoder_sha256: str) -> None:
 
 
 def staged(catalog: Catalog) -> dict[int, FileState]:
-    """Returns the state of each staged file, usable or not, by the id of its item."""
-    rows = catalog.database.rows("SELECT id, size, mtime_ns FROM staged")
-    return {number: (size, mtime_ns) for number, size, mtime_ns in rows}
+    """Returns the state of each staged file, usable or not, by the id of its item.
+
+    A file whose new embedding has changed on disk since is left out, so that it is staged again.
+    """
+    rows = catalog.database.rows("SELECT id, size, mtime_ns, embedding, checksum FROM staged")
+    return {
+        number: (size, mtime_ns)
+        for number, size, mtime_ns, embedding, checksum in rows
+        if embedding is None or _is_as_written(embedding, checksum)
+    }
 
 
 def keep(catalog: Catalog, number: int, content: Content) -> None:
@@ -31,13 +39,13 @@ def keep(catalog: Catalog, number: int, content: Content) -> None:
         catalog,
         number,
         (content.size, content.mtime_ns),
-        (content.sha256, content.width, content.height, None, content.embedding),
+        (content.sha256, content.width, content.height, None, *content.values()[-2:]),
     )
 
 
 def keep_unusable(catalog: Catalog, number: int, state: FileState, reason: str) -> None:
     """Stages an item whose file gives no embedding, with the reason."""
-    _put(catalog, number, state, (None, None, None, reason, None))
+    _put(catalog, number, state, (None, None, None, reason, None, -1))
 
 
 def unusable(catalog: Catalog) -> list[tuple[int, FileState, str]]:
@@ -55,8 +63,9 @@ def take_over(catalog: Catalog, revision: int) -> None:
     The caller has removed the items that are `unusable`, so that every item is staged.
     """
     catalog.database.rows(
-        "UPDATE items SET revision = ?, (size, mtime_ns, sha256, width, height, embedding) "
-        "= (SELECT size, mtime_ns, sha256, width, height, embedding FROM staged "
+        "UPDATE items SET revision = ?, "
+        "(size, mtime_ns, sha256, width, height, embedding, checksum) "
+        "= (SELECT size, mtime_ns, sha256, width, height, embedding, checksum FROM staged "
         "WHERE staged.id = items.id)",
         revision,
     )
@@ -70,8 +79,13 @@ def _put(
     """Writes one row of ``staged``."""
     catalog.database.rows(
         "INSERT OR REPLACE INTO staged (id, size, mtime_ns, sha256, width, height, reason, "
-        "embedding) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "embedding, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         number,
         *state,
         *rest,
     )
+
+
+def _is_as_written(embedding: object, checksum: object) -> bool:
+    """Returns whether a staged embedding has its checksum."""
+    return isinstance(embedding, bytes) and checksum_of(embedding) == checksum

@@ -15,8 +15,9 @@ from clr_search.index.catalog import dismissals, embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import canonical
+from clr_search.index.catalog.paths import canonical, file_identity
 from clr_search.index.catalog.records import Item, SkippedItem
+from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.search.info import IndexInfo, info_of
 
 
@@ -34,6 +35,7 @@ class Inventory:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._opened = file_identity(catalog.folder.path / FILE_NAME)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -56,6 +58,14 @@ class Inventory:
     def path(self) -> Path:
         """Path of the folder of the collection."""
         return self._catalog.folder.path
+
+    def in_place(self) -> bool:
+        """Returns whether the catalogue is still the file that was opened.
+
+        It is not where the collection has been moved, deleted or replaced meanwhile. What is open
+        can then still be read, but nothing that is written at this place is seen any more.
+        """
+        return self._opened == file_identity(self._catalog.folder.path / FILE_NAME)
 
     def __len__(self) -> int:
         """Number of items."""

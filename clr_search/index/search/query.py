@@ -93,7 +93,8 @@ class Query:
         The number of results, at least 1; fewer are returned if fewer items match.
     diversity : float
         Weight, in [0, 1], of the results differing from each other: they are chosen among five
-        times as many by maximal marginal relevance (`ranking.spread_out`).
+        times as many, at most 2,000 or twice their number, by maximal marginal relevance
+        (`ranking.spread_out`).
     crop : (left, top, width, height), optional
         The part of the picture to search by, in fractions of its width and height.
     include_self : bool

@@ -17,7 +17,7 @@ from clr_search.index.search import latency
 from clr_search.index.search.inventory import Inventory
 from clr_search.index.search.matches import Match, Matches, Rows
 from clr_search.index.search.query import Picture, Query, SearchOptions
-from clr_search.index.search.ranking import CANDIDATES, chance_scores, percentiles, spread_out
+from clr_search.index.search.ranking import candidates, chance_scores, percentiles, spread_out
 from clr_search.index.search.resolve import Resolver
 from clr_search.index.search.snapshot import Snapshot, refresh
 from clr_search.progress import Reporter
@@ -193,7 +193,7 @@ class Reader(Inventory):
         excluded = resolved.own[:0] if query.include_self else resolved.own
         if len(query.exclude):
             excluded = np.union1d(excluded, np.asarray(query.exclude, dtype=np.int64))
-        count = CANDIDATES * query.k if query.diversity else query.k
+        count = candidates(query.k) if query.diversity else query.k
         neighbours = snapshot.search(resolved.vectors, count, allowed, excluded, precise=precise)
         neighbours = self._like_enough(snapshot, neighbours, query)
         return self._diverse(snapshot, neighbours, query) if query.diversity else neighbours

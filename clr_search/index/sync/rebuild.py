@@ -18,6 +18,7 @@ from pathlib import Path
 from clr_search import images
 from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.images.isolation import DecodingLimits
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
@@ -53,7 +54,9 @@ class Rebuild:
         self._reporter = reporter
         self._device = device
 
-    def run(self, *, batch_size: int, workers: int | None) -> UpdateReport:
+    def run(
+        self, *, batch_size: int, workers: int | None, isolation: DecodingLimits | None
+    ) -> UpdateReport:
         """Rebuild the collection, or go on with a rebuild that was cut short.
 
         Parameters
@@ -62,6 +65,8 @@ class Rebuild:
             Pictures that are embedded, and committed, at a time.
         workers : int or None
             Threads that decode; None lets the pipeline choose.
+        isolation : DecodingLimits or None
+            Limits of the worker processes that decode; None to decode in this process.
 
         Returns
         -------
@@ -81,7 +86,7 @@ class Rebuild:
         encoder = self._bring_encoder()
         known, waiting = self._waiting()
         if waiting:
-            self._stage(encoder, known, waiting, batch_size, workers)
+            self._stage(encoder, known, waiting, batch_size, workers, isolation)
         report = self._swap(encoder, known, before)
         encoder_file.finish_change(self._catalog.folder, encoder.sha256)
         generations.clean(self._catalog.folder, None)
@@ -138,6 +143,7 @@ class Rebuild:
         waiting: Sequence[str],
         batch_size: int,
         workers: int | None,
+        isolation: DecodingLimits | None,
     ) -> None:
         """Embeds the waiting files and stages the results, one transaction a batch."""
         done = 0
@@ -145,7 +151,9 @@ class Rebuild:
             self._reporter.advance(len(known) - len(waiting))
             try:
                 files = (Path(path) for path in waiting)
-                for batch in embed_files(encoder, files, batch_size=batch_size, workers=workers):
+                for batch in embed_files(
+                    encoder, files, batch_size=batch_size, workers=workers, isolation=isolation
+                ):
                     with self._catalog.writing():
                         for result in map(checked, batch):
                             self._keep(known[str(result.path)].id, result)

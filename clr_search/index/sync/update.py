@@ -15,6 +15,7 @@ import numpy as np
 
 from clr_search.errors import UsageError
 from clr_search.images import DECODING
+from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import PathSet, canonical
 from clr_search.index.catalog.records import (
@@ -57,7 +58,12 @@ class Update:
         self._noted: list[NotedItem] = []
 
     def run(
-        self, encoder: Callable[[], Encoder], *, batch_size: int, workers: int | None
+        self,
+        encoder: Callable[[], Encoder],
+        *,
+        batch_size: int,
+        workers: int | None,
+        isolation: DecodingLimits | None,
     ) -> UpdateReport:
         """Compare the collection with the disk, and commit every difference.
 
@@ -69,6 +75,8 @@ class Update:
             Pictures that are embedded, and committed, at a time.
         workers : int or None
             Threads that decode; None lets the pipeline choose.
+        isolation : DecodingLimits or None
+            Limits of the worker processes that decode; None to decode in this process.
 
         Returns
         -------
@@ -84,7 +92,9 @@ class Update:
         """
         plan, known = self._survey.plan()
         self._apply(plan)
-        added, changed, removed, skipped = self._embed(plan, known, encoder, batch_size, workers)
+        added, changed, removed, skipped = self._embed(
+            plan, known, encoder, batch_size, workers, isolation
+        )
         noted = sorted(self._noted, key=lambda item: item.path)
         if plan.tried_all:
             with self._catalog.writing():
@@ -134,6 +144,7 @@ class Update:
         encoder: Callable[[], Encoder],
         batch_size: int,
         workers: int | None,
+        isolation: DecodingLimits | None,
     ) -> tuple[int, int, int, list[tuple[str, str]]]:
         """Returns the numbers of added, changed, removed items, and skipped paths with reasons."""
         added = changed = removed = done = 0
@@ -143,7 +154,9 @@ class Update:
         with self._reporter.task("Embedding", len(plan.embed), "images"):
             try:
                 files = (Path(path) for path in plan.embed)
-                for batch in embed_files(encoder(), files, batch_size=batch_size, workers=workers):
+                for batch in embed_files(
+                    encoder(), files, batch_size=batch_size, workers=workers, isolation=isolation
+                ):
                     results = [checked(result) for result in batch]
                     self._commit(results, known)
                     for result in results:

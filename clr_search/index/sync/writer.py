@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import combinations, product
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,35 +12,16 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.nofollow import NotOursError
 from clr_search.index import maintenance
-from clr_search.index.catalog import dismissals
-from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.search.reader import Reader
+from clr_search.index.sync.remarks import Remarks
 from clr_search.index.sync.report import UpdateReport
 from clr_search.progress import Reporter, Silent
 
+if TYPE_CHECKING:
+    from clr_search.images.isolation import DecodingLimits
 
-class Writer(Reader):
-    """The writing half of `Index`; methods load the encoder only if they have to embed.
 
-    Parameters
-    ----------
-    catalog : Catalog
-        The catalogue of the collection.
-    lock : WriterLock or None
-        The lock, which is held; None for a collection that is open for reading only, of which
-        every change is refused.
-    reporter : Reporter
-        The reporter that shows messages about damaged files.
-    device : str
-        The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
-    """
-
-    def __init__(
-        self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter, device: str
-    ) -> None:
-        super().__init__(catalog, reporter, device)
-        self._lock = lock
+class Writer(Remarks):
+    """The writing half of `Index`; methods load the encoder only if they have to embed."""
 
     @property
     def revision(self) -> int:
@@ -57,6 +36,7 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        isolation: DecodingLimits | None = None,
         changed: Iterable[Path | str] | None = None,
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
@@ -75,11 +55,14 @@ class Writer(Reader):
             Pictures that are embedded, and committed, at a time; at least 1.
         workers : int, optional
             Threads that decode; the pipeline chooses if not given.
+        isolation : DecodingLimits, optional
+            Decode in worker processes, each picture within these limits, as for pictures of
+            strangers.
         changed : iterable of path, optional
             Absolute paths, as `Item.path`, that may have changed since an update of the same
             `paths` whose report was not `UpdateReport.untold`. Only these and the paths below them
-            are looked at, which is faster and has the same result; links may make it necessary to
-            look at everything. It is meant for programs that follow a file system's changes.
+            are looked at, which is faster and has the same result, unless links make it necessary
+            to look at everything. Programs that follow a file system's changes give it.
 
         Returns
         -------
@@ -94,12 +77,11 @@ class Writer(Reader):
 
         Examples
         --------
-        ::
-
-            with Index.open("photos.clr", writable=True) as index:
-                print(index.update(["/photos"]).added)
+        ``with Index.open("photos.clr", writable=True) as index: index.update(["/photos"])``
         """
-        return self._bring(paths, reporter, batch_size, workers, drop=True, changed=changed)
+        return self._bring(
+            paths, reporter, batch_size, workers, isolation, drop=True, changed=changed
+        )
 
     def add(
         self,
@@ -108,9 +90,10 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        isolation: DecodingLimits | None = None,
     ) -> UpdateReport:
         """Add files and folders as `update` does, but keep items whose files have vanished."""
-        return self._bring(paths, reporter, batch_size, workers, drop=False)
+        return self._bring(paths, reporter, batch_size, workers, isolation, drop=False)
 
     def _bring(
         self,
@@ -118,6 +101,7 @@ class Writer(Reader):
         reporter: Reporter | None,
         batch_size: int,
         workers: int | None,
+        isolation: DecodingLimits | None,
         *,
         drop: bool,
         changed: Iterable[Path | str] | None = None,
@@ -134,7 +118,9 @@ class Writer(Reader):
         changes = None if changed is None else Changes(changed)
         survey = Survey(self._catalog, paths, drop=drop, reporter=reporter, changed=changes)
         update = Update(self._catalog, survey, reporter)
-        report = update.run(lambda: self.encoder, batch_size=batch_size, workers=workers)
+        report = update.run(
+            lambda: self.encoder, batch_size=batch_size, workers=workers, isolation=isolation
+        )
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report
 
@@ -155,9 +141,8 @@ class Writer(Reader):
         taken for a copy of a file. It is found, filtered and removed as any other item. An `update`
         of its folder treats it as an item whose file has changed: if the file exists it is
         embedded, under the same id; if not, the item leaves. A path that is in the collection
-        already gets the new vector and keeps its id.
-
-        The items are committed 4,096 at a time; a call that was killed and is made again goes on.
+        already gets the new vector and keeps its id. The items are committed 4,096 at a time; a
+        call that was killed and is made again goes on.
 
         Parameters
         ----------
@@ -191,10 +176,7 @@ class Writer(Reader):
 
         Examples
         --------
-        ::
-
-            with Index.create("photos.clr", "encoder.onnx") as index:
-                index.add_vectors(vectors, ["red/1.jpg", "blue/2.jpg"], root="/photos")
+        ``index.add_vectors(vectors, ["red/1.jpg", "blue/2.jpg"], root="/photos")``
         """
         from clr_search.index.sync.ingest import Given, ingest
 
@@ -258,86 +240,6 @@ class Writer(Reader):
         self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
 
-    def dismiss(
-        self, numbers: Sequence[int], against: Sequence[int] = (), *, undo: bool = False
-    ) -> int:
-        """Remember that pictures are no copies of each other, or are all to be kept.
-
-        It is remembered by their content, wherever the files move to.
-
-        Parameters
-        ----------
-        numbers : sequence of int
-            Ids of the pictures.
-        against : sequence of int
-            Ids of pictures that each of them is no copy of; if not given, they are no copies of
-            each other.
-        undo : bool
-            Whether to forget it instead.
-
-        Returns
-        -------
-        int
-            The number of pairs of contents.
-
-        Raises
-        ------
-        UsageError
-            If there is only one picture, or the collection is open for reading only.
-        ClrSearchError
-            If an item is not in the collection.
-
-        Examples
-        --------
-        ::
-
-            index.dismiss([12, 15])  # no copies of each other
-            index.dismiss([12], against=[15, 31])  # 15 and 31 may be copies of each other
-        """
-        self._require_writable()
-        first = [item.sha256 for item in self.items(list(numbers))]
-        second = [item.sha256 for item in self.items(list(against))]
-        pairs = {
-            dismissals.pair_of(one, other)
-            for one, other in (product(first, second) if against else combinations(first, 2))
-        }
-        if not pairs:
-            raise UsageError("A picture is no copy of itself.", "Give two pictures or more.")
-        change = dismissals.undo if undo else dismissals.dismiss
-        with self._catalog.writing():
-            change(self._catalog.database, pairs)
-        return len(pairs)
-
-    def label(self, labels: Mapping[int, str] | None) -> None:
-        """Give pictures labels of their own, instead of the names of their folders.
-
-        They are kept in the collection, also where a file moves or changes; pictures that come in
-        later have none.
-
-        Parameters
-        ----------
-        labels : mapping of int to str, or None
-            Label of each picture by its id; pictures that are not in it have no label. With None,
-            the names of the folders are the labels again.
-
-        Raises
-        ------
-        UsageError
-            If a label is no text, or empty.
-        ClrSearchError
-            If an id is not, or no longer, in the collection; nothing is changed then.
-
-        Examples
-        --------
-        ::
-
-            index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})
-        """
-        from clr_search.index.sync.labelling import label
-
-        self._require_writable()
-        label(self._catalog, labels)
-
     def rebuild(
         self,
         encoder: Path | str,
@@ -345,6 +247,7 @@ class Writer(Reader):
         reporter: Reporter | None = None,
         batch_size: int = 64,
         workers: int | None = None,
+        isolation: DecodingLimits | None = None,
     ) -> UpdateReport:
         """Embed every picture again, with another encoder.
 
@@ -362,6 +265,8 @@ class Writer(Reader):
             Pictures that are embedded, and committed, at a time; at least 1.
         workers : int, optional
             Threads that decode; the pipeline chooses if not given.
+        isolation : DecodingLimits, optional
+            As of `update`.
 
         Returns
         -------
@@ -380,7 +285,7 @@ class Writer(Reader):
         self._require_writable()
         reporter = reporter or Silent()
         run = Rebuild(self._catalog, Path(encoder), reporter, self._device)
-        report = run.run(batch_size=batch_size, workers=workers)
+        report = run.run(batch_size=batch_size, workers=workers, isolation=isolation)
         self._settle(reporter, changed=True)
         return report
 
@@ -412,17 +317,7 @@ class Writer(Reader):
             If a value is out of range, or no structure for the present items fits into the memory.
         """
         self._require_writable()
-        with self._catalog.reading():
-            goal = maintenance.goal_of(self._catalog)
-        if recall is not None:
-            goal = replace(goal, recall=recall)
-        if memory is not None:
-            if math.isnan(memory):
-                raise UsageError("The memory is no number.", "Give bytes, or math.inf.")
-            goal = replace(goal, memory=None if memory == math.inf else int(memory))
-        if graph is not None:
-            goal = replace(goal, graph=graph)
-        maintenance.set_goal(self._catalog, goal)
+        maintenance.revise_goal(self._catalog, recall, memory, graph)
 
     def settle(self, *, reporter: Reporter | None = None) -> None:
         """Build the search structure that the items need now; every change does so by itself."""
@@ -430,10 +325,9 @@ class Writer(Reader):
         self._settle(reporter or Silent(), changed=False)
 
     def _settle_after_removal(self, reporter: Reporter, *, changed: bool) -> None:
-        """Builds the structure if needed; a full disk does not call back what has left.
+        """Builds the structure if needed; where that fails, the removal is committed all the same.
 
-        The removal is committed by then. The structure before stays, and what was removed is
-        masked in it, so that only a message is due.
+        What was removed is masked in the structure before, so that only a message is due.
         """
         try:
             self._settle(reporter, changed=changed)
@@ -449,11 +343,3 @@ class Writer(Reader):
             latency = self.latency()
             with self._catalog.writing():
                 self._catalog.set_latency(latency.median, latency.p99)
-
-    def _require_writable(self) -> None:
-        """Refuses a change of a collection that is open for reading only."""
-        if self._lock is None:
-            raise UsageError(
-                f"{self._catalog.folder} is open for reading only.",
-                "Open it with Index.open(path, writable=True).",
-            )

@@ -1,1 +1,1 @@
-"""Messages of the service: bodies of requests, JSON schemas, and problems as answers."""
+"""Messages of the service: bodies of requests and JSON schemas."""

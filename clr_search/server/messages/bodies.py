@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+import asyncio
 import json
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -14,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from clr_search.server.messages.problems import Problem
+from clr_search.server.messages.long_texts import LONG, LongTexts
 from clr_search.server.messages.schemas import ImagesIn, SearchIn
 from clr_search.server.settings import Limits
+from clr_search.web.problems import Problem
 
 JSON = "application/json"
 FORM = "multipart/form-data"
@@ -71,9 +71,11 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
     """
     kind = _kind(request)
     if kind == JSON:
-        message = parsed(ImagesIn, await request.body())
+        texts = LongTexts()
+        message = parsed(ImagesIn, await _json(request, texts))
         require_few(len(message.images), limits)
-        return [from_base64(text, f"images[{i}]") for i, text in enumerate(message.images)]
+        named = [(text, f"images[{i}]") for i, text in enumerate(message.images)]
+        return await from_texts(named, texts)
     if kind == FORM:
         form = await _form(request, limits)
         files = [item for name, item in form.multi_items() if name in {"image", "images"}]
@@ -92,8 +94,8 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
     raise _unsupported(kind, f"{JSON}, {FORM}, image/* or {BINARY}")
 
 
-async def read_search(request: Request, limits: Limits) -> SearchIn:
-    """Return the search of a request.
+async def read_search(request: Request, limits: Limits) -> tuple[SearchIn, LongTexts]:
+    """Return the search of a request, with the long texts that it refers to.
 
     Raises
     ------
@@ -101,11 +103,11 @@ async def read_search(request: Request, limits: Limits) -> SearchIn:
         If the body is malformed or contradicts itself (422), holds too many pictures (413), or has
         an unknown content type (415).
     """
-    kind = _kind(request)
+    kind, texts = _kind(request), LongTexts()
     if kind == JSON:
-        search = parsed(SearchIn, await request.body())
+        search = parsed(SearchIn, await _json(request, texts))
     elif kind == FORM:
-        search = await _search_form(request, limits)
+        search = await _search_form(request, limits, texts)
     else:
         raise _unsupported(kind, f"{JSON} or {FORM}")
     subjects = [name for name in ("image", "vector", "ids") if getattr(search, name) is not None]
@@ -123,7 +125,7 @@ async def read_search(request: Request, limits: Limits) -> SearchIn:
             f"k is {search.k:,}; the most is {limits.neighbours:,}.",
         )
     require_few(1 + len(search.like) + len(search.unlike), limits)
-    return search
+    return search, texts
 
 
 def require_few(count: int, limits: Limits) -> None:
@@ -146,7 +148,23 @@ def require_few(count: int, limits: Limits) -> None:
         )
 
 
-def from_base64(text: str, where: str) -> bytes:
+async def from_texts(named: Sequence[tuple[str, str]], texts: LongTexts) -> list[bytes]:
+    """Return the files of texts, each of which comes with the name of its field.
+
+    Raises
+    ------
+    Problem
+        If a text is not valid base64 (422).
+    """
+
+    def decode() -> list[bytes]:
+        return [from_base64(text, where, texts) for text, where in named]
+
+    # Pieces of long texts are decoded in a thread, between which the event loop goes on.
+    return await asyncio.to_thread(decode) if texts else decode()
+
+
+def from_base64(text: str, where: str, texts: LongTexts | None = None) -> bytes:
     """Decode a base64 text; `where` names its field in the message of a refusal.
 
     Raises
@@ -160,10 +178,20 @@ def from_base64(text: str, where: str) -> bytes:
     b'hello'
     """
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        return (texts or LongTexts()).content(text)
+    except ValueError:
         hint = "Leave out what is before the comma." if text.startswith("data:") else ""
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where} is no base64.", hint) from None
+
+
+async def _json(request: Request, texts: LongTexts) -> bytes:
+    """Return the JSON of a request, without its long texts, which are added to `texts`."""
+    body = bytearray()  # Starlette's own reading takes the memory twice.
+    async for part in request.stream():
+        body += part
+    if len(body) < LONG:
+        return bytes(body)
+    return await asyncio.to_thread(texts.taken_out, body)
 
 
 def parsed(model: type[_Model], body: bytes) -> _Model:
@@ -228,7 +256,7 @@ def told(errors: Sequence[Any], most: int = 3) -> str:
     return "; ".join(lines)
 
 
-async def _search_form(request: Request, limits: Limits) -> SearchIn:
+async def _search_form(request: Request, limits: Limits, texts: LongTexts) -> SearchIn:
     """Parse a search from a form.
 
     The fields `image`, `like` and `unlike` are files. The others are text; lists and the filter are
@@ -236,7 +264,7 @@ async def _search_form(request: Request, limits: Limits) -> SearchIn:
     """
     values: dict[str, Any] = {}
     for name, item in (await _form(request, limits)).multi_items():
-        value = await _field(name, item)
+        value = await _field(name, item, texts)
         if name in {"like", "unlike"}:
             values.setdefault(name, []).append(value)
         elif name in values:
@@ -249,12 +277,12 @@ async def _search_form(request: Request, limits: Limits) -> SearchIn:
         raise _wrong(error) from None
 
 
-async def _field(name: str, item: UploadFile | str) -> Any:
+async def _field(name: str, item: UploadFile | str, texts: LongTexts) -> Any:
     """Return the value that a field of a search form has in `SearchIn`."""
     if isinstance(item, UploadFile):
         if name not in _FILES:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be text, not a file.")
-        return base64.b64encode(await item.read()).decode("ascii")
+        return texts.add(await item.read(), encoded=False)
     if name in {"like", "unlike"} and item.isascii() and item.isdigit() and len(item) < 20:
         return int(item)
     if name in _JSON_FIELDS:

@@ -9,17 +9,19 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from clr_search.index.catalog.filters import Filter
+from clr_search.index.catalog.filters import ALL, MOST_BYTES, Filter
 from clr_search.index.search.query import Embedded, Picture, Query
 from clr_search.serve.probe.verdict import Verdict
 
 Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=1)]
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
+Text = Annotated[str, Field(max_length=MOST_BYTES)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 # The length of every list is bounded, since Pydantic keeps an error for each wrong element and
 # stops at the bound. How many pictures a request may hold is checked after the validation.
 _MOST = 65_536  # The largest number of elements of a vector, `contract.MOST_NUMBERS`.
+_MOST_PICTURES = 8192
 
 _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
@@ -41,15 +43,18 @@ class ImagesIn(Input):
     """Pictures to embed or to classify."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_EXAMPLE_PICTURE]}]})
-    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST)]
+    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST_PICTURES)]
 
 
 class FilterIn(Input):
     """Conditions on the results; a result meets all that are given."""
 
-    under: Annotated[str | None, Field(description="A folder, with all below it.")] = None
-    label: str | None = None
-    glob: Annotated[str | None, Field(description="Pattern for the path or its end.")] = None
+    under: Annotated[
+        Text | None,
+        Field(description="A folder as paths have it, or relative to a root, with all below it."),
+    ] = None
+    label: Text | None = None
+    glob: Annotated[Text | None, Field(description="Pattern for the path or its end.")] = None
     after: Annotated[datetime | None, Field(description="Changed at this time or later.")] = None
     before: datetime | None = None
     min_side: Annotated[int | None, Field(ge=0, description="Shorter side in pixels.")] = None
@@ -57,6 +62,10 @@ class FilterIn(Input):
     min_bytes: Annotated[int | None, Field(ge=0)] = None
     max_bytes: Annotated[int | None, Field(ge=0)] = None
     ids: Annotated[list[Id] | None, Field(max_length=100_000)] = None
+
+    def conditions(self) -> Filter:
+        """Return the filter of the index, which looks nothing up on the disk."""
+        return Filter(**self.model_dump(), on_disk=False)
 
 
 class SearchIn(Input):
@@ -77,10 +86,11 @@ class SearchIn(Input):
     like: Annotated[
         list[Id | Base64],
         Field(
-            max_length=_MOST, description="Items, or pictures, that results should be more like."
+            max_length=_MOST_PICTURES,
+            description="Items, or pictures, that results should be more like.",
         ),
     ] = []
-    unlike: Annotated[list[Id | Base64], Field(max_length=_MOST)] = []
+    unlike: Annotated[list[Id | Base64], Field(max_length=_MOST_PICTURES)] = []
     filter: FilterIn | None = None
     k: Annotated[int, Field(ge=1, description="How many results.")] = 10
     diverse: Annotated[
@@ -122,6 +132,11 @@ class SearchIn(Input):
 
         The crop is not part of the query, since the picture was cropped before its embedding.
 
+        Raises
+        ------
+        UsageError
+            If a text of the filter is too long.
+
         Examples
         --------
         >>> SearchIn(ids=[1, 2], k=5).query({}).k
@@ -137,7 +152,7 @@ class SearchIn(Input):
             vectors=None if self.vector is None else np.array(self.vector),
             like=resolved(self.like),
             unlike=resolved(self.unlike),
-            filter=Filter() if self.filter is None else Filter(**self.filter.model_dump()),
+            filter=ALL if self.filter is None else self.filter.conditions(),
             k=self.k,
             diversity=self.diverse,
             include_self=self.include_self,

@@ -21,7 +21,7 @@ export async function seen(picture, size) {
 }
 
 /**
- * Decode a picture file as Python does: upright by its EXIF, colour profiles disregarded.
+ * Decode a picture file as Python does: upright by its EXIF, with colours by its profile.
  * @param {Blob} blob
  * @returns {Promise<ImageBitmap>}
  */
@@ -29,7 +29,7 @@ async function decode(blob) {
   if (blob.size > MOST_BYTES) throw new SiteError("The file is too large: 512 MB are the limit.");
   let bitmap;
   try {
-    bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none" });
+    bitmap = await createImageBitmap(blob);
   } catch {
     throw new SiteError(reason(new Uint8Array(await blob.slice(0, 16).arrayBuffer())));
   }

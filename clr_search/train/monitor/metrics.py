@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from clr_search.errors import UsageError
 from clr_search.files.disk import told
 from clr_search.files.own import OwnFile
+from clr_search.files.strict_json import parse_object, read_text
 
 METRICS = "metrics.jsonl"
+
+
+_MOST = 2**53  # greatest number that is believed
+_MEASURED = (
+    "epoch",
+    "step",
+    "images",
+    "learning_rate",
+    "images_per_second",
+    "data_wait",
+    "seconds",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +101,35 @@ def read_metrics(path: OwnFile | Path) -> list[dict[str, Any]]:
     Raises
     ------
     UsageError
-        If a whole line is no JSON object.
+        If a whole line is no JSON object, or lacks a number that every row has.
     """
     file = OwnFile.at(path)
     if not file.exists():
         return []
-    *lines, _ = file.read_text().split("\n")
     try:
-        return [dict(json.loads(line)) for line in lines]
-    except (ValueError, TypeError) as error:
+        *lines, _ = read_text(file).split("\n")
+        return [_checked(parse_object(line)) for line in lines]
+    except ValueError as error:
         raise UsageError(
             f"{path} is damaged: {error}.", "Delete it; only the curves of the run are lost."
         ) from error
+
+
+def _checked(row: dict[str, object]) -> dict[str, Any]:
+    """Returns a row whose fields are numbers as `Row` has them; raises ValueError for another."""
+    for item in fields(Row):
+        value, whole = row.get(item.name), item.type == "int"
+        if item.default is not MISSING and (value is None or isinstance(item.default, bool)):
+            if not isinstance(value, bool | None):
+                raise ValueError(f"its {item.name} is neither true nor false")
+            continue
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        measured = item.name in _MEASURED  # by a clock or a counter, and never NaN as a loss may be
+        if number and measured and not 0 <= value < _MOST:  # type: ignore[operator]
+            number = False
+        if not number or _MOST <= abs(value) < math.inf:  # type: ignore[arg-type]
+            raise ValueError(f"its {item.name} is no number that a training can have")
+    return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +169,7 @@ def totals(rows: Sequence[Mapping[str, Any]]) -> Totals:
         steps=last["step"],
         seconds=seconds,
         loss=last["loss"],
-        images_per_second=images / seconds if rows else None,
+        images_per_second=images / seconds if seconds > 0 else None,
         knn_accuracy=measured[-1] if measured else None,
     )
 

@@ -105,7 +105,7 @@ def shape_of(init: str) -> Shape:
     try:
         with safe_open(file, framework="pt") as opened:
             return Shape(**json.loads((opened.metadata() or {})[NETWORK]))
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{file} does not say what network its weights are of.",
             "It is damaged, or of another program or release; train again.",
@@ -159,13 +159,13 @@ def load_initial(networks: nn.ModuleDict, config: ResolvedConfig) -> None:
         return
     require_same_encoder(config)
     file, shape, wanted = weights_file(config.init), shape_of(config.init), Shape.of(config)
-    with safe_open(file, framework="pt") as opened:
-        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     try:
+        with safe_open(file, framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         networks["encoder"].load_state_dict(_with_prefix("encoder.", tensors))
         if _same_head(shape, wanted, cast(int, networks["encoder"].dimension)):
             networks["head"].load_state_dict(_with_prefix("head.", tensors))
-    except RuntimeError as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"{file} does not hold the network it says: {reason}", "Copy it again, or train again."

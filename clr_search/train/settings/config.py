@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from clr_search.errors import UsageError
+from clr_search.files.own import OwnFile
+from clr_search.files.strict_json import checked_fields, parse_object, read_text
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.declaration import check_declared, documented, setting
 from clr_search.train.settings.model import ModelSettings, check_local_views
 from clr_search.train.settings.names import Auto, Cache, OptimizerName, Precision, Scaling
 
+_SHOWN = 200  # characters of a reason that are told
 RECORDED = ("init_sha256", "timed_threads")
 """What `config.json` records beside the settings, see `ResolvedConfig`; nobody asks for it."""
 
@@ -249,19 +253,30 @@ class TrainConfig(ModelSettings):
             If the text is no JSON object, or a setting is missing, unknown or out of range.
         """
         try:
-            values = json.loads(text)
-            if not isinstance(values, dict):
-                raise TypeError("it holds no JSON object")
+            values: dict[str, Any] = parse_object(text)
             if values.get("augmentation") is not None:
-                values["augmentation"] = Augmentation(**values["augmentation"])
+                inner = checked_fields(values["augmentation"], Augmentation)
+                values["augmentation"] = Augmentation(**inner)
             names = {item.name for item in fields(cls)}
-            return cls(**{k: v for k, v in values.items() if k in names or k not in RECORDED})
-        except (ValueError, TypeError, UsageError) as error:
-            reason = error.what if isinstance(error, UsageError) else str(error)
+            kept = {k: v for k, v in values.items() if k in names or k not in RECORDED}
+            return cls(**checked_fields(kept, cls))
+        except (ValueError, TypeError, ArithmeticError, AttributeError, UsageError) as error:
+            reason = (error.what if isinstance(error, UsageError) else str(error))[:_SHOWN]
             raise UsageError(
                 f"{source} cannot be read: {reason.rstrip('.')}.",
                 "It was changed by hand, or is of another release; train again.",
             ) from error
+
+    @classmethod
+    def from_file(cls, path: OwnFile | Path) -> Self:
+        """Read settings from a file of `to_json`; raises the error of `from_json`."""
+        try:
+            text = read_text(path)
+        except ValueError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error}.", "Copy it again, or train again."
+            ) from error
+        return cls.from_json(text, str(path))
 
 
 def _check_consistent(config: TrainConfig) -> None:

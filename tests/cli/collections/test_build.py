@@ -14,6 +14,7 @@ from PIL import Image
 
 from clr_search.contract.shipped import shipped_encoder
 from tests.cli.conftest import Run
+from tests.images.isolation.hostile import do, obedient
 from tests.images.written import tiff
 from tests.tiny import write_tiny_encoder
 
@@ -77,6 +78,29 @@ def test_skipped_files_are_listed_in_full_where_asked(run: Run, own: Path, tmp_p
         "path": str(tmp_path / "mine" / "broken00.jpg"),
         "reason": "the file is empty",
     }
+
+
+def test_isolated_a_picture_that_kills_its_decoder_is_skipped(
+    run: Run, own: Path, tmp_path: Path, tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obedient(monkeypatch)
+    hostile = tmp_path / "mine" / "hostile.jpg"
+    hostile.write_bytes(do("crash"))
+    skipped = {
+        "path": str(hostile),
+        "reason": "the process that decoded it died (SIGSEGV)",
+    }
+    built = run("build-index", "mine", "--index", own, "--isolate", "--json")
+    assert json.loads(built.stdout)["skipped"] == [skipped]
+    shutil.copytree("mine", "more")
+    added = json.loads(run("add", own, "more", "--isolate", "--json").stdout)
+    assert [entry["reason"] for entry in added["skipped"]] == [skipped["reason"]]
+    next(tmp_path.glob("more/red/*.png")).write_bytes(do("exit"))
+    rebuild = ("build-index", "--index", own, "--rebuild", "--encoder", tiny_encoder)
+    again = json.loads(run(*rebuild, "--isolate", "--json").stdout)
+    assert [entry["reason"] for entry in again["skipped"]] == [
+        "the process that decoded it died (exit code 3)"
+    ]
 
 
 def test_what_was_read_with_loss_is_counted_and_named(run: Run, own: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ def test_a_whole_collection(run: Run, own: Path) -> None:
     facts = json.loads(run("repair", "own.clr", "--json").stdout)
     assert facts == {
         "collection": "own.clr", "whole": True, "images": 36, "lost": 0, "damaged": None,
+        "embedded_again": [], "vectors_lost": [],
     }  # fmt: skip
 
 
@@ -33,6 +34,27 @@ def test_a_damaged_one(run: Run, own: Path) -> None:
         "  next  clr-search build-index IMAGES --index own.clr",
     ]
     assert run("repair", "own.clr").stdout == "own.clr: 36 images, nothing damaged.\n"
+
+
+def test_damaged_vectors(run: Run, own: Path) -> None:
+    """One of a picture that is there, and one of a picture that is not."""
+    there, gone = sorted((own.parent / "mine").rglob("*.png"))[:2]
+    connection = sqlite3.connect(own / "catalog.sqlite")
+    for path in (there, gone):
+        name = f"{path.parent.name}/{path.name}"
+        connection.execute("UPDATE items SET checksum = 5 WHERE path = ?", [name])
+    connection.commit()
+    connection.close()
+    gone.unlink()
+    refused = run("search", "own.clr", there, exit_code=1)
+    assert "2 stored vectors changed on disk" in refused.stderr
+    assert "clr-search repair own.clr" in refused.stderr
+    heading, embedded, lost = run("repair", "own.clr").stdout.splitlines()
+    assert heading == "own.clr: 2 stored vectors damaged, 1 picture embedded again, 1 lost"
+    assert embedded == f"  embedded  {there.relative_to(own.parent)}"
+    assert lost.startswith(f"  lost      {gone.relative_to(own.parent)}: ")
+    assert run("repair", "own.clr").stdout == "own.clr: 35 images, nothing damaged.\n"
+    run("search", "own.clr", there)
 
 
 def test_what_is_no_collection(run: Run, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_choices_are_those_of_the_settings(name: str, choices: tuple[str, ..
 
 def test_options_are_made_from_the_declarations_and_none_is_lost() -> None:
     made = {one.option for cls in (TrainConfig, Augmentation) for one in settings_of(cls)}
-    others = {"--out", "--preset", "--resume", "--force", "--json"}
+    others = {"--out", "--preset", "--resume", "--force", "--json", "--max-pixels"}
     shown = {word for option in OPTIONS.values() for word in option.opts}
     assert shown == made - {None} | others
     assert shown >= set(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from clr_search.images.isolation import DecodingLimits
 from tests.cli.conftest import Run
 
 
@@ -26,13 +27,17 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, dict[str, Any]
 
 
 def test_app(run: Run, collection: Path, launched: list[Any]) -> None:
+    usual = {"decoding": DecodingLimits(seconds=30)}
     run("app", collection)
     run("app", collection, "--probe", "p.onnx", "--host", "::1", "--port", "81", "--no-browser")
     assert launched == [
-        (collection, {"probe": None, "host": "127.0.0.1", "port": None, "open_browser": True}),
         (
             collection,
-            {"probe": Path("p.onnx"), "host": "::1", "port": 81, "open_browser": False},
+            {"probe": None, "host": "127.0.0.1", "port": None, "open_browser": True} | usual,
+        ),
+        (
+            collection,
+            {"probe": Path("p.onnx"), "host": "::1", "port": 81, "open_browser": False} | usual,
         ),
     ]
     result = run("app", collection, "--port", "65536", exit_code=2)

@@ -145,7 +145,7 @@ def test_newer_items_are_found_beside_it_and_removed_ones_never(
         catalog.delete(range(1, 41))
         # Item 100 is embedded again: FAISS still holds what it was.
         catalog.database.rows(
-            "UPDATE items SET embedding = ?, revision = ? WHERE id = 100",
+            "UPDATE items SET embedding = ?1, checksum = crc32(?1), revision = ?2 WHERE id = 100",
             generations.embeddings.of(catalog, [3001], 24)[1][0].astype("<f2").tobytes(),
             revision,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_an_item_from_its_coming_to_its_leaving(catalog: Catalog) -> None:
         assert catalog.at("/p/red/a.png") == number
         assert catalog.at("/p/red") is None
         assert catalog.known() == {"/p/red/a.png": IndexedFile(number, 1, 2, "aa")}
-        assert catalog.embedded("aa") == (3, 4, ROW)
+        assert catalog.embedded("aa") == (3, 4, ROW, zlib.crc32(ROW))
         assert catalog.with_content("aa") == [number]
     with catalog.writing() as later:
         catalog.replace(number, content("bb", size=9), later)

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.search.ranking import chance_scores, percentiles, spread_out
+from clr_search.index.search.ranking import (
+    MOST_CANDIDATES,
+    candidates,
+    chance_scores,
+    percentiles,
+    spread_out,
+)
 from tests.index.made import Vectors, clustered, write_vectors
 
 
@@ -125,3 +131,16 @@ def test_a_diverse_search(rows: Vectors, many: Path) -> None:
 def test_out_of_range(diverse: float, many: Path) -> None:
     with Index.open(many) as index, pytest.raises(UsageError, match="diverse is"):
         index.search("query.jpg", diverse=diverse)
+
+
+def test_many_diverse_results_are_chosen_in_bounded_work() -> None:
+    """The table of candidates is used where it is small, and gives what single products give."""
+    assert max(candidates(k) for k in range(1, 1001)) == MOST_CANDIDATES
+    rng = np.random.default_rng(4)
+    rows = rng.standard_normal((MOST_CANDIDATES + 1, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    scores = np.sort(rows @ rows[0])[::-1]
+    beyond = spread_out(scores, rows, 300, 0.5)
+    within = spread_out(scores[:-1], rows[:-1], 300, 0.5)
+    assert MOST_CANDIDATES in beyond or np.array_equal(beyond, within)
+    assert len(within) == len(beyond) == 300

@@ -203,7 +203,8 @@ def test_a_reader_keeps_up_with_every_change(
                 number = int(generator.choice(sorted(alive)))
                 with catalog.writing() as revision:
                     catalog.database.rows(
-                        "UPDATE items SET embedding = ?, revision = ? WHERE id = ?",
+                        "UPDATE items SET embedding = ?1, checksum = crc32(?1), revision = ?2 "
+                        "WHERE id = ?3",
                         few[1000 + step].astype("<f2").tobytes(), revision, number,
                     )  # fmt: skip
                 alive[number] = few[1000 + step]

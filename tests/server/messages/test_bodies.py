@@ -10,13 +10,13 @@ from http import HTTPStatus
 import pytest
 
 from clr_search.server.messages.bodies import MOST_VALUES, parsed
-from clr_search.server.messages.problems import Problem
 from clr_search.server.messages.schemas import ImagesIn, Input, SearchIn
+from clr_search.web.problems import Problem
 
 MEASURED = """
 import resource
 from clr_search.server.messages.bodies import parsed
-from clr_search.server.messages.problems import Problem
+from clr_search.web.problems import Problem
 from clr_search.server.messages.schemas import {model}
 
 def peak():

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import PurePath
 
+from clr_search.errors import UsageError
 from clr_search.files.nofollow import NotOursError, require_one_name
 from clr_search.files.own import OwnFile
 
@@ -27,6 +29,9 @@ WRITE, READ, IMMUTABLE = "mode=rw", "mode=ro", "immutable=1"
 
 WITHOUT_LOCKS = f"mode=ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"
 """Mode of `connect` for a file with a WAL, in a folder in which nothing can be made or locked."""
+
+_MOST_BYTES = 512 * 2**20  # of one value; the ids of forty million items as JSON are as long
+_CACHE_KB = 8192  # of pages in memory
 
 _NAMES_ANOTHER = bytes.fromhex(
     "d9d505f920a163d7"
@@ -101,6 +106,24 @@ def require_same(file: OwnFile, before: os.stat_result | None) -> None:
         raise NotOursError(
             f"{file} was replaced while it was opened.", "Run the same command again."
         )
+
+
+def guard(connection: sqlite3.Connection) -> None:
+    """Sets up a connection to a file that may come from a stranger."""
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")  # of pages, before their cells are believed
+    connection.execute(f"PRAGMA cache_size = {-_CACHE_KB}")  # the file may state any number
+
+
+def foreign_schema(file: OwnFile, foreign: Sequence[str]) -> UsageError:
+    """Returns the error for a catalogue with parts that clr-search has not made."""
+    more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
+    return UsageError(
+        f"{file} holds what no release of clr-search makes: {foreign[0][:100]!r}{more}.",
+        "Do not use the collection if it comes from somebody else. If you have added this "
+        "yourself, take it out with the program sqlite3.",
+    )
 
 
 def uri_of(path: PurePath) -> str:

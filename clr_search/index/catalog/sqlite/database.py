@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from shutil import disk_usage
@@ -22,11 +23,18 @@ from clr_search.files import nofollow
 from clr_search.files.disk import FAILING, FULL
 from clr_search.files.own import OwnFile, OwnFolder
 from clr_search.index.catalog.sqlite import connecting
-from clr_search.index.catalog.sqlite.schema import APPLICATION_ID, READABLE, SCHEMA, VERSION
+from clr_search.index.catalog.sqlite.schema import (
+    APPLICATION_ID,
+    READABLE,
+    SCHEMA,
+    VERSION,
+    foreign_parts,
+)
 
 FILE_NAME = "catalog.sqlite"
 """Name of the SQLite file inside a collection."""
 
+_SHOWN = 100  # characters of a damaged value that an error shows
 _LEAST_FREE = 2**20  # bytes below which an error of input or output is one of a full disk
 _RESTORE = "Save what can be read with: clr-search repair COLLECTION. Or restore it from a backup."
 
@@ -52,12 +60,37 @@ def text(value: str) -> str | bytes:
 def plain(value: str | bytes) -> str:
     """Returns the path or label that `text` has stored.
 
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If it is neither text nor bytes of one: the catalogue is damaged, and `Database.reading`
+        says so.
+
     Examples
     --------
     >>> plain(text("roses/1.jpg"))
     'roses/1.jpg'
     """
-    return value.decode("utf-8", "surrogatepass") if isinstance(value, bytes) else value
+    if isinstance(value, str):
+        return value
+    try:
+        return value.decode("utf-8", "surrogatepass")
+    except (UnicodeDecodeError, AttributeError):
+        raise sqlite3.DatabaseError(f"a name is {value!r}"[:_SHOWN]) from None
+
+
+def plain_path(value: str | bytes) -> str:
+    """Returns the path that `text` has stored; raises as `plain`, also where no file can have it.
+
+    Examples
+    --------
+    >>> plain_path(text("roses/1.jpg"))
+    'roses/1.jpg'
+    """
+    path = plain(value)
+    if not path or "\0" in path:
+        raise sqlite3.DatabaseError(f"a path is {path!r}"[:_SHOWN])
+    return path
 
 
 class Database:
@@ -111,7 +144,7 @@ class Database:
     def _prepare(self) -> None:
         """Checks the file, sets up the connection, and makes the tables of a new file."""
         run = self._connection.execute
-        run("PRAGMA trusted_schema = OFF")  # the file may come from someone else
+        connecting.guard(self._connection)
         empty = not self.integer("SELECT count(*) FROM sqlite_master")
         if not (empty and self._writable):
             self._check()  # comes first, so that the file of another program is never changed
@@ -122,6 +155,7 @@ class Database:
             run("PRAGMA synchronous = FULL")
             run("PRAGMA fullfsync = ON")  # on macOS, fsync alone stops at the cache of the drive
             run("PRAGMA foreign_keys = ON")
+            self._connection.create_function("crc32", 1, _crc32, deterministic=True)
             if empty:
                 self._create()
 
@@ -142,10 +176,20 @@ class Database:
                 "Make one with: clr-search build-index IMAGES --index COLLECTION --encoder FILE",
             )
         self._check_version()
+        foreign = foreign_parts(
+            self._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall(),
+            self.schema_version(),
+        )
+        if foreign:
+            raise connecting.foreign_schema(self._file, foreign)
+
+    def schema_version(self) -> int:
+        """Returns the version of the tables; the caller is inside `reading` or `writing`."""
+        return self.integer("PRAGMA user_version")
 
     def _check_version(self) -> None:
         """Refuses a catalogue whose version this release cannot read."""
-        version = self.integer("PRAGMA user_version")
+        version = self.schema_version()
         if not READABLE <= version <= VERSION:
             raise UsageError(
                 f"{self.folder} has schema version {version}; this release reads {READABLE} to "
@@ -268,6 +312,11 @@ class Database:
             raise ClrSearchError(
                 f"The catalogue {self._file} is damaged: {error}.", _RESTORE
             ) from error
+
+
+def _crc32(blob: object) -> int:
+    """Returns the CRC-32 of a stored value, for SQL; -1, which no CRC-32 is, of what is no blob."""
+    return zlib.crc32(blob) if isinstance(blob, bytes) else -1
 
 
 class _Alone(NamedTuple):

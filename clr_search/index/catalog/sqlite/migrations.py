@@ -43,6 +43,17 @@ MIGRATIONS = (
     ),
     Migration(
         3,
+        # In one transaction, so that an item of version 3 without a checksum can only be damaged.
+        (
+            "ALTER TABLE items ADD COLUMN checksum INTEGER NOT NULL DEFAULT -1",
+            "ALTER TABLE staged ADD COLUMN checksum INTEGER NOT NULL DEFAULT -1",
+            "UPDATE items SET checksum = crc32(embedding)",
+            "UPDATE staged SET checksum = crc32(embedding) WHERE embedding IS NOT NULL",
+        ),
+        "each stored vector has a checksum, so that a damaged one is noticed",
+    ),
+    Migration(
+        4,
         (DISMISSED.strip(),),
         "what was said to be no copy is remembered",
     ),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
 
-VERSION = 3
+VERSION = 4
 """Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
@@ -19,7 +22,10 @@ CREATE TABLE dismissed (            -- contents that a person has said are no co
     PRIMARY KEY (one, other)
 ) WITHOUT ROWID
 """
-"""The table of what is no copy, which version 3 added."""
+"""The table of what is no copy, which version 4 added."""
+
+CHECKED = 3
+"""The first version whose stored embeddings have a checksum."""
 
 # Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
@@ -42,6 +48,7 @@ CREATE TABLE items (
     revision INTEGER NOT NULL,      -- of the collection when the embedding was written
     added_at TEXT NOT NULL,
     embedding BLOB NOT NULL,        -- D float16, little-endian
+    checksum INTEGER NOT NULL DEFAULT -1,  -- CRC-32 of the embedding; -1 is that of none
     UNIQUE (root_id, path)
 );
 CREATE INDEX items_by_sha256 ON items (sha256);
@@ -62,7 +69,60 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     width INTEGER,
     height INTEGER,
     reason TEXT,
-    embedding BLOB
+    embedding BLOB,
+    checksum INTEGER NOT NULL DEFAULT -1
 );
 """
 SCHEMA += f"{DISMISSED.strip()};\n"
+
+
+def plain_sql(statement: str) -> str:
+    r"""Returns a statement without comments, and with single spaces, so that it can be compared.
+
+    Examples
+    --------
+    >>> plain_sql("CREATE TABLE t (\n    a INTEGER,  -- a number\n    b\n)")
+    'CREATE TABLE t(a INTEGER,b)'
+    """
+    without = re.sub(r"--[^\n]*", " ", statement)
+    spaced = re.sub(r"\s+", " ", without).strip()
+    return re.sub(r" ?([(),]) ?", r"\1", spaced)
+
+
+_CHECKSUM = ",checksum INTEGER NOT NULL DEFAULT -1"  # what version 3 has added to two tables
+
+_OF_SQLITE = {
+    "CREATE TABLE sqlite_sequence(name,seq)",
+    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+    "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+}
+"""Tables that SQLite makes by itself, or by ANALYZE."""
+
+
+def foreign_parts(rows: Iterable[tuple[object, object, object]], version: int) -> list[str]:
+    """Returns what a catalogue holds beside our tables and indexes, such as ``"trigger t"``.
+
+    A trigger, a view, a virtual table or a table with computed columns runs SQL of whoever made
+    the file as soon as it is used, so a catalogue with any is not used at all.
+
+    Parameters
+    ----------
+    rows : iterable of (type, name, sql)
+        The rows of ``sqlite_master``.
+    version : int
+        The version that the file states.
+
+    Examples
+    --------
+    >>> foreign_parts([("view", "items", "CREATE VIEW items AS SELECT 1")], VERSION)
+    ['view items']
+    """
+    ours = {plain_sql(statement) for statement in SCHEMA.split(";\n") if statement.strip()}
+    if version < CHECKED:
+        ours = {statement.replace(_CHECKSUM, "") for statement in ours}
+    return [
+        f"{kind} {name}"
+        for kind, name, sql in rows
+        if not (sql is None and kind == "index" and str(name).startswith("sqlite_autoindex_"))
+        and not (isinstance(sql, str) and plain_sql(sql) in ours | _OF_SQLITE)
+    ]

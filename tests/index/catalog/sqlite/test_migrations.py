@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,9 @@ def version(collection: Path) -> int:
 
 
 def tables(collection: Path) -> set[tuple[str, ...]]:
-    """Tables and indexes, with the SQL that made them."""
+    """Tables and indexes, with the SQL that made them but for its comments."""
     rows = sqlite_of(collection).execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
-    return {(kind, name, table, sql or "") for kind, name, table, sql in rows}
+    return {(kind, name, table, schema.plain_sql(sql or "")) for kind, name, table, sql in rows}
 
 
 def content(collection: Path) -> list[list[tuple[object, ...]]]:
@@ -88,10 +89,13 @@ def test_a_writer_migrates_it_and_nothing_is_lost(old: Path) -> None:
     assert heard.messages == [
         f"Brought {old} from schema version 1 to 2: filters by date and size are answered by an "
         "index. Older releases of clr-search cannot open it any more.",
-        f"Brought {old} from schema version 2 to 3: what was said to be no copy is remembered. "
+        f"Brought {old} from schema version 2 to 3: each stored vector has a checksum, so that a "
+        "damaged one is noticed. Older releases of clr-search cannot open it any more.",
+        f"Brought {old} from schema version 3 to 4: what was said to be no copy is remembered. "
         "Older releases of clr-search cannot open it any more.",
     ]
-    assert content(old) == rows
+    items, *others = rows
+    assert content(old) == [[(*item, zlib.crc32(item[-1])) for item in items], *others]
     assert version(old) == schema.VERSION
     with Index.open(old, writable=True, reporter=(again := Heard())) as index:
         assert index.search_vector(QUERY, 4).scores.tolist() == SCORES
@@ -100,7 +104,7 @@ def test_a_writer_migrates_it_and_nothing_is_lost(old: Path) -> None:
 
 def test_migrated_it_is_like_a_new_one(old: Path, tmp_path: Path) -> None:
     new = write_vectors(tmp_path / "new.clr", np.eye(4, dtype=np.float32))
-    assert tables(old) < tables(new)
+    assert {name for _, name, *_ in tables(old)} < {name for _, name, *_ in tables(new)}
     Index.open(old, writable=True).close()
     assert tables(old) == tables(new)
     assert version(old) == version(new) == schema.VERSION
@@ -111,12 +115,13 @@ def test_there_is_a_way_from_every_version_that_is_read() -> None:
     assert steps == list(range(schema.READABLE + 1, schema.VERSION + 1))
 
 
+@pytest.mark.parametrize("number", range(len(migrations.MIGRATIONS)))
 def test_a_migration_that_fails_leaves_the_version_before(
-    old: Path, monkeypatch: pytest.MonkeyPatch
+    old: Path, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last statement of two fails: neither the first nor the version number is kept."""
+    """The last statement fails: neither the first nor the version number is kept."""
     rows, before = content(old), tables(old)
-    step = migrations.MIGRATIONS[0]
+    step = migrations.MIGRATIONS[number]
     broken = migrations.Migration(2, (*step.statements, "DROP TABLE absent"), step.gain)
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "MIGRATIONS", (broken,))

@@ -1,4 +1,4 @@
-"""Labels that are given instead of the names of the folders."""
+"""What a person says about pictures: labels of their own, and which are no copies."""
 
 from __future__ import annotations
 
@@ -49,3 +49,26 @@ def test_labels_that_cannot_be_given(made: Path) -> None:
         with pytest.raises(ClrSearchError, match="no item with the id 999"):
             index.label({1: "x", 999: "y"})
         assert index.labels() == before
+
+
+def test_dismissals_outlast_what_happens_to_the_files(tmp_path: Path, tiny_encoder: Path) -> None:
+    folder = write_pictures(tmp_path / "photos", each=2)
+    with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
+        index.update([folder])
+        one, two, three = index.items(index.ids()[:3])
+        assert index.dismiss([one.id, two.id]) == 1
+        assert index.dismiss([one.id, two.id], against=[three.id]) == 2
+        told = index.dismissed()
+        assert len(told) == 3
+    (folder / "red").rename(folder / "moved")
+    with Index.open(tmp_path / "c.clr", writable=True) as index:
+        index.update([folder])
+        index.rebuild(tiny_encoder)
+        assert index.dismissed() == told
+        with pytest.raises(UsageError, match="no copy of itself"):
+            index.dismiss([one.id])
+        with pytest.raises(ClrSearchError, match="no item with the id 999"):
+            index.dismiss([1, 999])
+        assert index.dismissed() == told
+    with Index.open(tmp_path / "c.clr") as index, pytest.raises(UsageError, match="reading only"):
+        index.dismiss([1, 2])

@@ -8,7 +8,11 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
+from clr_search.errors import shortened
+
 MEDIA_TYPE = "application/problem+json"
+
+_LONGEST = 500  # Characters of a sentence, which may quote what a client has sent.
 
 
 class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
@@ -19,7 +23,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
     status : HTTPStatus
         Status of the answer.
     detail : str
-        What is wrong with this request.
+        What is wrong with this request; it is shortened to 500 characters, as is `remedy`.
     remedy : str
         What to do next; empty where nothing can be done.
     headers : mapping
@@ -40,8 +44,8 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.detail = detail
-        self.remedy = remedy
+        self.detail = shortened(detail, _LONGEST)
+        self.remedy = shortened(remedy, _LONGEST)
         self.headers = dict(headers or {})
 
     def response(self) -> Response:

@@ -1,0 +1,120 @@
+"""What a search may ask for, and that no search keeps others waiting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clr_search.index import Index
+from clr_search.server.routes import Service
+from tests.server.conftest import serving
+
+
+def searched(http: httpx.Client, **conditions: Any) -> httpx.Response:
+    return http.post("/v1/search", json={"ids": [1], "filter": conditions})
+
+
+@pytest.mark.parametrize("name", ["under", "label", "glob"])
+@pytest.mark.parametrize("text", ["a" * 4097, "a/" * 300_000, "ä" * 4000, "a" * 50_001])
+def test_long_texts_of_a_filter_are_refused_and_shortened(
+    http: httpx.Client, name: str, text: str
+) -> None:
+    answer = searched(http, **{name: text})
+    assert answer.status_code == 422
+    assert name in answer.json()["detail"]
+    assert len(answer.content) < 1000
+
+
+@pytest.mark.parametrize("name", ["under", "label", "glob"])
+def test_what_is_not_found_is_quoted_in_short(http: httpx.Client, name: str) -> None:
+    answer = searched(http, **{name: "b" * 4096})
+    assert answer.status_code == 422
+    assert len(answer.content) < 1200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"ids": [1], "x" * 1_000_000: 1},
+        {"ids": [1], "filter": {"y" * 1_000_000: 1}},
+        {"ids": [1], "filter": {"after": "2" * 1_000_000}},
+        {"ids": [1], "k": "3" * 1_000_000},
+    ],
+)
+def test_no_answer_repeats_what_is_long(http: httpx.Client, body: dict[str, Any]) -> None:
+    answer = http.post("/v1/search", json=body)
+    assert answer.status_code == 422
+    assert len(answer.content) < 1200
+    assert len(http.get("/" + "n" * 5000).content) < 1200
+
+
+@pytest.mark.parametrize("under", ["/", "photos", "~", "..", "/proc/self/root", "\x00"])
+def test_no_folder_of_a_request_is_looked_up_on_the_disk(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch, under: str
+) -> None:
+    def touched(*_: object, **__: object) -> str:
+        raise AssertionError("the disk was asked")
+
+    monkeypatch.setattr(os.path, "realpath", touched)
+    assert searched(http, under=under).status_code in {200, 422}
+
+
+def test_a_folder_is_compared_as_it_is_written(http: httpx.Client, pictures: Path) -> None:
+    assert searched(http, under=str(pictures)).status_code == 200
+    label = next(path.name for path in pictures.iterdir() if path.is_dir())
+    assert searched(http, under=label).status_code == 200
+    assert searched(http, under=f"{label}/../{label}/").status_code == 200
+    inside = os.path.relpath(pictures)  # relative to the working folder of the server
+    assert searched(http, under=inside).status_code == 422
+
+
+@pytest.fixture
+def own(tmp_path: Path, collection: Path) -> Path:
+    return Path(shutil.copytree(collection, tmp_path / "own.clr"))
+
+
+@pytest.fixture
+def blocked(own: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A service whose searches do not end before the test."""
+    release = threading.Event()
+    monkeypatch.setattr(Index, "search", lambda *_: release.wait(60))
+    with Index.open(own) as index, serving(Service(index)) as url:
+        yield url
+        release.set()
+
+
+def test_nothing_waits_for_a_search(blocked: str) -> None:
+    def ask() -> None:
+        httpx.post(f"{blocked}/v1/search", json={"ids": [1]}, timeout=60)
+
+    asking = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in asking:
+        thread.start()
+    time.sleep(0.5)
+    for path in ("/readyz", "/healthz", "/v1/items/1", "/v1/items/1/thumbnail", "/metrics"):
+        assert httpx.get(blocked + path, timeout=5).status_code == 200
+    assert httpx.get(f"{blocked}/v1/model", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize("what", ["moved", "deleted", "replaced"])
+def test_a_collection_that_is_not_in_its_place_is_not_ready(own: Path, what: str) -> None:
+    with Index.open(own) as index, serving(Service(index)) as url:
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        aside = own.with_name("elsewhere.clr")
+        own.rename(aside)
+        if what == "deleted":
+            shutil.rmtree(aside)
+        elif what == "replaced":
+            shutil.copytree(aside, own)
+        assert httpx.get(f"{url}/readyz").status_code == 503
+        if what == "moved":
+            aside.rename(own)
+            assert httpx.get(f"{url}/readyz").status_code == 200
