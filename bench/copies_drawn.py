@@ -3,9 +3,10 @@
     python -m bench.copies_drawn --encoder default [--pictures 30] [--copied 10] [--photos FOLDER]
 
 Each kind of `bench.drawn` (text pages, forms, scans, icons, patterns, renderings, medical grey,
-blank or dark) is a collection of its own; with `--photos`, so many photographs of a folder are another.
-First all pictures differ, and every group is wrong. Then some are copied as in `bench.duplicates`;
-precision and recall are those of its table. The hash is `imagehash.phash` of 64 bits, with at most
+blank or dark) is a collection of its own; with `--photos`, so many photographs of a folder are
+another. First all pictures differ, and every group is wrong. Then some are copied as in
+`bench.duplicates`; precision and recall are those of its table. The hash is `imagehash.phash` of
+64 bits, with at most
 10 different bits, where the package is installed.
 """
 
