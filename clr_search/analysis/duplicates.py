@@ -1,104 +1,42 @@
-"""Copies of pictures in a collection: files of the same bytes, and near-duplicates."""
+"""The search for copies in a collection: files of the same bytes, and near-duplicates."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from clr_search import images
-from clr_search.analysis.copy_thresholds import Calibration, Pixels, calibrate
-from clr_search.analysis.grouping import all_reach, complete_groups, near_pairs
-from clr_search.analysis.overlay import Alike, Sketch
+from clr_search.analysis.candidates import Pixels, candidates, looks
+from clr_search.analysis.comparison.detail import Detail, Finding
+from clr_search.analysis.copies import Copy, Duplicates, Group
+from clr_search.analysis.copy_thresholds import Calibration, calibrate
+from clr_search.analysis.keepers import Keep, Traits, rank, traits_of, why_kept_too
+from clr_search.analysis.living import LivingFile
+from clr_search.analysis.verification import Comparisons, Proof
 from clr_search.errors import ImageError, UsageError
 from clr_search.index.catalog.records import Item
 from clr_search.index.search.reader import Reader
-from clr_search.index.sync.survey import status_of
 from clr_search.progress import Reporter, Silent
 
-SAMPLE = 200
-"""Number of pictures that are copied to choose a threshold: enough for its lowest 2 %."""
+SAMPLE = 48
+"""Number of pictures that are copied to choose where to search: enough for their lowest 2 %."""
 
-_LIKE = 20  # rank of the neighbour that is taken to be like, but no copy: copies rank before it
-_DETAIL = 4  # pictures to copy are decoded to at least this many times the side of the encoder
+_DETAIL = 512  # pictures are decoded to at least this many pixels a side
+_MORE = 0.04  # share of a picture outside of the one to be kept, from which it shows more
 
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One picture of a group of copies.
-
-    Attributes
-    ----------
-    item : Item
-        The picture.
-    keep : bool
-        Whether this is the picture proposed to be kept.
-    exact : bool
-        Whether its file has the same bytes as the one to be kept.
-    score : float
-        Cosine to the picture to be kept, in [-1, 1].
-    frees : int
-        Bytes that deleting the file frees: 0 for the picture to be kept, for a symbolic link, and
-        for another name (hard link) of a file that the group has already.
-    """
-
-    item: Item
-    keep: bool
-    exact: bool
-    score: float
-    frees: int
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Copies of one picture: the one to be kept comes first, the others by falling score.
-
-    Attributes
-    ----------
-    copies : tuple of Copy
-        The pictures, at least two.
-    lowest : float
-        Least cosine of any two of them, in [-1, 1].
-    """
-
-    copies: tuple[Copy, ...]
-    lowest: float
-
-    @property
-    def exact(self) -> bool:
-        """Whether all files have the same bytes."""
-        return all(copy.exact for copy in self.copies)
-
-    @property
-    def bytes_beside(self) -> int:
-        """Size in bytes of all files but the one to be kept; hard links of a file count once."""
-        return sum(copy.frees for copy in self.copies)
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicates:
-    """The groups of copies in a collection, and the threshold that made them.
-
-    Attributes
-    ----------
-    groups : tuple of Group
-        The groups, the largest first.
-    threshold : float or None
-        Least cosine of near-duplicates; None if only exact copies were searched for.
-    calibration : Calibration or None
-        The measurement that the threshold was chosen by; None if it was given.
-    pictures : int
-        The number of pictures that were compared.
-    """
-
-    groups: tuple[Group, ...]
-    threshold: float | None
-    calibration: Calibration | None
-    pictures: int
+_TURNS = {
+    Image.Transpose.FLIP_LEFT_RIGHT: "mirrored",
+    Image.Transpose.FLIP_TOP_BOTTOM: "mirrored and turned by 180°",
+    Image.Transpose.ROTATE_90: "turned by 90°",
+    Image.Transpose.ROTATE_180: "turned by 180°",
+    Image.Transpose.ROTATE_270: "turned by 270°",
+    Image.Transpose.TRANSPOSE: "mirrored and turned by 90°",
+    Image.Transpose.TRANSVERSE: "mirrored and turned by 270°",
+}
 
 
 def find_duplicates(
@@ -107,14 +45,18 @@ def find_duplicates(
     exact: bool = False,
     threshold: float | None = None,
     under: str | None = None,
+    keep: Sequence[Keep] = (),
+    dismissed: bool = False,
     seed: int = 0,
     reporter: Reporter | None = None,
 ) -> Duplicates:
     """Find pictures that are copies of each other.
 
-    Files of the same content are exact copies. Pictures whose cosine reaches the threshold with all
-    others of their group are near-duplicates, if their brightness also agrees
-    (`overlay.correlation`). A file under several names, by links or mounts, is no copy of itself.
+    Files of the same content are exact copies. Near-duplicates are pictures whose pixels, laid over
+    each other, show the same in every small part; where the vectors are alike, or a few pixels,
+    this is looked at. A file that is gone, cannot be read or has changed since it was indexed is in
+    no group, and neither is a pair that could not be compared pixel by pixel. A file under several
+    names, by links or mounts, is no copy of itself.
 
     Parameters
     ----------
@@ -123,10 +65,15 @@ def find_duplicates(
     exact : bool
         Whether to search for files of the same content only.
     threshold : float, optional
-        Least cosine, in (0, 1], which then decides alone. If not given, it is measured on copies
-        that are made of the collection's own pictures, and the brightness has to agree as well.
+        Least cosine of candidates, in (0, 1]. If not given, it is measured on copies that are made
+        of the collection's own pictures.
     under : str, optional
         Only pictures below this folder.
+    keep : sequence of Keep
+        Rules on which copy is to be kept, the first decides first. Where none decides: colour
+        before grey, camera before export, EXIF before none, more pixels, more bytes, the older.
+    dismissed : bool
+        Whether to show also what was dismissed.
     seed : int
         Seed of the draw of the pictures that are copied.
     reporter : Reporter, optional
@@ -140,8 +87,7 @@ def find_duplicates(
     Raises
     ------
     UsageError
-        If the threshold is out of range, no picture lies below the folder, or a threshold must be
-        measured and no picture can be read.
+        If the threshold is out of range, or no picture lies below the folder.
 
     Examples
     --------
@@ -152,183 +98,205 @@ def find_duplicates(
     """
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(f"The threshold is {threshold:g}.", "Choose a cosine above 0, up to 1.")
-    reporter = reporter or Silent()
     with index.snapshot():
         ids, rows = index.vectors(under=under)
-        sha256 = index.contents()
-        contents = _contents([sha256[number] for number in ids.tolist()])
-        first = np.asarray([positions[0] for positions in contents], dtype=np.int64)
-        unique = rows[first]
-        calibration = None
-        linked: list[list[int]] = []
-        if not exact and len(unique) > 1:
-            if threshold is None:
-                pictures = _Pictures(index, ids[first], reporter)
-                calibration = _calibrated(pictures, unique, seed)
-                threshold = calibration.cosine
-                linked = _linked(pictures, unique, calibration)
-            else:
-                linked = _reaching(unique, threshold)
-        near_duplicates = {content for group in linked for content in group}
-        linked += [[c] for c, p in enumerate(contents) if len(p) > 1 and c not in near_duplicates]
-        candidates = [_group(index, ids, unique, contents, group) for group in linked]
-        groups = [group for group in candidates if group is not None]
-    groups.sort(key=lambda group: (-len(group.copies), group.copies[0].item.path))
-    return Duplicates(tuple(groups), None if exact else threshold, calibration, len(ids))
+        items = index.items(ids.tolist())
+        memory = frozenset() if dismissed else index.dismissed()
+        search = _Search(items, rows, tuple(keep), memory, reporter or Silent())
+        if not exact:
+            search.compare(index, threshold, seed)
+    return search.result(None if exact else threshold).confirmed()
 
 
-def _contents(sha256: Sequence[str]) -> list[list[int]]:
-    """Returns the positions of the items of each content, ordered by the first of them."""
-    members: defaultdict[str, list[int]] = defaultdict(list)
-    for position, content in enumerate(sha256):
-        members[content].append(position)
-    return list(members.values())
-
-
-class _Pictures:
-    """The files of some items, by their positions, decoded on demand.
+class _Search:
+    """A search for copies among the files that exist, by the positions of their contents.
 
     Parameters
     ----------
-    index : Reader
-        The collection, inside its `snapshot`.
-    ids : int64 array
-        Ids of the items.
+    items : sequence of Item
+        The pictures.
+    rows : float32 array, shape (N, D)
+        Their unit vectors.
+    rules : tuple of Keep
+        What is to be kept.
+    memory : frozenset of tuple of str
+        Pairs of SHA-256 that were dismissed, the lesser first.
     reporter : Reporter
         The reporter that shows the progress.
     """
 
-    def __init__(self, index: Reader, ids: NDArray[np.int64], reporter: Reporter) -> None:
-        self.index, self.reporter = index, reporter
-        self._ids = ids
-        self._side = _DETAIL * index.encoder.image_size
+    def __init__(
+        self,
+        items: Sequence[Item],
+        rows: NDArray[np.float32],
+        rules: tuple[Keep, ...],
+        memory: frozenset[tuple[str, str]],
+        reporter: Reporter,
+    ) -> None:
+        members: defaultdict[str, list[LivingFile]] = defaultdict(list)
+        vectors: dict[str, NDArray[np.float32]] = {}
+        living = [(LivingFile.of(item), row) for item, row in zip(items, rows, strict=True)]
+        for file, row in living:
+            if file is not None:
+                members[file.item.sha256].append(file)
+                vectors.setdefault(file.item.sha256, row)
+        self._pictures, self._gone = len(items), sum(file is None for file, _ in living)
+        self._contents = list(members)
+        self._files = list(members.values())
+        self._rows = np.asarray(list(vectors.values()), np.float32)
+        self._rules, self._memory, self._reporter = rules, memory, reporter
+        self._coloured: dict[int, bool] = {}
+        self._near: list[tuple[int, dict[int, Proof]]] = []
+        self._calibration: Calibration | None = None
+        self._threshold: float | None = None
+        self._unread = self._unjudged = 0
+        self._dismissed: set[tuple[int, int]] = set()
 
-    def paths(self, positions: Sequence[int]) -> list[Path]:
-        """Returns the paths of the files."""
-        return [item.path for item in self.index.items(self._ids[list(positions)].tolist())]
+    def compare(self, index: Reader, threshold: float | None, seed: int) -> None:
+        """Compares the pictures by their pixels."""
+        self._threshold = threshold
+        if len(self._contents) < 2:
+            return
+        with self._reporter.task("Looking at pictures", len(self._contents), "images"):
+            looked = looks(self._decoded, len(self._contents), self._reporter.advance)
+        self._unread += len(self._contents) - len(looked)
+        self._unjudged = sum(not look.judgeable for look in looked.values())
+        if threshold is None:
+            self._calibrate(index, [p for p, look in looked.items() if look.judgeable], seed)
+        if self._threshold is None:
+            return
+        pairs = candidates(self._rows, looked, self._threshold)
+        comparisons = Comparisons(self._decoded, looked, self._is_dismissed)
+        with self._reporter.task("Comparing candidates", len(pairs), "pairs"):
+            linked = comparisons.linked(pairs, self._reporter.advance)
+        for group in linked:
+            self._near += comparisons.around(group, self._best)
+        self._dismissed |= comparisons.dismissed
 
-    def pixels(self, path: Path) -> Pixels | None:
-        """Returns a decoded file, uint8 (h, w, 3), or None if it cannot be read now."""
-        try:
-            return images.load(path, at_least=self._side).pixels
-        except ImageError:
-            return None
-
-    def sketches(self, positions: Sequence[int]) -> dict[int, Sketch]:
-        """Returns the sketches of the files that can be read, by position."""
-        sketch_at = {}
-        with self.reporter.task("Comparing candidates", len(positions), "images"):
-            for position, path in zip(positions, self.paths(positions), strict=True):
-                pixels = self.pixels(path)
+    def _calibrate(self, index: Reader, usable: list[int], seed: int) -> None:
+        """Chooses where to search by copying a random sample of the pictures."""
+        generator = np.random.default_rng(seed)
+        chosen = generator.permutation(usable)[:SAMPLE].tolist()
+        sample = []
+        with self._reporter.task("Choosing a threshold by copies", len(chosen), "images"):
+            for position in sorted(chosen):
+                pixels = self._decoded(position)
                 if pixels is not None:
-                    sketch_at[position] = Sketch(pixels)
-                self.reporter.advance()
-        return sketch_at
+                    sample.append((pixels, self._rows[position]))
+                self._reporter.advance()
+        if sample:
+            self._calibration = calibrate(index.encoder.encode, sample)
+            self._threshold = self._calibration.cosine
 
-
-def _reaching(rows: NDArray[np.float32], threshold: float) -> list[list[int]]:
-    """Returns groups in which every two pictures have at least this cosine."""
-    pairs, _ = near_pairs(rows, threshold)
-    return complete_groups(pairs, lambda first, second: all_reach(rows, first, second, threshold))
-
-
-def _linked(
-    pictures: _Pictures, rows: NDArray[np.float32], thresholds: Calibration
-) -> list[list[int]]:
-    """Returns groups that are joined by pairs of a picture and its copy.
-
-    Every two pictures of a group reach the thresholds of two copies of one picture. If a file
-    cannot be read, the vectors alone decide.
-    """
-    pairs, _ = near_pairs(rows, thresholds.cosine)
-    alike = Alike(pictures.sketches(np.unique(pairs).tolist()))
-    passed = [alike.pair(one, other) >= thresholds.correlation for one, other in pairs.tolist()]
-    return complete_groups(
-        pairs[np.asarray(passed, dtype=bool)],
-        lambda first, second: (
-            all_reach(rows, first, second, thresholds.cosine_between)
-            and alike.all_reach(first, second, thresholds.correlation_between)
-        ),
-    )
-
-
-def _calibrated(pictures: _Pictures, rows: NDArray[np.float32], seed: int) -> Calibration:
-    """Chooses thresholds by copying a random sample of the pictures."""
-    generator = np.random.default_rng(seed)
-    chosen = np.sort(generator.choice(len(rows), min(SAMPLE, len(rows)), replace=False))
-    rank = min(_LIKE, len(rows) // 2)
-    like = [int(np.argpartition(-(rows @ rows[position]), rank)[rank]) for position in chosen]
-
-    def pixels(path: Path) -> Pixels | None:
-        pictures.reporter.advance()
-        return pictures.pixels(path)
-
-    sample = list(zip(pictures.paths(chosen.tolist()), rows[chosen], strict=True))
-    with pictures.reporter.task("Choosing a threshold by copies", 2 * len(sample), "images"):
-        calibration = calibrate(pixels, pictures.index.encoder.encode, sample, pictures.paths(like))
-    if calibration is None:
-        raise UsageError(
-            f"None of {len(sample)} pictures of {pictures.index.path} can be read, from which to "
-            "choose a threshold.",
-            "Bring their files back, or give --threshold, such as 0.95, or --exact.",
-        )
-    return calibration
-
-
-def _group(
-    index: Reader,
-    ids: NDArray[np.int64],
-    unique: NDArray[np.float32],
-    contents: list[list[int]],
-    members: list[int],
-) -> Group | None:
-    """Returns the group of some contents, or None if all their paths are names of one file."""
-    numbers = {int(ids[p]): content for content in members for p in contents[content]}
-    files = [_File.of(item) for item in index.items(list(numbers))]
-    best = min(files, key=_File.worth)
-    files = [best] + [file for file in files if file.identity != best.identity]
-    if len(files) == 1:
+    def _decoded(self, position: int) -> Pixels | None:
+        """Returns a decoded picture, uint8 (h, w, 3), or None if it cannot be read now."""
+        for file in self._files[position]:
+            try:
+                return images.load(file.item.path, at_least=_DETAIL).pixels
+            except ImageError:
+                continue
         return None
-    kept_content = numbers[best.item.id]
-    scores = {content: float(unique[content] @ unique[kept_content]) for content in members}
-    copies, counted = [], {best.identity}
-    for file in sorted(files, key=_File.worth):  # a file comes before the links to it
-        content = numbers[file.item.id]
-        frees_nothing = file.link or file.identity in counted
-        copies.append(
-            Copy(
-                file.item,
-                keep=file is best,
-                exact=content == kept_content,
-                score=1.0 if content == kept_content else min(1.0, scores[content]),
-                frees=0 if frees_nothing else file.item.size,
-            )
+
+    def _is_dismissed(self, one: int, other: int) -> bool:
+        """Whether a person has dismissed a pair of contents."""
+        first, second = sorted((self._contents[one], self._contents[other]))
+        return (first, second) in self._memory
+
+    def _traits(self, position: int, file: LivingFile) -> Traits:
+        """Returns what a file is worth beside its size."""
+        if position not in self._coloured:
+            pixels = self._decoded(position)
+            self._coloured[position] = pixels is None or Detail(pixels).coloured
+        return traits_of(file.item.path, coloured=self._coloured[position])
+
+    def _best_file(self, position: int) -> LivingFile:
+        """Returns the file of a content that is to be kept."""
+        files = self._files[position]
+        traits = self._traits(position, files[0])
+        return min(files, key=lambda file: rank(file, traits, self._rules))
+
+    def _best(self, positions: list[int]) -> int:
+        """Returns which of some contents is to be kept."""
+
+        def key(position: int) -> tuple[object, ...]:
+            file = self._best_file(position)
+            return rank(file, self._traits(position, file), self._rules)
+
+        return min(positions, key=key)
+
+    def result(self, threshold: float | None) -> Duplicates:
+        """Returns the groups, the largest first."""
+        grouped = {p for kept, proofs in self._near for p in (kept, *proofs)}
+        alone: list[tuple[int, dict[int, Proof]]] = [
+            (p, {}) for p in range(len(self._files)) if p not in grouped and self._several(p)
+        ]
+        found = (self._group(kept, proofs) for kept, proofs in [*self._near, *alone])
+        groups = [group for group in found if group is not None]
+        groups.sort(key=lambda group: (-len(group.copies), group.copies[0].item.path))
+        return Duplicates(
+            tuple(groups),
+            threshold if threshold is not None else self._threshold,
+            self._calibration,
+            self._pictures,
+            self._gone,
+            self._unread,
+            self._unjudged,
+            len(self._dismissed),
         )
-        counted.add(file.identity)
-    copies.sort(key=lambda copy: (not copy.keep, -copy.score, copy.item.path))
-    remaining = sorted({numbers[file.item.id] for file in files})
-    lowest = float((unique[remaining] @ unique[remaining].T).min()) if len(remaining) > 1 else 1.0
-    return Group(tuple(copies), min(1.0, lowest))
 
+    def _several(self, position: int) -> bool:
+        """Whether a content lies in several files, which were not dismissed."""
+        if len({file.identity for file in self._files[position]}) < 2:
+            return False
+        if self._is_dismissed(position, position):
+            self._dismissed.add((position, position))
+            return False
+        return True
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """The file at the path of an item; its identity is the same for all names of one file."""
+    def _group(self, kept: int, proofs: dict[int, Proof]) -> Group | None:
+        """Returns the group of a content and its copies, or None if all are names of one file."""
+        best = self._best_file(kept)
+        seen = {best.identity}
+        copies = [Copy(best.item, keep=True, exact=True, score=1.0, frees=0)]
+        for position in (kept, *proofs):
+            score = min(1.0, float(self._rows[kept] @ self._rows[position]))
+            why = self._why(kept, position, proofs.get(position))
+            keeps_all = self._is_dismissed(position, position)
+            kept_too = best.identity
+            for file in self._ranked(position):
+                if file.identity in (best.identity, kept_too):
+                    continue
+                keep = bool(why) or keeps_all
+                frees = 0 if keep or file.link or file.identity in seen else file.item.size
+                seen.add(file.identity)
+                turn = proofs[position].turn if position in proofs else None
+                said = "" if turn is None else _TURNS[turn]
+                copies.append(Copy(file.item, keep, position == kept, score, frees, why, said))
+                if why and not keeps_all:  # further files of this content have a copy that is kept
+                    kept_too, why = file.identity, ""
+        if len(copies) == 1:
+            return None
+        copies[1:] = sorted(copies[1:], key=lambda copy: (-copy.score, copy.item.path))
+        return Group(tuple(copies), min(copy.score for copy in copies))
 
-    item: Item
-    identity: tuple[int, int] | str
-    link: bool
+    def _ranked(self, position: int) -> list[LivingFile]:
+        """Returns the files of a content, the best first and files before links to them."""
+        traits = self._traits(position, self._files[position][0])
+        return sorted(self._files[position], key=lambda f: (f.link, rank(f, traits, self._rules)))
 
-    @classmethod
-    def of(cls, item: Item) -> _File:
-        """Looks at the path of an item; a file that is gone has an identity of its own."""
-        path = str(item.path)
-        status = status_of(path)
-        identity = path if status is None else (status.st_dev, status.st_ino)
-        return cls(item, identity, item.path.is_symlink())
-
-    def worth(self) -> tuple[int, int, bool, int, str]:
-        """Returns a sort key, the file to be kept first: by pixels, bytes, links, age, path."""
-        item = self.item
-        pixels = item.width * item.height
-        return (-pixels, -item.size, self.link, item.mtime_ns, str(item.path))
+    def _why(self, kept: int, position: int, proof: Proof | None) -> str:
+        """Returns why a copy is to be kept, too; empty if the one to be kept is not worse."""
+        if proof is None:
+            return ""
+        if proof.turn is not None:
+            return _TURNS[proof.turn]
+        if not proof.direct:
+            return "it is a copy of another of these only"
+        if proof.verdict.finding is Finding.OVERLAID:
+            return "something is written over one of the two"
+        if proof.verdict.second_alone > _MORE:
+            return "it shows more"
+        if self._rules:
+            return ""
+        best, file = self._best_file(kept), self._best_file(position)
+        return why_kept_too(best, self._traits(kept, best), file, self._traits(position, file))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,17 +10,15 @@ from numpy.typing import NDArray
 
 _BLOCK_CELLS = 2**24  # similarities in memory at a time: 64 MB
 _MOST = 50  # pairs of one row with later rows: thousands of like frames would have millions
-_TILE = 1024  # rows of a group that are compared at a time: a tile of similarities takes 4 MB
 _TAKEN = 65_536  # pairs turned into Python lists at a time: millions would take gigabytes
 _WORTH = 16  # comparisons from which a refusal is cached: fewer are made again just as fast
-_TIE = 1e-6  # tolerance for float32 products that are summed in another order
 
 Together = Callable[[list[int], list[int]], bool]
 """Tells whether every member of one group may be in a group with every member of another."""
 
 
 def near_pairs(
-    rows: NDArray[np.float32], threshold: float
+    rows: NDArray[np.float32], threshold: float, others: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Returns the pairs of rows whose cosine reaches a threshold, the most alike first.
 
@@ -33,6 +31,9 @@ def near_pairs(
         Rows of unit length.
     threshold : float
         Least cosine, in [-1, 1].
+    others : float32 array, shape (N, D), optional
+        Other rows of the same things, which the first of each pair is compared with; the rows
+        themselves if not given.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def near_pairs(
     >>> near_pairs(np.array([[1, 0], [0, 1], [1, 0]], np.float32), 0.9)
     (array([[0, 2]]), array([1.], dtype=float32))
     """
-    blocks = list(_blocks(rows, threshold))
+    blocks = list(_blocks(rows, rows if others is None else others, threshold))
     if not blocks:
         return np.empty((0, 2), np.int64), np.empty(0, np.float32)
     pairs = np.concatenate([values for values, _ in blocks])
@@ -56,12 +57,12 @@ def near_pairs(
 
 
 def _blocks(
-    rows: NDArray[np.float32], threshold: float
+    rows: NDArray[np.float32], others: NDArray[np.float32], threshold: float
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yields pairs and their cosines, a block of rows at a time."""
     height = max(1, _BLOCK_CELLS // max(1, len(rows)))
     for start in range(0, len(rows), height):
-        scores = rows[start : start + height] @ rows[start:].T
+        scores = rows[start : start + height] @ others[start:].T
         hits = np.triu(scores >= threshold, k=1)
         for crowded in np.flatnonzero(hits.sum(axis=1) > _MOST):
             line = np.where(hits[crowded], scores[crowded], -np.inf)
@@ -70,47 +71,6 @@ def _blocks(
         first, second = np.nonzero(hits)
         if len(first):
             yield np.stack([first, second], axis=1) + start, scores[first, second]
-
-
-def all_reach(
-    rows: NDArray[np.float32], first: Sequence[int], second: Sequence[int], threshold: float
-) -> bool:
-    """Whether every row of one group has at least this cosine with every row of another.
-
-    The rows are compared in tiles, so that groups of thousands take little memory.
-
-    Parameters
-    ----------
-    rows : float32 array, shape (N, D)
-        Rows of unit length.
-    first, second : sequence of int
-        Positions of the rows of the two groups.
-    threshold : float
-        Least cosine, in [-1, 1].
-
-    Examples
-    --------
-    >>> rows = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
-    >>> all_reach(rows, [0], [2], 0.9), all_reach(rows, [0], [1, 2], 0.9)
-    (True, False)
-    """
-    least = threshold - _TIE
-    return all(
-        (rows[one] @ rows[other].T).min() >= least
-        for one in tiles(first)
-        for other in tiles(second)
-    )
-
-
-def tiles(positions: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yields the positions in blocks of 1,024.
-
-    Examples
-    --------
-    >>> [len(tile) for tile in tiles(range(2000))]
-    [1024, 976]
-    """
-    return (positions[start : start + _TILE] for start in range(0, len(positions), _TILE))
 
 
 def complete_groups(pairs: NDArray[np.int64], together: Together) -> list[list[int]]:

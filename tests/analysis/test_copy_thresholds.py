@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from clr_search.analysis.copy_thresholds import COPIES, calibrate, threshold_between
-from clr_search.analysis.overlay import Sketch, correlation
+from clr_search.analysis.comparison.overlay import Sketch, correlation
+from clr_search.analysis.copy_thresholds import COPIES, LEAST, calibrate
 
 
 def scene(seed: int, side: int = 128) -> NDArray[np.uint8]:
@@ -50,32 +48,25 @@ def test_a_cut_of_up_to_15_percent_is_found_again() -> None:
         assert correlation(Sketch(np.asarray(picture)), cut) > 0.99
 
 
-def test_the_threshold_parts_copies_from_others() -> None:
-    copies = np.linspace(0.90, 1.0, 101, dtype=np.float32)
-    far = np.linspace(0.0, 0.5, 101, dtype=np.float32)
-    assert threshold_between(copies, far) == pytest.approx(0.902)
-    near = np.linspace(0.8, 0.94, 101, dtype=np.float32)
-    assert threshold_between(copies, near) == pytest.approx(0.9372, abs=1e-4)
-    assert threshold_between(copies, copies) == pytest.approx(0.95)  # half of them, at least
-    assert threshold_between(copies, np.empty(0, np.float32)) == pytest.approx(0.902)
+def grey_vectors(made: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    rows = np.stack([np.asarray(Sketch(p).image, np.float32).ravel() for p in made])
+    rows -= rows.mean(axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def test_files_that_cannot_be_read_are_left_out() -> None:
-    pictures = {Path(f"{n}.png"): scene(n, 32) for n in range(6)}
-
-    def encode(made: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        rows = np.stack([np.asarray(Sketch(p).image, np.float32).ravel() for p in made])
-        rows -= rows.mean(axis=1, keepdims=True)
-        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
-
-    sample = [(path, encode([pixels])[0]) for path, pixels in pictures.items()]
-    gone = (Path("gone.png"), np.ones(4096, np.float32))
-    like = [Path("gone.png"), *[Path("0.png")] * 6]
-    found = calibrate(pictures.get, encode, [*sample, gone], like)
-    assert found is not None
+def test_the_threshold_is_one_that_copies_reach() -> None:
+    sample = [(scene(n), grey_vectors([scene(n)])[0]) for n in range(6)]
+    found = calibrate(grey_vectors, sample)
     assert found.pictures == 6
     assert set(found.found) == set(COPIES)
     assert found.found["re-encoded"] == 1
-    assert 0.5 < found.cosine_between <= found.cosine <= 1
-    assert 0.5 < found.correlation_between <= found.correlation <= 1
-    assert calibrate(pictures.get, encode, [gone], like[:1]) is None
+    assert 0.5 < found.cosine <= 1
+
+
+def test_the_threshold_falls_no_further_than_a_bound() -> None:
+    def useless(made: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        rows = np.random.default_rng(len(made)).normal(size=(len(made), 64))
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+    sample = [(scene(n), useless([scene(n)])[0]) for n in range(3)]
+    assert calibrate(useless, sample).cosine == LEAST

@@ -10,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clr_search.analysis import grouping
-from clr_search.analysis.grouping import Together, all_reach, complete_groups, near_pairs
+from clr_search.analysis.grouping import Together, complete_groups, near_pairs
 from tests.index.made import Vectors, clustered
+
+
+def all_reach(rows: Vectors, first: list[int], second: list[int], least: float) -> bool:
+    return bool((rows[first] @ rows[second].T).min() >= least - 1e-6)
 
 
 def brute(rows: Vectors, threshold: float) -> dict[tuple[int, int], float]:
@@ -111,18 +115,6 @@ def test_a_crowd_is_one_group(count: int) -> None:
 def around(centre: np.ndarray, count: int, seed: int) -> Vectors:
     rows = centre + 0.02 * np.random.default_rng(seed).normal(size=(count, len(centre)))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-@pytest.mark.parametrize("tile", [1, 7, 1024])
-def test_all_across_are_compared_however_they_are_tiled(
-    tile: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grouping, "_TILE", tile)
-    rows = clustered(40, 12, seed=2, clusters=2)
-    first, second = list(range(15)), list(range(15, 40))
-    least = float((rows[first] @ rows[second].T).min())
-    assert all_reach(rows, first, second, least)
-    assert not all_reach(rows, first, second, least + 1e-4)
 
 
 def test_two_crowds_that_may_not_be_one_are_not_asked_again_and_again() -> None:

@@ -140,9 +140,10 @@ def test_a_collection_is_brought_up_to_date(
         found = index.search(second, 1)
         assert (found[0].path, found[0].score) == (pictures / "copy.bmp", pytest.approx(1))
         assert index.info().structure == older.expected[name]["structure"]
-    migrated, columns = older.messages.messages
+    migrated, columns, dismissals = older.messages.messages
     assert "the next update reads" in columns
     assert "from schema version 2 to 3" in migrated
+    assert "from schema version 4 to 5" in dismissals
     assert repair(older.folder / name).whole
 
 

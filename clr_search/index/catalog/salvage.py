@@ -195,6 +195,8 @@ class Damaged:
             if not (_is_path(row[0]) and [type(value) for value in row[1:]] == [int, int, str]):
                 continue
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
+        for row in self._table("dismissed"):
+            catalog.database.rows("INSERT OR REPLACE INTO dismissed VALUES (?, ?, ?)", *row)
         self._continue_ids(catalog)
         total = self._first("SELECT count(*) FROM items INDEXED BY items_by_revision")
         return max(0, total - copied) if isinstance(total, int) else None

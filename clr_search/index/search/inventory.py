@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.ann.generations import named
-from clr_search.index.catalog import embeddings, filters
+from clr_search.index.catalog import dismissals, embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
@@ -207,6 +207,22 @@ class Inventory:
             ids, rows = embeddings.of(self._catalog, numbers, dimension)
         return rows[np.searchsorted(ids, np.asarray(numbers, dtype=np.int64))]
 
+    def id_at(self, path: Path | str) -> int:
+        """Returns the id of the item at a path.
+
+        Raises
+        ------
+        UsageError
+            If the collection has no picture there.
+        """
+        with self._catalog.reading():
+            number = self._catalog.at(canonical(path))
+        if number is None:
+            raise UsageError(
+                f"{path} is not in {self._catalog.folder}.", "Give files of the collection, or ids."
+            )
+        return number
+
     def ids_with_content(self, sha256: str) -> list[int]:
         """Returns the ids of the items whose files have this SHA-256 (hexadecimal)."""
         with self._catalog.reading():
@@ -246,6 +262,11 @@ class Inventory:
         """Returns the SHA-256 (hexadecimal) of the files of all items, by id."""
         with self._catalog.reading():
             return self._catalog.contents()
+
+    def dismissed(self) -> frozenset[dismissals.Pair]:
+        """Returns the pairs of contents (SHA-256) that a person has dismissed as copies."""
+        with self._catalog.reading():
+            return dismissals.dismissed(self._catalog.database)
 
     def skipped(self) -> list[SkippedItem]:
         """Returns the files that could not be used, with the reasons, ordered by path."""

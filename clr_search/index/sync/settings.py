@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.selection import Selection, excluding
 from clr_search.index import maintenance
-from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.lock import WriterLock
-from clr_search.index.search.reader import Reader
-from clr_search.progress import Reporter
+from clr_search.index.sync.remarks import Remarks
 
 
-class Settings(Reader):
+class Settings(Remarks):
     """The part of `Index` that sets what the collection keeps; parameters as of `Writer`."""
-
-    def __init__(
-        self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter, device: str
-    ) -> None:
-        super().__init__(catalog, reporter, device)
-        self._lock = lock
 
     def aim(
         self,
@@ -89,59 +79,3 @@ class Settings(Reader):
                 kept.any_name if any_name is None else any_name,
             )
             self._catalog.set_selection(selection)
-
-    def label(self, labels: Mapping[int, str] | None) -> None:
-        """Give pictures labels of their own, instead of the names of their folders.
-
-        A label stays where its file moves or changes; pictures that come in later have none.
-
-        Parameters
-        ----------
-        labels : mapping of int to str, or None
-            Label of each picture by its id; others have none. None for the names of the folders.
-
-        Raises
-        ------
-        UsageError
-            If a label is no text, or empty.
-        ClrSearchError
-            If an id is not, or no longer, in the collection; nothing is changed then.
-
-        Examples
-        --------
-        ``index.label({item.id: "rose" for item in index.items(index.ids(under="roses"))})``
-        """
-        self._require_writable()
-        label(self._catalog, labels)
-
-    def _require_writable(self) -> None:
-        """Refuses a change of a collection that is open for reading only."""
-        if self._lock is None:
-            raise UsageError(
-                f"{self._catalog.folder} is open for reading only.",
-                "Open it with Index.open(path, writable=True).",
-            )
-
-
-def label(catalog: Catalog, labels: Mapping[int, str] | None) -> None:
-    """Give items labels by their ids, in one transaction; None gives them those of their folders.
-
-    Raises
-    ------
-    UsageError
-        If a label is no text, or empty.
-    ClrSearchError
-        If an id is not, or no longer, in the collection.
-    """
-    with catalog.writing():
-        if labels is None:
-            catalog.label_by_folder()
-            return
-        for name in labels.values():
-            if not isinstance(name, str) or not name:
-                raise UsageError(f"The label {name!r} is no text.", "Give text, or no label.")
-        there = catalog.items(list(labels))
-        for number in labels:
-            if number not in there:
-                raise ClrSearchError(f"{catalog.folder} has no item with the id {number}.")
-        catalog.give_labels({number: str(name) for number, name in labels.items()})

@@ -22,20 +22,7 @@ if TYPE_CHECKING:
 
 
 class Writer(Settings):
-    """The writing half of `Index`; methods load the encoder only if they have to embed.
-
-    Parameters
-    ----------
-    catalog : Catalog
-        The catalogue of the collection.
-    lock : WriterLock or None
-        The lock, which is held; None for a collection that is open for reading only, of which
-        every change is refused.
-    reporter : Reporter
-        The reporter that shows messages about damaged files.
-    device : str
-        The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
-    """
+    """The writing half of `Index`; methods load the encoder only if they have to embed."""
 
     @property
     def revision(self) -> int:

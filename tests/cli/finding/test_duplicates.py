@@ -37,7 +37,8 @@ def test_for_people(run: Run, copied: Path) -> None:
     assert re.search(r"\d\. 2 files, at least [01]\.\d{4} alike", result.stdout)
     assert re.search(r"keep +128×128 +.* kB +.*/04\.png", result.stdout)
     assert re.search(r"same +128×128 +.* kB +.*/02 <b>&copy\.png", result.stdout)
-    assert "Of copies made of 13 pictures, it finds: re-encoded 100 %" in result.stderr
+    assert "Of copies made of 13 pictures, it tells: re-encoded 100 %" in result.stderr
+    assert re.search(r"--dismiss \d+,\d+", result.stdout)
 
 
 def test_for_programs(run: Run, copied: Path) -> None:
@@ -71,6 +72,80 @@ def test_the_page_is_whole_and_harmless(run: Run, copied: Path, tmp_path: Path) 
     assert page.read_text("utf-8").count("<section>") == 1
 
 
+def test_dismissed_by_ids_and_by_files(run: Run, copied: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(copied, tmp_path / "own.clr"))
+    groups = json.loads(run("duplicates", own, "--json").stdout)["groups"]
+    ids = ",".join(str(copy["id"]) for copy in groups[0]["copies"])
+    assert "Remembered: 1 pair." in run("duplicates", own, "--dismiss", ids).stderr
+    paths = [copy["path"] for copy in groups[1]["copies"]]
+    run("duplicates", own, "--dismiss", paths[0], "--dismiss", paths[1])
+    found = run("duplicates", own)
+    assert "no copies among 14 pictures" in found.stdout
+    assert "2 pairs dismissed earlier" in found.stderr
+    assert "2 groups" in run("duplicates", own, "--dismissed").stdout
+    run("duplicates", own, "--undismiss", ids)
+    assert "1 group" in run("duplicates", own).stdout
+    nowhere = run("duplicates", own, "--dismiss", "nowhere.jpg", exit_code=2)
+    assert "nowhere.jpg is not in" in nowhere.stderr
+
+
+def test_files_that_are_gone_are_counted_with_the_remedy(
+    run: Run, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(6):
+        Image.fromarray(scene(200 + number)).save(folder / f"{number}.png")
+    shutil.copy(folder / "2.png", folder / "2 again.png")
+    own = build(folder, tiny_encoder, tmp_path / "own.clr")
+    (folder / "2.png").unlink()
+    (folder / "4.png").unlink()
+    found = run("duplicates", own)
+    assert "no copies among 7 pictures" in found.stdout
+    assert "2 pictures gone or out of reach" in found.stderr
+    assert "clr-search build-index FOLDER --index" in found.stderr
+
+
+def test_a_file_that_goes_while_the_page_is_drawn(
+    run: Run, tiny_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clr_search.pictures import gallery
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(6):
+        Image.fromarray(scene(200 + number)).save(folder / f"{number}.png")
+    shutil.copy(folder / "2.png", folder / "2 again.png")
+    own = build(folder, tiny_encoder, tmp_path / "own.clr")
+    drawn = gallery.gallery
+
+    def slowly(*arguments: object) -> str:
+        (folder / "2.png").unlink(missing_ok=True)
+        return drawn(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(gallery, "gallery", slowly)
+    result = run("duplicates", own, "--html", tmp_path / "page.html")
+    assert "no copies" in result.stdout
+    assert "2 again.png" not in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_full_disk_leaves_the_old_page(
+    run: Run, copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "copies.html"
+    page.write_text("old")
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[: len(data) // 2])
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    run("duplicates", copied, "--html", page, "--force", exit_code=1)
+    assert page.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [page]
+
+
 def test_a_collection_without_copies(run: Run, collection: Path) -> None:
     assert run("duplicates", collection, "--exact").stdout.endswith(
         "pictures.clr: no copies among 36 pictures\n"
@@ -84,5 +159,7 @@ def test_wrong_use(run: Run, copied: Path, tmp_path: Path) -> None:
     assert "The threshold is 2." in high.stderr
     nowhere = run("duplicates", copied, "--under", "nowhere", exit_code=2)
     assert "lie under nowhere" in nowhere.stderr
+    rule = run("duplicates", copied, "--keep", "best", exit_code=2)
+    assert "no rule best" in rule.stderr
     missing = run("duplicates", tmp_path / "none.clr", exit_code=2)
     assert "none.clr" in missing.stderr

@@ -11,7 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clr_search.index.catalog.sqlite.database import Database
-from clr_search.index.catalog.sqlite.schema import COLUMN_TABLES, WITH_COLUMNS
+from clr_search.index.catalog.sqlite.schema import (
+    COLUMN_TABLES,
+    DISMISSED,
+    WITH_COLUMNS,
+    WITH_DISMISSALS,
+)
 from clr_search.progress import Reporter
 
 
@@ -56,6 +61,11 @@ MIGRATIONS = (
         WITH_COLUMNS,
         COLUMN_TABLES,
         "dates, cameras and places are kept, which the next update reads from the files",
+    ),
+    Migration(
+        WITH_DISMISSALS,
+        (DISMISSED.strip(),),
+        "what was said to be no copy is remembered",
     ),
 )
 """One migration for each version after `READABLE`, in order."""

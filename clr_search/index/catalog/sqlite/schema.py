@@ -8,7 +8,7 @@ from collections.abc import Iterable
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
 
-VERSION = 4
+VERSION = 5
 """Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
@@ -32,6 +32,19 @@ COLUMN_TABLES = (
 They refer to items by their ids, without a constraint: the ids of removed items are never used
 again, and so their rows are of no item.
 """
+
+WITH_DISMISSALS = 5
+"""The first version with `DISMISSED`."""
+
+DISMISSED = """
+CREATE TABLE dismissed (            -- contents that a person has said are no copies of each other
+    one TEXT NOT NULL,              -- SHA-256, the lesser; twice the same: keep all files of it
+    other TEXT NOT NULL,
+    dismissed_at TEXT NOT NULL,
+    PRIMARY KEY (one, other)
+) WITHOUT ROWID
+"""
+"""The table of what a person has said to be no copy."""
 
 # Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
@@ -78,7 +91,7 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     embedding BLOB,
     checksum INTEGER NOT NULL DEFAULT -1
 );
-""" + ";\n".join(COLUMN_TABLES)
+""" + ";\n".join((*COLUMN_TABLES, DISMISSED.strip()))
 
 
 def plain_sql(statement: str) -> str:

@@ -93,6 +93,8 @@ def test_a_writer_migrates_it_and_nothing_is_lost(old: Path) -> None:
         "damaged one is noticed. Older releases of clr-search cannot open it any more.",
         f"Brought {old} from schema version 3 to 4: dates, cameras and places are kept, which the "
         "next update reads from the files. Older releases of clr-search cannot open it any more.",
+        f"Brought {old} from schema version 4 to 5: what was said to be no copy is remembered. "
+        "Older releases of clr-search cannot open it any more.",
     ]
     items, *others = rows
     assert content(old) == [[(*item, zlib.crc32(item[-1])) for item in items], *others]

@@ -1,0 +1,191 @@
+"""Pairs of pictures compared by their pixels, and groups of copies of the one to be kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+from clr_search.analysis.candidates import Candidate, Look, Pixels, turns_by_likeness
+from clr_search.analysis.comparison.detail import Detail, Finding, Verdict, compare
+from clr_search.analysis.comparison.overlay import placed
+from clr_search.analysis.grouping import complete_groups
+
+_ROUGHLY = 0.6  # least correlation of the sketches of two pictures that are compared in detail
+_SMALL = 256  # longer side up to which a turned sign is another sign, such as an arrow
+_HELD = 48  # decoded pictures in memory, up to 2 MB each
+_FAILED = 12  # comparisons after which a picture has no copy among those that are less alike
+_WITNESSES = 3  # copies that a picture is compared with, if the one to be kept is too unlike
+_TRIED = 2  # ways of turning that are tried for the picture to be kept and each copy
+
+_UNKNOWN = Verdict(Finding.DIFFERENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows that a picture is a copy of another.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        The result of comparing their pixels.
+    turn : PIL Transpose or None
+        How the copy is mirrored or turned; None for not at all.
+    direct : bool
+        Whether it was the picture to be kept that it was compared with, and not a copy of that.
+    """
+
+    verdict: Verdict
+    turn: Image.Transpose | None
+    direct: bool = True
+
+
+class Comparisons:
+    """Compares pictures of a collection by their pixels, decoding them when needed.
+
+    Parameters
+    ----------
+    decode : callable
+        Decodes the picture at a position to uint8 (h, w, 3); None if it cannot be read.
+    looked : dict of int to Look
+        What is known of the pictures that could be read.
+    is_dismissed : callable
+        Whether a person has said that two positions are no copies, or both to be kept.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[int], Pixels | None],
+        looked: dict[int, Look],
+        is_dismissed: Callable[[int, int], bool],
+    ) -> None:
+        self._decode, self._looked, self._is_dismissed = decode, looked, is_dismissed
+        self._detail = lru_cache(maxsize=_HELD)(self._detail_of)
+        self.made = 0
+        self.dismissed: set[tuple[int, int]] = set()
+
+    def _detail_of(self, position: int) -> Detail | None:
+        """Returns a picture for comparisons; None if it cannot be read any more."""
+        pixels = self._decode(position)
+        return None if pixels is None else Detail(pixels)
+
+    def proof(self, one: int, other: int, turns: Iterable[Image.Transpose | None]) -> Proof | None:
+        """Returns what shows that the second is a copy of the first; None if nothing does."""
+        for turn in turns:
+            verdict = self._compared(one, other, turn)
+            if verdict.is_copy:
+                return Proof(verdict, turn)
+        return None
+
+    def _compared(self, one: int, other: int, turn: Image.Transpose | None) -> Verdict:
+        """Compares two pictures, the second turned."""
+        first, second = self._looked.get(one), self._looked.get(other)
+        if first is None or second is None or not (first.judgeable and second.judgeable):
+            return _UNKNOWN
+        start = placed(first.sketch, second.sketch.turned(turn))
+        if start.correlation < _ROUGHLY and not (first.hidden and second.hidden):
+            return _UNKNOWN
+        pictures = self._detail(one), self._detail(other)
+        if pictures[0] is None or pictures[1] is None:
+            return _UNKNOWN
+        if turn is not None and max(pictures[0].image.size) <= _SMALL:
+            return _UNKNOWN
+        self.made += 1
+        return compare(pictures[0], pictures[1].turned(turn), start)
+
+    def linked(self, pairs: Iterable[Candidate], advance: Callable[[], None]) -> list[list[int]]:
+        """Returns the positions that proven pairs join, directly or through others."""
+        above: dict[int, int] = {}
+
+        def top(position: int) -> int:
+            while above.get(position, position) != position:
+                position = above[position]
+            return position
+
+        proven = []
+        failed: Counter[int] = Counter()
+        for pair in self._likeliest_first(pairs, advance):
+            if min(failed[pair.first], failed[pair.second]) >= _FAILED:
+                continue
+            if self._is_dismissed(pair.first, pair.second):
+                self.dismissed.add((pair.first, pair.second))
+                continue
+            ends = top(pair.first), top(pair.second)
+            if ends[0] == ends[1]:
+                continue
+            before = self.made
+            if self.proof(pair.first, pair.second, [pair.turn]):
+                above[ends[1]] = ends[0]
+                proven.append((pair.first, pair.second))
+            elif self.made > before:  # it looked so alike that the detail had to tell
+                failed.update((pair.first, pair.second))
+        joined = np.asarray(proven, np.int64).reshape(-1, 2)
+        return complete_groups(joined, lambda first, second: True)
+
+    def _likeliest_first(
+        self, pairs: Iterable[Candidate], advance: Callable[[], None]
+    ) -> list[Candidate]:
+        """Returns the pairs that look alike as they lie, those that do so most first.
+
+        Among pages of one layout all vectors are alike, and only this tells the copy from others.
+        """
+        scored = []
+        for pair in pairs:
+            advance()
+            one, other = self._looked[pair.first], self._looked[pair.second]
+            score = placed(one.sketch, other.sketch.turned(pair.turn)).correlation
+            if score >= _ROUGHLY or (one.hidden and other.hidden):
+                scored.append((score, pair))
+        scored.sort(key=lambda one: -one[0])
+        return [pair for _, pair in scored]
+
+    def around(
+        self, members: list[int], best: Callable[[list[int]], int]
+    ) -> list[tuple[int, dict[int, Proof]]]:
+        """Splits linked pictures into groups of one to be kept and proven copies of it.
+
+        Parameters
+        ----------
+        members : list of int
+            Positions that are linked.
+        best : callable
+            Returns which of some positions is to be kept.
+
+        Returns
+        -------
+        list of (int, dict of int to Proof)
+            The position to be kept, and the copies of it, at least one.
+        """
+        groups = []
+        left = list(members)
+        while len(left) > 1:
+            kept = best(left)
+            others = [position for position in left if position != kept]
+            proofs = self._copies_of(kept, others)
+            for witness in list(proofs)[:_WITNESSES]:
+                rest = [position for position in others if position not in proofs]
+                rest = [position for position in rest if not self._is_dismissed(kept, position)]
+                for other, proof in self._copies_of(witness, rest).items():
+                    proofs[other] = replace(proof, direct=False)
+            if proofs:
+                groups.append((kept, proofs))
+            left = [position for position in others if position not in proofs]
+        return groups
+
+    def _copies_of(self, kept: int, others: list[int]) -> dict[int, Proof]:
+        """Returns the proofs of those that are copies of one picture."""
+        proofs = {}
+        for other in others:
+            if self._is_dismissed(kept, other):
+                self.dismissed.add((min(kept, other), max(kept, other)))
+                continue
+            one, two = self._looked[kept].sketch, self._looked[other].sketch
+            turns = dict.fromkeys([None, *turns_by_likeness(one, two)[:_TRIED]])
+            proof = self.proof(kept, other, turns)
+            if proof is not None:
+                proofs[other] = proof
+        return proofs
