@@ -12,7 +12,7 @@ from clr_search.cli import options, output
 from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
-    from clr_search.files.label_table import LabelRow
+    from clr_search.files.tables.labels import LabelRow
     from clr_search.index import Index
 
 _LISTED = 20  # rows without a picture that are printed; --json has all
@@ -45,7 +45,7 @@ def labels_option(otherwise: str = "the folders' names") -> options.Decorator[An
 
 def give_columns(index: Index, table: Path) -> None:
     """Give a collection the columns of a table; rows that name no picture are listed on stderr."""
-    from clr_search.files.column_table import read_columns
+    from clr_search.files.tables.columns import read_columns
 
     ids = index.ids()
     found = read_columns(table, [item.path for item in index.items(ids)])
@@ -74,11 +74,11 @@ def given(table: Path, paths: Sequence[Path], where: str) -> Given:
     Raises
     ------
     UsageError
-        If the file cannot be used (see `files.label_table`), none of its rows has a label, or none
+        If the file cannot be used (see `files.tables.labels`), none of its rows has a label, or none
         finds a picture.
     """
-    from clr_search.files.label_match import match
-    from clr_search.files.label_table import read_table
+    from clr_search.files.tables.labels import read_table
+    from clr_search.files.tables.matching import match
 
     read = read_table(table)
     if read.is_guessed:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from clr_search.index import opening
-from clr_search.index.sync.columns.annotating import Annotator
+from clr_search.index.sync.annotations.annotating import Annotator
 from clr_search.progress import Reporter
 from clr_search.serve.devices import AUTO
 

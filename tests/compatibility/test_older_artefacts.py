@@ -157,7 +157,7 @@ def test_a_damaged_search_structure_is_made_anew(
         assert index.info().generation == 2
         for search in older.expected["large.clr"]["searches"]:
             assert index.search(search["id"], 1).ids[0] == search["ids"][0]
-    migrated, _, anew, *_ = older.messages.messages
+    migrated, _, _, anew, *_ = older.messages.messages
     assert "from schema version 2 to 3" in migrated
     assert "anew from the catalogue" in anew
 

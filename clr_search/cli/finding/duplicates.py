@@ -74,7 +74,7 @@ def duplicates(
       clr-search duplicates photos.clr --html copies.html
       clr-search duplicates photos.clr --keep "path=*/originals/*" --keep oldest
       clr-search duplicates photos.clr --dismiss 12,15
-      clr-search duplicates photos.clr --json | jq -r '.groups[].copies[]|select(.keep|not).path'
+      clr-search duplicates photos.clr --json > copies.json
     """
     from clr_search.analysis.duplicates import find_duplicates
     from clr_search.analysis.keepers import Keep

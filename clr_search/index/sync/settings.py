@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clr_search.files.selection import Selection, excluding
 from clr_search.index import maintenance
-from clr_search.index.sync.remarks import Remarks
+from clr_search.index.sync.annotations.remarks import Remarks
 
 
 class Settings(Remarks):

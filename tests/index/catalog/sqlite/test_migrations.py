@@ -47,9 +47,11 @@ def tables(collection: Path) -> set[tuple[str, ...]]:
 
 
 def content(collection: Path) -> list[list[tuple[object, ...]]]:
+    """All rows, but for the place of the collection, which every writer stores."""
     connection = sqlite_of(collection)
-    names = ("items", "roots", "skipped", "staged", "meta", "sqlite_sequence")
-    return [connection.execute(f"SELECT * FROM {name}").fetchall() for name in names]
+    names = ("items", "roots", "skipped", "staged", "sqlite_sequence")
+    meta = connection.execute("SELECT * FROM meta WHERE key != 'home'").fetchall()
+    return [*(connection.execute(f"SELECT * FROM {name}").fetchall() for name in names), meta]
 
 
 def answers(index: Index) -> object:

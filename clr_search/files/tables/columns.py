@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.errors import UsageError, require
-from clr_search.files.label_match import match
-from clr_search.files.label_table import DELIMITERS, PATHS, LabelRow, LabelTable, decoded
+from clr_search.files.tables.labels import DELIMITERS, PATHS, LabelRow, LabelTable, decoded
+from clr_search.files.tables.matching import match
 
 MOST_COLUMNS = 200
 """Most columns of a table."""
@@ -43,7 +43,7 @@ def read_columns(path: Path, pictures: Iterable[Path | str]) -> Columns:
     Parameters
     ----------
     path : Path
-        A ``.parquet`` file, which needs pyarrow, or a CSV file as `label_table.read_table` takes
+        A ``.parquet`` file, which needs pyarrow, or a CSV file as `labels.read_table` takes
         it. One column holds paths or bare names of pictures; all others are columns.
     pictures : iterable of path
         Absolute paths of the pictures.

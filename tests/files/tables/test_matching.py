@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clr_search.errors import UsageError
-from clr_search.files.label_match import Labelled, match
-from clr_search.files.label_table import LabelRow, LabelTable, read_table
+from clr_search.files.tables.labels import LabelRow, LabelTable, read_table
+from clr_search.files.tables.matching import Labelled, match
 
 PICTURES = ["/data/photos/red/1.jpg", "/data/photos/red/2.jpg", "/data/photos/blue/1.jpg"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.files.label_table import read_table
+from clr_search.files.tables.labels import read_table
 
 ROWS = [("a.jpg", "rose"), ("sub/b.jpg", "Gänseblümchen")]
 PLAIN = "path,label\na.jpg,rose\nsub/b.jpg,Gänseblümchen\n"

@@ -1,0 +1,1 @@
+"""Tables that people give: labels and columns of pictures, by their paths."""

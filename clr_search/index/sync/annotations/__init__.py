@@ -1,0 +1,1 @@
+"""What is known of pictures beside their pixels: EXIF, columns of one's own, and remarks."""

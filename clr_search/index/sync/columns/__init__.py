@@ -1,1 +1,0 @@
-"""Bringing the columns of items up to date: those of EXIF, and those of one's own."""
