@@ -74,7 +74,7 @@ def given(table: Path, paths: Sequence[Path], where: str) -> Given:
     Raises
     ------
     UsageError
-        If the file cannot be used (see `files.tables.labels`), none of its rows has a label, or none
+        If the file cannot be used (see `files.tables.labels`), no row has a label, or none
         finds a picture.
     """
     from clr_search.files.tables.labels import read_table
