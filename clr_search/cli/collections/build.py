@@ -287,7 +287,7 @@ def add(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=options.PATH)
 @options.json_option()
 def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Remove files, and all files below folders, from a collection.
+    """Remove files, and all below folders, from a collection.
 
     The files themselves are not touched. Indexing their folder again brings them back.
 
