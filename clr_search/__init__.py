@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clr_search.errors import ImageError as ImageError
     from clr_search.errors import UsageError as UsageError
     from clr_search.export.onnx import export_run as export_run
+    from clr_search.importing.door import import_encoder as import_encoder
+    from clr_search.importing.recipe import Recipe as Recipe
     from clr_search.index import Embeddings as Embeddings
     from clr_search.index import Filter as Filter
     from clr_search.index import Index as Index
@@ -68,10 +70,12 @@ _HOMES = {
     "Matches": _Home("clr_search.index"),
     "Probe": _Home("clr_search.serve"),
     "Query": _Home("clr_search.index"),
+    "Recipe": _Home("clr_search.importing.recipe"),
     "TrainConfig": _Home("clr_search.train"),
     "UsageError": _Home("clr_search.errors"),
     "export_run": _Home("clr_search.export.onnx", needs=_TORCH),
     "find_duplicates": _Home("clr_search.analysis.duplicates"),
+    "import_encoder": _Home("clr_search.importing.door"),
     "train_encoder": _Home("clr_search.train", name="train", needs=_TORCH),
 }
 
@@ -88,11 +92,13 @@ __all__ = [
     "Matches",
     "Probe",
     "Query",
+    "Recipe",
     "TrainConfig",
     "UsageError",
     "__version__",
     "export_run",
     "find_duplicates",
+    "import_encoder",
     "train_encoder",
 ]
 

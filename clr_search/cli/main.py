@@ -48,6 +48,9 @@ SECTIONS = {
     "An encoder of your own": {
         "train": Entry("models.train", "Train an encoder on images without labels, by SimCLR."),
         "export": Entry("models.export", "Export the encoder of a run as one ONNX file."),
+        "import-encoder": Entry(
+            "models.import_encoder", "Import a network of any maker as an encoder."
+        ),
         "study": Entry("models.study", "Repeat the experiments of the SimCLR paper."),
     },
     "A collection": {
@@ -56,7 +59,7 @@ SECTIONS = {
         ),
         "add": Entry("collections.build", "Add files and folders to a collection."),
         "remove": Entry(
-            "collections.build", "Remove files, and all files below folders, from a collection."
+            "collections.build", "Remove files, and all below folders, from a collection."
         ),
         "relocate": Entry(
             "collections.relocate", "Tell a collection that a folder of pictures has moved."
@@ -67,9 +70,7 @@ SECTIONS = {
         ),
     },
     "Search": {
-        "search": Entry(
-            "finding.search", "Find the pictures of a collection most similar to a picture."
-        ),
+        "search": Entry("finding.search", "Find the pictures of a collection most like a picture."),
         "duplicates": Entry(
             "finding.duplicates", "Find copies: the same file, or nearly the same picture."
         ),

@@ -29,7 +29,7 @@ _SHOWN = 200  # characters of a damaged value that an error shows
 
 _EDITION_2 = ("fit", "filter", "ground", "origin", "imported")  # the keys that edition 1 lacks
 
-_PREFIX = "clr_search."  # Every metadata key of ours begins with this.
+PREFIX = "clr_search."  # Every metadata key of ours begins with this.
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Card:
         encoders have the same bytes as in earlier releases.
         """
         metadata = {
-            _PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
+            PREFIX + item.name: json.dumps(getattr(self, item.name), ensure_ascii=False)
             for item in fields(self)
             if item.name != "golden"
             and not (self.novelty_refused is None and item.name.startswith("novelty_"))
@@ -154,7 +154,7 @@ class Card:
             and not (self.contract_version == VERSION and item.name in _EDITION_2)
         }
         golden = np.asarray(self.golden, dtype="<f4").tobytes()
-        metadata[_PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
+        metadata[PREFIX + "golden"] = base64.b64encode(golden).decode("ascii")
         return metadata
 
     @classmethod
@@ -167,15 +167,15 @@ class Card:
             If clr-search did not export the file, its contract version is unknown, or its metadata
             are damaged.
         """
-        if _PREFIX + "contract_version" not in metadata:
+        if PREFIX + "contract_version" not in metadata:
             raise UsageError(
                 f"{path} is an ONNX file, but no encoder of clr-search yet: it has no "
-                f"{_PREFIX}contract_version in its metadata.",
+                f"{PREFIX}contract_version in its metadata.",
                 "Make it one with: clr-search import-encoder FILE --out encoder.onnx; "
                 "clr-search info FILE says what is in it.",
             )
         try:
-            version = _json(metadata[_PREFIX + "contract_version"])
+            version = _json(metadata[PREFIX + "contract_version"])
             if version not in VERSIONS or isinstance(version, bool):
                 raise UsageError(
                     f"{path} follows contract version {str(version)[:_SHOWN]}; this release reads "
@@ -183,15 +183,15 @@ class Card:
                     "Use a matching release of clr-search, or export the encoder again.",
                 )
             values: dict[str, Any] = {
-                item.name: _json(metadata[_PREFIX + item.name])
+                item.name: _json(metadata[PREFIX + item.name])
                 for item in fields(cls)
-                if item.name != "golden" and _PREFIX + item.name in metadata
+                if item.name != "golden" and PREFIX + item.name in metadata
             }
             checked_fields(values, cls)
             for name, value in values.items():
                 if isinstance(value, list):
                     _check_list(name, value)
-            golden = base64.b64decode(metadata.get(_PREFIX + "golden", ""), validate=True)
+            golden = base64.b64decode(metadata.get(PREFIX + "golden", ""), validate=True)
             values["golden"] = tuple(np.frombuffer(golden, dtype="<f4").tolist())
             values["classes"] = tuple(values.get("classes", ()))
             values["golden_size"] = tuple(values.get("golden_size", GOLDEN_SIZE))

@@ -18,7 +18,7 @@ from clr_search.contract.card import Card, Resize
 from clr_search.contract.model_file import EMBEDDING, IMAGES, IR_VERSION, OPSET
 from clr_search.errors import ClrSearchError
 from clr_search.export.resize import resizing
-from clr_search.images.geometry import Frame, framed
+from clr_search.images.geometry import LONGEST, Frame, framed
 
 PIXELS = "pixels"
 """Name of the input of a backbone, float32 [N, 3, S, S] in [0, 1]."""
@@ -63,14 +63,20 @@ def preprocessing(frame: Frame | int, resize: Resize = "Resize") -> onnx.GraphPr
     node = helper.make_node
     frame = framed(frame)
     resized = resizing(frame, resize)
-    crops = frame.fit == "crop"
+    crops = frame.fit in ("crop", "centre")
     nodes = [node("Shape", [IMAGES], ["hw"], start=1, end=3)]
     if crops:
+        kept = "side" if frame.fit == "crop" else "kept"
+        longest = [
+            node("Mul", ["side", "longest"], ["long_side"]),
+            node("Min", ["hw", "long_side"], ["kept"]),
+        ]
         nodes += [
             node("ReduceMin", ["hw"], ["side"], keepdims=1),
-            node("Sub", ["hw", "side"], ["excess"]),
+            *(longest if kept == "kept" else []),
+            node("Sub", ["hw", kept], ["excess"]),
             node("Div", ["excess", "two"], ["start"]),
-            node("Add", ["start", "side"], ["stop"]),
+            node("Add", ["start", kept], ["stop"]),
             node("Slice", [IMAGES, "start", "stop", "crop_axes"], ["crop"]),
         ]
     nodes += [
@@ -83,6 +89,8 @@ def preprocessing(frame: Frame | int, resize: Resize = "Resize") -> onnx.GraphPr
         "two": np.array([2], np.int64),
         "crop_axes": np.array([1, 2], np.int64),
     }
+    if frame.fit == "centre":
+        constants["longest"] = np.array([LONGEST], np.int64)
     constants = (constants if crops else {}) | resized.constants
     constants["scale"] = np.array(1 / 255, np.float32)
     size = frame.size

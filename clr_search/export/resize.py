@@ -56,7 +56,8 @@ def resizing(frame: Frame | int, resize: Resize) -> Part:
     frame = framed(frame)
     inner = "filtered" if frame.fit == "pad" else "resized"
     unclipped = inner if frame.filter == "bilinear" else "overshot"
-    parts = [_inner_size(frame)] if frame.fit == "pad" else []
+    sizes = {"pad": _inner_size, "centre": _scaled_size}.get(frame.fit)
+    parts = [sizes(frame)] if sizes else []
     make = _by_products if resize == "MatMul" else _by_operator
     parts.append(make(frame, unclipped))
     if unclipped != inner:  # The bicubic filter goes beyond the range, and Pillow clips, too.
@@ -78,12 +79,12 @@ def joined(parts: list[Part]) -> Part:
 
 def _by_operator(frame: Frame, output: str) -> Part:
     """Return the form that uses the operator `Resize`."""
-    padded = frame.fit == "pad"
+    computed = frame.fit in ("pad", "centre")
     cubic: dict[str, Any] = {} if frame.filter == "bilinear" else {"cubic_coeff_a": BICUBIC}
     node = helper.make_node(
         "Resize",
-        ["floats", "", "", "inner" if padded else "target"],
-        [output],
+        ["floats", "", "", "inner" if computed else "target"],
+        ["scaled_whole" if frame.fit == "centre" else output],
         mode="linear" if frame.filter == "bilinear" else "cubic",
         antialias=1,
         # Without it ONNX repeats edge pixels where Pillow and torch renormalise: off by up to
@@ -93,7 +94,10 @@ def _by_operator(frame: Frame, output: str) -> Part:
         coordinate_transformation_mode="half_pixel",
         **cubic,
     )
-    target = {} if padded else {"target": np.array([frame.size, frame.size], np.int64)}
+    target = {} if computed else {"target": np.array([frame.size, frame.size], np.int64)}
+    if frame.fit == "centre":
+        cut = helper.make_node("Slice", ["scaled_whole", "from", "till", "sides"], [output])
+        return Part([node, cut], {"sides": np.array([2, 3], np.int64)})
     return Part([node], target)
 
 
@@ -108,15 +112,19 @@ def _by_products(frame: Frame, output: str) -> Part:
         parts = [_matrix("", "side", frame.size, frame.filter)]
         rows, columns = "rows", "rows"
     else:
-        down, across = (None, None) if frame.fit == "pad" else (frame.size, frame.size)
-        sides = [node("Split", ["hw"], ["down/side", "across/side"], axis=0, num_outputs=2)]
-        if frame.fit == "pad":
-            outputs = ["down/inner", "across/inner"]
-            sides.append(node("Split", ["inner"], outputs, axis=0, num_outputs=2))
+        centre = frame.fit == "centre"
+        split = {"kept" if centre else "hw": "side"}
+        split |= {"inner": "inner"} if frame.fit in ("pad", "centre") else {}
+        split |= {"from": "offset"} if centre else {}
+        sides = [
+            node("Split", [both], [f"down/{one}", f"across/{one}"], axis=0, num_outputs=2)
+            for both, one in split.items()
+        ]
+        size = None if frame.fit == "pad" else frame.size
         parts = [
             Part(sides, {}),
-            _matrix("down/", "down/side", down, frame.filter),
-            _matrix("across/", "across/side", across, frame.filter),
+            _matrix("down/", "down/side", size, frame.filter, cut=centre),
+            _matrix("across/", "across/side", size, frame.filter, cut=centre),
         ]
         rows, columns = "down/rows", "across/rows"
     nodes = [
@@ -127,7 +135,7 @@ def _by_products(frame: Frame, output: str) -> Part:
     return joined([*parts, Part(nodes, {})])
 
 
-def _matrix(prefix: str, side: str, size: int | None, kernel: Filter) -> Part:
+def _matrix(prefix: str, side: str, size: int | None, kernel: Filter, *, cut: bool = False) -> Part:
     """Return what makes the matrix `rows` [S, n] of filter weights from n, int64 [1], as it runs.
 
     The centres of pixel i of n, and of pixel o of the S of the result, lie at (i + ½)/n and
@@ -137,11 +145,14 @@ def _matrix(prefix: str, side: str, size: int | None, kernel: Filter) -> Part:
     difference of two large numbers would be wrong. All runtimes have integers of 32 bits, which
     hold 2·n·S for n up to 262,143 at the largest S of the contract.
 
-    Without a `size`, S is `inner`, int64 [1], as the graph runs.
+    Without a `size`, S is `inner`, int64 [1], as the graph runs. With `cut`, the rows are `size`
+    ones of these, from `offset`, int64 [1], on.
     """
     node = helper.make_node
     at = prefix.__add__
-    known = _known_size(at, size) if size is not None else _unknown_size(at)
+    known = _unknown_size(at, size if cut else None)
+    if size is not None and not cut:
+        known = _known_size(at, size)
     nodes = [
         node("Cast", [side], [at("n")], to=TensorProto.INT32),
         node("Squeeze", [at("n"), at("first")], [at("count")]),
@@ -175,13 +186,22 @@ def _known_size(at: Callable[[str], str], size: int) -> Part:
     return Part([], constants)
 
 
-def _unknown_size(at: Callable[[str], str]) -> Part:
-    """Return what computes them of `inner`, int64 [1]."""
+def _unknown_size(at: Callable[[str], str], cut: int | None) -> Part:
+    """Return what computes them of `inner`, int64 [1]; of `cut` rows, of `offset` as well."""
     node = helper.make_node
     nodes = [
         node("Cast", [at("inner")], [at("sizes")], to=TensorProto.INT32),
         node("Squeeze", [at("sizes"), at("first")], [at("size")]),
         node("Mul", [at("size"), at("pair")], [at("twice_size")]),
+    ]
+    if cut is not None:
+        nodes += [
+            node("Cast", [at("offset")], [at("offsets")], to=TensorProto.INT32),
+            node("Mul", [at("offsets"), at("pair")], [at("skipped")]),
+            node("Add", [at("skipped"), at("odds")], [at("odd")]),
+        ]
+        return Part(nodes, {at("odds"): np.arange(1, 2 * cut, 2, dtype=np.int32)[:, None]})
+    nodes += [
         node("Range", [at("unit"), at("twice_size"), at("pair")], [at("odds")]),
         node("Unsqueeze", [at("odds"), at("along_pixels")], [at("odd")]),
     ]
@@ -250,6 +270,23 @@ def _inner_size(frame: Frame) -> Part:
         "doubled_size": np.array([2 * frame.size], np.int64),
         "two_sides": np.array([2], np.int64),
         "one_pixel": np.array([1], np.int64),
+    }
+    return Part(nodes, constants)
+
+
+def _scaled_size(frame: Frame) -> Part:
+    """Return what makes `inner`, as of `Frame.inner`, and where it is cut: `from` and `till`."""
+    node = helper.make_node
+    nodes = [
+        node("Mul", ["kept", "square"], ["multiplied"]),
+        node("Div", ["multiplied", "side"], ["inner"]),
+        node("Sub", ["inner", "square"], ["beyond_square"]),
+        node("Div", ["beyond_square", "two_sides"], ["from"]),
+        node("Add", ["from", "square"], ["till"]),
+    ]
+    constants: dict[str, NDArray[Any]] = {
+        "square": np.array([frame.size, frame.size], np.int64),
+        "two_sides": np.array([2], np.int64),
     }
     return Part(nodes, constants)
 

@@ -21,14 +21,18 @@ Crop = tuple[float, float, float, float]
 """Left, top, width and height of a part of a picture, as fractions of its width and height."""
 
 
-Fit = Literal["crop", "squash", "pad"]
-"""What becomes of a picture that is not square: its central square is taken, or its sides are
-scaled each on its own, or the whole is scaled and the rest of the square filled."""
+Fit = Literal["crop", "centre", "squash", "pad"]
+"""What becomes of a picture that is not square: its central square is cut out and scaled; or it is
+scaled first and cut then, by whole pixels of the result, as other libraries do; or its sides are
+scaled each on its own; or the whole is scaled and the rest of the square filled."""
 
 Filter = Literal["bilinear", "bicubic"]
 """How pixels are resampled, both with antialiasing; bicubic is that of Pillow (a = -0.5)."""
 
-FITS: tuple[Fit, ...] = ("crop", "squash", "pad")
+FITS: tuple[Fit, ...] = ("crop", "squash", "pad", "centre")
+LONGEST = 4
+"""Most times that the longer side of a picture counts as long as its shorter one, of "centre"."""
+
 FILTERS: tuple[Filter, ...] = ("bilinear", "bicubic")
 
 
@@ -41,7 +45,7 @@ class Frame:
     size : int
         S, the side in pixels of the square.
     fit : str
-        "crop", "squash" or "pad"; see `Fit`.
+        "crop", "centre", "squash" or "pad"; see `Fit`.
     filter : str
         "bilinear" or "bicubic".
     ground : tuple of int
@@ -74,12 +78,28 @@ class Frame:
                 f"The ground {self.ground} is no colour.", "Give three numbers from 0 to 255."
             )
 
-    def inner(self, width: int, height: int) -> tuple[int, int]:
-        """Return the width and height that a picture of this size has in the square.
+    def kept(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height of the middle of a picture that counts.
 
-        For "pad" the longer side is S, and the shorter one is rounded to the nearest pixel, halves
-        upwards, in integers, as the graph does it.
+        Of "centre" that is the whole, but no more than `LONGEST` times the shorter side, or a line
+        of pixels would become a picture of gigabytes.
         """
+        shorter = min(width, height)
+        if self.fit in ("crop", "centre"):
+            most = shorter * (LONGEST if self.fit == "centre" else 1)
+            return min(width, most), min(height, most)
+        return width, height
+
+    def inner(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and height that a picture of this size is scaled to.
+
+        For "centre" the shorter side is S, and the longer one is rounded down. For "pad" the longer
+        side is S, and the shorter one is rounded to the nearest pixel, halves upwards. Both in
+        integers, as the graph does it.
+        """
+        if self.fit == "centre":
+            shorter = min(width, height)
+            return width * self.size // shorter, height * self.size // shorter
         if self.fit != "pad":
             return self.size, self.size
         longer = max(width, height)
@@ -149,19 +169,17 @@ def square(pixels: NDArray[np.uint8], frame: Frame | int) -> NDArray[np.uint8]:
     from PIL import Image
 
     frame = framed(frame)
-    if frame.fit == "crop":
-        left, top, side = _centre(pixels.shape[1], pixels.shape[0])
-        pixels = pixels[top : top + side, left : left + side]
-    pixels = np.ascontiguousarray(pixels)
+    left, top, width, height = _centre(frame, pixels.shape[1], pixels.shape[0])
+    pixels = np.ascontiguousarray(pixels[top : top + height, left : left + width])
     if pixels.shape[:2] == (frame.size, frame.size):
         return pixels.copy()
     return squared(Image.fromarray(pixels), frame)
 
 
-def _centre(width: int, height: int) -> tuple[int, int, int]:
-    """Left, top and side of the largest central square."""
-    side = min(width, height)
-    return (width - side) // 2, (height - side) // 2, side
+def _centre(frame: Frame, width: int, height: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the middle of a picture that counts."""
+    across, down = frame.kept(width, height)
+    return (width - across) // 2, (height - down) // 2, across, down
 
 
 def squared(image: Image.Image, frame: Frame | int) -> NDArray[np.uint8]:
@@ -169,22 +187,42 @@ def squared(image: Image.Image, frame: Frame | int) -> NDArray[np.uint8]:
     from PIL import Image
 
     frame = framed(frame)
-    left, top, side = _centre(*image.size)
-    if frame.fit == "crop" and image.size != (side, side):
+    left, top, width, height = _centre(frame, *image.size)
+    if image.size != (width, height):
         # Cropped before the resize: `resize(box=…)` would let pixels beyond the edge bleed in.
-        image = cropped(image, (left, top, left + side, top + side))
-    target = frame.inner(*image.size)
+        image = cropped(image, (left, top, left + width, top + height))
+    target = frame.inner(width, height)
     if image.size != target:
         bicubic = frame.filter == "bicubic"
         resampling = Image.Resampling.BICUBIC if bicubic else Image.Resampling.BILINEAR
-        image = image.resize(target, resampling)
-    if target == (frame.size, frame.size):
+        image = _scaled(image, target, frame.size, resampling)
+    elif frame.fit == "centre":
+        image = image.crop(_middle(target, frame.size))
+    if image.size == (frame.size, frame.size):
         return np.array(image)
     padded = np.empty((frame.size, frame.size, 3), np.uint8)
     padded[:] = frame.ground
     left, top = (frame.size - target[0]) // 2, (frame.size - target[1]) // 2
     padded[top : top + target[1], left : left + target[0]] = np.asarray(image)
     return padded
+
+
+def _middle(target: tuple[int, int], size: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the middle of a scaled picture, at most `size` each way."""
+    across, down = (min(side, size) for side in target)
+    left, top = (target[0] - across) // 2, (target[1] - down) // 2
+    return left, top, left + across, top + down
+
+
+def _scaled(
+    image: Image.Image, target: tuple[int, int], size: int, resampling: Image.Resampling
+) -> Image.Image:
+    """The middle of an image that is scaled to `target`; what is beyond it is not computed."""
+    part = _middle(target, size)
+    scales = (image.size[0] / target[0], image.size[1] / target[1]) * 2
+    edges = tuple(place * scale for place, scale in zip(part, scales, strict=True))
+    box = (edges[0], edges[1], min(edges[2], image.size[0]), min(edges[3], image.size[1]))
+    return image.resize((part[2] - part[0], part[3] - part[1]), resampling, box=box)
 
 
 def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:

@@ -163,6 +163,8 @@ def test_weights_are_those_of_a_triangle(side: int) -> None:
 
 FRAMES = [
     Frame(SIZE, filter="bicubic"),
+    Frame(SIZE, "centre"),
+    Frame(SIZE, "centre", "bicubic"),
     Frame(SIZE, "squash"),
     Frame(SIZE, "squash", "bicubic"),
     Frame(SIZE, "pad", ground=(124, 116, 104)),
@@ -172,7 +174,9 @@ FRAMES = [
 
 @pytest.mark.parametrize("resize", ["Resize", "MatMul"])
 @pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: f"{frame.fit} {frame.filter}")
-@pytest.mark.parametrize("shape", [(50, 50), (31, 90), (90, 31), (10, 17), (SIZE, 100), (1, 60)])
+@pytest.mark.parametrize(
+    "shape", [(50, 50), (31, 90), (90, 31), (10, 17), (SIZE, 100), (1, 60), (90, 7)]
+)
 def test_every_frame_is_made_as_pillow_makes_it(
     frame: Frame, resize: Resize, shape: tuple[int, int]
 ) -> None:

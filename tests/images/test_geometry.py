@@ -17,6 +17,7 @@ FRAMES = [
     Frame(24),
     Frame(24, filter="bicubic"),
     Frame(24, fit="squash"),
+    Frame(24, fit="centre", filter="bicubic"),
     Frame(24, fit="squash", filter="bicubic"),
     Frame(24, fit="pad", ground=(10, 200, 30)),
     Frame(24, fit="pad", filter="bicubic"),
@@ -71,3 +72,22 @@ def test_unknown_frames_are_refused() -> None:
         Frame(8, fit="stretch")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no colour"):
         Frame(8, ground=(0, 0, 300))
+
+
+@pytest.mark.parametrize("shape", [(40, 70), (71, 40), (100, 24), (24, 37), (50, 50)])
+def test_centre_is_scaled_first_and_cut_then(shape: tuple[int, int]) -> None:
+    """To the pixel what others do, though only the middle is computed."""
+    frame = Frame(24, fit="centre", filter="bicubic")
+    height, width = shape
+    target = (width * 24 // min(shape), height * 24 // min(shape))
+    whole = Image.fromarray(picture(*shape)).resize(target, Image.Resampling.BICUBIC)
+    left, top = (target[0] - 24) // 2, (target[1] - 24) // 2
+    expected = np.asarray(whole.crop((left, top, left + 24, top + 24)))
+    made = images.square(picture(*shape), frame)
+    assert np.abs(made.astype(int) - expected).max() <= 1
+
+
+def test_a_line_of_pixels_becomes_no_picture_of_gigabytes() -> None:
+    frame = Frame(24, fit="centre")
+    assert frame.kept(100_000, 1) == (4, 1)
+    assert images.square(np.zeros((1, 100_000, 3), np.uint8), frame).shape == (24, 24, 3)

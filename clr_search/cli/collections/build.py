@@ -375,7 +375,7 @@ def add(
 @paths_argument("paths", "PATH...", required=True, exists=False)
 @options.json_option()
 def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Remove files, and all files below folders, from a collection.
+    """Remove files, and all below folders, from a collection.
 
     The files themselves are not touched. Indexing their folder again brings them back.
 

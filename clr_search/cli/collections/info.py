@@ -14,6 +14,7 @@ from clr_search.errors import UsageError
 from clr_search.files.own import OwnFolder
 
 if TYPE_CHECKING:
+    from clr_search.importing.describe import ForeignFacts
     from clr_search.index import IndexInfo
 
 # Fields of a model card that are fractions, and are printed as percentages.
@@ -69,9 +70,13 @@ def info(path: Path, check: bool, as_json: bool) -> None:
 
 
 def _model(path: Path, *, check: bool, as_json: bool) -> None:
-    """Print the card of an ONNX file."""
+    """Print the card of an ONNX file, or what a file of another maker is."""
     from clr_search.contract.model_file import read_model
+    from clr_search.importing.describe import describe_foreign
 
+    if not check and (foreign := describe_foreign(path)) is not None:
+        _foreign(path, foreign, as_json=as_json)
+        return
     model = read_model(path)
     kind = "probe" if model.card.classes else "encoder"
     checked = _check(path) if check else None
@@ -88,6 +93,27 @@ def _model(path: Path, *, check: bool, as_json: bool) -> None:
     facts["golden picture"] = f"{golden[0]} × {golden[1]} pixels"
     facts["sha256"] = model.sha256
     _echo(facts, checked)
+
+
+def _foreign(path: Path, facts: ForeignFacts, *, as_json: bool) -> None:
+    """Print what is in an ONNX file that is no encoder yet, and how to import it."""
+    from dataclasses import asdict
+
+    if as_json:
+        output.echo_json({"kind": "foreign", "path": path} | asdict(facts))
+        return
+    size = output.size(path.stat().st_size)
+    output.echo_heading(f"{output.shown(path)}: ONNX, no encoder of clr-search yet, {size}")
+    shown = {
+        "reads": facts.inputs,
+        "gives": facts.outputs,
+        "opset": str(facts.opset),
+        "nodes": f"{facts.nodes:,}",
+        "made by": facts.producer,
+        "cannot be imported": facts.obstacle,
+        "import it with": "" if facts.obstacle else facts.command,
+    }
+    _echo({name: output.shown(value) for name, value in shown.items()}, None)
 
 
 def _collection(path: Path, *, check: bool, as_json: bool) -> None:

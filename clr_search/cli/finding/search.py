@@ -140,7 +140,7 @@ def search(
     force: bool,
     **conditions: Any,
 ) -> None:
-    """Find the pictures of a collection most similar to a picture.
+    """Find the pictures of a collection most like a picture.
 
     Queries are pictures, and folders of them. A query need not be in the collection; if it is, it
     is left out of its own results, and copies of it elsewhere are named. The score is the cosine

@@ -1,0 +1,1 @@
+"""Importing wraps networks made elsewhere into the contract of `encoder.onnx`."""

@@ -1,0 +1,1 @@
+"""Networks made elsewhere become encoders, or nothing is written."""
