@@ -318,3 +318,37 @@ def test_given_labels_are_saved(collection: Path) -> None:
         assert index.labels().count(None) == len(index) - len(kept)
         with index.snapshot():
             assert index._catalog.labels_are_given()
+
+
+def test_what_is_known_beside_the_files_is_saved(collection: Path) -> None:
+    with Index.open(collection, writable=True) as index:
+        index.give_columns({"price": {1: 2.5, 2: 3.0}, "colour": {1: "red"}})
+        index.dismiss([1, 2])
+        index.select(exclude=["previews"])
+        columns, dismissed = index.columns(), index.dismissed()
+    overwrite(collection, pages_of(collection, "items")[-1])
+    assert not repair(collection).whole
+    with Index.open(collection, writable=True) as index:
+        assert index.columns() == columns
+        assert index.values([1, 2], "price") == {1: 2.5, 2: 3.0}
+        assert index.values([1, 2], "colour") == {1: "red"}
+        assert index.dismissed() == dismissed
+        with index.snapshot():
+            assert index._catalog.selection().exclude[-1] == "previews"
+            assert index._catalog.home() == str(collection)
+
+
+def test_rows_that_make_no_sense_are_left_behind(collection: Path) -> None:
+    connection = sqlite_of(collection)
+    connection.execute("INSERT INTO cells VALUES (1, 'first', x'00')")
+    connection.execute("INSERT OR REPLACE INTO exif VALUES (1, 7, x'00', 'north', 0.5)")
+    connection.execute("INSERT INTO dismissed VALUES (x'00', 'b', 'c')")
+    connection.execute("UPDATE meta SET value = 5 WHERE key IN ('home', 'selection')")
+    connection.commit()
+    connection.close()
+    overwrite(collection, pages_of(collection, "items")[-1])
+    assert not repair(collection).whole
+    connection = sqlite_of(collection)
+    for table in ("cells", "dismissed"):
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert connection.execute("SELECT item FROM exif WHERE camera = x'00'").fetchall() == []

@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clr_search.errors import ClrSearchError
 from clr_search.files.own import OwnFile
@@ -34,6 +34,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _ITEM = "id, root_id, path, size, mtime_ns, sha256, width, height, label, added_at, embedding"
 _LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'items'"
+_KEEP = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 _INSERT = f"INSERT INTO items ({_ITEM}, checksum, revision) VALUES ({'?, ' * 12}?)"  # noqa: S608  # constants only
 
 
@@ -44,6 +45,16 @@ OR typeof(sha256) <> 'text' OR typeof(added_at) <> 'text' OR typeof(revision) <>
 UNION ALL SELECT 1 FROM skipped WHERE typeof(size) <> 'integer' OR typeof(mtime_ns) <> 'integer'
 OR typeof(reason) <> 'text' LIMIT 1
 """
+
+
+_NONE = type(None)
+_BESIDE: dict[str, tuple[Any, ...]] = {
+    "dismissed": (str, str, str),
+    "exif": (int, (str, _NONE), (str, _NONE), (float, _NONE), (float, _NONE)),
+    "columns": (int, str, str),
+    "cells": (int, int, (int, float, str)),
+}
+"""Tables beside those of files, and the types of their values; older catalogues have none."""
 
 
 class _Item(NamedTuple):
@@ -188,6 +199,11 @@ class Damaged:
         last = self._fact(facts.LAST_GENERATION)
         if isinstance(last, int):
             catalog.set_last_generation(last)
+        home, selection = self._fact(facts.HOME), self._fact(facts.SELECTION)
+        if _is_path(home):  # roots are found from where the collection was
+            catalog.database.rows(_KEEP, facts.HOME, home)
+        with suppress(ClrSearchError):
+            catalog.set_selection(facts.selection_of(catalog.folder.path, selection))
         if self._fact(facts.LABELS_GIVEN) is not None:
             catalog.give_labels({})  # before there are items, which bring their labels along
         copied = self._copy_items(catalog, self._copy_roots(catalog), dimension, revision)
@@ -195,11 +211,21 @@ class Damaged:
             if not (_is_path(row[0]) and [type(value) for value in row[1:]] == [int, int, str]):
                 continue
             catalog.database.rows("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?)", *row)
-        for row in self._table("dismissed"):
-            catalog.database.rows("INSERT OR REPLACE INTO dismissed VALUES (?, ?, ?)", *row)
+        self._copy_beside(catalog)
         self._continue_ids(catalog)
         total = self._first("SELECT count(*) FROM items INDEXED BY items_by_revision")
         return max(0, total - copied) if isinstance(total, int) else None
+
+    def _copy_beside(self, catalog: Catalog) -> None:
+        """Copies what is known of items beside their files, and what a person has said of them.
+
+        Rows of items that are lost do no harm, as no id is used twice.
+        """
+        for table, types in _BESIDE.items():
+            insert = f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * len(types))})"  # noqa: S608
+            for row in self._table(table):
+                if len(row) == len(types) and all(map(isinstance, row, types)):
+                    catalog.database.rows(insert, *row)
 
     def _copy_roots(self, catalog: Catalog) -> set[object]:
         """Copies the roots that can be read, and returns their ids."""

@@ -52,7 +52,7 @@ class Annotator(Writer):
         self._read_exif(reporter or Silent())
         return report
 
-    def give_columns(self, columns: Mapping[str, Mapping[int, str]]) -> None:
+    def give_columns(self, columns: Mapping[str, Mapping[int, store.Value]]) -> None:
         """Give pictures columns of one's own, in one transaction.
 
         The kind of a column is the narrowest that all its values are of: integer, real, date, or
@@ -60,7 +60,7 @@ class Annotator(Writer):
 
         Parameters
         ----------
-        columns : mapping of str to mapping of int to str
+        columns : mapping of str to mapping of int to int, float or str
             For each column, its values by the ids of pictures; others have none.
 
         Raises
@@ -70,7 +70,7 @@ class Annotator(Writer):
 
         Examples
         --------
-        ``index.give_columns({"rating": {3: "5", 7: "2"}})``
+        ``index.give_columns({"rating": {3: 5, 7: 2}})``
         """
         self._require_writable()
         with self._catalog.writing():
@@ -81,8 +81,9 @@ class Annotator(Writer):
                     raise UsageError(
                         f"Every collection has a column {name}.", "Give yours another name."
                     )
-                kind = kind_of(list(values.values()))
-                typed = {number: value_of(value, kind) for number, value in values.items()}
+                texts = {number: str(value) for number, value in values.items()}
+                kind = kind_of(list(texts.values()))
+                typed = {number: value_of(value, kind) for number, value in texts.items()}
                 store.give(self._catalog, name, kind, typed)
 
     def columns(self) -> list[ColumnInfo]:
