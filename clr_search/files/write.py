@@ -92,13 +92,20 @@ def reserve(file: IO[bytes], size: int, folder: Path) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path, *, keep: Path | None = None) -> Iterator[Path]:
     """Yield a new folder beside `target`, which replaces it only if the block succeeds.
 
     The block fills the temporary folder. An existing folder is then moved aside, and deleted once
     the new one has its name. A process that is killed between these two renames leaves the old
     folder as ``.NAME.….old``. If the block raises, `target` is untouched. The next call removes
     the folders that killed calls have left.
+
+    Parameters
+    ----------
+    target : Path
+        The folder to write.
+    keep : Path, optional
+        A name, not taken yet, under which the existing folder stays, instead of being deleted.
 
     Raises
     ------
@@ -115,7 +122,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     target = Path(target).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     name = f".{target.name}.{secrets.token_hex(4)}"
-    temporary, old = target.with_name(f"{name}.tmp"), target.with_name(f"{name}.old")
+    temporary, old = target.with_name(f"{name}.tmp"), keep or target.with_name(f"{name}.old")
     _remove_leftovers(target)
     temporary.mkdir()
     try:
@@ -132,7 +139,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    if keep is None:
+        shutil.rmtree(old, ignore_errors=True)
     sync_folder(target.parent)
 
 

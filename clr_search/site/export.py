@@ -19,7 +19,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
+import os
+import re
 from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
@@ -45,8 +48,12 @@ VERSION = 1
 
 _FETCHED = " What runs the encoder, onnxruntime-web, comes from cdn.jsdelivr.net."
 _PAGE = ("style.css", "page.js", "clr-search.js", "pixels.js")
-_DATA = "site.json items.json vectors.bin thumbnails encoder.onnx golden.json runtime"
-_NAMES = frozenset(("index.html", *_PAGE, *_DATA.split()))
+_DATA = r"site\.json|items\.json|vectors\.bin|encoder\.onnx|golden\.json"
+_OURS = re.compile(
+    rf"index\.html|style\.css|page\.js|clr-search\.js|pixels\.js|{_DATA}"
+    r"|thumbnails(/\d+(/\d+\.jpg)?)?|runtime(/[^/]+\.(js|wasm))?"
+)
+"""What may lie in a site, by its path below the site."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +97,15 @@ class Written:
         Size of the folder.
     first_bytes : int
         Bytes that a visitor loads to search by a picture, including the runtime.
+    kept : Path, optional
+        Where the folder is now whose name the site has taken.
     """
 
     pictures: int
     left_out: int
     total_bytes: int
     first_bytes: int
+    kept: Path | None = None
 
 
 def export_site(
@@ -119,7 +129,8 @@ def export_site(
     options : Options
         The contents of the site.
     force : bool
-        Whether a folder that is not a site may be replaced, too.
+        Whether the site may take the name of a folder that is no site, which then stays under
+        another one (`Written.kept`).
     reporter : Reporter, optional
         Shows progress; silent by default.
 
@@ -138,10 +149,10 @@ def export_site(
             written = export_site(index, Path("site"), Options(title="Photos"))
     """
     copy = None if options.runtime is None else runtime.find(options.runtime)
-    check_target(out, index, force=force)
+    kept = check_target(out, index, force=force)
     with index.snapshot():
         items, rows, model = _gathered(index, options)
-    with atomic_folder(out) as folder:
+    with atomic_folder(out, keep=kept) as folder:
         paths = [item.path for item in items]
         drawn = thumbnails.write(paths, folder, options.thumbnail, reporter or Silent())
         if not drawn:
@@ -153,13 +164,17 @@ def export_site(
             folder, [items[position] for position in drawn], rows[drawn], model, options, copy
         )
         total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Written(len(drawn), len(items) - len(drawn), total, first)
+    return Written(len(drawn), len(items) - len(drawn), total, first, kept)
 
 
-def check_target(out: Path, index: Reader, *, force: bool) -> None:
-    """Refuse to overwrite anything but a site of clr-search.
+def check_target(out: Path, index: Reader, *, force: bool) -> Path | None:
+    """Refuse to take the place of anything but a site of clr-search.
 
-    Pictures and collections are never overwritten, not even with `force`.
+    Returns
+    -------
+    Path or None
+        With `force`, the name under which a folder stays that is no site, or holds files that
+        `export_site` does not write; None where nothing but a site is replaced.
 
     Raises
     ------
@@ -176,17 +191,20 @@ def check_target(out: Path, index: Reader, *, force: bool) -> None:
     if index.path.resolve() in target.parents:
         raise UsageError(f"{out} lies in the collection.", "Choose another folder for the site.")
     if not target.exists():
-        return
+        return None
     if not target.is_dir():
         raise UsageError(f"{out} is a file.", "Choose another name.")
-    names = sorted(path.name for path in target.iterdir())
-    foreign = [name for name in names if name not in _NAMES]
-    if force or not names or (not foreign and _is_site(target)):
-        return
+    names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*"))
+    foreign = [name for name in names if not _OURS.fullmatch(name)]
+    if not names or (not foreign and _is_site(target)):
+        return None
+    if force:
+        taken = (target.with_name(f"{target.name}.{number}") for number in itertools.count(1))
+        return next(path for path in taken if not os.path.lexists(path))
     what = f"holds {', '.join(foreign[:3])}" if foreign else "is no site of clr-search"
     raise UsageError(
         f"{out} exists already, and {what}.",
-        "Choose another folder, or replace all of it with --force.",
+        "Choose another folder, or move this one aside with --force.",
     )
 
 

@@ -110,6 +110,8 @@ def test_every_command_refuses_it_by_name(
         ["remove", x, photos],
         ["build-index", photos, "--index", x],
         ["export-site", x, "--out", f"{x}.site"],
+        ["duplicates", x],
+        ["serve", x, "--port", "0"],
     ):
         result = CliRunner().invoke(main, command)
         text = result.output

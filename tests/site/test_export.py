@@ -122,9 +122,8 @@ def test_an_older_site_is_replaced_and_nothing_else(export: Export) -> None:
     with pytest.raises(UsageError, match="exists already, and holds CNAME"):
         export()
     assert (site / "CNAME").exists()
-    export(force=True)
-    assert not (site / "CNAME").exists()
     (site / "site.json").write_text("{}")
+    (site / "CNAME").unlink()
     with pytest.raises(UsageError, match="is no site of clr-search"):
         export()
     other = site.with_name("file")
@@ -134,6 +133,19 @@ def test_an_older_site_is_replaced_and_nothing_else(export: Export) -> None:
     (empty := site.with_name("empty")).mkdir()
     assert told(export(empty))["count"] == 36
     assert sorted(path.name for path in site.parent.iterdir()) == ["empty", "file", "site"]
+
+
+def test_by_force_what_is_no_site_is_moved_aside_and_not_deleted(export: Export) -> None:
+    site = export()
+    for number, name in enumerate(["CNAME", "thumbnails/0/mine.jpg", "runtime/notes.txt"], 1):
+        mine = site / name
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text("mine")
+        with pytest.raises(UsageError, match=f"holds {name}"):
+            export()
+        assert told(export(force=True))["count"] == 36
+        assert not mine.exists()
+        assert (site.with_name(f"site.{number}") / name).read_text() == "mine"
 
 
 def test_pictures_and_the_collection_are_never_overwritten(

@@ -38,7 +38,11 @@ from clr_search.cli.finding.filtering import filter_options
     type=options.PATH,
     help="An npm install of onnxruntime-web to copy; else the page fetches it from a CDN.",
 )
-@options.force_option("a folder that is no site")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Take the name of a folder that is no site, which then stays as SITE.1.",
+)
 @options.pixels_option()
 def export_site(
     collection: Path,
@@ -77,6 +81,8 @@ def export_site(
     )
     with Index.open(collection, reporter=Lines()) as index:
         written = site.export_site(index, out, chosen, force=force, reporter=for_terminal())
+    if written.kept is not None:
+        click.echo(f"What was in {output.shown(out)} is in {output.shown(written.kept)}.", err=True)
     if written.left_out:
         pictures = output.count(written.left_out, "picture")
         verb = "is" if written.left_out == 1 else "are"
