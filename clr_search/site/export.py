@@ -37,6 +37,7 @@ from clr_search.contract.model_file import ModelFile
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.own import OwnFolder
 from clr_search.files.write import atomic_folder
+from clr_search.images import Frame
 from clr_search.index import Filter, Item
 from clr_search.index.search.reader import Reader
 from clr_search.progress import Reporter, Silent
@@ -221,6 +222,13 @@ def _gathered(index: Reader, options: Options) -> tuple[list[Item], NDArray[np.f
     ids = index.ids(where=options.where)
     if not ids:
         raise UsageError(f"{index.path} has no pictures.")
+    card = index.encoder.card
+    if card.frame != Frame(card.image_size):
+        raise UsageError(
+            f"The encoder of {index.path} sees pictures as {card.fit} by {card.filter}, which the "
+            "page of a site cannot make yet: it would find by other vectors.",
+            "Import it with --fit crop --filter bilinear, and rebuild the collection with that.",
+        )
     if options.most is not None and options.most < len(ids):
         positions = np.linspace(0, len(ids) - 1, options.most).astype(np.int64)
         ids = [ids[position] for position in np.unique(positions)]

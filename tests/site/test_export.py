@@ -16,9 +16,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.write import sha256_file
+from clr_search.importing.door import import_encoder
+from clr_search.importing.recipe import Recipe
 from clr_search.index import Filter, Index
 from clr_search.site import Options, export_site, runtime, thumbnails
 from clr_search.site.vectors import unpack
+from tests.importing.made import network
 from tests.site.conftest import NODE, Export
 
 SECRET = "Taken by me at 52.5163 N"
@@ -113,6 +116,16 @@ def test_pictures_that_have_vanished_are_left_out(tiny_encoder: Path, tmp_path: 
         with pytest.raises(ClrSearchError, match="None of the 3 pictures"):
             export_site(index, site, Options(title="t"))
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_geometry_that_the_page_cannot_make_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), (80, 9, 200)).save(tmp_path / "1.png")
+    import_encoder(network(tmp_path / "net.onnx"), tmp_path / "e.onnx", asked=Recipe(fit="pad"))
+    with Index.create(tmp_path / "p.clr", tmp_path / "e.onnx") as index:
+        index.update([tmp_path / "1.png"])
+        with pytest.raises(UsageError, match="sees pictures as pad by bilinear"):
+            export_site(index, tmp_path / "site", Options(title="t"))
+    assert not (tmp_path / "site").exists()
 
 
 def test_an_older_site_is_replaced_and_nothing_else(export: Export) -> None:
