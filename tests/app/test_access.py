@@ -24,7 +24,7 @@ ASKED = {"host": "photos.example"}
 
 
 @pytest.fixture(scope="module")
-def private(collection: Path) -> Iterator[str]:
+def private(collection: Path, address: str) -> Iterator[str]:
     access = Access(Logins.of(dict([LOGIN])), False, ("photos.example",), "/photos")
     with serving(collection, access=access) as url:
         yield url.rstrip("/")
