@@ -147,7 +147,9 @@ def _make_old(collection: Path) -> None:
     connection = sqlite3.connect(collection / FILE_NAME)
     connection.executescript(
         "DROP INDEX items_by_file; ALTER TABLE items DROP COLUMN checksum; "
-        "ALTER TABLE staged DROP COLUMN checksum; PRAGMA user_version = 1"
+        "ALTER TABLE staged DROP COLUMN checksum; DROP TABLE exif; DROP TABLE columns; "
+        "DROP TABLE cells; DROP TABLE dismissed; "
+        "DELETE FROM meta WHERE key IN ('home', 'looked_at'); PRAGMA user_version = 1"
     )
     connection.close()
 

@@ -42,7 +42,12 @@ STATE = (
     "SELECT path, reason FROM skipped ORDER BY path",
     "SELECT id, sha256, embedding FROM staged ORDER BY id",
     "SELECT json_extract(value, '$.number') FROM meta WHERE key = 'ann'",
+    "SELECT value LIKE '%start.clr' FROM meta WHERE key = 'home'",
+    "SELECT count(*) FROM meta WHERE key = 'looked_at'",
 )
+EXIF = 4
+"""The schema version from which on there is EXIF."""
+
 CONTENT = (
     "SELECT value FROM meta WHERE key = 'encoder_sha256'",
     "SELECT roots.path, items.path, label, sha256, embedding FROM items "
@@ -59,6 +64,8 @@ def digest(folder: Path, queries: tuple[str, ...]) -> str:
     try:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return "nothing"
+        if queries == STATE and connection.execute("PRAGMA user_version").fetchone()[0] >= EXIF:
+            queries = (*queries, "SELECT * FROM exif ORDER BY item")
         found = [connection.execute(query).fetchall() for query in queries]
     finally:
         connection.close()

@@ -80,7 +80,7 @@ COMMANDS: dict[str, Sequence[Sequence[str]]] = {
     "remove": [("@.clr", "p/café")],
     "relocate": [("@.clr", "p", "@.moved")],
 }
-ELSEWHERE = {"train", "export", "study", "demo", "app", "serve"}
+ELSEWHERE = {"train", "export", "import-encoder", "study", "demo", "app", "serve"}
 """Commands that need torch or run on; below, and in their own tests."""
 
 WITHOUT_FILES = {"doctor", "completion"}
