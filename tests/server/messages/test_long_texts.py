@@ -40,7 +40,7 @@ def test_decoding_piece_by_piece_is_decoding(data: bytes, times: int, wrong: str
     at = len(whole) // 2
     changed = whole[:at] + wrong.encode() + whole[at:]
     try:
-        expected = base64.b64decode(changed, validate=True)
+        expected = base64.b64decode(changed.replace(b"\\/", b"/"), validate=True)
     except ValueError:
         with pytest.raises(ValueError, match=r"."):
             _decoded(changed)
