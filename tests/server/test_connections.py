@@ -127,13 +127,16 @@ def test_a_connection_without_a_request_gives_its_place_to_a_new_one(
         with connected(url) as new:
             new.sendall(HEAD + b"\r\n")
             answers(new)
-            assert closed_after(silent) < 1
+            time.sleep(0.2)  # The order is that in which the server ends its answers.
+            assert closed_after(silent) < 5
             answered.sendall(HEAD + b"\r\n")
             answers(answered)
             with connected(url) as newer:
                 newer.sendall(HEAD + b"\r\n")
                 answers(newer)
-                assert closed_after(new) < 1
+                assert closed_after(new) < 5
+                answered.sendall(HEAD + b"\r\n")
+                answers(answered)
 
 
 def test_one_connection_too_many_is_refused_while_all_wait_for_answers(
