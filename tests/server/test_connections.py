@@ -128,13 +128,13 @@ def test_a_connection_without_a_request_gives_its_place_to_a_new_one(
             new.sendall(HEAD + b"\r\n")
             answers(new)
             time.sleep(0.2)  # The order is that in which the server ends its answers.
-            assert closed_after(silent) < 5
+            assert closed_after(silent) < 1
             answered.sendall(HEAD + b"\r\n")
             answers(answered)
             with connected(url) as newer:
                 newer.sendall(HEAD + b"\r\n")
                 answers(newer)
-                assert closed_after(new) < 5
+                assert closed_after(new) < 1
                 answered.sendall(HEAD + b"\r\n")
                 answers(answered)
 
