@@ -113,6 +113,34 @@ STAGES = (
             augmentation=VIEWS,
         ),
     ),
+    Stage(
+        "forty",
+        (IMAGENETTE, TINY),
+        replace(
+            BASE,
+            image_size=64,
+            grow_from=48,
+            cache_size=96,
+            learning_rate=1.5e-3,
+            epochs=40,
+            warmup_epochs=0.5,
+            augmentation=VIEWS,
+        ),
+    ),
+    Stage(
+        "whole",
+        (IMAGENETTE, TINY),
+        replace(
+            BASE,
+            image_size=112,
+            grow_from=80,
+            cache_size=128,
+            learning_rate=5e-4,
+            epochs=4,
+            warmup_epochs=0.2,
+            augmentation=VIEWS,
+        ),
+    ),
 )
 
 
