@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -61,6 +61,13 @@ if TYPE_CHECKING:
     "in less than half the time, and is built four times as slowly; kept.  [default: no-graph]",
 )
 @click.option(
+    "--serve",
+    type=click.Choice(["single", "batch", "balanced", "auto"]),
+    help="Make a large collection quick at one query at a time, at many at once, or at both, by "
+    "whatever is measured to be the quickest within --memory; kept. The extra [fast] adds "
+    "one kind.  [default: auto, structures of little memory]",
+)
+@click.option(
     "--exclude",
     metavar="PATTERN",
     multiple=True,
@@ -110,6 +117,7 @@ def build_index(
     recall: float | None,
     memory: float | None,
     graph: bool | None,
+    serve: Literal["single", "batch", "balanced", "auto"] | None,
     exclude: tuple[str, ...],
     follow_links: bool | None,
     any_name: bool | None,
@@ -149,7 +157,7 @@ def build_index(
       clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
-      clr-search build-index photos --index photos.clr --graph
+      clr-search build-index photos --index photos.clr --serve single
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
     """
@@ -172,8 +180,8 @@ def build_index(
         index.select(exclude=chosen.exclude, follow_links=follow_links, any_name=any_name)
         if known:
             images = _there(index, reporter)
-        if recall is not None or memory is not None or graph is not None:
-            index.aim(recall=recall, memory=memory, graph=graph)
+        if any(goal is not None for goal in (recall, memory, graph, serve)):
+            index.aim(recall=recall, memory=memory, graph=graph, serve=serve)
         if rebuild and encoder is not None:
             reports.append(
                 index.rebuild(
