@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from clr_search.cli import options, output, tables
+from clr_search.cli.collections.goals import goal_options
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.path_lists import paths_argument
 from clr_search.errors import UsageError
@@ -43,30 +44,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Embed the whole collection again, with another --encoder, then bring IMAGES up to date.",
 )
-@click.option(
-    "--recall",
-    type=options.Share(),
-    help="Least recall@10 of a large collection's search structure; kept.  [default: 0.97]",
-)
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    type=options.Limit(),
-    help="Most memory that the search structure may take, such as 2GB; kept, until --memory none.",
-)
-@click.option(
-    "--graph/--no-graph",
-    default=None,
-    help="Search a large collection through a graph (HNSW): among a million pictures it answers "
-    "in less than half the time, and is built four times as slowly; kept.  [default: no-graph]",
-)
-@click.option(
-    "--serve",
-    type=click.Choice(["single", "batch", "balanced", "auto"]),
-    help="Make a large collection quick at one query at a time, at many at once, or at both, by "
-    "whatever is measured to be the quickest within --memory; kept. The extra [fast] adds "
-    "one kind.  [default: auto, structures of little memory]",
-)
+@goal_options
 @click.option(
     "--exclude",
     metavar="PATTERN",
