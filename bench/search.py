@@ -88,6 +88,40 @@ class OursAsGraph(Ours):
             index.settle()
 
 
+class OursToServe(Ours):
+    """The same with `build-index --serve balanced`, and the extra `[fast]`."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        with Index.open(path, writable=True) as index:
+            index.aim(serve="balanced")
+            index.settle()
+
+
+class Symphony(Contender):
+    """SymphonyQG as it is, without its candidates' scores: the ceiling for `--serve`."""
+
+    def build(self, rows: Vectors, path: Path) -> None:
+        from rabitqlib import SymqgIndex
+
+        index = SymqgIndex(rows.shape[1], 32, "ip", 8)
+        index.build(np.ascontiguousarray(rows), 100, usable_cores())
+        index.save(str(path))
+
+    def open(self, path: Path) -> None:
+        from rabitqlib import SymqgIndex
+
+        self.index, self.effort = SymqgIndex.load(str(path)), K
+
+    def efforts(self) -> Iterator[str]:
+        for self.effort in (10, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256, 384, 512, 1024):
+            yield f"ef {self.effort}"
+
+    def search(self, queries: Vectors) -> NDArray[np.int64]:
+        threads = 1 if len(queries) == 1 else usable_cores()
+        found = self.index.search_batch(queries, K, self.effort, threads)[0]
+        return np.asarray(found, np.int64)
+
+
 class Hnswlib(Contender):
     """Its defaults: M 16, ef_construction 200."""
 
@@ -211,6 +245,8 @@ build_index(rows, index_path=path, index_infos_path=path + ".json", metric_type=
 CONTENDERS: dict[str, type[Contender]] = {
     "ours": Ours,
     "ours, --graph": OursAsGraph,
+    "ours, --serve balanced": OursToServe,
+    "SymphonyQG": Symphony,
     "hnswlib": Hnswlib,
     "usearch": Usearch,
     "autofaiss": Autofaiss,
@@ -218,7 +254,7 @@ CONTENDERS: dict[str, type[Contender]] = {
 }
 
 
-OURS = ("ours", "ours, --graph")
+OURS = ("ours", "ours, --graph", "ours, --serve balanced")
 
 
 def build_one(name: str, folder: Path, path: Path) -> dict[str, Any]:

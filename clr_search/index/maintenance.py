@@ -6,13 +6,14 @@ import json
 import math
 import time
 from dataclasses import asdict, replace
+from typing import Literal, get_args
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations, structures
 from clr_search.index.ann.generations import DamagedError, Generation
-from clr_search.index.ann.goal import Goal, that_fit
+from clr_search.index.ann.goal import Goal, Serve, that_fit
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.progress import Reporter
 
@@ -57,7 +58,11 @@ def is_goal(kept: object) -> bool:
 
 
 def revise_goal(
-    catalog: Catalog, recall: float | None, memory: float | None, graph: bool | None
+    catalog: Catalog,
+    recall: float | None,
+    memory: float | None,
+    graph: bool | None,
+    serve: Serve | Literal["auto"] | None = None,
 ) -> None:
     """Stores the goal that this search structure and all later ones have to reach.
 
@@ -65,14 +70,14 @@ def revise_goal(
     ----------
     catalog : Catalog
         The catalogue, open for writing.
-    recall, memory, graph : float, float and bool, or None
+    recall, memory, graph, serve : float, float, bool and str, or None
         What `Index.aim` takes; None for what stays as it was.
 
     Raises
     ------
     UsageError
-        If the recall is not in (0, 1), the memory is less than a byte, or no structure over the
-        present items fits into it.
+        If the recall is not in (0, 1), the memory is less than a byte, no structure over the
+        present items fits into it, or `serve` is given with a graph.
     """
     with catalog.reading():
         goal = goal_of(catalog)
@@ -84,6 +89,15 @@ def revise_goal(
         goal = replace(goal, memory=None if memory == math.inf else int(memory))
     if graph is not None:
         goal = replace(goal, graph=graph)
+    if serve is not None:
+        if serve not in ("auto", *get_args(Serve)):
+            raise UsageError(f"serve is {serve!r}.", "Give single, batch, balanced or auto.")
+        goal = replace(goal, serve=None if serve == "auto" else serve)
+    if goal.graph and goal.serve:
+        raise UsageError(
+            f"The structure cannot be a graph in any case and the quickest for {goal.serve!r}.",
+            "Leave out one of the two: --no-graph, or --serve auto.",
+        )
     if not 0 < goal.recall < 1:
         raise UsageError(f"The recall is {goal.recall:g}; it must be between 0 and 1.")
     if goal.memory is not None and goal.memory < 1:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from clr_search.cli import options, output, tables
+from clr_search.cli.collections.goals import goal_options
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.path_lists import paths_argument
 from clr_search.errors import UsageError
@@ -43,23 +44,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Embed the whole collection again, with another --encoder, then bring IMAGES up to date.",
 )
-@click.option(
-    "--recall",
-    type=options.Share(),
-    help="Least recall@10 of a large collection's search structure; kept.  [default: 0.97]",
-)
-@click.option(
-    "--memory",
-    metavar="SIZE",
-    type=options.Limit(),
-    help="Most memory that the search structure may take, such as 2GB; kept, until --memory none.",
-)
-@click.option(
-    "--graph/--no-graph",
-    default=None,
-    help="Search a large collection through a graph (HNSW): among a million pictures it answers "
-    "in less than half the time, and is built four times as slowly; kept.  [default: no-graph]",
-)
+@goal_options
 @click.option(
     "--exclude",
     metavar="PATTERN",
@@ -110,6 +95,7 @@ def build_index(
     recall: float | None,
     memory: float | None,
     graph: bool | None,
+    serve: Literal["single", "batch", "balanced", "auto"] | None,
     exclude: tuple[str, ...],
     follow_links: bool | None,
     any_name: bool | None,
@@ -149,7 +135,7 @@ def build_index(
       clr-search build-index photos --index mine.clr --encoder encoder.onnx
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
-      clr-search build-index photos --index photos.clr --graph
+      clr-search build-index photos --index photos.clr --serve single
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
     """
@@ -172,8 +158,8 @@ def build_index(
         index.select(exclude=chosen.exclude, follow_links=follow_links, any_name=any_name)
         if known:
             images = _there(index, reporter)
-        if recall is not None or memory is not None or graph is not None:
-            index.aim(recall=recall, memory=memory, graph=graph)
+        if any(goal is not None for goal in (recall, memory, graph, serve)):
+            index.aim(recall=recall, memory=memory, graph=graph, serve=serve)
         if rebuild and encoder is not None:
             reports.append(
                 index.rebuild(

@@ -80,7 +80,7 @@ class Ann(ABC):
         self.probes = probes
         self.width = width
         self.most_probes = most_probes
-        self.count = int(index.ntotal)
+        self.count = len(vectors.ids)
 
     @abstractmethod
     def serialized(self) -> NDArray[np.uint8]:

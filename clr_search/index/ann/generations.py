@@ -28,10 +28,10 @@ from clr_search.files.disk import DiskError
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
 from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.files.write import sha256_bytes
-from clr_search.index.ann import mapped_vectors, structures
+from clr_search.index.ann import mapped_vectors, quantised, structures
 from clr_search.index.ann.base import Ann
-from clr_search.index.ann.goal import Goal, that_fit
-from clr_search.index.ann.structures import GRAPH, Structure
+from clr_search.index.ann.goal import Goal, Serve, that_fit
+from clr_search.index.ann.structures import GRAPHS, QUANTISED, Structure, kind_of
 from clr_search.index.ann.tuning import Tried, build, held_back, select
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
@@ -73,7 +73,7 @@ class Generation:
         Measured share of nearest neighbours that are found, in [0, 1].
     bytes : int
         Size of the FAISS file in bytes.
-    goal_recall, goal_memory, goal_graph
+    goal_recall, goal_memory, goal_graph, goal_serve
         The fields of the `Goal` that it was built for.
     chosen_at : int
         Number of vectors in the collection when this kind of structure was chosen.
@@ -103,11 +103,12 @@ class Generation:
     form: int = 1
     goal_graph: bool = False
     chosen_at: int = 0
+    goal_serve: Serve | None = None
 
     @property
     def goal(self) -> Goal:
         """The goal that it was built for."""
-        return Goal(self.goal_recall, self.goal_memory, self.goal_graph)
+        return Goal(self.goal_recall, self.goal_memory, self.goal_graph, self.goal_serve)
 
     @property
     def chosen_over(self) -> int:
@@ -117,15 +118,15 @@ class Generation:
     @property
     def described(self) -> str:
         """The structure and its effort for messages, such as ``"IVF512,SQ8, 12 probes"``."""
-        unit = "efSearch {}" if self.structure.startswith(GRAPH) else "{} probes"
+        unit = "efSearch {}" if self.structure.startswith(GRAPHS) else "{} probes"
         return f"{self.structure}, {unit.format(self.probes)}"
 
 
 class DamagedError(ClrSearchError):
     """The file of a generation is missing, truncated or altered."""
 
-    def __init__(self, generation: Generation, reason: str) -> None:
-        super().__init__(f"The FAISS file of generation {generation.number} {reason}.")
+    def __init__(self, generation: Generation, reason: str, remedy: str = "") -> None:
+        super().__init__(f"The FAISS file of generation {generation.number} {reason}.", remedy)
         self.generation = generation
 
 
@@ -200,7 +201,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         else:
             rows = catalog.folder / f"{FOLDER}/{number:d}.vectors"
             with _explained(rows):
-                late = held_back(count) if goal.graph else None
+                late = held_back(count) if goal.graph or goal.serve else None
                 chunks = embeddings.chunks(catalog, dimension)
                 sha256 = mapped_vectors.write(rows, chunks, count, dimension, late)
     if rows is None:
@@ -229,6 +230,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         form=_FORM,
         goal_graph=goal.graph,
         chosen_at=last.chosen_over if reused and last else count,
+        goal_serve=goal.serve,
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
@@ -260,9 +262,9 @@ def _still_good(
     """
     if last is None or last.goal != goal or not last.tried:
         return None
-    kind, before = last.structure.partition(",")[2], last.chosen_over
+    before = last.chosen_over
     for structure in goal.structures(count, dimension):
-        if structure.cells and structure.kind == kind and count <= 2 * before <= 4 * count:
+        if structure.kind == kind_of(last.structure) and count <= 2 * before <= 4 * count:
             return structure, [Tried(**fields) for fields in last.tried]
     return None
 
@@ -309,13 +311,15 @@ def verified(folder: OwnFolder, generation: Generation) -> bytes:
 
 
 def check(folder: OwnFolder, generation: Generation, dimension: int) -> None:
-    """Checks that the files of a generation are those that were published.
+    """Checks that the files of a generation are those that were published, and can be read here.
 
     Raises
     ------
     DamagedError
-        If a file is missing, truncated or altered.
+        If a file is missing, truncated or altered, or the library that reads it is not installed.
     """
+    if kind_of(generation.structure) == QUANTISED and not quantised.available():
+        raise DamagedError(generation, "is a quantised graph, and rabitqlib is not installed")
     verified(folder, generation)
     _rows(folder, generation, dimension)
 
@@ -331,12 +335,16 @@ def load(folder: OwnFolder, generation: Generation, dimension: int) -> Ann:
     vectors = _rows(folder, generation, dimension)
     try:
         return structures.load(
-            verified(folder, generation), vectors, generation.probes, generation.width
+            verified(folder, generation),
+            vectors,
+            generation.probes,
+            generation.width,
+            name=generation.structure,
         )
     except DamagedError:
         raise
     except ClrSearchError as error:
-        raise DamagedError(generation, f"is of no use: {error.what}") from error
+        raise DamagedError(generation, f"is of no use: {error.what}", error.remedy) from error
 
 
 def _rows(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,26 +21,39 @@ _STEP = 16
 
 
 class Graph(Ann):
-    """A hierarchical navigable small world (arXiv 1603.09320) over the mapped vectors themselves.
+    """A graph over the mapped vectors.
 
-    The FAISS file holds only the links. A selection is applied to the candidates of a search, since
-    FAISS, given one, stops at the nearest vectors, whether they are selected or not. Where a search
+    A selection is applied to the candidates of a search, since FAISS, given one, stops at the
+    nearest vectors, whether they are selected or not, and other libraries know none. Where a search
     would cost more than scoring all vectors, all are scored.
+
+    Attributes
+    ----------
+    trusted : float
+        Share of what a walk returns that lies so near that little is missing between it and the
+        query. The others tell nothing of what is nearest in a selection.
     """
 
+    trusted: ClassVar[float] = 1.0
+
     def __init__(self, index: Any, vectors: MappedVectors, probes: int, width: float) -> None:
-        super().__init__(index, vectors, probes, width, max(int(index.ntotal) // _STEP, 1))
-        # A loaded graph has no vectors; one that is being built has a copy of its own.
-        if index.storage is None:
-            index.own_fields, index.storage = False, self._exact
-        self._parameters = lru_cache(64)(_parameters)
+        super().__init__(index, vectors, probes, width, max(len(vectors.ids) // _STEP, 1))
 
-    def serialized(self) -> NDArray[np.uint8]:
-        """Returns the bytes that FAISS writes, without the mapped vectors."""
-        import faiss
+    @abstractmethod
+    def walk(
+        self, rows: NDArray[np.float32], fetched: int, effort: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns positions and products of the nearest vectors that a walk through it meets.
 
-        data: NDArray[np.uint8] = faiss.serialize_index(self._index, faiss.IO_FLAG_SKIP_STORAGE)
-        return data
+        Parameters
+        ----------
+        rows : float32 array, shape (Q, D)
+            Unit vectors, in one piece of memory.
+        fetched : int
+            Number of vectors to return for each query.
+        effort : int
+            Number of vectors that a walk keeps, at least `fetched`.
+        """
 
     def scored_for(self, wanted: int) -> int:
         """Returns how many candidates are scored to find `wanted` neighbours."""
@@ -69,10 +83,36 @@ class Graph(Ann):
             return self.scan(queries, k, among)
         fetched = k if among is None else effort
         rows = np.ascontiguousarray(queries)
-        products, positions = self._index.search(rows, fetched, params=self._parameters(effort))
+        positions, products = self.walk(rows, fetched, effort)
         if among is None:
             return positions, products
-        return _selected(positions, products, among, k)
+        near = max(k, int(self.trusted * fetched))
+        return _selected(positions[:, :near], products[:, :near], among, k)
+
+
+class HNSW(Graph):
+    """A hierarchical navigable small world (arXiv 1603.09320); its FAISS file holds only links."""
+
+    def __init__(self, index: Any, vectors: MappedVectors, probes: int, width: float) -> None:
+        super().__init__(index, vectors, probes, width)
+        # A loaded graph has no vectors; one that is being built has a copy of its own.
+        if index.storage is None:
+            index.own_fields, index.storage = False, self._exact
+        self._parameters = lru_cache(64)(_parameters)
+
+    def serialized(self) -> NDArray[np.uint8]:
+        """Returns the bytes that FAISS writes, without the mapped vectors."""
+        import faiss
+
+        data: NDArray[np.uint8] = faiss.serialize_index(self._index, faiss.IO_FLAG_SKIP_STORAGE)
+        return data
+
+    def walk(
+        self, rows: NDArray[np.float32], fetched: int, effort: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns positions and products of the nearest vectors that a walk through it meets."""
+        products, positions = self._index.search(rows, fetched, params=self._parameters(effort))
+        return positions, products
 
 
 def _selected(

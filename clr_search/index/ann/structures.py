@@ -5,9 +5,9 @@ Larger ones get an inverted file, whose vectors are kept as one of several codes
 code, and how many cells a query visits, is measured in `tuning`. The few dozen candidates that it
 yields are scored again on the stored vectors, so that coarse codes cost little recall.
 
-A graph (HNSW) is made only where it is asked for. It takes two to four times as long to build, and
-is slower among a hundred thousand vectors; among a million it answers single queries two and a half
-times as soon, and many at once hardly sooner (`bench/results/search.md`, `search-million.md`).
+Graphs take longer to build and more memory, and answer single queries sooner the more vectors there
+are (`bench/results/search.md`, `search-million.md`). So they are made only where they are asked
+for: HNSW by `Goal.graph`, and whatever is quickest by `Goal.serve`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
+from clr_search.index.ann import quantised
 from clr_search.index.ann.base import Ann
-from clr_search.index.ann.graph import Graph
+from clr_search.index.ann.graph import HNSW
 from clr_search.index.ann.inverted import InvertedFile
 from clr_search.index.ann.mapped_vectors import MappedVectors
 
@@ -64,7 +65,13 @@ KINDS = {
 """The kinds of codes that an inverted file may keep, by name."""
 
 GRAPH = "HNSW"
-"""Kind of a structure that is no inverted file: a graph over the stored vectors."""
+"""Kind of a structure that is no inverted file: FAISS' graph over the stored vectors."""
+
+QUANTISED = "SymQG"
+"""Kind of the graph over quantised codes, where `rabitqlib` is installed."""
+
+GRAPHS = (GRAPH, QUANTISED)
+"""The kinds that are graphs."""
 
 LINKS = 16
 """Links of each vector of a graph, M of HNSW; the lowest level has 2M."""
@@ -86,20 +93,22 @@ class Structure(NamedTuple):
     cells : int
         Cells of an inverted file; 0 for a graph and for the exact scan.
     kind : str
-        A key of `KINDS`, or `GRAPH`; without a meaning for the exact scan.
+        A key of `KINDS`, or one of `GRAPHS`; without a meaning for the exact scan.
 
     Examples
     --------
     >>> str(Structure(512, "SQ8")), str(Structure(0, GRAPH)), str(Structure(0))
     ('IVF512,SQ8', 'HNSW16', 'exact')
+    >>> str(Structure(0, QUANTISED))
+    'SymQG32'
     """
 
     cells: int
     kind: str = "SQ8"
 
     def __str__(self) -> str:
-        if self.kind == GRAPH:
-            return f"{GRAPH}{LINKS}"
+        if self.kind in GRAPHS:
+            return f"{self.kind}{LINKS if self.kind == GRAPH else quantised.DEGREE}"
         return f"IVF{self.cells},{self.kind}" if self.cells else "exact"
 
     def factory(self, dimension: int) -> str:
@@ -116,6 +125,8 @@ class Structure(NamedTuple):
         """Returns about how many bytes it takes in memory, without the mapped vectors."""
         if self.kind == GRAPH:
             return count * (8 * LINKS + _OVERHEAD)
+        if self.kind == QUANTISED:
+            return count * quantised.bytes_per_vector(dimension)
         if not self.cells:
             return 4 * count * dimension
         bytes_per_vector = KINDS[self.kind].bits * dimension / 8 + _OVERHEAD
@@ -123,13 +134,19 @@ class Structure(NamedTuple):
 
 
 def choose(
-    count: int, dimension: int, memory: int | None = None, *, graph: bool = False
+    count: int,
+    dimension: int,
+    memory: int | None = None,
+    *,
+    graph: bool = False,
+    graphs: bool = False,
 ) -> list[Structure]:
     """Returns the structures that may serve `count` vectors of length `dimension`.
 
-    That is the exact scan alone, where it is quick enough; else a graph, if `graph` asks for one;
-    else inverted files of `cells_for` cells, one of each kind. Structures that take more than
-    `memory` bytes are left out, so that the list may be empty.
+    That is the exact scan alone, where it is quick enough; else HNSW alone, if `graph` asks for it;
+    else inverted files of `cells_for` cells, one of each kind, and with `graphs` all graphs that
+    can be made here. Structures that take more than `memory` bytes are left out, so that the list
+    may be empty.
 
     Examples
     --------
@@ -146,7 +163,23 @@ def choose(
         # Product quantization codes pairs of numbers, and learns 16 codes for each pair.
         no_pairs = dimension % 2 or count < _PQ_LEAST
         structures = [Structure(cells, kind) for kind in KINDS if kind != "PQfs" or not no_pairs]
+        if graphs:
+            structures.append(Structure(0, GRAPH))
+        if graphs and quantised.available():
+            structures.append(Structure(0, QUANTISED))
     return [s for s in structures if memory is None or s.bytes_for(count, dimension) <= memory]
+
+
+def kind_of(name: str) -> str:
+    """Returns the kind of a structure by its name.
+
+    Examples
+    --------
+    >>> kind_of("IVF512,SQ8"), kind_of("SymQG32")
+    ('SQ8', 'SymQG')
+    """
+    graph = next((kind for kind in GRAPHS if name.startswith(kind)), None)
+    return graph or name.partition(",")[2]
 
 
 def cells_for(count: int) -> int:
@@ -224,15 +257,21 @@ def fill(
     return InvertedFile(index, vectors, 1, 1)
 
 
-def load(data: bytes, vectors: MappedVectors, probes: int, width: float = 1) -> Ann:
+def load(
+    data: bytes, vectors: MappedVectors, probes: int, width: float = 1, *, name: str = ""
+) -> Ann:
     """Returns the index that these bytes hold; the caller has verified their checksum.
+
+    `name` is that of the structure, by which the bytes of FAISS and of `rabitqlib` are told apart.
 
     Raises
     ------
     ClrSearchError
         If they are neither an inverted file nor a graph over as many vectors as `vectors`, of the
-        same length.
+        same length, or no library is installed that reads them.
     """
+    if name.startswith(QUANTISED):
+        return quantised.QuantisedGraph.load(data, vectors, probes, width)
     import faiss
 
     count, dimension = vectors.values.shape
@@ -240,7 +279,7 @@ def load(data: bytes, vectors: MappedVectors, probes: int, width: float = 1) -> 
         index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
     except (RuntimeError, MemoryError) as error:
         raise ClrSearchError(f"FAISS cannot read it: {error}") from error
-    classes = {faiss.IndexIVF: InvertedFile, faiss.IndexHNSW: Graph}
+    classes = {faiss.IndexIVF: InvertedFile, faiss.IndexHNSW: HNSW}
     loaded = next((ours for base, ours in classes.items() if isinstance(index, base)), None)
     if loaded is None or index.d != dimension:
         raise ClrSearchError(f"it is no search structure of dimension {dimension}")

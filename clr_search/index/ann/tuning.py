@@ -3,25 +3,27 @@
 On a sample of the collection every structure that fits the memory is built, and set to the least
 effort that reaches the recall; the one that then answers quickest is built over everything, and set
 again. Recall is counted against exact neighbours, on items that were not used for setting the
-effort. Time is measured for one search after the other, and includes scoring the candidates, since
-coarser codes need more of them.
+effort. Time includes scoring the candidates, since coarser codes need more of them; it is measured
+for one search after the other and, where the goal asks for it, for many at once.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.errors import ClrSearchError
 from clr_search.index.ann import structures
 from clr_search.index.ann.base import Ann
 from clr_search.index.ann.goal import Goal, that_fit
-from clr_search.index.ann.graph import Graph
-from clr_search.index.ann.inverted import InvertedFile
+from clr_search.index.ann.graph import HNSW, Graph
 from clr_search.index.ann.mapped_vectors import MappedVectors
-from clr_search.index.ann.structures import GRAPH, Structure, fill, link
+from clr_search.index.ann.quantised import QuantisedGraph
+from clr_search.index.ann.structures import GRAPH, GRAPHS, Structure, fill, link
 
 _MARGIN = (
     0.007  # recall beyond the goal, since the effort is tuned on some queries and used for all
@@ -32,6 +34,7 @@ _FEWER = 384  # queries on the sample, where structures only have to be compared
 _TIMED, _ROUNDS = 64, 3  # queries whose time is measured, and how often; the quickest round counts
 _NEIGHBOURS = 10  # neighbours of each query: recall is recall@10
 _OF_CELLS = 16  # the first try visits one cell in 16, about what is needed in the end
+_MANY = 256  # queries that are asked at once where many at once are timed
 _GRAPH_FIRST = 32  # efSearch of the first try with a graph, for the same reason
 _TIE = 2e-6  # difference of two float32 products that are equal but summed in another order
 
@@ -43,7 +46,7 @@ class Tried:
     Attributes
     ----------
     kind : str
-        A key of `structures.KINDS`.
+        A key of `structures.KINDS`, or one of `structures.GRAPHS`.
     bytes_per_vector : float
         Memory that it takes for each vector of the whole collection.
     recall : float
@@ -52,6 +55,8 @@ class Tried:
         Median time of one search.
     reached : bool
         Whether the recall reached that of the goal.
+    batch_milliseconds : float or None
+        Time of a search among many at once; None where the goal does not ask for it.
     """
 
     kind: str
@@ -59,6 +64,14 @@ class Tried:
     recall: float
     milliseconds: float
     reached: bool
+    batch_milliseconds: float | None = None
+
+    def cost(self, goal: Goal) -> float:
+        """Returns the time by which the goal ranks it, in milliseconds."""
+        single, batch = self.milliseconds, self.batch_milliseconds
+        if batch is None or goal.serve == "single":
+            return single
+        return batch if goal.serve == "batch" else math.sqrt(single * batch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,40 +122,60 @@ def select(vectors: MappedVectors, goal: Goal, *, seed: int = 0) -> tuple[Struct
     generator = np.random.default_rng(seed)
     chosen = np.sort(generator.choice(count, min(count, _SAMPLE), replace=False))
     sample = vectors.subset(chosen)
+    tried = _tried_files([s for s in fitting if s.kind not in GRAPHS], sample, goal, count, seed)
+    tried += [_tried_graph(s, sample, goal, count) for s in fitting if s.kind in GRAPHS]
+    best = min(range(len(tried)), key=lambda position: _rank(tried[position], goal))
+    return next(s for s in fitting if s.kind == tried[best].kind), tried
+
+
+def _rank(result: Tried, goal: Goal) -> tuple[bool, float]:
+    """Ranks results: the quickest that reaches the goal is first, else that of best recall."""
+    return not result.reached, result.cost(goal) if result.reached else -result.recall
+
+
+def _tried_files(
+    fitting: list[Structure], sample: MappedVectors, goal: Goal, total: int, seed: int
+) -> list[Tried]:
+    """Builds and tunes inverted files on the sample; `total` is the size of the collection."""
+    count = len(sample.ids)
     truth, tried, centroids = _Truth.of(sample, seed, _FEWER), [], None
     for structure in fitting:
-        result, index = _try(structure, sample, goal, count, seed, truth, centroids)
+        small = structure._replace(cells=structures.cells_for(count))
+        index = fill(sample, small, seed=seed, centroids=centroids)
+        trial = _Trial(index, truth)
+        _set(trial, small, goal)
+        tried.append(_measured(trial, structure, goal, total))
         centroids = index.centroids()
-        tried.append(result)
-    best = min(range(len(tried)), key=lambda position: _rank(tried[position]))
-    return fitting[best], tried
+    return tried
 
 
-def _rank(result: Tried) -> tuple[bool, float]:
-    """Ranks results: the quickest that reaches the goal is first, else that of best recall."""
-    return not result.reached, result.milliseconds if result.reached else -result.recall
+def _tried_graph(structure: Structure, sample: MappedVectors, goal: Goal, total: int) -> Tried:
+    """Builds a graph over most of the sample, and tunes it with the rest."""
+    inside = sample.subset(slice(0, len(sample.ids) - _FEWER))
+    queries = sample.rows(slice(len(inside.ids), None))
+    try:
+        graph = _graph(structure, inside)
+    except ClrSearchError:
+        return Tried(structure.kind, 0.0, 0.0, 0.0, reached=False)
+    trial = _Trial(graph, _Truth.within(inside, queries))
+    _set(trial, structure, goal)
+    return _measured(trial, structure, goal, total)
 
 
-def _try(
-    structure: Structure,
-    sample: MappedVectors,
-    goal: Goal,
-    total: int,
-    seed: int,
-    truth: _Truth,
-    centroids: NDArray[np.float32] | None,
-) -> tuple[Tried, InvertedFile]:
-    """Builds and tunes a structure on the sample; `total` is the size of the collection."""
-    count, dimension = sample.values.shape
-    small = structure._replace(cells=structures.cells_for(count))
-    index = fill(sample, small, seed=seed, centroids=centroids)
-    trial = _Trial(index, truth)
-    _set(trial, small, goal)
-    recall, _ = trial.recall(truth.measured)
-    seconds = trial.seconds()
-    size = round(structure.bytes_for(total, dimension) / total, 1)
+def _measured(trial: _Trial, structure: Structure, goal: Goal, total: int) -> Tried:
+    """Measures a structure that has been set."""
+    recall, _ = trial.recall(trial.truth.measured)
+    size = round(structure.bytes_for(total, trial.ann.vectors.values.shape[1]) / total, 1)
+    batch = None if goal.serve is None else 1e3 * trial.seconds_of_many()
     reached = recall >= goal.recall
-    return Tried(structure.kind, size, recall, 1e3 * seconds, reached), index
+    return Tried(structure.kind, size, recall, 1e3 * trial.seconds(), reached, batch)
+
+
+def _graph(structure: Structure, vectors: MappedVectors) -> Graph:
+    """Builds a graph over all vectors, not tuned yet."""
+    if structure.kind == GRAPH:
+        return HNSW(link(vectors), vectors, 1, 1)
+    return QuantisedGraph.build(vectors)
 
 
 def build(vectors: MappedVectors, structure: Structure, goal: Goal, *, seed: int = 0) -> Built:
@@ -159,7 +192,7 @@ def build(vectors: MappedVectors, structure: Structure, goal: Goal, *, seed: int
     seed : int
         Seed of the samples that are used for training, tuning and measuring.
     """
-    if structure.kind == GRAPH:
+    if structure.kind in GRAPHS:
         return _build_graph(vectors, structure, goal)
     index = fill(vectors, structure, seed=seed)
     trial = _Trial(index, _Truth.of(vectors, seed, _QUERIES))
@@ -190,25 +223,32 @@ def _held_back_of(count: int) -> int:
 
 
 def _build_graph(vectors: MappedVectors, structure: Structure, goal: Goal) -> Built:
-    """Builds and tunes a graph without the last vectors, those of `held_back`, then adds them."""
+    """Builds and tunes a graph without the last vectors, those of `held_back`, then with them.
+
+    HNSW takes them in addition; the quantised graph, which takes none once it is built, is built
+    twice.
+    """
     within = len(vectors.ids) - _held_back_of(len(vectors.ids))
     inside, outside = vectors.subset(slice(0, within)), vectors.subset(slice(within, None))
-    index = link(inside)
     order = np.random.default_rng(0).permutation(len(outside.ids))
-    trial = _Trial(Graph(index, inside, 1, 1), _Truth.within(inside, outside.rows(order)))
+    partial = _graph(structure, inside)
+    trial = _Trial(partial, _Truth.within(inside, outside.rows(order)))
     _set(trial, structure, goal)
     recall, first = trial.recall(trial.truth.measured)
-    link(outside, index)
-    least = trial.ann.scored_for(_NEIGHBOURS)  # every search looks at that many
-    made = Graph(index, vectors, max(trial.ann.probes, least), 1)
-    return Built(made.serialized(), structure, made.probes, made.width, recall, first)
+    least = partial.scored_for(_NEIGHBOURS)  # every search looks at that many
+    probes = max(partial.probes, least)
+    if structure.kind == GRAPH:
+        made: Ann = HNSW(link(outside, partial._index), vectors, probes, 1)
+    else:
+        made = QuantisedGraph.build(vectors)
+    return Built(made.serialized(), structure, probes, 1, recall, first)
 
 
 def _set(trial: _Trial, structure: Structure, goal: Goal) -> None:
     """Sets the quickest pair of width and least number of probes that reaches the goal."""
     wanted, index = min(goal.recall + _MARGIN, 1.0), trial.ann
     settings: list[tuple[bool, float, float, int]] = []
-    graph = structure.kind == GRAPH
+    graph = structure.kind in GRAPHS
     first = _GRAPH_FIRST if graph else max(1, index.most_probes // _OF_CELLS)
     index.probes = min(first, index.most_probes)
     for width in (1.0,) if graph else structures.KINDS[structure.kind].widths:
@@ -328,3 +368,13 @@ class _Trial:
                 times.append(time.perf_counter() - began)
             rounds.append(float(np.median(times)))
         return min(rounds)
+
+    def seconds_of_many(self) -> float:
+        """Returns the time of one of many searches that are asked at once, in seconds."""
+        index, queries = self.ann, self.truth.queries[:_MANY]
+        scored, took = index.scored_for(_NEIGHBOURS), []
+        for _ in range(_ROUNDS):
+            began = time.perf_counter()
+            index.candidates(queries, _NEIGHBOURS, scored, index.probes)
+            took.append(time.perf_counter() - began)
+        return min(took) / len(queries)

@@ -286,7 +286,8 @@ class Reader(Inventory):
                     if failed == error.generation.number:
                         self._useless = failed
                         self._reporter.message(
-                            f"{error.what} Searching exactly, which is slower; the next add or "
+                            f"{error.what} {error.remedy}".rstrip() + " "
+                            "Searching exactly, which is slower; the next add or "
                             "build-index makes a new one."
                         )
                     failed = error.generation.number

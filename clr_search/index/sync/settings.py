@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from clr_search.files.selection import Selection, excluding
 from clr_search.index import maintenance
+from clr_search.index.ann.goal import Serve
 from clr_search.index.sync.annotations.remarks import Remarks
 
 
@@ -18,6 +20,7 @@ class Settings(Remarks):
         recall: float | None = None,
         memory: float | None = None,
         graph: bool | None = None,
+        serve: Serve | Literal["auto"] | None = None,
     ) -> None:
         """Set the goals of the search structure, which the next change of the collection builds.
 
@@ -33,6 +36,12 @@ class Settings(Remarks):
         graph : bool, optional
             Whether a large collection is searched through a graph (HNSW), which takes longer to
             build and answers sooner among a million items; a new collection has False.
+        serve : str, optional
+            What the structure of a large collection is to be quick at: one query at a time
+            (``"single"``), many at once (``"batch"``), or both (``"balanced"``). All kinds are then
+            measured, graphs over quantised codes among them where `rabitqlib` is installed, and the
+            quickest within `memory` is taken. A new collection has ``"auto"``: inverted files of
+            little memory.
 
         Raises
         ------
@@ -40,7 +49,7 @@ class Settings(Remarks):
             If a value is out of range, or no structure for the present items fits into the memory.
         """
         self._require_writable()
-        maintenance.revise_goal(self._catalog, recall, memory, graph)
+        maintenance.revise_goal(self._catalog, recall, memory, graph, serve)
 
     def select(
         self,

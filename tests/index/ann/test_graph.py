@@ -1,4 +1,4 @@
-"""A collection that is searched through a graph, instead of an inverted file."""
+"""A collection that is searched through a graph, of FAISS or of rabitqlib, instead of cells."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from clr_search.index import Filter, Index
-from clr_search.index.ann import goal
+from clr_search.index.ann import goal, tuning
 from clr_search.index.ann.base import Selector
-from clr_search.index.ann.structures import load
+from clr_search.index.ann.structures import GRAPHS, KINDS, load
 from clr_search.index.catalog.catalog import Catalog
 from tests.index.ann.made import ROWS, kept, linked, loaded
 from tests.index.conftest import paths_of
@@ -19,19 +19,38 @@ from tests.index.made import Heard, Vectors, brute, insert
 pytestmark = pytest.mark.usefixtures("small_limits")
 
 
+@pytest.fixture(params=["HNSW16", "SymQG32"])
+def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a graph, which is chosen whichever is the quickest here."""
+    if request.param == "SymQG32":
+        pytest.importorskip("rabitqlib", reason="the extra [fast] is not installed")
+    monkeypatch.setattr(
+        tuning, "_rank", lambda result, _: not request.param.startswith(result.kind)
+    )
+    return str(request.param)
+
+
 @pytest.fixture
-def graphed(many: Path) -> Path:
+def graphed(many: Path, name: str) -> Path:
     with Index.open(many, writable=True) as index:
-        index.aim(graph=True)
+        if name == "HNSW16":
+            index.aim(graph=True)
+        else:
+            index.aim(serve="single")
         index.settle()
     return many
 
 
-def test_it_finds_nearly_all_and_says_what_it_is(graphed: Path, rows: Vectors) -> None:
+def test_it_finds_nearly_all_and_says_what_it_is(graphed: Path, name: str, rows: Vectors) -> None:
     with Index.open(graphed) as index:
         info, hits = index.info(), 0
-        assert info.structure.startswith("HNSW16, efSearch ")
-        assert (info.generation, info.tried) == (1, ())
+        assert info.structure.startswith(f"{name}, efSearch ")
+        assert info.generation == 1
+        if name == "HNSW16":
+            assert info.tried == ()
+        else:
+            assert {one.kind for one in info.tried} == {*KINDS, *GRAPHS}
+            assert all(one.batch_milliseconds > 0 for one in info.tried)
         assert info.recall is not None
         assert info.recall >= goal.RECALL
         for position in range(0, len(rows), 60):
@@ -82,24 +101,26 @@ def test_where_the_nearest_are_gone_others_are_found(graphed: Path, rows: Vector
             assert hits >= 0.9 * len(truth)
 
 
-def test_it_stays_a_graph_until_told_otherwise(graphed: Path) -> None:
+def test_it_stays_a_graph_until_told_otherwise(graphed: Path, name: str) -> None:
     more = np.random.default_rng(0).normal(size=(500, 24)).astype(np.float32)
     more /= np.linalg.norm(more, axis=1, keepdims=True)
     insert(Catalog(graphed, writable=True), more, paths_of(500, 3000), "/pictures")
     with Index.open(graphed, writable=True) as index:
         index.settle(reporter=(heard := Heard()))
-        assert "HNSW16, efSearch " in heard.messages[1]
-        assert index.info().structure.startswith("HNSW16")
+        assert f"{name}, efSearch " in heard.messages[1]
+        assert index.info().structure.startswith(name)
         assert (index.info().generation, index.info().beside) == (2, 0)
         index.aim(recall=0.9)
         index.settle()
-        assert index.info().structure.startswith("HNSW16")
-        index.aim(graph=False)
+        assert index.info().structure.startswith(name)
+        index.aim(graph=False, serve="auto")
         index.settle()
         assert index.info().structure.startswith("IVF")
 
 
-def test_a_damaged_graph_is_searched_without_and_made_anew(graphed: Path, rows: Vectors) -> None:
+def test_a_damaged_graph_is_searched_without_and_made_anew(
+    graphed: Path, name: str, rows: Vectors
+) -> None:
     (path,) = (graphed / "ann").glob("*.faiss")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -107,7 +128,7 @@ def test_a_damaged_graph_is_searched_without_and_made_anew(graphed: Path, rows: 
     with Index.open(graphed, reporter=Heard()) as index:
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
     with Index.open(graphed, writable=True) as index:
-        assert index.info().structure.startswith("HNSW16")
+        assert index.info().structure.startswith(name)
         assert index.info().generation == 2
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
 

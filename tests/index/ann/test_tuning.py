@@ -9,9 +9,9 @@ import pytest
 from clr_search.errors import UsageError
 from clr_search.index.ann import structures
 from clr_search.index.ann.goal import RECALL, Goal
-from clr_search.index.ann.graph import Graph
+from clr_search.index.ann.graph import HNSW
 from clr_search.index.ann.mapped_vectors import MappedVectors
-from clr_search.index.ann.structures import GRAPH, Structure, choose, load
+from clr_search.index.ann.structures import GRAPHS, QUANTISED, Structure, choose, load
 from clr_search.index.ann.tuning import build, select
 from clr_search.index.catalog.vectors import scale_of
 from tests.index.ann.made import ROWS, kept, linked, loaded, made
@@ -85,7 +85,7 @@ def test_the_measured_recall_of_a_graph_is_the_true_one() -> None:
     assert built.recall >= RECALL
     assert linked(goal=Goal(0.01)).probes == 16, "what is shown is what is done"
     index, hits = loaded(built), 0
-    assert isinstance(index, Graph)
+    assert isinstance(index, HNSW)
     for position in range(0, 4000, 80):
         near = index.candidates(ROWS[position][None], 11, index.scored_for(11), built.probes)[0][0]
         truth = [i for i in brute(ROWS, ROWS[position], 11) if i != position][:10]
@@ -93,16 +93,19 @@ def test_the_measured_recall_of_a_graph_is_the_true_one() -> None:
     assert hits / 500 >= RECALL - 0.02
 
 
-def test_the_recall_of_a_graph_is_that_of_new_queries() -> None:
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_the_recall_of_a_graph_is_that_of_new_queries(kind: str) -> None:
     """Of its own items it finds far more: linked to their neighbours, they say nothing."""
+    if kind == QUANTISED:
+        pytest.importorskip("rabitqlib", reason="the extra [fast] is not installed")
     rows = np.random.default_rng(2).normal(size=(9000, 48)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries, rows = rows[:1000], rows[1000:]
     held = MappedVectors(
         np.arange(8000), scale_of(rows.astype(np.float16)), rows.astype(np.float16)
     )
-    built = build(held, Structure(0, GRAPH), Goal(0.8))
-    index = load(built.data.tobytes(), held, built.probes)
+    built = build(held, Structure(0, kind), Goal(0.8))
+    index = load(built.data.tobytes(), held, built.probes, name=str(built.structure))
     near = index.candidates(queries, 10, index.scored_for(10), built.probes)[0]
     truth = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
     found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near, truth, strict=True)])
