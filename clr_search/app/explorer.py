@@ -223,10 +223,21 @@ class Explorer:
         return items
 
     def _hits(self, items: Sequence[Item], scores: Sequence[float | None]) -> tuple[Hit, ...]:
-        """Draw the tiles of items, and return what the page shows of them."""
+        """Draw the tiles of items, and return what the page shows of them.
+
+        Drawing looks at each file, so that only those without a tile are looked for again.
+        """
         tiles = self._thumbnails.tiles([item.path for item in items])
         return tuple(
-            Hit(item.id, item.path.name, item.relative, item.label, score, picture)
+            Hit(
+                item.id,
+                item.path.name,
+                item.relative,
+                item.label,
+                score,
+                picture,
+                missing=not picture and item.is_missing(),
+            )
             for item, score, picture in zip(items, scores, tiles, strict=True)
         )
 

@@ -268,7 +268,7 @@ class SearchTab:
         try:
             if subject is None:
                 hits = self._explorer.opening(controls.filter, controls.count)
-                status = fragments.note("A few pictures of the collection: choose one to search.")
+                status = fragments.opening(hits)
             else:
                 answer = self._explorer.search(controls.query(subject))
                 hits, status = answer.hits, fragments.status(answer)

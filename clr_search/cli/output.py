@@ -173,6 +173,17 @@ def shown(path: Path | str) -> str:
     return relative if len(relative) < len(path) else path
 
 
+def marked(path: Path | str, *, missing: bool) -> str:
+    """Return a path as `shown` does, marked where its file is not there.
+
+    Examples
+    --------
+    >>> marked("a.jpg", missing=True)
+    'a.jpg  (not there)'
+    """
+    return shown(path) + ("  (not there)" if missing else "")
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun; `plural` is given where it does not end in s.
 

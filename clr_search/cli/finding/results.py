@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clr_search.cli.row_files import RowFile, row_file
 
 if TYPE_CHECKING:
-    from clr_search.index import Match, Matches
+    from clr_search.index import Matches
 
 Subject = Path | int
 """The subject of a query: the path of a picture, or the id of an item."""
@@ -23,6 +23,7 @@ _COLUMNS = {
     "percentile": float,
     "label": str,
     "id": int,
+    "missing": bool,
 }
 
 
@@ -31,13 +32,8 @@ def answer(query: Subject, matches: Matches) -> dict[str, Any]:
     return {
         "query": query,
         "same": list(matches.same),
-        "results": [_summary(match) for match in matches],
+        "results": [match.summary() for match in matches],
     }
-
-
-def _summary(match: Match) -> dict[str, Any]:
-    """Return a match; one whose file is not there is marked."""
-    return match.summary() | ({} if match.path.exists() else {"missing": True})
 
 
 class Results:

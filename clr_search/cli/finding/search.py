@@ -259,7 +259,7 @@ def _answer(
     """Answer one query after the other; the failure of one of several is printed."""
     for query in queries:
         try:
-            matches = index.search(ask(picture=query))
+            matches = index.search(ask(picture=query)).with_missing()
         except ClrSearchError as error:
             affects_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
             if affects_all or len(queries) == 1:
@@ -284,7 +284,10 @@ def _print_same(matches: Matches) -> None:
     """Print where the file of the query is in the collection, beside its own path."""
     if not matches.same:
         return
-    paths = ", ".join(output.shown(path) for path in matches.same[:_COPIES_NAMED])
+    from clr_search.index.catalog.paths import is_missing
+
+    named = matches.same[:_COPIES_NAMED]
+    paths = ", ".join(output.marked(path, missing=is_missing(str(path))) for path in named)
     further = len(matches.same) - _COPIES_NAMED
     more = f" and {further:,} more" if further > 0 else ""
     click.echo(f"  the same file is in the collection: {paths}{more}")
@@ -306,8 +309,7 @@ def _print(matches: Matches, *, nothing: str) -> None:
             row.append(match.label or "")
     columns.append(output.Column())
     for row, match in zip(rows, matches, strict=True):
-        gone = "" if match.path.exists() else "  (not there)"
-        row.append(output.shown(match.path) + gone)
+        row.append(output.marked(match.path, missing=bool(match.missing)))
     output.echo_table(columns, rows, indent=2)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clr_search.index.catalog.paths import is_missing
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -40,6 +42,9 @@ class Match:
     percentile : float or None
         Share, in per cent, of random pairs of the collection that are less alike than the query and
         this picture; None if the collection has only one picture.
+    missing : bool or None
+        Whether there is certainly no file at `path`; None where nobody has looked (see
+        `Matches.with_missing`).
     """
 
     rank: int
@@ -48,6 +53,7 @@ class Match:
     score: float
     label: str | None
     percentile: float | None = None
+    missing: bool | None = None
 
     def summary(self) -> dict[str, Any]:
         """Returns the match as `--json` and the HTTP service print it, in plain values."""
@@ -58,6 +64,7 @@ class Match:
             "percentile": self.percentile,
             "label": self.label,
             "id": self.id,
+            "missing": self.missing,
         }
 
 
@@ -122,6 +129,19 @@ class Matches(Sequence[One]):
     def labels(self: Matches[Match]) -> list[str | None]:
         """Labels of the neighbours of one query."""
         return [match.label for match in self]
+
+    def with_missing(self: Matches[Match]) -> Matches[Match]:
+        """Returns the matches of one query with `missing` told: each file is looked for once.
+
+        A search itself looks at no file, since a drive in a network may take long to answer.
+
+        Examples
+        --------
+        >>> Matches([Match(1, 7, Path("no such file.jpg"), 0.9, None)]).with_missing()[0].missing
+        True
+        """
+        looked_for = [replace(match, missing=is_missing(str(match.path))) for match in self]
+        return Matches(looked_for, same=self.same)
 
     def recall(self, expected: NDArray[np.int64]) -> float:
         """Returns the share of the expected neighbours that were found, in [0, 1].

@@ -23,6 +23,11 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 _MOST = 65_536  # The largest number of elements of a vector, `contract.MOST_NUMBERS`.
 _MOST_PICTURES = 8192
 
+Missing = Annotated[
+    bool | None,
+    Field(description="Whether its file is not there; null if that could not be told in time."),
+]
+
 _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
     "ALO/QQEtYGh9AAAAAElFTkSuQmCC"
@@ -175,6 +180,7 @@ class ResultOut(BaseModel):
     ]
     label: str | None
     id: int
+    missing: Missing
 
 
 class SearchOut(BaseModel):
@@ -234,6 +240,7 @@ class ItemOut(BaseModel):
     size: Annotated[int, Field(description="Bytes of the file.")]
     sha256: str
     added_at: datetime
+    missing: Missing
 
 
 class ModelOut(BaseModel):
