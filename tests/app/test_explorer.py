@@ -169,3 +169,11 @@ def test_descriptions(pictures: Path) -> None:
     size = f"{picture.width} × {picture.height} pixels"
     assert describe(folder_of("a/b/c.jpg"), picture) == f"in a/b · {size}"
     assert describe(folder_of("c.jpg"), picture) == size
+
+
+def test_the_example_of_a_condition_names_columns_of_ones_own(
+    explorer: Explorer, writer: Index
+) -> None:
+    assert explorer.example_condition() == "width > 2000 AND taken >= '2024'"
+    writer.give_columns({"rating": {1: 5}, "day": {}})
+    assert explorer.example_condition().endswith("; also: rating, day")
