@@ -12,6 +12,7 @@ import click
 from clr_search.cli import options, output, tables
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.path_lists import paths_argument
+from clr_search.cli.selecting import selection_options
 from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,24 +61,7 @@ if TYPE_CHECKING:
     help="Search a large collection through a graph (HNSW): among a million pictures it answers "
     "in less than half the time, and is built four times as slowly; kept.  [default: no-graph]",
 )
-@click.option(
-    "--exclude",
-    metavar="PATTERN",
-    multiple=True,
-    help="Leave out files and folders of such names, such as @eaDir or '*_small.jpg'; can be "
-    "repeated; kept. Some are left out at first: --exclude none takes them.",
-)
-@click.option(
-    "--follow-links/--no-follow-links",
-    default=None,
-    help="Follow links that lead out of the folders; kept.  [default: no-follow-links]",
-)
-@click.option(
-    "--any-name/--no-any-name",
-    default=None,
-    help="Take pictures by their content, whatever their names end in; kept.  [default: "
-    "no-any-name]",
-)
+@selection_options(kept=True)
 @click.option(
     "--verify", is_flag=True, help="Compare the content of every file, whatever its size and time."
 )
@@ -95,6 +79,13 @@ if TYPE_CHECKING:
     metavar="FILE",
     type=options.EXISTING_FILE,
     help="Columns of your own for --where: a .csv or .parquet file with the paths of pictures.",
+)
+@click.option(
+    "--drop-column",
+    "dropped",
+    metavar="NAME",
+    multiple=True,
+    help="Remove a column that --metadata gave; can be repeated.",
 )
 @options.embedding_options()
 @click.option(
@@ -117,6 +108,7 @@ def build_index(
     watch: bool,
     poll: float | None,
     metadata: Path | None,
+    dropped: tuple[str, ...],
     batch_size: int,
     workers: int | None,
     device: str,
@@ -152,6 +144,7 @@ def build_index(
       clr-search build-index photos --index photos.clr --graph
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
+      clr-search build-index --index photos.clr --drop-column rating
     """
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
@@ -169,6 +162,7 @@ def build_index(
     )
     with opened as index:
         reports = []
+        index.drop_columns(dropped)
         index.select(exclude=chosen.exclude, follow_links=follow_links, any_name=any_name)
         if known:
             images = _there(index, reporter)

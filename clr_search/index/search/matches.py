@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -45,6 +45,8 @@ class Match:
     missing : bool or None
         Whether there is certainly no file at `path`; None where nobody has looked (see
         `Matches.with_missing`).
+    columns : mapping of str to int, float, str or None
+        Values in the columns that `Query.columns` asks for; None where the picture has none.
     """
 
     rank: int
@@ -54,10 +56,11 @@ class Match:
     label: str | None
     percentile: float | None = None
     missing: bool | None = None
+    columns: Mapping[str, int | float | str | None] = field(default_factory=dict, hash=False)
 
     def summary(self) -> dict[str, Any]:
         """Returns the match as `--json` and the HTTP service print it, in plain values."""
-        return {
+        plain = {
             "rank": self.rank,
             "path": str(self.path),
             "score": self.score,
@@ -66,6 +69,7 @@ class Match:
             "id": self.id,
             "missing": self.missing,
         }
+        return plain | ({"columns": dict(self.columns)} if self.columns else {})
 
 
 class Matches(Sequence[One]):
