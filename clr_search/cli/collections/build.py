@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 from clr_search.cli import options, output, tables
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.path_lists import paths_argument
-from clr_search.cli.selecting import selection_options
+from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,9 +100,7 @@ def build_index(
     recall: float | None,
     memory: float | None,
     graph: bool | None,
-    exclude: tuple[str, ...],
-    follow_links: bool | None,
-    any_name: bool | None,
+    chosen: Chosen,
     verify: bool,
     watch: bool,
     poll: float | None,
@@ -155,7 +152,6 @@ def build_index(
     isolation = DecodingLimits() if isolate else None
     reporter = for_terminal()
     began = time.monotonic()
-    chosen = _Chosen(exclude or None, follow_links, any_name)
     known = not images and not rebuild
     opened = _open(
         collection, encoder, images, reporter, device, chosen, rebuild=rebuild, wait=watch
@@ -163,7 +159,9 @@ def build_index(
     with opened as index:
         reports = []
         index.drop_columns(dropped)
-        index.select(exclude=chosen.exclude, follow_links=follow_links, any_name=any_name)
+        index.select(
+            exclude=chosen.exclude, follow_links=chosen.follow_links, any_name=chosen.any_name
+        )
         if known:
             images = _there(index, reporter)
         if recall is not None or memory is not None or graph is not None:
@@ -199,15 +197,6 @@ def build_index(
 
         follower = Follower(collection, batch_size, workers, device, isolation)
         _follow(follower, watched, verbose=verbose, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """Which files the options take; None leaves it to what the collection keeps."""
-
-    exclude: tuple[str, ...] | None
-    follow_links: bool | None
-    any_name: bool | None
 
 
 def _check_use(
@@ -283,7 +272,7 @@ def _open(
     images: tuple[Path, ...],
     reporter: Reporter,
     device: str,
-    chosen: _Chosen,
+    chosen: Chosen,
     *,
     rebuild: bool,
     wait: bool,
@@ -291,7 +280,6 @@ def _open(
     """Open the collection for writing, or create it; `wait` waits for another writer to end."""
     from clr_search.files.find import find_images
     from clr_search.files.left_out import LeftOut, selected
-    from clr_search.files.selection import Selection, excluding
     from clr_search.index import Index
     from clr_search.serve import devices
 
@@ -306,12 +294,9 @@ def _open(
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():
         # A wrong folder or device fails here, before it could leave an empty collection behind.
-        selection = Selection(
-            excluding(chosen.exclude or ()), bool(chosen.follow_links), bool(chosen.any_name)
-        )
         left_out = LeftOut()
         try:
-            find_images(images, left_out, selection)
+            find_images(images, left_out, chosen.selection)
         except UsageError as error:
             offered = selected(tuple(left_out.others.items()), options=True)
             raise UsageError(error.what, " ".join(offered) or error.remedy) from error
