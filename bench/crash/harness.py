@@ -148,7 +148,7 @@ def _make_old(collection: Path) -> None:
     connection.executescript(
         "DROP INDEX items_by_file; ALTER TABLE items DROP COLUMN checksum; "
         "ALTER TABLE staged DROP COLUMN checksum; DROP TABLE exif; DROP TABLE columns; "
-        "DROP TABLE cells; DROP TABLE dismissed; "
+        "DROP TABLE cells; DROP TABLE dismissed; DROP TABLE notes; "
         "DELETE FROM meta WHERE key IN ('home', 'looked_at'); PRAGMA user_version = 1"
     )
     connection.close()

@@ -17,6 +17,7 @@ from clr_search.contract.card import Card
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
+from clr_search.index.catalog.columns.language import ConditionError
 from clr_search.pictures.inline import PREVIEW, preview
 from clr_search.web import thumbnails
 
@@ -28,6 +29,9 @@ MAX_SURVEYED = 20_000
 
 Listing them reads every item, which takes too long in a larger collection.
 """
+
+
+_NAMED = 5  # columns of one's own that the page names
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,18 @@ class Explorer:
         than `MAX_SURVEYED` pictures, whose folders are not listed.
         """
         return self._survey().folders
+
+    def example_condition(self) -> str:
+        """Return a condition that people may write, with the columns of their own as a hint.
+
+        Examples
+        --------
+        ``"width > 2000 AND taken >= '2024'; also: rating, day"``
+        """
+        with self._lock:
+            own = list(self.index.kinds(own=True))
+        also = f"; also: {', '.join(own[:_NAMED])}" if own else ""
+        return f"width > 2000 AND taken >= '2024'{also}"
 
     def upload(self, data: bytes, title: str) -> Subject:
         """Decode an uploaded file into a picture to search from.
@@ -208,9 +224,11 @@ class Explorer:
             return self._surveyed
 
     def _matching(self, where: Filter) -> list[int]:
-        """Return the ids of the pictures that pass a filter."""
+        """Return the ids of the pictures that pass a filter; a wrong condition is an error."""
         try:
             return self.index.ids(where=where)
+        except ConditionError:
+            raise
         except UsageError:  # No picture passes, which is a normal answer here.
             return []
 
@@ -223,10 +241,21 @@ class Explorer:
         return items
 
     def _hits(self, items: Sequence[Item], scores: Sequence[float | None]) -> tuple[Hit, ...]:
-        """Draw the tiles of items, and return what the page shows of them."""
+        """Draw the tiles of items, and return what the page shows of them.
+
+        Drawing looks at each file, so that only those without a tile are looked for again.
+        """
         tiles = self._thumbnails.tiles([item.path for item in items])
         return tuple(
-            Hit(item.id, item.path.name, item.relative, item.label, score, picture)
+            Hit(
+                item.id,
+                item.path.name,
+                item.relative,
+                item.label,
+                score,
+                picture,
+                missing=not picture and item.is_missing(),
+            )
             for item, score, picture in zip(items, scores, tiles, strict=True)
         )
 

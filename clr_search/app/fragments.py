@@ -62,10 +62,8 @@ _MARK = (
     + "</svg>"
 )
 
-_MISSING = (
-    '<span class="clr-missing" role="img" aria-label="The file is no longer there">'
-    "file not found</span>"
-)
+NOT_THERE, UNREADABLE = "file not found", "file cannot be read"
+"""What a tile says instead of a picture."""
 
 
 def header(name: str, count: int) -> str:
@@ -100,7 +98,12 @@ def _tile(index: int, hit: Hit) -> str:
         spoken.append(f"similarity {hit.score:.3f}")
     if hit.label:
         spoken.append(hit.label)
-    image = f'<img src="{hit.picture}" alt="" decoding="async">' if hit.picture else _MISSING
+    if hit.picture:
+        image = f'<img src="{hit.picture}" alt="" decoding="async">'
+    else:
+        reason = NOT_THERE if hit.missing else UNREADABLE
+        spoken.append(reason)
+        image = f'<span class="clr-missing">{reason}</span>'
     score = "" if hit.score is None else _score(hit.score)
     label = f'<span class="clr-label">{escape(hit.label)}</span>' if hit.label else ""
     return (
@@ -161,7 +164,29 @@ def status(answer: Answer) -> str:
     count = len(answer.hits)
     noun = "neighbour" if count == 1 else "neighbours"
     text = f"{count} {noun} among {images_count(answer.total)} in {duration(answer.seconds)}"
-    return note(text)
+    return note(f"{text}{not_there(answer.hits)}")
+
+
+def opening(hits: Sequence[Hit]) -> str:
+    """Return the line above the pictures to begin with."""
+    return note(f"A few pictures of the collection: choose one to search{not_there(hits) or '.'}")
+
+
+def not_there(hits: Sequence[Hit]) -> str:
+    """Return how many files of these pictures are not there, with a remedy; empty for none.
+
+    Examples
+    --------
+    >>> not_there([Hit(1, "a.jpg", "a.jpg", None, None, "", missing=True)])[:23]
+    '. 1 file is not there: '
+    """
+    count = sum(hit.missing for hit in hits)
+    if not count:
+        return ""
+    return (
+        f". {files_count(count)} {'is' if count == 1 else 'are'} not there: clr-search build-index "
+        "or relocate brings the collection up to date."
+    )
 
 
 def note(text: str) -> str:

@@ -15,6 +15,7 @@ from clr_search.app.components import fragment, picture_field, uploaded_file
 from clr_search.app.explorer import Explorer
 from clr_search.app.visit import Session, Subject
 from clr_search.errors import ClrSearchError, ImageError
+from clr_search.index.catalog.columns.language import MOST_CHARACTERS
 from clr_search.index.catalog.filters import MOST_BYTES, Filter
 from clr_search.index.search.query import Query
 
@@ -56,32 +57,48 @@ class Controls:
         Label and folder that results must have; empty for any.
     least : float
         Least percentile of a result, from 0 to 100; 0 is no limit.
+    where : str
+        Condition on columns that results must meet; empty for none.
     """
 
     count: int = AT_FIRST
     label: str = ""
     folder: str = ""
     least: float = 0.0
+    where: str = ""
 
     @classmethod
-    def sent(cls, count: object, label: object, folder: object, least: object = 0.0) -> Controls:
+    def sent(
+        cls,
+        count: object,
+        label: object,
+        folder: object,
+        least: object = 0.0,
+        where: object = "",
+    ) -> Controls:
         """Return the controls from the values that a browser sent; invalid values are replaced.
 
         Examples
         --------
         >>> Controls.sent(1000, "roses", None)
-        Controls(count=48, label='roses', folder='', least=0.0)
+        Controls(count=48, label='roses', folder='', least=0.0, where='')
         """
         number = AT_FIRST
         if isinstance(count, int | float) and not math.isnan(count):
             number = int(min(max(count, FEWEST), MOST))
         limit = float(least) if isinstance(least, int | float) and 0 <= least <= 100 else 0.0
-        return cls(number, _text(label), _text(folder), limit)
+        condition = where.strip() if isinstance(where, str) else ""  # too long, it is refused
+        return cls(number, _text(label), _text(folder), limit, condition)
 
     @property
     def filter(self) -> Filter:
-        """The conditions on label and folder of the results."""
-        return Filter(label=self.label or None, under=self.folder or None, on_disk=False)
+        """The conditions on label, folder and columns of the results."""
+        return Filter(
+            label=self.label or None,
+            under=self.folder or None,
+            where=self.where or None,
+            on_disk=False,
+        )
 
     def query(self, subject: Subject) -> Query:
         """Return the query for a picture to search from."""
@@ -153,12 +170,20 @@ class SearchTab:
             self.least = gr.Dropdown(
                 LIKENESS, value=0.0, label="Likeness", min_width=160, elem_id="clr-least"
             )
+            self.where = gr.Textbox(
+                label="Condition, then Enter",
+                placeholder=self._explorer.example_condition(),
+                max_lines=1,
+                max_length=MOST_CHARACTERS,
+                min_width=240,
+                elem_id="clr-where",
+            )
         self.status = fragment(fragments.note(""), elem_id="clr-status")
         self.grid = fragment("", elem_id="clr-results", js_on_load=fragments.PICK_AND_RETURN)
 
     def _connect(self, page: gr.Blocks) -> None:
         """Connect every event of the tab with its handler."""
-        controls = [self.count, self.label, self.folder, self.least]
+        controls = [self.count, self.label, self.folder, self.least, self.where]
         view = [self.session, self.query, self.trail, self.status, self.grid, self.back_button]
 
         def on(listen: Any, handler: Any, *, first: Any = None) -> None:
@@ -197,7 +222,7 @@ class SearchTab:
         on(self.back_button.click, with_controls(self.on_back))
         on(self.random_button.click, with_controls(self.on_random))
         changed = (self.count.release, self.label.input, self.folder.input, self.least.input)
-        for listen in changed:
+        for listen in (*changed, self.where.submit):
             on(listen, with_controls(self.on_show))
 
     def on_open(self, session: Session, controls: Controls) -> Changes:
@@ -268,7 +293,7 @@ class SearchTab:
         try:
             if subject is None:
                 hits = self._explorer.opening(controls.filter, controls.count)
-                status = fragments.note("A few pictures of the collection: choose one to search.")
+                status = fragments.opening(hits)
             else:
                 answer = self._explorer.search(controls.query(subject))
                 hits, status = answer.hits, fragments.status(answer)

@@ -14,7 +14,11 @@ MAX_TRAIL = 50
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A picture of the collection as the page shows it; `score` is None outside of a search."""
+    """A picture of the collection as the page shows it.
+
+    `score` is None outside of a search. `picture` is empty where the file cannot be shown, and
+    `missing` tells whether it is not there.
+    """
 
     id: int
     name: str
@@ -22,6 +26,7 @@ class Hit:
     label: str | None
     score: float | None
     picture: str = field(repr=False)
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

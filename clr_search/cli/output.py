@@ -173,6 +173,17 @@ def shown(path: Path | str) -> str:
     return relative if len(relative) < len(path) else path
 
 
+def marked(path: Path | str, *, missing: bool) -> str:
+    """Return a path as `shown` does, marked where its file is not there.
+
+    Examples
+    --------
+    >>> marked("a.jpg", missing=True)
+    'a.jpg  (not there)'
+    """
+    return shown(path) + ("  (not there)" if missing else "")
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun; `plural` is given where it does not end in s.
 
@@ -281,10 +292,17 @@ def complain(error: ClrSearchError) -> None:
     click.echo(f"Error: {error}", err=True)
 
 
-def complain_of(left_out: LeftOut) -> list[ClrSearchError]:
-    """Print the folders that could not be listed on stderr, and return these failures."""
-    from clr_search.errors import ClrSearchError
+def complain_of(left_out: LeftOut, *, options: bool = False) -> list[ClrSearchError]:
+    """Print what was left out on stderr, and return the folders that could not be listed.
 
+    With `options`, the options are named by which the command takes it.
+    """
+    from clr_search.errors import ClrSearchError
+    from clr_search.files.left_out import passed_over, selected
+
+    others = selected(tuple(left_out.others.items()), options=options)
+    for line in [*passed_over(left_out.kinds()), *others]:
+        click.echo(line, err=True)
     skipped = left_out.skipped()
     failures = [ClrSearchError(f"{shown(path)} is left out: {reason}.") for path, reason in skipped]
     for failure in failures:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
@@ -12,6 +12,7 @@ from stat import S_ISLNK, S_ISREG
 from clr_search.errors import UsageError
 from clr_search.files.left_out import (
     EXCLUDED,
+    HIDDEN,
     NOWHERE,
     OTHER_NAME,
     OUTSIDE,
@@ -32,6 +33,8 @@ class ImageFile:
         Absolute path of the folder, without links.
     relative : str
         Path of the file below `root`, with forward slashes on every system.
+    given : bool
+        Whether the file was given itself, and not found in a folder.
 
     Examples
     --------
@@ -42,6 +45,7 @@ class ImageFile:
 
     root: Path
     relative: str
+    given: bool = field(default=False, compare=False)
 
     @property
     def path(self) -> Path:
@@ -52,6 +56,14 @@ class ImageFile:
     def label(self) -> str | None:
         """Name of the parent folder; None for a file directly below the root."""
         return label_of(self.relative)
+
+    @property
+    def class_name(self) -> str | None:
+        """The class by its folder: as `label`; of a file that was given itself, its folder's name.
+
+        A list of files, as ``find`` prints it, so gives the classes that its folders would.
+        """
+        return composed(self.root.name) or None if self.given else self.label
 
 
 def label_of(relative: str) -> str | None:
@@ -113,7 +125,7 @@ def find_images(
             walk = walk_images(path.resolve(), left_out, selection=selection)
             images = sorted(walk, key=attrgetter("relative"))
         elif os.path.isfile(path):  # noqa: PTH113
-            images = [ImageFile(path.parent.resolve(), path.name)]
+            images = [ImageFile(path.parent.resolve(), path.name, given=True)]
         else:
             raise UsageError(
                 f"There is no file or folder {path}.",
@@ -174,10 +186,17 @@ def walk_images(
 
 
 def _taken(
-    folder: str, prefix: str, names: Iterable[str], left_out: LeftOut, selection: Selection
+    folder: str, prefix: str, names: Sequence[str], left_out: LeftOut, selection: Selection
 ) -> list[str]:
-    """Returns the names of a folder that are neither hidden nor excluded."""
+    """Returns the names of a folder that are neither hidden nor excluded.
+
+    What is excluded is recorded, and of what is hidden, folders and pictures.
+    """
     shown = [name for name in names if not name.startswith(".")]
+    for name in names:
+        path = f"{folder}{os.sep}{name}"
+        if name.startswith(".") and (os.path.isdir(path) or begins_as_picture(path)):  # noqa: PTH112
+            left_out.others[path] = HIDDEN
     excluded = {name for name in shown if selection.excludes(prefix + name)}
     for name in excluded:
         left_out.others[f"{folder}{os.sep}{name}"] = EXCLUDED

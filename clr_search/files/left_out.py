@@ -19,6 +19,7 @@ OUTSIDE = "a link that leads out of the folder"
 NOWHERE = "a link that leads nowhere"
 OTHER_NAME = "a picture by its content, but not by the ending of its name"
 EXCLUDED = "excluded"
+HIDDEN = "hidden: its name begins with a dot"
 """Why a file or folder is left out."""
 
 _SENTENCES = {
@@ -36,6 +37,7 @@ _SENTENCES = {
         "excluded",
         "--exclude none takes",
     ),
+    HIDDEN: ("1 file or folder is", "{:,} files and folders are", "hidden", ""),
 }
 """For each reason: the sentence of one and of more, its end, and the option that takes them."""
 
@@ -52,7 +54,8 @@ class LeftOut:
         Files in formats that are not read, by their names, with the names of the formats.
     others : dict of str to str
         Files and folders that the selection leaves out, with the reasons: links out of the folder
-        or to nothing, pictures whose names have another ending, and what is excluded.
+        or to nothing, pictures whose names have another ending, what is excluded, and hidden
+        pictures and folders.
     untold : list of str
         Paths whose pictures can change without any event at the path: symbolic links, which are
         followed all the same, and folders that cannot be listed.
@@ -84,12 +87,13 @@ class LeftOut:
         """Returns the names of the formats that were passed over, with the numbers of files."""
         return tuple(sorted(Counter(self.unread.values()).items()))
 
-    def told(self) -> list[str]:
-        """Returns sentences on all that is left out."""
+    def told(self, *, options: bool = False) -> list[str]:
+        """Returns sentences on all that is left out; with the options that take it, if asked."""
         lines = [f"{folder}: {reason}" for folder, reason in self.skipped()[:1]]
         if len(self.folders) > 1:
             lines[0] += f" (and {len(self.folders) - 1:,} more)"
-        more = [*passed_over(self.kinds()), *selected(tuple(self.others.items()))]
+        others = selected(tuple(self.others.items()), options=options)
+        more = [*passed_over(self.kinds()), *others]
         return [f"{line}." for line in lines] + more
 
 

@@ -224,7 +224,7 @@ class Client:
     def item(self, number: int) -> dict[str, Any]:
         """Return what the collection holds of an item, by its id.
 
-        The keys are id, path, label, width, height, size (in bytes), sha256 and added_at.
+        The keys are id, path, label, width, height, size (in bytes), sha256, added_at and missing.
 
         Raises
         ------
@@ -368,6 +368,9 @@ def _json(query: Query) -> dict[str, Any]:
         if value is field.default:
             continue
         if field.name == "picture":
+            if isinstance(value, int | np.integer):  # the service has a list for items
+                request["ids"] = [int(value)]
+                continue
             value = _sent(value)
         elif field.name in {"like", "unlike"}:
             value = [_sent(picture) for picture in value]

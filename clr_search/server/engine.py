@@ -34,6 +34,7 @@ from clr_search.server.messages.long_texts import LongTexts
 from clr_search.server.messages.refusals import PICTURES, unusable
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
+from clr_search.web.presence import Presence
 from clr_search.web.problems import Problem, busy
 from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
@@ -95,6 +96,7 @@ class Engine:
         # As many as there are threads that embed, that classify, and for large pictures.
         self._workers = DecodingWorkers(2 * usable_cores() + 1, limits.decoding)
         self._thumbnails = Thumbnails(small_jpeg, self._workers.load)
+        self.presence = Presence()
 
     def start(self) -> None:
         """Start the worker threads; results are delivered to the running event loop."""
@@ -110,6 +112,7 @@ class Engine:
             pool.shutdown(wait=True, cancel_futures=pool is self._large)
         self._beside.close()
         self._workers.close()
+        self.presence.close()
 
     # -- embedding
 
@@ -263,6 +266,8 @@ class Engine:
     async def search(self, message: SearchIn, texts: LongTexts) -> Matches:
         """Return the nearest neighbours of the query of a request; `texts` are its long texts.
 
+        Those whose files are not there are marked.
+
         Raises
         ------
         Problem
@@ -273,7 +278,8 @@ class Engine:
             embedded = await self._embedded(message, texts)
             try:
                 query = message.query(embedded)
-                return await self.in_index(partial(self.index.search, query))
+                matches = await self.in_index(partial(self.index.search, query))
+                return await self.presence.marked(matches)
             except OtherEncoderError:
                 self._checked = -_FRESH  # The next call loads the new encoder.
             except MissingItemError:

@@ -60,6 +60,9 @@ SEARCH_BODY: dict[str, Any] = {
                         "k": {"type": "integer", "minimum": 1},
                         "diverse": {"type": "number", "minimum": 0, "maximum": 1},
                         "include_self": {"type": "boolean"},
+                        "min_score": {"type": "number", "minimum": -1, "maximum": 1},
+                        "min_percentile": {"type": "number", "minimum": 0, "maximum": 100},
+                        "columns": {"type": "string", "description": "A JSON list of names."},
                     },
                 }
             },

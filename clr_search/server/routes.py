@@ -181,10 +181,12 @@ async def classify(
 @router.get("/v1/items/{number}", response_model=schemas.ItemOut)
 async def item(request: Request, number: Number) -> Response:
     """Describe an item of the collection."""
-    record = await _engine(request).item(number)
+    engine = _engine(request)
+    record = await engine.item(number)
     names = ("id", "label", "width", "height", "size", "sha256", "added_at")
     values = {name: getattr(record, name) for name in names}
-    return _json(values | {"path": str(record.path)})
+    missing = await engine.presence.is_missing(record)
+    return _json(values | {"path": str(record.path), "missing": missing})
 
 
 @router.get("/v1/items/{number}/thumbnail", response_class=Response, responses=THUMBNAIL)

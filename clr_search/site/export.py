@@ -3,7 +3,7 @@
 =================  ====================================================================
 index.html         the page, with `style.css` and `page.js`
 clr-search.js      the module that loads, embeds and searches; other pages can import it
-pixels.js          the decoding of pictures for that module
+pixels.js          the decoding of pictures for that module, with `ground.js` for transparent ones
 site.json          the manifest: title, counts, and each file with size and SHA-384
 items.json         names of the pictures, in their order
 vectors.bin        their vectors in the format of `site.vectors`
@@ -48,10 +48,10 @@ VERSION = 1
 """Version of `site.json` and `vectors.bin`; `clr-search.js` refuses every other one."""
 
 _FETCHED = " What runs the encoder, onnxruntime-web, comes from cdn.jsdelivr.net."
-_PAGE = ("style.css", "page.js", "clr-search.js", "pixels.js")
+_PAGE = ("style.css", "page.js", "clr-search.js", "pixels.js", "ground.js")
 _DATA = r"site\.json|items\.json|vectors\.bin|encoder\.onnx|golden\.json"
 _OURS = re.compile(
-    rf"index\.html|style\.css|page\.js|clr-search\.js|pixels\.js|{_DATA}"
+    rf"index\.html|style\.css|page\.js|clr-search\.js|pixels\.js|ground\.js|{_DATA}"
     r"|thumbnails(/\d+(/\d+\.jpg)?)?|runtime(/[^/]+\.(js|wasm))?"
 )
 """What may lie in a site, by its path below the site."""

@@ -13,6 +13,7 @@ from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
 from clr_search.files.left_out import LeftOut
 from clr_search.files.own import OwnFolder
+from clr_search.files.selection import DEFAULT, Selection
 from clr_search.progress import Reporter, Silent
 from clr_search.train.begin import begin_in_turn, decode_in_turn, with_device
 from clr_search.train.checkpoint import CHECKPOINT
@@ -60,6 +61,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     reporter: Reporter | None = None,
+    selection: Selection = DEFAULT,
 ) -> TrainResult:
     """Train an encoder without labels.
 
@@ -83,6 +85,8 @@ def train(
         Whether to replace the run in `out`.
     reporter : Reporter, optional
         Receives the progress.
+    selection : Selection
+        Which files of folders are taken; for a run that is resumed, the same.
 
     Returns
     -------
@@ -103,8 +107,8 @@ def train(
     ):
         reporter = reporter if reporter and processes.first else Silent()
         left_out = LeftOut()
-        files = find_images(images, left_out)
-        for line in left_out.told():
+        files = find_images(images, left_out, selection)
+        for line in left_out.told(options=True):
             reporter.message(line)
         result = _train(files, Path(out), config, resume, force, reporter)
         return replace(result, skipped=[*left_out.skipped(), *result.skipped])

@@ -114,9 +114,12 @@ def test_changes_of_the_collection_are_seen(explorer: Explorer, writer: Index, o
 
 def test_a_file_that_is_gone_is_shown_as_such(explorer: Explorer, own: Path) -> None:
     (own / "red" / "red00.jpg").unlink()
+    (own / "red" / "red01.png").write_bytes(b"no picture")
     hits = {hit.name: hit for hit in explorer.opening(ALL, 48)}
-    assert hits["red00.jpg"].picture == ""
-    assert hits["red01.png"].picture
+    assert (hits["red00.jpg"].picture, hits["red00.jpg"].missing) == ("", True)
+    assert (hits["red01.png"].picture, hits["red01.png"].missing) == ("", False)
+    assert hits["red02.jpg"].picture
+    assert not hits["red02.jpg"].missing
     with pytest.raises(ClrSearchError, match=r"red00\.jpg cannot be shown"):
         explorer.choose(hits["red00.jpg"].id)
 
@@ -166,3 +169,11 @@ def test_descriptions(pictures: Path) -> None:
     size = f"{picture.width} × {picture.height} pixels"
     assert describe(folder_of("a/b/c.jpg"), picture) == f"in a/b · {size}"
     assert describe(folder_of("c.jpg"), picture) == size
+
+
+def test_the_example_of_a_condition_names_columns_of_ones_own(
+    explorer: Explorer, writer: Index
+) -> None:
+    assert explorer.example_condition() == "width > 2000 AND taken >= '2024'"
+    writer.give_columns({"rating": {1: 5}, "day": {}})
+    assert explorer.example_condition().endswith("; also: rating, day")

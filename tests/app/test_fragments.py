@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -81,10 +82,15 @@ def test_tiles_name_their_place_and_tell_score_and_label() -> None:
 
 
 def test_tiles_without_score_or_file_and_an_empty_grid() -> None:
-    reader = Reader(fragments.grid([hit(score=None, picture="")], "Pictures"))
+    gone = replace(hit(score=None, picture=""), missing=True)
+    reader = Reader(fragments.grid([gone], "Pictures"))
     assert not reader.all("img")
     assert "file not found" in reader.text
+    assert "file not found" in str(reader.all("button")[0]["aria-label"])
     assert "similarity" not in str(reader.tags)
+    broken = Reader(fragments.grid([hit(picture="")], "Pictures")).text
+    assert "file cannot be read" in broken
+    assert "not found" not in broken
     assert not Reader(fragments.grid([], "Pictures")).all("button")
 
 
@@ -138,3 +144,11 @@ def test_facts_leave_out_what_is_unknown_and_listings_count_the_rest() -> None:
     reader = Reader(fragments.listing("Left out", ("File", "Reason"), [("a", "b")], 1200))
     assert reader.text.endswith("and 1,200 more")
     assert fragments.listing("Left out", ("File", "Reason"), [], 0) == ""
+
+
+def test_files_that_are_not_there_are_counted_with_a_remedy() -> None:
+    gone = replace(hit(picture=""), missing=True)
+    told = Reader(fragments.status(Answer((hit(), gone, gone), 4317, 0.0379))).text
+    assert "in 38 ms. 2 files are not there: clr-search build-index or relocate" in told
+    assert "1 file is not there" in Reader(fragments.opening([hit(), gone])).text
+    assert "not there" not in Reader(fragments.opening([hit()])).text

@@ -101,6 +101,9 @@ def test_labels_are_offered(tab: SearchTab) -> None:
         ((12, "", "", "99"), Controls()),
         ((12, "", "", float("nan")), Controls()),
         ((12, "", "", -3), Controls()),
+        ((12, "", "", 0, " width > 3 "), Controls(where="width > 3")),
+        ((12, "", "", 0, ["width > 3"]), Controls()),
+        ((12, "", "", 0, "é" * 3000), Controls(where="é" * 3000)),
     ],
 )
 def test_filters_are_made_of_whatever_is_sent(sent: tuple[Any, ...], understood: Controls) -> None:
@@ -119,3 +122,24 @@ def test_the_trail_is_bounded() -> None:
     assert len(session.trail) == 50
     assert session.subject is not None
     assert session.subject.title == "119"
+
+
+def test_a_condition_on_columns(tab: SearchTab) -> None:
+    opened = tab.on_show(Session(), Controls(count=48, where="label = 'red'"))
+    assert len(opened[tab.session].shown) == 12
+    chosen = tab.on_pick(opened[tab.session], Controls(where="label = 'blue'"), at(0))
+    assert len(chosen[tab.session].shown) == 12
+    assert set(chosen[tab.session].shown).isdisjoint(opened[tab.session].shown)
+    none = tab.on_show(Session(), Controls(where="width > 100000"))
+    assert "Nothing here matches" in none[tab.grid]
+
+
+@pytest.mark.parametrize("wrong", ["widht > 3", "width >", "x" * 4097])
+def test_a_wrong_condition_is_said_and_changes_nothing(tab: SearchTab, wrong: str) -> None:
+    for said in (
+        tab.on_show(Session(), Controls(where=wrong)),
+        tab.on_random(Session(), Controls(where=wrong)),
+    ):
+        assert said.keys() == {tab.status}
+        assert "ondition" in said[tab.status]
+        assert 'role="alert"' in said[tab.status]

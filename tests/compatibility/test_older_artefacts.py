@@ -140,10 +140,11 @@ def test_a_collection_is_brought_up_to_date(
         found = index.search(second, 1)
         assert (found[0].path, found[0].score) == (pictures / "copy.bmp", pytest.approx(1))
         assert index.info().structure == older.expected[name]["structure"]
-    migrated, columns, dismissals = older.messages.messages
+    migrated, columns, dismissals, notes = older.messages.messages
     assert "the next update reads" in columns
     assert "from schema version 2 to 3" in migrated
     assert "from schema version 4 to 5" in dismissals
+    assert "from schema version 5 to 6" in notes
     assert repair(older.folder / name).whole
 
 
@@ -157,7 +158,7 @@ def test_a_damaged_search_structure_is_made_anew(
         assert index.info().generation == 2
         for search in older.expected["large.clr"]["searches"]:
             assert index.search(search["id"], 1).ids[0] == search["ids"][0]
-    migrated, _, _, anew, *_ = older.messages.messages
+    migrated, _, _, _, anew, *_ = older.messages.messages
     assert "from schema version 2 to 3" in migrated
     assert "anew from the catalogue" in anew
 

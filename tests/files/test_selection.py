@@ -13,6 +13,7 @@ from PIL import Image
 from clr_search.files.find import find_images
 from clr_search.files.left_out import (
     EXCLUDED,
+    HIDDEN,
     NOWHERE,
     OTHER_NAME,
     OUTSIDE,
@@ -111,3 +112,34 @@ def test_sentences() -> None:
         "1 link leads nowhere.",
         "2 files are pictures, but not by the ending of the name; --any-name takes them.",
     ]
+
+
+def test_hidden_pictures_and_folders_are_told(tmp_path: Path) -> None:
+    """But no hidden files of other kinds."""
+    hidden = [".b.png", ".git", ".noending", ".thumbnails", "d/.e"]
+    draw(tmp_path / "a.png", tmp_path / ".b.png", tmp_path / ".git" / "c.png")
+    draw(tmp_path / ".noending", tmp_path / "d" / ".e" / "f.png", tmp_path / ".thumbnails" / "g")
+    (tmp_path / ".DS_Store").write_bytes(b"Bud1")
+    (tmp_path / "._a.png").write_bytes(b"\0\5\x16\7 of a Mac")
+    (tmp_path / ".gone.png").symlink_to("nowhere")
+    names, others = found(tmp_path, Selection())
+    assert names == ["a.png"]
+    assert others == dict.fromkeys(hidden, HIDDEN)
+    (tmp_path / "@eaDir").mkdir()
+    left_out = LeftOut()
+    find_images([tmp_path], left_out)
+    excluded, hid = "1 file or folder is excluded", "5 files and folders are hidden."
+    assert left_out.told(options=True) == [f"{excluded}; --exclude none takes it.", hid]
+    assert left_out.told() == [f"{excluded}.", hid]
+
+
+def test_a_file_that_is_given_is_of_the_class_of_its_folder(tmp_path: Path) -> None:
+    draw(tmp_path / "stray.png", tmp_path / "red" / "a.png", tmp_path / "blue" / "b.png")
+    decomposed = unicodedata.normalize("NFD", "é")
+    draw(tmp_path / decomposed / "c.png")
+    classes = [image.class_name for image in find_images([tmp_path])]
+    assert classes == ["blue", "é", "red", None]
+    listed = [image.path for image in find_images([tmp_path])]
+    given = find_images(listed)
+    assert [image.class_name for image in given] == ["blue", "é", "red", tmp_path.name]
+    assert [image.label for image in given] == [None] * 4

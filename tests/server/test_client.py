@@ -189,3 +189,10 @@ def test_a_proxy_that_is_in_the_way_is_said(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(ServiceError) as error:
             client.model()
         assert "clr-search serve" in error.value.remedy
+
+
+def test_an_item_is_a_query_as_in_the_index(client: Client, collection: Path) -> None:
+    with Index.open(collection) as index:
+        here = index.search(3, 5)
+    assert client.search(3, k=5).ids.tolist() == here.ids.tolist()
+    assert client.search(np.int64(3), k=5).ids.tolist() == here.ids.tolist()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFilter
 from playwright.sync_api import Browser, Page, expect
 
 from clr_search import images
+from clr_search.images.colour.ground import ground_of
 from clr_search.index import Index
 from clr_search.site import Options, export_site, runtime
 from clr_search.site.vectors import unpack
@@ -174,6 +175,55 @@ def test_pictures_are_seen_as_python_sees_them(page: Page, tmp_path: Path) -> No
             assert difference.mean() < 1, path.name
         else:
             assert difference.max() <= 2, path.name  # rounded twice
+
+
+def drawings() -> dict[str, Image.Image]:
+    """Logos on transparency, which white, black and grey in turn would hide, and borders."""
+    generator = np.random.default_rng(5)
+
+    def logo(*colours: tuple[int, ...], size: tuple[int, int] = (72, 60)) -> Image.Image:
+        image = Image.new("RGBA", size)
+        for at, colour in enumerate(colours):
+            left = 6 + at * 18
+            image.paste(colour, (left, 8, left + 14, 44))
+        return image
+
+    white, black, grey = (255, 255, 255, 255), (0, 0, 0, 255), (128, 128, 128, 255)
+    soft = logo(white, white)
+    soft.putalpha(soft.getchannel("A").filter(ImageFilter.GaussianBlur(3)))
+    noise = generator.integers(0, 256, (60, 72, 4), dtype=np.uint8)
+    faint = generator.integers(200, 256, (60, 72, 4), dtype=np.uint8)
+    faint[..., 3] = generator.integers(0, 90, (60, 72))
+    framed = Image.new("RGBA", (40, 40), white)  # transparent in the middle only
+    framed.paste((0, 0, 0, 0), (18, 18, 22, 22))
+    wide = logo(white, white, size=(2100, 1100))  # of more than one band
+    return {
+        "white": logo(white),
+        "black": logo(black),
+        "white and black": logo(white, black),
+        "white, black and grey": logo(white, black, grey),
+        "colours": logo((255, 240, 240, 255), (250, 255, 250, 200), (0, 160, 160, 255)),
+        "soft": soft,
+        "noise": Image.fromarray(noise),
+        "faint": Image.fromarray(faint),
+        "framed": framed,
+        "wide": wide,
+        "nothing": Image.new("RGBA", (40, 40)),
+        "opaque": Image.new("RGBA", (40, 40), grey),
+    }
+
+
+def test_transparency_lies_on_the_ground_that_python_chooses(page: Page, tmp_path: Path) -> None:
+    chosen = set()
+    for name, image in drawings().items():
+        path = tmp_path / f"{name}.png"
+        image.save(path)
+        expected = images.decode_square(path.read_bytes(), 32).pixels.astype(int)
+        found = np.reshape(page.evaluate(SEEN, encoded(path)), expected.shape)
+        # A canvas keeps the colours of faint pixels less exactly.
+        assert np.abs(found - expected).max() <= 4, name
+        chosen.add(ground_of(image))
+    assert len(chosen) >= 4
 
 
 def test_what_is_no_picture_gets_plain_words(page: Page, pictures: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +12,7 @@ from clr_search.cli import options, output, tables
 from clr_search.cli.collections.goals import goal_options
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.path_lists import paths_argument
+from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,24 +45,7 @@ if TYPE_CHECKING:
     help="Embed the whole collection again, with another --encoder, then bring IMAGES up to date.",
 )
 @goal_options
-@click.option(
-    "--exclude",
-    metavar="PATTERN",
-    multiple=True,
-    help="Leave out files and folders of such names, such as @eaDir or '*_small.jpg'; can be "
-    "repeated; kept. Some are left out at first: --exclude none takes them.",
-)
-@click.option(
-    "--follow-links/--no-follow-links",
-    default=None,
-    help="Follow links that lead out of the folders; kept.  [default: no-follow-links]",
-)
-@click.option(
-    "--any-name/--no-any-name",
-    default=None,
-    help="Take pictures by their content, whatever their names end in; kept.  [default: "
-    "no-any-name]",
-)
+@selection_options(kept=True)
 @click.option(
     "--verify", is_flag=True, help="Compare the content of every file, whatever its size and time."
 )
@@ -81,6 +64,13 @@ if TYPE_CHECKING:
     type=options.EXISTING_FILE,
     help="Columns of your own for --where: a .csv or .parquet file with the paths of pictures.",
 )
+@click.option(
+    "--drop-column",
+    "dropped",
+    metavar="NAME",
+    multiple=True,
+    help="Remove a column that --metadata gave; can be repeated.",
+)
 @options.embedding_options()
 @click.option(
     "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
@@ -96,13 +86,12 @@ def build_index(
     memory: float | None,
     graph: bool | None,
     serve: Literal["single", "batch", "balanced", "auto"] | None,
-    exclude: tuple[str, ...],
-    follow_links: bool | None,
-    any_name: bool | None,
+    chosen: Chosen,
     verify: bool,
     watch: bool,
     poll: float | None,
     metadata: Path | None,
+    dropped: tuple[str, ...],
     batch_size: int,
     workers: int | None,
     device: str,
@@ -138,6 +127,7 @@ def build_index(
       clr-search build-index photos --index photos.clr --serve single
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
+      clr-search build-index --index photos.clr --drop-column rating
     """
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
@@ -148,14 +138,16 @@ def build_index(
     isolation = DecodingLimits() if isolate else None
     reporter = for_terminal()
     began = time.monotonic()
-    chosen = _Chosen(exclude or None, follow_links, any_name)
     known = not images and not rebuild
     opened = _open(
         collection, encoder, images, reporter, device, chosen, rebuild=rebuild, wait=watch
     )
     with opened as index:
         reports = []
-        index.select(exclude=chosen.exclude, follow_links=follow_links, any_name=any_name)
+        index.drop_columns(dropped)
+        index.select(
+            exclude=chosen.exclude, follow_links=chosen.follow_links, any_name=chosen.any_name
+        )
         if known:
             images = _there(index, reporter)
         if any(goal is not None for goal in (recall, memory, graph, serve)):
@@ -191,15 +183,6 @@ def build_index(
 
         follower = Follower(collection, batch_size, workers, device, isolation)
         _follow(follower, watched, verbose=verbose, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """Which files the options take; None leaves it to what the collection keeps."""
-
-    exclude: tuple[str, ...] | None
-    follow_links: bool | None
-    any_name: bool | None
 
 
 def _check_use(
@@ -275,7 +258,7 @@ def _open(
     images: tuple[Path, ...],
     reporter: Reporter,
     device: str,
-    chosen: _Chosen,
+    chosen: Chosen,
     *,
     rebuild: bool,
     wait: bool,
@@ -283,7 +266,6 @@ def _open(
     """Open the collection for writing, or create it; `wait` waits for another writer to end."""
     from clr_search.files.find import find_images
     from clr_search.files.left_out import LeftOut, selected
-    from clr_search.files.selection import Selection, excluding
     from clr_search.index import Index
     from clr_search.serve import devices
 
@@ -298,12 +280,9 @@ def _open(
         return when_free(opened, reporter)
     if not rebuild and not collection.exists():
         # A wrong folder or device fails here, before it could leave an empty collection behind.
-        selection = Selection(
-            excluding(chosen.exclude or ()), bool(chosen.follow_links), bool(chosen.any_name)
-        )
         left_out = LeftOut()
         try:
-            find_images(images, left_out, selection)
+            find_images(images, left_out, chosen.selection)
         except UsageError as error:
             offered = selected(tuple(left_out.others.items()), options=True)
             raise UsageError(error.what, " ".join(offered) or error.remedy) from error

@@ -33,13 +33,20 @@ _OLDER_DECODING = (
     is_flag=True,
     help="Run the golden picture through ONNX Runtime and compare with the vector in the file.",
 )
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="List files that were read with a loss or a note.",
+)
 @options.json_option()
-def info(path: Path, check: bool, as_json: bool) -> None:
+def info(path: Path, check: bool, verbose: bool, as_json: bool) -> None:
     """Describe a run, an encoder or probe, or a collection.
 
     \b
     Example:
       clr-search info photos.clr
+      clr-search info photos.clr -v          # also what was read with a loss
       clr-search info encoder.onnx --check
       clr-search info default                # the encoder that comes with the package
       clr-search info run --json | jq .config.temperature
@@ -53,7 +60,7 @@ def info(path: Path, check: bool, as_json: bool) -> None:
         return
     folder = OwnFolder(path)
     if (folder / "catalog.sqlite").exists():
-        _collection(path, check=check, as_json=as_json)
+        _collection(path, check=check, verbose=verbose, as_json=as_json)
     elif (folder / "config.json").exists():
         if check:
             raise UsageError(
@@ -116,17 +123,21 @@ def _foreign(path: Path, facts: ForeignFacts, *, as_json: bool) -> None:
     _echo({name: output.shown(value) for name, value in shown.items()}, None)
 
 
-def _collection(path: Path, *, check: bool, as_json: bool) -> None:
+def _collection(path: Path, *, check: bool, verbose: bool, as_json: bool) -> None:
     """Print the size, the search structure and the encoder of a collection."""
     from clr_search.index import Index
     from clr_search.progress import Lines
 
     with Index.open(path, reporter=Lines()) as index:
-        details, columns = index.info(), index.columns()
+        details, columns, noted = index.info(), index.columns(), index.noted()
         missing = index.missing()
         checked = index.encoder.check() if check else None
     if as_json:
-        listed = {"missing": missing, "columns": [asdict(column) for column in columns]}
+        listed = {
+            "missing": missing,
+            "columns": [asdict(column) for column in columns],
+            "noted": [{"path": one.path, "note": str(one)} for one in noted],
+        }
         output.echo_json(
             {"kind": "collection"} | details.summary() | listed | _checked_json(checked)
         )
@@ -146,6 +157,7 @@ def _collection(path: Path, *, check: bool, as_json: bool) -> None:
         "decoding": _OLDER_DECODING if details.older_decoding else "",
     }
     _echo(facts, checked)
+    output.echo_noted([(one.path, str(one), one.lossy) for one in noted], verbose=verbose)
     if details.tried:
         _echo_tried(details)
 

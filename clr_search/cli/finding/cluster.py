@@ -149,7 +149,12 @@ def _members(index: Index, cluster: Cluster) -> list[dict[str, Any]]:
 def _listed(items: list[Item], scores: list[float]) -> list[dict[str, Any]]:
     """Return items with their scores for JSON."""
     return [
-        {"id": item.id, "path": item.path, "score": round(score, 6)}
+        {
+            "id": item.id,
+            "path": item.path,
+            "score": round(score, 6),
+            "missing": item.is_missing(),
+        }
         for item, score in zip(items, scores, strict=True)
     ]
 
@@ -168,16 +173,19 @@ def _print(collection: Path, groups: list[Group], odd: Group) -> None:
         output.Column(heading="most typical"),
     ]
     rows = [
-        [str(number), f"{group.size:,}", _folders(group), output.shown(group.items[0].path)]
+        [str(number), f"{group.size:,}", _folders(group), _named(group.items[0])]
         for number, group in enumerate(groups, start=1)
     ]
     output.echo_table(columns, rows, indent=2)
     click.echo("\nLeast typical:")
     columns = [output.Column(right=True, style="cyan"), output.Column()]
     lines = zip(odd.items, odd.scores, strict=True)
-    output.echo_table(
-        columns, [[f"{score:.4f}", output.shown(item.path)] for item, score in lines], indent=2
-    )
+    output.echo_table(columns, [[f"{score:.4f}", _named(item)] for item, score in lines], indent=2)
+
+
+def _named(item: Item) -> str:
+    """Return the path of an item for people, marked where its file is not there."""
+    return output.marked(item.path, missing=item.is_missing())
 
 
 def _folders(group: Group) -> str:

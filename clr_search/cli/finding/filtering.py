@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,28 @@ class Ids(click.ParamType):  # type: ignore[type-arg]
             return tuple(int(number) for number in text.replace(",", " ").split())
         except ValueError:
             self.fail("ids are whole numbers, as in 3,17,25.", param, ctx)
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names of columns, separated by commas; quotation marks keep a comma within a name.
+
+    Examples
+    --------
+    >>> Names().convert('camera, "a,b"', None, None)
+    ('camera', 'a,b')
+    """
+
+    name = "names"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names; there is at least one."""
+        listed = next(csv.reader([str(value)], skipinitialspace=True), [])
+        names = tuple(name.strip() for name in listed if name.strip())
+        if not names:
+            self.fail("columns are named as in camera,taken.", param, ctx)
+        return names
 
 
 def filter_options() -> options.Decorator[Any]:

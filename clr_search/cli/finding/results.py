@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,12 @@ _COLUMNS = {
     "percentile": float,
     "label": str,
     "id": int,
+    "missing": bool,
 }
+
+
+_TYPES = {"integer": int, "real": float}
+"""Types of the values of columns that are no text."""
 
 
 def answer(query: Subject, matches: Matches) -> dict[str, Any]:
@@ -31,38 +36,56 @@ def answer(query: Subject, matches: Matches) -> dict[str, Any]:
     return {
         "query": query,
         "same": list(matches.same),
-        "results": [_summary(match) for match in matches],
+        "results": [match.summary() for match in matches],
     }
 
 
-def _summary(match: Match) -> dict[str, Any]:
-    """Return a match; one whose file is not there is marked."""
-    return match.summary() | ({} if match.path.exists() else {"missing": True})
-
-
 class Results:
-    """A file that receives the matches of one query after the other."""
+    """A file that receives the matches of one query after the other.
 
-    def __init__(self, file: RowFile) -> None:
-        self._file = file
+    Parameters
+    ----------
+    file : RowFile
+        The file.
+    named : mapping of str to str
+        Header of each column of the collection that the file has.
+    """
+
+    def __init__(self, file: RowFile, named: Mapping[str, str]) -> None:
+        self._file, self._named = file, named
 
     def add(self, query: Subject, matches: Matches) -> None:
         """Append the matches of one query."""
-        rows = [{"query": query, **match.summary()} for match in matches]
-        self._file.add(answer(query, matches), rows)
+        self._file.add(answer(query, matches), [self._row(query, match) for match in matches])
+
+    def _row(self, query: Subject, match: Match) -> dict[str, Any]:
+        """Return the row of one match."""
+        row = {"query": query, **match.summary()}
+        row.pop("columns", None)
+        return row | {self._named[name]: value for name, value in match.columns.items()}
 
 
 @contextmanager
-def written(path: Path) -> Iterator[Results]:
+def written(path: Path, kinds: Mapping[str, str]) -> Iterator[Results]:
     """Open a file of results, which gets its name only when it is complete.
 
     CSV and Parquet files have a row for each result. JSON Lines files have an object for each
     query, as ``--json`` prints it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kinds : mapping of str to str
+        Kind of each column of the collection that the results have. One that is called as a column
+        which every file has is written as ``column.NAME``.
 
     Raises
     ------
     UsageError
         If the file is a Parquet file, and pyarrow is not installed.
     """
-    with row_file(path, _COLUMNS) as file:
-        yield Results(file)
+    named = {name: f"column.{name}" if name in _COLUMNS else name for name in kinds}
+    types = {named[name]: _TYPES.get(kind, str) for name, kind in kinds.items()}
+    with row_file(path, _COLUMNS | types) as file:
+        yield Results(file, named)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clr_search.cli import options, output
-from clr_search.cli.finding.filtering import filter_options
+from clr_search.cli.finding.filtering import Names, filter_options
 from clr_search.cli.finding.results import Subject, answer, written
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.row_files import results_output
@@ -82,6 +82,12 @@ class Answers:
     help="A picture the results should be less like; can be repeated.",
 )
 @filter_options()
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    type=Names(),
+    help="Show these columns beside each result: camera,taken. --json shows all of your own.",
+)
 @click.option("--include-self", is_flag=True, help="Keep the query among its own results.")
 @click.option(
     "--crop",
@@ -128,6 +134,7 @@ def search(
     k: int,
     like: tuple[Path, ...],
     unlike: tuple[Path, ...],
+    columns: tuple[str, ...] | None,
     include_self: bool,
     crop: tuple[float, float, float, float] | None,
     diverse: bool,
@@ -158,6 +165,7 @@ def search(
       clr-search search photos.clr new-photos -k 5 --out results.csv
       clr-search search photos.clr --item 17 --glob 'IMG_*.jpg' --after 2024-05-01
       clr-search search photos.clr query.jpg --min-percentile 99.9
+      clr-search search photos.clr query.jpg --columns camera,taken --after 2024-05-01
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
     """
     from clr_search.files.write import refuse_existing
@@ -185,6 +193,9 @@ def search(
     subjects: list[Subject] = [*_listed(queries, answers), *items]
     # The CPU embeds a few pictures in less time than a GPU needs to start.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
+        if columns is None and (as_json or (out is not None and out.suffix == ".jsonl")):
+            columns = tuple(index.kinds(own=True))
+        ask.keywords["columns"] = columns or ()
         if out is not None:
             _write(index, subjects, ask, answers, out, as_json=as_json)
         else:
@@ -238,7 +249,8 @@ def _write(
     from clr_search.progress import Silent, for_terminal
 
     reporter = Silent() if as_json else for_terminal()  # A progress bar would mix with stdout.
-    with reporter.task("Searching", len(queries), "queries"), written(out) as results:
+    kinds = _shown_kinds(index, ask.keywords["columns"])
+    with reporter.task("Searching", len(queries), "queries"), written(out, kinds) as results:
         for query, matches in _answer(index, queries, ask, answers):
             results.add(query, matches)
             if as_json:
@@ -246,6 +258,14 @@ def _write(
             reporter.advance()
     answered = output.count(answers.count, "answer")
     click.echo(f"{output.shown(out)}: {answered}", err=True)
+
+
+def _shown_kinds(index: Index, columns: Sequence[str]) -> dict[str, str]:
+    """Return the kinds of the columns that results have, by their names."""
+    from clr_search.index.catalog.columns.store import spelt
+
+    kinds = index.kinds()
+    return {name: kinds[name] for name in [spelt(one, kinds) for one in columns]}
 
 
 def _named(query: Subject) -> str:
@@ -259,7 +279,7 @@ def _answer(
     """Answer one query after the other; the failure of one of several is printed."""
     for query in queries:
         try:
-            matches = index.search(ask(picture=query))
+            matches = index.search(ask(picture=query)).with_missing()
         except ClrSearchError as error:
             affects_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
             if affects_all or len(queries) == 1:
@@ -284,7 +304,10 @@ def _print_same(matches: Matches) -> None:
     """Print where the file of the query is in the collection, beside its own path."""
     if not matches.same:
         return
-    paths = ", ".join(output.shown(path) for path in matches.same[:_COPIES_NAMED])
+    from clr_search.index.catalog.paths import is_missing
+
+    named = matches.same[:_COPIES_NAMED]
+    paths = ", ".join(output.marked(path, missing=is_missing(str(path))) for path in named)
     further = len(matches.same) - _COPIES_NAMED
     more = f" and {further:,} more" if further > 0 else ""
     click.echo(f"  the same file is in the collection: {paths}{more}")
@@ -304,10 +327,15 @@ def _print(matches: Matches, *, nothing: str) -> None:
         columns.append(output.Column(style="green"))
         for row, match in zip(rows, matches, strict=True):
             row.append(match.label or "")
+    for name in matches[0].columns if matches else ():
+        values = [match.columns[name] for match in matches]
+        numbers = all(value is None or not isinstance(value, str) for value in values)
+        columns.append(output.Column(heading=name, right=numbers))
+        for row, value in zip(rows, values, strict=True):
+            row.append("" if value is None else str(value))
     columns.append(output.Column())
     for row, match in zip(rows, matches, strict=True):
-        gone = "" if match.path.exists() else "  (not there)"
-        row.append(output.shown(match.path) + gone)
+        row.append(output.marked(match.path, missing=bool(match.missing)))
     output.echo_table(columns, rows, indent=2)
 
 

@@ -13,6 +13,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.row_files import RowFile, results_output, row_file
+from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import ClrSearchError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     callback=results_output,
     help="Write the classes to a .csv, .jsonl or .parquet file, a row a picture.",
 )
+@selection_options()
 @options.force_option("the file")
 @options.json_option()
 @options.pixels_option()
@@ -49,6 +51,7 @@ def classify(
     collection: Path | None,
     k: int,
     out: Path | None,
+    chosen: Chosen,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -84,8 +87,8 @@ def classify(
     if not images:
         raise click.UsageError("Missing argument 'IMAGE...': what to classify.")
     left_out = LeftOut()
-    files = [image.path for image in find_images(images, left_out)]
-    output.complain_of(left_out)
+    files = [image.path for image in find_images(images, left_out, chosen.selection)]
+    output.complain_of(left_out, options=True)
     failed = bool(left_out.folders)
     shown = _Shown(k, as_json=as_json, several=len(files) > 1 and k > 1, quiet=out is not None)
     results = chain.from_iterable(infer_files(classifier.verdicts, classifier.frame, files))

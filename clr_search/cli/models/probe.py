@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from clr_search.cli import options, output, tables
+from clr_search.cli.path_lists import paths_argument
+from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @options.command("probe")
-@click.argument("source", metavar="COLLECTION|FOLDER", type=options.PATH)
+@paths_argument("sources", "COLLECTION|IMAGES...", required=True, exists=False)
 @click.option("--out", metavar="ONNX", type=options.PATH, required=True, help="The file to write.")
 @tables.labels_option()
 @click.option(
@@ -35,22 +38,25 @@ if TYPE_CHECKING:
     callback=options.picture_output,
     help="Draw the confusion matrix into a PNG, JPEG or WebP file; needs the extra plots.",
 )
+@selection_options()
 @options.force_option("the files")
 @options.json_option()
 @options.pixels_option()
 def probe(
-    source: Path,
+    sources: tuple[Path, ...],
     out: Path,
     labels: Path | None,
     encoder: Path | None,
     confusion: Path | None,
+    chosen: Chosen,
     force: bool,
     as_json: bool,
 ) -> None:
     """Fit a classifier on pictures with classes, and write it.
 
-    The classifier is a logistic regression on the embeddings of a collection, or of a folder that
-    has a folder of pictures for each class: one to five of each are enough. It is fitted on all of
+    The classifier is a logistic regression on the embeddings of a collection, or of folders that
+    have a folder of pictures for each class: one to five of each are enough. A picture that is
+    given itself, as in a list, is of the class that its folder is called. It is fitted on all of
     them, and its accuracy is measured by cross-validation: each picture is classified without its
     own help. Of 5,000 pictures and more, a fifth is held out instead.
 
@@ -64,6 +70,7 @@ def probe(
       clr-search probe photos.clr --out probe.onnx --confusion confusion.png
       clr-search probe photos.clr --out probe.onnx --labels labels.csv
       clr-search probe a-few-of-each/ --out probe.onnx
+      clr-search probe @chosen.txt --out probe.onnx
     """
     from clr_search.files.write import refuse_existing
     from clr_search.pictures.figure import require_plots
@@ -74,13 +81,13 @@ def probe(
         refuse_existing(target, force=force)
     if confusion is not None:
         require_plots()
-    folder = source.is_dir() and not (source / "catalog.sqlite").exists()
-    if encoder is not None and not folder:
-        raise UsageError(
-            f"{source} is no folder of pictures: a collection has its own encoder.",
-            "Leave --encoder out.",
-        )
-    pictures = _of_folder(source, labels, encoder) if folder else _of_collection(source, labels)
+    collection = _collection(sources, encoder, chosen)
+    folder = collection is None
+    pictures = (
+        _of_files(sources, labels, encoder, chosen)
+        if collection is None
+        else _of_collection(collection, labels)
+    )
     output.status(f"Fitting on {output.count(len(pictures.labels), 'picture')} …")
     fitted = (fit_shots if folder else fit_probe)(pictures.vectors, pictures.labels)
     if confusion is not None and not fitted.held_out:
@@ -96,6 +103,38 @@ def probe(
         output.echo_json(_facts(fitted, out) | left)
     else:
         _print(fitted, out, confusion)
+
+
+def _collection(sources: tuple[Path, ...], encoder: Path | None, chosen: Chosen) -> Path | None:
+    """Return the collection to fit on; None where pictures are given.
+
+    Raises
+    ------
+    UsageError
+        If there is a collection beside others, or an option that is not of collections.
+    """
+    held = [one for one in sources if os.path.exists(one / "catalog.sqlite")]  # noqa: PTH110 -- may be long
+    if not held and (len(sources) > 1 or sources[0].suffix != ".clr"):
+        return None
+    source = held[0] if held else sources[0]
+    if len(sources) > 1:
+        more = len(sources) - 1
+        beside = "is 1 path" if more == 1 else f"are {more:,} paths"
+        raise UsageError(
+            f"{source} is a collection, and there {beside} beside it.",
+            "Give one collection alone, or pictures.",
+        )
+    if encoder is not None:
+        raise UsageError(
+            f"{source} is no folder of pictures: a collection has its own encoder.",
+            "Leave --encoder out.",
+        )
+    if words := chosen.words():
+        raise UsageError(
+            f"{words[0]} is of folders, and {source} is a collection.",
+            f"Give it to: clr-search build-index --index {source}",
+        )
+    return source
 
 
 class Given(NamedTuple):
@@ -135,8 +174,10 @@ def _of_collection(collection: Path, table: Path | None) -> Given:
         return Given(embeddings.vectors, found.labels, index.encoder.path, [], found.unmatched)
 
 
-def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
-    """Embed the pictures of a folder; a class without a readable picture is an error."""
+def _of_files(
+    sources: tuple[Path, ...], table: Path | None, path: Path | None, chosen: Chosen
+) -> Given:
+    """Embed pictures of folders and lists; a class without a readable picture is an error."""
     import numpy as np
 
     from clr_search.files.find import find_images
@@ -145,12 +186,13 @@ def _of_folder(folder: Path, table: Path | None, path: Path | None) -> Given:
     from clr_search.serve.pipeline import Embedded, embed_files
 
     left_out = LeftOut()
-    encoder, files = Encoder(path), find_images([folder], left_out)
-    output.complain_of(left_out)
+    encoder, files = Encoder(path), find_images(sources, left_out, chosen.selection)
+    output.complain_of(left_out, options=True)
     paths = [file.path for file in files]
-    found = tables.Given([file.label for file in files], [])
+    found = tables.Given([file.class_name for file in files], [])
     if table is not None:
-        found = tables.given(table, paths, str(folder))
+        where = str(sources[0]) if len(sources) == 1 else "what is given"
+        found = tables.given(table, paths, where)
     results = [one for batch in embed_files(encoder, paths) for one in batch]
     readable = [isinstance(one, Embedded) for one in results]
     for one in results:

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.path_lists import Listed, expand
+from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import require
 
 EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch", "method")
@@ -22,17 +24,21 @@ EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch",
 )
 @click.option(
     "--images",
-    metavar="FOLDER",
-    type=options.EXISTING,
+    metavar="PATH",
+    type=Listed(exists=True),
+    multiple=True,
     required=True,
-    help="Images to train on, in folders that are classes.",
+    help="Images to train on, in folders that are classes, or a list of files: - or @FILE; can be "
+    "repeated.",
 )
 @click.option(
     "--test",
-    metavar="FOLDER",
-    type=options.EXISTING,
-    help="Images to test on, in the same folders.  [default: a fifth of those of --images]",
+    metavar="PATH",
+    type=Listed(exists=True),
+    multiple=True,
+    help="Images to test on, of the same classes.  [default: a fifth of those of --images]",
 )
+@selection_options()
 @click.option("--out", metavar="DIR", type=options.PATH, required=True, help="The folder to write.")
 @click.option(
     "--seeds",
@@ -81,8 +87,9 @@ EXPERIMENTS = ("augmentation", "colour", "head", "temperature", "loss", "batch",
 @options.pixels_option()
 def study(
     experiments: tuple[str, ...],
-    images: Path,
-    test: Path | None,
+    images: tuple[Path, ...],
+    test: tuple[Path, ...],
+    chosen: Chosen,
     out: Path,
     seeds: int,
     limit: int,
@@ -125,10 +132,17 @@ def study(
     )
     reporter = for_terminal()
     pictures = find_pictures(
-        [images], [test] if test else [], limit=limit, side=image_size, reporter=reporter
+        _paths("images", images),
+        _paths("test", test),
+        limit=limit,
+        side=image_size,
+        reporter=reporter,
+        selection=chosen.selection,
     )
     words = [
-        *("--images", str(images), *(("--test", str(test)) if test else ()), "--out", str(out)),
+        *(word for path in images for word in ("--images", str(path))),
+        *(word for path in test for word in ("--test", str(path))),
+        *("--out", str(out), *chosen.words()),
         *("--seeds", f"{seeds}", "--limit", f"{limit}", "--epochs", f"{epochs}"),
         *(
             "--image-size",
@@ -149,3 +163,10 @@ def study(
         command = shlex.join(["clr-search", "study", name, *words])
         page = report.write_report(experiment, results, base, pictures, command, out)
         click.echo(output.shown(page))
+
+
+def _paths(name: str, given: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the paths of an option, with those in its lists, whose names the page tells."""
+    context = click.get_current_context()
+    parameter = next(one for one in context.command.params if one.name == name)
+    return expand(context, parameter, given)

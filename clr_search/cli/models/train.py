@@ -13,6 +13,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.cli.models.settings import Given, setting_options
 from clr_search.cli.path_lists import paths_argument
+from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import require
 from clr_search.train.settings import presets
 from clr_search.train.settings.config import TrainConfig
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     "is for a few thousand images and no GPU.  [default: adapt with --init]",
 )
 @setting_options()
+@selection_options()
 @click.option(
     "--resume", is_flag=True, help="Resume the run in --out, with the same settings and images."
 )
@@ -44,6 +46,7 @@ def train(
     out: Path,
     preset: str | None,
     given: Given,
+    chosen: Chosen,
     resume: bool,
     force: bool,
     as_json: bool,
@@ -75,12 +78,21 @@ def train(
     require("torch", "train")
     from clr_search.train import train as run
 
-    result = run(images, out, config, resume=resume, force=force, reporter=for_terminal())
+    result = run(
+        images,
+        out,
+        config,
+        resume=resume,
+        force=force,
+        reporter=for_terminal(),
+        selection=chosen.selection,
+    )
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
     if first:
         _print(result, as_json=as_json)
     if result.interrupted and first:
-        words = ["clr-search", "train", *map(str, images), "--out", str(out), "--resume"]
+        words = ["clr-search", "train", *map(str, images), "--out", str(out)]
+        words += [*chosen.words(), "--resume"]
         command = shlex.join(words)
         click.echo(f"Stopped and saved. Go on with: {command}", err=True)
     if result.interrupted:

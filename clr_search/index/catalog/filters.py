@@ -106,7 +106,7 @@ class Filter:
             if value is not None and _too_long(value):
                 raise UsageError(
                     f"{name} is longer than {MOST_BYTES:,} bytes: {shortened(value)}",
-                    "No folder, label or path is so long.",
+                    "No folder, label or path is so long, and no condition may be.",
                 )
         if self.ids is not None:
             object.__setattr__(self, "ids", tuple(int(number) for number in self.ids))

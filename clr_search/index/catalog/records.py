@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.images import Note
+from clr_search.index.catalog.paths import is_missing
 from clr_search.index.catalog.vectors import checksum_of
 
 _LEAST, _MOST = -(2**63), 2**63 - 1  # the whole numbers that SQLite can store
@@ -79,6 +80,10 @@ class Item:
     def path(self) -> Path:
         """Absolute path of the file."""
         return self.root / self.relative
+
+    def is_missing(self) -> bool:
+        """Returns whether there is certainly no file now; one that cannot be read is there."""
+        return is_missing(str(self.path))
 
 
 @dataclass(frozen=True, slots=True)

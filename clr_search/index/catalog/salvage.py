@@ -50,6 +50,7 @@ OR typeof(reason) <> 'text' LIMIT 1
 _NONE = type(None)
 _BESIDE: dict[str, tuple[Any, ...]] = {
     "dismissed": (str, str, str),
+    "notes": (str, str),
     "exif": (int, (str, _NONE), (str, _NONE), (float, _NONE), (float, _NONE)),
     "columns": (int, str, str),
     "cells": (int, int, (int, float, str)),

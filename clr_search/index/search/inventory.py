@@ -14,10 +14,11 @@ from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.ann.generations import named
 from clr_search.index.catalog import dismissals, embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.catalog.paths import canonical, file_identity, is_missing
-from clr_search.index.catalog.records import Item, SkippedItem
+from clr_search.index.catalog.records import Item, NotedItem, SkippedItem
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.search.info import IndexInfo, info_of
 
@@ -272,6 +273,14 @@ class Inventory:
         """Returns the files that could not be used, with the reasons, ordered by path."""
         with self._catalog.reading():
             return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
+
+    def noted(self) -> list[NotedItem]:
+        """Returns the pictures that were read with a loss, or of which something is not shown.
+
+        Those that were embedded by an older release, which kept no notes, are not among them.
+        """
+        with self._catalog.reading():
+            return notes.noted(self._catalog)
 
     def missing(self) -> int:
         """Returns the number of items whose files are certainly not there."""

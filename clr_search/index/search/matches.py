@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clr_search.index.catalog.paths import is_missing
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -40,6 +42,11 @@ class Match:
     percentile : float or None
         Share, in per cent, of random pairs of the collection that are less alike than the query and
         this picture; None if the collection has only one picture.
+    missing : bool or None
+        Whether there is certainly no file at `path`; None where nobody has looked (see
+        `Matches.with_missing`).
+    columns : mapping of str to int, float, str or None
+        Values in the columns that `Query.columns` asks for; None where the picture has none.
     """
 
     rank: int
@@ -48,17 +55,21 @@ class Match:
     score: float
     label: str | None
     percentile: float | None = None
+    missing: bool | None = None
+    columns: Mapping[str, int | float | str | None] = field(default_factory=dict, hash=False)
 
     def summary(self) -> dict[str, Any]:
         """Returns the match as `--json` and the HTTP service print it, in plain values."""
-        return {
+        plain = {
             "rank": self.rank,
             "path": str(self.path),
             "score": self.score,
             "percentile": self.percentile,
             "label": self.label,
             "id": self.id,
+            "missing": self.missing,
         }
+        return plain | ({"columns": dict(self.columns)} if self.columns else {})
 
 
 class Matches(Sequence[One]):
@@ -122,6 +133,19 @@ class Matches(Sequence[One]):
     def labels(self: Matches[Match]) -> list[str | None]:
         """Labels of the neighbours of one query."""
         return [match.label for match in self]
+
+    def with_missing(self: Matches[Match]) -> Matches[Match]:
+        """Returns the matches of one query with `missing` told: each file is looked for once.
+
+        A search itself looks at no file, since a drive in a network may take long to answer.
+
+        Examples
+        --------
+        >>> Matches([Match(1, 7, Path("no such file.jpg"), 0.9, None)]).with_missing()[0].missing
+        True
+        """
+        looked_for = [replace(match, missing=is_missing(str(match.path))) for match in self]
+        return Matches(looked_for, same=self.same)
 
     def recall(self, expected: NDArray[np.int64]) -> float:
         """Returns the share of the expected neighbours that were found, in [0, 1].

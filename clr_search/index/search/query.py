@@ -64,6 +64,7 @@ class SearchOptions(TypedDict, total=False):
     crop: Crop | None
     min_score: float | None
     min_percentile: float | None
+    columns: Sequence[str]
 
 
 _FIELDS = {"diverse": "diversity"}
@@ -109,6 +110,8 @@ class Query:
         Least percentile of a result, in [0, 100]: the share of random pairs of the collection that
         are less alike. With 99.9, only one random pair in a thousand is as alike as each result.
         If no item reaches it, the result is empty: nothing in the collection is like the query.
+    columns : sequence of str
+        Names of columns whose values the results have, such as those of `Index.kinds`.
 
     Raises
     ------
@@ -134,6 +137,7 @@ class Query:
     exclude: Sequence[int] = ()
     min_score: float | None = None
     min_percentile: float | None = None
+    columns: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         given = (self.picture is not None) + (self.vectors is not None) + (len(self.ids) > 0)

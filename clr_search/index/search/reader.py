@@ -13,6 +13,7 @@ from clr_search.index.ann.generations import DamagedError
 from clr_search.index.ann.neighbours import Neighbours
 from clr_search.index.catalog import embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import store
 from clr_search.index.search import latency
 from clr_search.index.search.inventory import Inventory
 from clr_search.index.search.matches import Match, Matches, Rows
@@ -168,7 +169,7 @@ class Reader(Inventory):
         neighbours = self._neighbours(snapshot, query, resolved, precise=True)
         counted = neighbours.ids[0] >= 0
         ids, scores = neighbours.ids[0][counted], neighbours.scores[0][counted]
-        return self._described(snapshot, ids, scores, resolved.same)
+        return self._described(snapshot, ids, scores, resolved.same, query.columns)
 
     def _answers(self, snapshot: Snapshot, query: Query) -> Matches[Matches]:
         """Returns the matches of each of many queries; their paths are read on access."""
@@ -240,8 +241,9 @@ class Reader(Inventory):
         ids: NDArray[np.int64],
         scores: NDArray[np.floating],
         same: NDArray[np.int64] = _NONE,
+        columns: Sequence[str] = (),
     ) -> Matches:
-        """Returns the matches of one query with their paths, labels and percentiles.
+        """Returns the matches of one query with their paths, labels, percentiles and columns.
 
         `same` are the ids of items with the content of the query.
         """
@@ -249,9 +251,18 @@ class Reader(Inventory):
         shares = percentiles(scores, self._by_chance(snapshot))
         percents = [None] * len(ids) if shares is None else shares.tolist()
         ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)
+        values = store.rows_of(self._catalog, ids.tolist(), columns)
         return Matches(
             [
-                Match(rank, number, items[number].path, score, items[number].label, share)
+                Match(
+                    rank,
+                    number,
+                    items[number].path,
+                    score,
+                    items[number].label,
+                    share,
+                    columns=values.get(number, {}),
+                )
                 for rank, (number, score, share) in enumerate(ranked, start=1)
             ],
             same=[items[number].path for number in same.tolist()],

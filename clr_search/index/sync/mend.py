@@ -14,6 +14,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.index import contents, encoder_file
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.records import Item, SkippedItem
 from clr_search.index.catalog.sqlite.migrations import migrate
@@ -104,6 +105,8 @@ def _embed(
 def _keep(catalog: Catalog, number: int, result: Embedded | Skipped, revision: int) -> None:
     """Gives an item its new vector, or deletes it where there is none."""
     if isinstance(result, Embedded):
-        catalog.replace(number, content_of(result), revision)
+        content = content_of(result)
+        catalog.replace(number, content, revision)
+        notes.keep(catalog, [(content.sha256, result.notes)])
     else:
         catalog.delete([number])

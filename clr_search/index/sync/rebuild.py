@@ -23,6 +23,7 @@ from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.paths import below, folder_identity, is_missing, status_of
 from clr_search.index.catalog.records import (
     IndexedFile,
@@ -175,7 +176,9 @@ class Rebuild:
     def _keep(self, number: int, result: Embedded | Skipped) -> None:
         """Stages one result: a new embedding, or the reason why there is none."""
         if isinstance(result, Embedded):
-            staging.keep(self._catalog, number, content_of(result))
+            content = content_of(result)
+            staging.keep(self._catalog, number, content)
+            notes.keep(self._catalog, [(content.sha256, result.notes)])
         else:
             state = (result.size, countable(result.mtime_ns))
             staging.keep_unusable(self._catalog, number, state, result.reason)
@@ -199,8 +202,14 @@ class Rebuild:
             catalog.pin_encoder(encoder.sha256, encoder.card.name, encoder.dimension)
             catalog.set_decoding(images.DECODING)
             catalog.set_generation(None)
+            noted = notes.noted(catalog)  # also of what an earlier, interrupted run has embedded
         skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
-        return UpdateReport(changed=len(known) - len(broken), removed=len(broken), skipped=skipped)
+        return UpdateReport(
+            changed=len(known) - len(broken),
+            removed=len(broken),
+            skipped=skipped,
+            noted=tuple(noted),
+        )
 
     def _broken(self, paths: dict[int, str]) -> list[tuple[int, SkippedFile]]:
         """Returns the items that leave: their bytes are bad, or their files are certainly gone.

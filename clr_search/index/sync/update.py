@@ -14,9 +14,10 @@ from typing import TypeVar
 import numpy as np
 
 from clr_search.errors import UsageError
-from clr_search.images import DECODING
+from clr_search.images import DECODING, Note
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.paths import PathSet, canonical, folder_identity, in_known_form
 from clr_search.index.catalog.records import (
     Content,
@@ -195,6 +196,7 @@ class Update:
     def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, IndexedFile]) -> None:
         """Commits the results of one batch."""
         catalog = self._catalog
+        read: list[tuple[str, Sequence[Note]]] = []
         with catalog.writing() as revision:
             for result in results:
                 path = str(result.path)
@@ -213,7 +215,9 @@ class Update:
                     catalog.replace(item.id, content, revision)
                 else:
                     catalog.insert(*roots.home(self._catalog, path), content, revision)
+                read.append((content.sha256, result.notes))
                 catalog.unskip([path])
+            notes.keep(catalog, read)
 
 
 def was_read(result: Skipped | SkippedFile) -> bool:

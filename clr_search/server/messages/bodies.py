@@ -34,7 +34,7 @@ _FIELDS = 64  # Largest number of text fields in a form; a search has about a do
 _TEXT_BYTES = 2**20  # Largest size in bytes of a text field; a vector takes up to about 1 MB.
 _FILES = frozenset({"image", "like", "unlike"})
 _PICTURES = frozenset({"image", "images", "file", "files"})  # each name that people try
-_JSON_FIELDS = frozenset({"filter", "vector", "crop", "ids"})
+_JSON_FIELDS = frozenset({"filter", "vector", "crop", "ids", "columns"})
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

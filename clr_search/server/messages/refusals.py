@@ -17,6 +17,12 @@ DESCRIBED = "What a request may hold is described at /docs, and for programs in 
 PICTURES = "Send a file of JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF, as it is on the disk."
 """The remedy where a picture cannot be used."""
 
+NO_TEXT = (
+    "Send JSON in UTF-8. A name of a file or folder that is no text, which answers show with an "
+    "escape such as \\udcf6, cannot be sent: ask with glob, where ? stands for any letter, or ids."
+)
+"""The remedy where a request holds what is no text."""
+
 _MOST_ERRORS = 1000  # Beyond so many errors only their number is reported: each costs memory.
 _LONGEST_NAME = 60  # characters of the name of a field that is repeated
 
@@ -39,7 +45,16 @@ def wrong(error: ValidationError, model: type[BaseModel]) -> Problem:
         return unusable(f"{count:,} parts of the request are wrong.")
     errors = error.errors(include_input=False)
     unknown = [item["loc"] for item in errors if item["type"] == "extra_forbidden"]
-    return unusable(told(errors), _accepted(unknown[0], model) if unknown else "")
+    remedy = _accepted(unknown[0], model) if unknown else ""
+    return unusable(told(errors), remedy or (NO_TEXT if any(map(_is_no_text, errors)) else ""))
+
+
+def _is_no_text(error: Any) -> bool:
+    """Whether Pydantic found bytes that are no UTF-8, or half of a pair that stands for none."""
+    return error["type"] == "string_unicode" or (
+        error["type"] == "json_invalid"
+        and any(word in error["msg"] for word in ("surrogate", "hex escape", "unicode code point"))
+    )
 
 
 def told(errors: Sequence[Any], most: int = 3) -> str:

@@ -22,6 +22,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 # stops at the bound. How many pictures a request may hold is checked after the validation.
 _MOST = 65_536  # The largest number of elements of a vector, `contract.MOST_NUMBERS`.
 _MOST_PICTURES = 8192
+_MOST_COLUMNS = 50
+
+Missing = Annotated[
+    bool | None,
+    Field(description="Whether its file is not there; null if that could not be told in time."),
+]
 
 _EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
@@ -111,6 +117,10 @@ class SearchIn(Input):
         float | None,
         Field(ge=0, le=100, description="Least share of random pairs that are less alike."),
     ] = None
+    columns: Annotated[
+        list[Text],
+        Field(max_length=_MOST_COLUMNS, description="Columns to show with each result."),
+    ] = []
 
     def pictures(self) -> dict[str, tuple[str, str]]:
         """Return the base64 of each picture and the name of its field.
@@ -161,6 +171,7 @@ class SearchIn(Input):
             include_self=self.include_self,
             min_score=self.min_score,
             min_percentile=self.min_percentile,
+            columns=self.columns,
         )
 
 
@@ -175,6 +186,11 @@ class ResultOut(BaseModel):
     ]
     label: str | None
     id: int
+    missing: Missing
+    columns: Annotated[
+        dict[str, int | float | str | None],
+        Field(description="Values of the columns that were asked for; left out where none were."),
+    ] = {}
 
 
 class SearchOut(BaseModel):
@@ -234,6 +250,7 @@ class ItemOut(BaseModel):
     size: Annotated[int, Field(description="Bytes of the file.")]
     sha256: str
     added_at: datetime
+    missing: Missing
 
 
 class ModelOut(BaseModel):

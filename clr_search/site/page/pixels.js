@@ -1,5 +1,7 @@
 // From a picture file to the square of pixels that an encoder sees, as Python makes it.
 
+import { groundOf } from "./ground.js";
+
 const MOST_BYTES = 2 ** 29, MOST_PIXELS = 2e8; // as in Python
 const STRIP = 2 ** 21; // pixels of a large picture in work at a time
 
@@ -14,7 +16,9 @@ export async function seen(picture, size) {
   if (!(picture instanceof Blob)) return square(picture, size);
   const bitmap = await decode(picture);
   try {
-    return square(bitmap, size, (await isJpeg(picture)) ? reduction(bitmap, size) : 1);
+    // A JPEG has no transparency, which need not be looked for then.
+    if (await isJpeg(picture)) return square(bitmap, size, reduction(bitmap, size), "white");
+    return square(bitmap, size);
   } finally {
     bitmap.close();
   }
@@ -73,8 +77,9 @@ function reason(head) {
  * @param {ImageBitmap} bitmap
  * @param {number} size
  * @param {number} reduce  first average squares of so many pixels, as Python has JPEGs decoded
+ * @param {string} ground  what transparency is laid over
  */
-function square(bitmap, size, reduce = 1) {
+function square(bitmap, size, reduce = 1, ground = groundUnder(bitmap)) {
   const width = Math.ceil(bitmap.width / reduce), height = Math.ceil(bitmap.height / reduce);
   const side = Math.min(width, height), left = (width - side) >> 1, top = (height - side) >> 1;
   const taps = weights(side, size), rows = new Uint8ClampedArray(side * size * 3);
@@ -83,7 +88,7 @@ function square(bitmap, size, reduce = 1) {
   for (let y = 0; y < side; y += deep) {
     const start = (top + y) * reduce;
     const tall = Math.min(deep * reduce, (side - y) * reduce, bitmap.height - start);
-    const strip = averaged(drawn(bitmap, from, start, wide, tall), wide, tall, reduce);
+    const strip = averaged(drawn(bitmap, from, start, wide, tall, ground), wide, tall, reduce);
     rows.set(narrowed(strip, side, taps), y * size * 3);
   }
   const rgb = new Uint8ClampedArray(size * size * 3), line = 3 * size;
@@ -97,11 +102,17 @@ function square(bitmap, size, reduce = 1) {
   return new Uint8Array(rgb.buffer);
 }
 
-/** A part of a picture, over white, as RGBA bytes. */
-export function drawn(bitmap, left, top, width, height) {
+/** The ground of a picture, which is looked at whole, as in Python. */
+function groundUnder(bitmap) {
+  const { width, height } = bitmap;
+  return groundOf(width, height, (top, rows) => drawn(bitmap, 0, top, width, rows, "transparent"));
+}
+
+/** A part of a picture over a ground, as RGBA bytes. */
+export function drawn(bitmap, left, top, width, height, ground = "white") {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
-  context.fillStyle = "#fff";
+  context.fillStyle = ground;
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, left, top, width, height, 0, 0, width, height);
   return context.getImageData(0, 0, width, height).data;

@@ -252,7 +252,7 @@ def squash(path: Path, side: int) -> tuple[NDArray[np.uint8], float]:
 
 def _labels(files: Sequence[ImageFile]) -> tuple[Tensor, tuple[str, ...]]:
     """Numbers of the classes by parent folder, int64 [N] with −1 for none, and their names."""
-    names = [file.label for file in files]
+    names = [file.class_name for file in files]
     classes = tuple(sorted(Counter(name for name in names if name is not None)))
     number = {name: index for index, name in enumerate(classes)}
     return torch.tensor([-1 if name is None else number[name] for name in names]), classes

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile, find_images
+from clr_search.files.left_out import LeftOut
 from clr_search.files.names import name_bytes
+from clr_search.files.selection import DEFAULT, Selection
 from clr_search.files.write import sha256_bytes
 from clr_search.progress import Reporter, Silent
 from clr_search.train.data.collection import Collection
@@ -37,6 +39,7 @@ def find_pictures(
     limit: int,
     side: int,
     reporter: Reporter | None = None,
+    selection: Selection = DEFAULT,
 ) -> Pictures:
     """Find and decode images, the same number of each class.
 
@@ -45,15 +48,18 @@ def find_pictures(
     Parameters
     ----------
     images : sequence of path
-        Folders to train on, whose subfolders are classes.
+        What to train on: folders whose subfolders are classes, and files, of the class that their
+        folder is called.
     test : sequence of path
-        Folders to test on; if empty, a fifth of each class of `images` is used.
+        What to test on; if empty, a fifth of each class of `images` is used.
     limit : int
         Most images to train on; at most half as many are tested on.
     side : int
         Side, in pixels, to which images are decoded.
     reporter : Reporter, optional
-        Receives the progress.
+        Receives the progress, and what was left out.
+    selection : Selection
+        Which files of folders are taken.
 
     Raises
     ------
@@ -61,12 +67,15 @@ def find_pictures(
         If there are fewer than two classes, or a class has fewer than 5 images.
     """
     reporter = reporter or Silent()
-    train_files = _by_class(find_images(images))
+    left_out = LeftOut()
+    train_files = _by_class(find_images(images, left_out, selection))
     if test:
-        test_files = _by_class(find_images(test))
+        test_files = _by_class(find_images(test, left_out, selection))
     else:
         test_files = {label: files[: len(files) // 5] for label, files in train_files.items()}
         train_files = {label: files[len(files) // 5 :] for label, files in train_files.items()}
+    for line in left_out.told(options=True):
+        reporter.message(line)
     if len(train_files) < 2 or set(train_files) != set(test_files):
         raise UsageError(
             "A study needs pictures in folders that are classes, at least two of them, the same "
@@ -84,8 +93,8 @@ def _by_class(files: Sequence[ImageFile]) -> dict[str, list[ImageFile]]:
     """The files of each class, in the order of the hashes of their names."""
     members: defaultdict[str, list[ImageFile]] = defaultdict(list)
     for file in files:
-        if file.label is not None:
-            members[file.label].append(file)
+        if file.class_name is not None:
+            members[file.class_name].append(file)
     return {
         label: sorted(group, key=lambda file: sha256_bytes(name_bytes(file.relative)))
         for label, group in members.items()

@@ -130,6 +130,41 @@ def test_what_was_read_with_loss_is_counted_and_named(run: Run, own: Path, tmp_p
     ]
 
 
+def test_what_was_read_with_loss_is_kept_by_content(
+    run: Run, own: Path, tmp_path: Path, tiny_encoder: Path
+) -> None:
+    """It stays where files move, is that of copies, and goes with what was cut."""
+
+    def noted() -> dict[str, str]:
+        listed = json.loads(run("info", own, "--json").stdout)["noted"]
+        return {Path(one["path"]).name: one["note"] for one in listed}
+
+    whole = (tmp_path / "mine" / "blue" / "blue00.jpg").read_bytes()
+    cut = tmp_path / "mine" / "cut.jpg"
+    cut.write_bytes(whole[:-2])
+    note = "read, its end is missing, but no row"
+    assert noted() == {}
+    run("build-index", "mine", "--index", own)
+    assert noted() == {"cut.jpg": note}
+    told = run("info", own).stdout.splitlines()
+    assert "Read with loss: 1 file; --verbose lists them." in told
+    told = run("info", own, "-v").stdout.splitlines()
+    assert f"  mine{os.sep}cut.jpg  {note}" in told
+    cut.rename(tmp_path / "mine" / "moved.jpg")
+    (tmp_path / "mine" / "copy.jpg").write_bytes(whole[:-2])
+    run("build-index", "mine", "--index", own)
+    assert noted() == {"copy.jpg": note, "moved.jpg": note}
+    anew = ("--rebuild", "--encoder", tiny_encoder, "-v")
+    rebuilt = run("build-index", "--index", own, *anew).stdout
+    assert "Read with loss: 2 files" in rebuilt
+    assert f"  mine{os.sep}copy.jpg   {note}" in rebuilt
+    assert noted() == {"copy.jpg": note, "moved.jpg": note}
+    (tmp_path / "mine" / "moved.jpg").write_bytes(whole)
+    (tmp_path / "mine" / "copy.jpg").unlink()
+    run("build-index", "mine", "--index", own)
+    assert noted() == {}
+
+
 def test_the_pixel_limit_is_an_option(
     run: Run, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,7 +45,9 @@ def test_json_is_one_object_a_query(run: Run, collection: Path, pictures: Path) 
     for answer, label in zip(answers, ("red", "blue"), strict=True):
         assert [result["rank"] for result in answer["results"]] == [1, 2]
         for result in answer["results"]:
-            assert sorted(result) == ["id", "label", "path", "percentile", "rank", "score"]
+            known = ["id", "label", "missing", "path", "percentile", "rank", "score"]
+            assert sorted(result) == known
+            assert result["missing"] is False
             assert 50 < result["percentile"] <= 100
             assert result["label"] == label
             assert Path(result["path"]).is_absolute()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from clr_search.cli.main import main
 from clr_search.contract.model_file import read_model
 from clr_search.serve import Encoder
 from clr_search.serve.probe.few_shot import fit_shots
@@ -339,3 +341,66 @@ def test_the_file_of_classes_labels_a_collection(
     assert set(facts["classes"]) == {"red", "green", "blue"}
     assert facts["labelled"] >= 30
     assert facts["unmatched"] == []
+
+
+def test_a_probe_from_lists_and_several_folders(
+    run: Run, pictures: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    """Each picture of a list is of the class that its folder is called."""
+    folder = shots(pictures, tmp_path / "few", {"red": 2, "blue": 3})
+    listed = "\n".join(str(path) for path in sorted(folder.rglob("*.*g")))
+    (tmp_path / "list.txt").write_text(listed)
+    options = ("--encoder", str(tiny_encoder), "--json", "--force", "--out", "few.onnx")
+    whole = json.loads(run("probe", folder, *options).stdout)
+    assert (whole["classes"], whole["images"]) == (["blue", "red"], 5)
+    assert json.loads(run("probe", "@list.txt", *options).stdout) == whole
+    done = CliRunner().invoke(main, ["probe", "-", *options], input=listed)
+    assert json.loads(done.stdout) == whole
+    more = shots(pictures, tmp_path / "more", {"green": 2})
+    both = json.loads(run("probe", folder, more, *options).stdout)
+    assert (both["classes"], both["images"]) == (["blue", "green", "red"], 7)
+
+
+def test_a_collection_is_fitted_on_alone_and_as_it_is(
+    run: Run, collection: Path, pictures: Path
+) -> None:
+    words = ("probe", collection, "--out", "x.onnx")
+    assert "and there is 1 path beside it." in run(*words, pictures, exit_code=2).stderr
+    complaint = run(*words, "--any-name", exit_code=2).stderr
+    assert "--any-name is of folders" in complaint
+    assert "clr-search build-index --index" in complaint
+    assert (
+        "There is no collection none.clr"
+        in run("probe", "none.clr", *words[2:], exit_code=2).stderr
+    )
+    long = "x" * 300
+    assert "There is no file or folder" in run("probe", long, *words[2:], exit_code=2).stderr
+
+
+def test_which_files_of_folders_are_taken(
+    run: Run, pictures: Path, probe: Path, tiny_encoder: Path, tmp_path: Path
+) -> None:
+    folder = shots(pictures, tmp_path / "few", {"red": 2, "blue": 3})
+    elsewhere = shots(pictures, tmp_path / "elsewhere", {"blue": 5})
+    (folder / "red" / "noending").write_bytes((pictures / "red" / "red03.png").read_bytes())
+    for path in sorted((elsewhere / "blue").iterdir())[3:]:
+        (folder / "blue" / path.name).symlink_to(path)
+    (folder / "@eaDir").mkdir()
+    shutil.copy(pictures / "red" / "red01.png", folder / "@eaDir")
+    told = ["2 links lead out of the folder; --follow-links follows them."]
+    told += ["1 file is a picture, but not by the ending of the name; --any-name takes it."]
+    told += ["1 file or folder is excluded; --exclude none takes it."]
+    all_of_them = ("--follow-links", "--any-name", "--exclude", "none")
+    fitted = ("probe", folder, "--encoder", tiny_encoder, "--out", "few.onnx", "--force", "--json")
+    classified = ("classify", probe, folder, "--json")
+    for command, count in ((fitted, lambda out: json.loads(out)["images"]), (classified, lines_of)):
+        plain, every = run(*command), run(*command, *all_of_them)
+        assert count(plain.stdout) == 5
+        assert [line for line in told if line not in plain.stderr] == []
+        assert count(every.stdout) == 9
+        assert [line for line in told if line in every.stderr] == []
+    assert lines_of(run(*classified, "--exclude", "red", "--exclude", "x").stdout) == 3
+
+
+def lines_of(text: str) -> int:
+    return len(text.splitlines())

@@ -38,3 +38,21 @@ def test_pages_are_written_and_named(run: Run, pictures: Path, tmp_path: Path) -
 def test_wrong_use(run: Run, pictures: Path, words: tuple[str, ...], complaint: str) -> None:
     given = ("study", *words, "--images", pictures, "--out", "study")
     assert complaint in run(*given, exit_code=2).stderr
+
+
+def test_pictures_of_lists_and_of_a_selection(run: Run, pictures: Path, tmp_path: Path) -> None:
+    """The page names the list, and not all that is in it."""
+    (tmp_path / "list.txt").write_text("\n".join(map(str, sorted(pictures.rglob("*.*g")))))
+    given = ("--images", "@list.txt", "--test", pictures, "--test", "@list.txt")
+    words = ("--exclude", "x", "--any-name", *SMALL)
+    run("study", "colour", *given, "--out", "study", *words)
+    page = (tmp_path / "study" / "colour.md").read_text(encoding="utf-8")
+    assert f"--images @list.txt --test {pictures} --test @list.txt --out study" in page
+    assert "--out study --exclude x --any-name --seeds 1" in page
+    failed = run(
+        "study", "colour", "--images", pictures, "--exclude", "[gr]*", "--out", "x", exit_code=2
+    )
+    assert "at least two of them" in failed.stderr
+    assert "2 files and folders are excluded; --exclude none takes them." in failed.stderr
+    missing = run("study", "colour", "--images", "@none.txt", "--out", "x", exit_code=2)
+    assert "@none.txt cannot be read" in missing.stderr

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from clr_search.cli.models import train as cli
+from clr_search.files.selection import Selection, excluding
 from clr_search.train.run import write_initial_run
 from clr_search.train.settings import names
 from clr_search.train.settings.augmentation import Augmentation
@@ -77,6 +78,7 @@ def test_the_choices_are_those_of_the_settings(name: str, choices: tuple[str, ..
 def test_options_are_made_from_the_declarations_and_none_is_lost() -> None:
     made = {one.option for cls in (TrainConfig, Augmentation) for one in settings_of(cls)}
     others = {"--out", "--preset", "--resume", "--force", "--json", "--max-pixels"}
+    others |= {"--exclude", "--follow-links", "--any-name"}
     shown = {word for option in OPTIONS.values() for word in option.opts}
     assert shown == made - {None} | others
     assert shown >= set(
@@ -382,3 +384,24 @@ def test_from_pictures_to_an_encoder(run: Run, pictures: Path) -> None:
     assert report["max_abs_difference"] <= 1e-4
     assert report["sha256"] == card["sha256"]
     assert run("info", "run").stdout.startswith("run: run, 1 of 1 epochs\n")
+
+
+def test_which_files_of_folders_are_taken(run: Run, pictures: Path, asked: list[Any]) -> None:
+    options = ("--exclude", "raw*", "--follow-links")
+    words = ("train", pictures, "--out", "run", "--seed", "99", *options)
+    result = run(*words, exit_code=130)
+    assert asked[-1][1]["selection"] == Selection(excluding(("raw*",)), follow_links=True)
+    assert result.stderr.endswith("--out run --exclude 'raw*' --follow-links --resume\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"), [((), "No images found"), (("--any-name",), "usable images")]
+)
+def test_the_training_takes_them(
+    run: Run, pictures: Path, tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    (tmp_path / "p").mkdir()
+    for at, path in enumerate(sorted((pictures / "red").iterdir())[:3]):
+        (tmp_path / "p" / f"noending{at}").write_bytes(path.read_bytes())
+    failed = run("train", "p", "--out", "run", "--image-size", 16, *options, exit_code=2)
+    assert complaint in failed.stderr

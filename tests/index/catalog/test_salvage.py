@@ -9,8 +9,10 @@ import pytest
 
 from clr_search.errors import ClrSearchError
 from clr_search.files.own import OwnFolder
+from clr_search.images import Note
 from clr_search.index.catalog import salvage
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.records import SkippedFile
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.schema import VERSION
@@ -28,6 +30,7 @@ def source(tmp_path: Path) -> Path:
         catalog.set_goal('{"recall": 0.5}')
         catalog.set_last_generation(7)
         catalog.skip(SkippedFile("/pictures/bad.png", 3, 4, "no picture"))
+        notes.keep(catalog, [("0" * 64, [Note("loss", "3 rows missing")])])
     catalog.database.close()
     return folder
 
@@ -49,6 +52,7 @@ def test_all_of_a_whole_one(source: Path, tmp_path: Path) -> None:
     with catalog.reading():
         assert catalog.skipped() == [SkippedFile("/pictures/bad.png", 3, 4, "no picture")]
         assert catalog.facts().last_generation == 7
+        assert catalog.database.scalar("SELECT notes FROM notes") == '[["loss", "3 rows missing"]]'
         assert catalog.revision() == 4  # one more than it was
         assert catalog.count(newest=3) == 0  # all are new to a reader of before
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from clr_search.index import Match, Matches
 
@@ -61,6 +63,27 @@ def test_a_match_as_json_is_what_the_command_line_promises() -> None:
         "path": "/p/red/a.jpg",
         "score": 0.9,
         "percentile": None,
+        "missing": None,
         "label": "red",
         "id": 7,
     }
+
+
+def test_files_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be seen now, as behind a folder without rights, is not called missing."""
+    (tmp_path / "there.jpg").touch()
+    closed = str(tmp_path / "closed" / "a.jpg")
+    names = ["there.jpg", "gone.jpg", "there.jpg/gone.jpg", "closed/a.jpg", "x" * 300]
+    matches = Matches([Match(1, 1, tmp_path / name, 0.5, None) for name in names], same=[tmp_path])
+    true = os.stat
+
+    def stat(path: str) -> os.stat_result:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", path)
+        return true(path)
+
+    monkeypatch.setattr(os, "stat", stat)
+    marked = matches.with_missing()
+    assert [match.missing for match in marked] == [False, True, True, False, False]
+    assert marked.same == (tmp_path,)
+    assert [match.missing for match in matches] == [None] * 5

@@ -1,1 +1,1 @@
-"""Columns of the items: what cameras wrote, and those of one's own; and expressions on them."""
+"""What is known of items beside their files: columns, conditions on these, and notes."""

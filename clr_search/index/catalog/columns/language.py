@@ -40,6 +40,10 @@ _COMPARISONS = {"=": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">"
 _KEYWORDS = {"AND", "OR", "NOT", "IN", "LIKE", "GLOB", "IS", "NULL"}
 
 
+class ConditionError(UsageError):
+    """A text is no condition on the columns of the collection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A comparison of a column with literals.
@@ -86,7 +90,7 @@ def parse(text: str, kinds: Mapping[str, str]) -> Condition:
 
     Raises
     ------
-    UsageError
+    ConditionError
         If the text is no condition on these columns; the message tells where, and what there is.
 
     Examples
@@ -95,7 +99,7 @@ def parse(text: str, kinds: Mapping[str, str]) -> Condition:
     '>'
     """
     if len(text) > MOST_CHARACTERS:
-        raise UsageError(
+        raise ConditionError(
             f"The condition has {len(text):,} characters; the most is {MOST_CHARACTERS:,}."
         )
     try:
@@ -104,7 +108,7 @@ def parse(text: str, kinds: Mapping[str, str]) -> Condition:
         start = max(mistake.at - 30, 0)
         near = text[start : mistake.at + 30].replace("\n", " ")
         where = f" at character {mistake.at + 1}, in {near!r}"
-        raise UsageError(
+        raise ConditionError(
             f"The condition cannot be read{where}: {mistake.what}.", mistake.remedy
         ) from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sqlite3
 from datetime import datetime
 
 import numpy as np
@@ -15,20 +15,30 @@ from clr_search.index.catalog.columns import store
 def ids_of(catalog: Catalog, sql: str, *values: object) -> NDArray[np.int64]:
     """Returns the ids that a query selects, ascending.
 
-    SQLite gives them as one JSON text, since a Python row for each takes several times as long.
+    SQLite gives them as one JSON text, since a Python row for each takes several times as long,
+    and NumPy reads it in a quarter of the time that `json` takes.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If an id is no number, as one of a damaged catalogue.
     """
     listed = catalog.database.scalar(f"SELECT json_group_array(id) FROM ({sql})", *values)  # noqa: S608
-    return np.sort(np.array(json.loads(str(listed)), dtype=np.int64))
+    text = str(listed)[1:-1]
+    try:
+        ids = np.fromstring(text, dtype=np.int64, sep=",")
+    except ValueError:
+        ids = np.empty(0, np.int64)
+    if len(ids) != text.count(",") + bool(text):
+        raise sqlite3.DatabaseError("an id is no number")
+    return np.sort(ids)
 
 
 def meeting(catalog: Catalog, condition: str) -> NDArray[np.int64]:
     """Returns the ids of the items that meet a condition on columns."""
-    from clr_search.index.catalog.columns.compiling import sql_of  # few searches need it
+    from clr_search.index.catalog.columns.compiling import Compiled  # few searches need it
 
-    sql, values = sql_of(catalog, condition)
-    return np.intersect1d(
-        ids_of(catalog, sql, *values), ids_of(catalog, "SELECT id FROM items"), assume_unique=True
-    )
+    return Compiled(catalog, condition).ids()
 
 
 def dated(

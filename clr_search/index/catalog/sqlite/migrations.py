@@ -14,8 +14,10 @@ from clr_search.index.catalog.sqlite.database import Database
 from clr_search.index.catalog.sqlite.schema import (
     COLUMN_TABLES,
     DISMISSED,
+    NOTES,
     WITH_COLUMNS,
     WITH_DISMISSALS,
+    WITH_NOTES,
 )
 from clr_search.progress import Reporter
 
@@ -66,6 +68,11 @@ MIGRATIONS = (
         WITH_DISMISSALS,
         (DISMISSED.strip(),),
         "what was said to be no copy is remembered",
+    ),
+    Migration(
+        WITH_NOTES,
+        (NOTES.strip(),),
+        "what is read with a loss from now on is kept, and named by info -v",
     ),
 )
 """One migration for each version after `READABLE`, in order."""

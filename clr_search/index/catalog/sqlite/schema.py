@@ -8,7 +8,7 @@ from collections.abc import Iterable
 APPLICATION_ID = 0x434C5253  # "CLRS"
 """Number by which SQLite marks the file as a catalogue of clr-search."""
 
-VERSION = 5
+VERSION = 6
 """Version of `SCHEMA`, which is stored in the file as its ``user_version``."""
 
 READABLE = 1
@@ -45,6 +45,17 @@ CREATE TABLE dismissed (            -- contents that a person has said are no co
 ) WITHOUT ROWID
 """
 """The table of what a person has said to be no copy."""
+
+WITH_NOTES = 6
+"""The first version with `NOTES`."""
+
+NOTES = """
+CREATE TABLE notes (                -- contents that were read with a loss, or not shown in full
+    sha256 TEXT PRIMARY KEY,
+    notes TEXT NOT NULL             -- JSON: a list of kind and text
+) WITHOUT ROWID
+"""
+"""The table of how pictures were read, where that is not as usual."""
 
 # Paths and labels have no declared type, so that SQLite converts none: see `database.text`.
 SCHEMA = """
@@ -91,7 +102,7 @@ CREATE TABLE staged (               -- a rebuild under way; `embedding` NULL: no
     embedding BLOB,
     checksum INTEGER NOT NULL DEFAULT -1
 );
-""" + ";\n".join((*COLUMN_TABLES, DISMISSED.strip()))
+""" + ";\n".join((*COLUMN_TABLES, DISMISSED.strip(), NOTES.strip()))
 
 
 def plain_sql(statement: str) -> str:

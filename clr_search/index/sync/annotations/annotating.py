@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from clr_search.errors import UsageError
 from clr_search.images.metadata.exif import Exif, read_exif
 from clr_search.index.catalog.columns import store
-from clr_search.index.catalog.columns.compiling import kinds
 from clr_search.index.catalog.columns.literals import Value, kind_of, value_of
 from clr_search.index.catalog.columns.store import ColumnInfo
 from clr_search.index.sync.report import UpdateReport
@@ -76,7 +75,9 @@ class Annotator(Writer):
         with self._catalog.writing():
             own = store.given_columns(self._catalog)
             for name, values in columns.items():
-                taken = {known.casefold() for known in kinds(self._catalog) if known not in own}
+                taken = {
+                    known.casefold() for known in store.kinds(self._catalog) if known not in own
+                }
                 if name.casefold() in taken:
                     raise UsageError(
                         f"Every collection has a column {name}.", "Give yours another name."
@@ -85,6 +86,45 @@ class Annotator(Writer):
                 kind = kind_of(list(texts.values()))
                 typed = {number: value_of(value, kind) for number, value in texts.items()}
                 store.give(self._catalog, name, kind, typed)
+
+    def drop_columns(self, names: Iterable[str]) -> None:
+        """Remove columns of one's own with all their values, in one transaction.
+
+        Raises
+        ------
+        UsageError
+            If there is no column of such a name, or every collection has it.
+        """
+        self._require_writable()
+        with self._catalog.writing():
+            known = store.kinds(self._catalog)
+            for name in [store.spelt(name, known) for name in names]:
+                if name in store.OF_ITEMS or name in store.EXIF:
+                    raise UsageError(
+                        f"Every collection has the column {name}.",
+                        "Only those that --metadata gave can be dropped.",
+                    )
+                store.drop(self._catalog, name)
+
+    def kinds(self, *, own: bool = False) -> dict[str, str]:
+        """Returns the kind of each column that conditions and queries may name.
+
+        Parameters
+        ----------
+        own : bool
+            Whether only those are listed that were given by `give_columns`.
+
+        Returns
+        -------
+        dict of str to str
+            ``"integer"``, ``"real"``, ``"text"`` or ``"date"`` by the names of the columns.
+        """
+        with self._catalog.reading():
+            if own:
+                return {
+                    name: kind for name, (_, kind) in store.given_columns(self._catalog).items()
+                }
+            return store.kinds(self._catalog)
 
     def columns(self) -> list[ColumnInfo]:
         """Returns the columns with their kinds, and the numbers of pictures that have a value."""
@@ -100,10 +140,8 @@ class Annotator(Writer):
             If the collection has no such column.
         """
         with self._catalog.reading():
-            names = [*store.EXIF, *store.given_columns(self._catalog)]
-            if name not in names:
-                raise UsageError(f"There is no column {name}.", f"There are: {', '.join(names)}.")
-            return store.values(self._catalog, ids, name)
+            known = store.kinds(self._catalog)
+            return store.values(self._catalog, ids, store.spelt(name, known))
 
     def _read_exif(self, reporter: Reporter) -> None:
         """Reads the EXIF of items that are new or changed, or come from an older release.

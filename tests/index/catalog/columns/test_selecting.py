@@ -6,7 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from clr_search.errors import ClrSearchError
 from clr_search.images.metadata.exif import Exif
 from clr_search.index import Index
 from clr_search.index.catalog.columns import selecting, store
@@ -26,3 +28,7 @@ def test_a_date_of_exif_comes_before_that_of_the_file(tiny_encoder: Path, tmp_pa
                 assert found.tolist() == ids
             assert selecting.meeting(index._catalog, "taken = '2024-05'").tolist() == [1]
             assert selecting.ids_of(index._catalog, "SELECT id FROM items").tolist() == [1, 2, 3]
+            none = selecting.ids_of(index._catalog, "SELECT id FROM items WHERE id > 3")
+            assert (none.tolist(), none.dtype) == ([], np.int64)
+        with pytest.raises(ClrSearchError, match="damaged"), index._catalog.reading():
+            selecting.ids_of(index._catalog, "SELECT 'x' AS id FROM items")

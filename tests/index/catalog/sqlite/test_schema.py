@@ -22,7 +22,7 @@ def test_a_new_catalogue_says_what_it_is_and_of_which_version(tmp_path: Path) ->
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     names = {name for (name,) in tables} - {"sqlite_sequence"}
     ours = {"meta", "roots", "items", "skipped", "staged"}
-    assert names == ours | {"exif", "columns", "cells", "dismissed"}
+    assert names == ours | {"exif", "columns", "cells", "dismissed", "notes"}
 
 
 @pytest.mark.parametrize(
