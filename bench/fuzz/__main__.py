@@ -8,8 +8,8 @@ that lengths overflow at, from a seed that names it; one picture in twenty is of
 made to cost much. Pictures may raise `ImageError`, all other files `ClrSearchError`, requests
 may get any answer below 500. No picture may take more memory or time than honest ones of as many
 pixels (`cases.allowed`). Each kind runs in a process of its own, whose crash is seen, under an
-alarm of ten seconds a case; its memory is read after a quarter of the cases and at the end, and on
-Linux at the peak of every case. Times are of the processor, of requests on the clock.
+alarm of ten processor seconds a case; its memory is read after a quarter of the cases and at the
+end, and on Linux at the peak of every case. Times are of the processor, of requests on the clock.
 """
 
 from __future__ import annotations

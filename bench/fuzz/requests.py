@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.fuzz.damage import corpus, mutated
-from bench.fuzz.running import SECONDS, Found
+from bench.fuzz.running import PATIENCE, Found
 from bench.machine import resident
 from bench.made import write_noise, write_tiny_encoder
 
@@ -34,7 +34,7 @@ def requests(count: int, seed: int) -> Found:
         log = (folder / "log").open("w+")
         server = subprocess.Popen(list(map(str, command)), stderr=log, text=True)
         try:
-            with httpx.Client(base_url=address(folder / "log"), timeout=SECONDS) as client:
+            with httpx.Client(base_url=address(folder / "log"), timeout=PATIENCE) as client:
                 for number in range(count):
                     if number == count // 4:
                         found.before = resident(server.pid)

@@ -20,7 +20,10 @@ from bench.fuzz.kinds import KINDS
 from bench.machine import resident
 
 SECONDS = 10
-"""Seconds on the clock after which a case is given up and has failed."""
+"""Seconds of the processor after which a case has failed, and ends its process."""
+
+PATIENCE = 120
+"""Seconds on the clock after which it has failed, too, as one that hangs."""
 
 
 @dataclass(slots=True)
@@ -100,9 +103,11 @@ def work(kind: str, count: int, seed: int) -> None:
 
 @contextmanager
 def _quick() -> Iterator[None]:
-    """Let what takes longer than the alarm end this process."""
-    signal.alarm(SECONDS)
+    """Let what takes too long end this process."""
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.alarm(PATIENCE)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)

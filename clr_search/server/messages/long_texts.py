@@ -19,7 +19,7 @@ LONG = 2**15
 MOST_BESIDE = 8 * 2**20
 """Largest size in bytes of what is left of a JSON body; the longest vector takes a quarter."""
 
-_MOST_TEXTS = 2**18  # Bound on the texts of a body, as `bodies.MOST_VALUES` is on its values.
+_MOST_TEXTS = 2**15  # Bound on the texts of a body, and on the quotes in one: far above any use.
 _PIECE = 2**18  # Bytes that are decoded in one call, a multiple of 4.
 _BACKSLASHES = 1024  # Bound on those before a quote.
 
