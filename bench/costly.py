@@ -137,6 +137,13 @@ def gif_with(body: bytes) -> bytes:
     return good[:at] + body + good[at:]
 
 
+def gif_thin(count: int) -> bytes:
+    """A GIF of one colour, behind whose pixels as many blocks of a byte follow."""
+    good = saved("GIF", mode="L")
+    at = good.rindex(b"\0;")
+    return good[:at] + b"\1a" * count + good[at:]
+
+
 def bmp_runs(width: int, height: int, runs: bytes, bits: int = 8) -> bytes:
     """A run-length encoded BMP."""
     palette = b"".join(bytes((n, n, 255 - n, 0)) for n in range(1 << bits))
@@ -261,8 +268,12 @@ COSTLY: dict[str, Callable[[random.Random], bytes]] = {
     "png-film": lambda r: png_film(r.randrange(30_000, 60_000), 60_000),
     "gif-comments": lambda r: gif_with(b"!\xfe" + b"\1a" * r.randrange(100_000, 300_000) + b"\0"),
     "gif-many-comments": lambda r: gif_with(b"!\xfe\1a\0" * r.randrange(100_000, 300_000)),
+    "gif-empty-blocks": lambda r: gif_with(
+        r.choice([b"!\xfe\0", b"!\xff\0", b"!\0\0"]) * 1_000_000
+    ),
     "gif-extensions": lambda r: gif_with(b"!\xff" + b"\1a" * r.randrange(400_000, 900_000) + b"\0"),
     "gif-junk": lambda r: gif_with(b"a" * r.randrange(1_000_000, 9_000_000)),
+    "gif-nothing-but-junk": lambda r: gif_with(b"")[:13] + b"a" * r.randrange(4_000_000, 9_000_000),
     "tiff-overlaps": lambda r: tiff_grey(
         SIDE, SIDE, [(40000 + n, 1, 2**20, 8) for n in range(2000)], bytes(2**20)
     ),
@@ -302,6 +313,10 @@ COSTLY: dict[str, Callable[[random.Random], bytes]] = {
 """Files that must be refused, by what they do; the generator chooses among variants."""
 
 BOUNDED: dict[str, Callable[[random.Random], bytes]] = {
+    "jpeg-filling": lambda r: (
+        saved("JPEG")[:-2] + b"\xff" * r.randrange(2**24, 2**25) + b"\xff\xd9"
+    ),
+    "gif-thin-blocks": lambda r: gif_thin(r.randrange(1_000_000, 4_000_000)),
     "bmp-delta": lambda r: bmp_runs(r.randrange(500_000, 4_000_000), 1, b"\0\2\xff\xff\0\1"),
     "bmp-rows": lambda r: bmp_runs(1_000_000, 3, b"\1\1\0\0" * 3 + b"\0\1", r.choice([4, 8])),
     "bmp-escapes": lambda r: bmp_runs(SIDE, SIDE, b"\0\2\xff\xff" * 1000 + b"\0\1"),

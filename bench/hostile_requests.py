@@ -7,7 +7,10 @@ every kind in `KINDS` over 16 connections at a time: heads, bodies, trailers and
 end, what is no HTTP, clients that send or read slowly, pipelining, forms and JSON that ask a lot.
 Beside them 2,000 connections are opened that ask for nothing. Meanwhile another process asks
 ``/readyz`` (of the app a small file) every 20 ms over connections of its own, and the memory of the
-server is read every 20 ms. Clients, prober and server share the cores.
+server is read every 20 ms. Clients, prober and server share the cores, and whatever else runs on
+the machine. So the prober asks a second server in turn, which nobody attacks and which does
+nothing, and notes for how long the server itself has computed between question and answer, all its
+threads together: what else an answer took, it waited for a processor.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -66,8 +70,9 @@ class Outcome:
         Requests, and answers of 500.
     grown : float
         The most memory of the server above that before, in MB.
-    waited : sequence of float
-        Seconds that each request of the prober took.
+    waited, computed, idle : sequence of float
+        Seconds that each request of the prober took, for which the server computed meanwhile, and
+        that a request to the idle server took.
     unready : int
         Answers to the prober other than 200.
     """
@@ -76,16 +81,26 @@ class Outcome:
     failed: int
     grown: float
     waited: Sequence[float]
+    computed: Sequence[float]
+    idle: Sequence[float]
     unready: int
 
     def row(self, kind: str) -> str:
         """A row of the table."""
-        waited = sorted(self.waited) or [0.0]
-        p99 = waited[int(0.99 * (len(waited) - 1))]
-        return (
-            f"| {kind} | {self.sent:,} | {self.failed} | {self.grown:.0f} | {1000 * p99:.0f} "
-            f"| {1000 * waited[-1]:.0f} | {self.unready} |"
+        times = " | ".join(
+            f"{1000 * value:.0f}"
+            for seconds in (self.waited, self.computed, self.idle)
+            for value in (_p99(seconds), max(seconds, default=0.0))
         )
+        return (
+            f"| {kind} | {self.sent:,} | {self.failed} | {self.grown:.0f} | {times} "
+            f"| {self.unready} |"
+        )
+
+
+def _p99(seconds: Sequence[float]) -> float:
+    """The time that 99 of 100 requests do not exceed."""
+    return sorted(seconds)[int(0.99 * (len(seconds) - 1))] if seconds else 0.0
 
 
 Sender = Callable[["Client"], bytes]
@@ -205,7 +220,26 @@ def deep(client: Client) -> bytes:
     return client.ask(client.random.choice(some))
 
 
+def full(client: Client) -> bytes:
+    """JSON of as many values as a request may have, none of which can be used."""
+    most = 250_000
+    some = (
+        b'{"vector":[' + b"0.12345678901234," * most + b"1]}",
+        b'{"vector":[' + b'"a",' * most + b"1]}",
+        b'{"like":[' + b'"aaaa",' * most + b'"aaaa"]}',
+        b"{" + b",".join(b'"a%d":0' % number for number in range(most)) + b"}",
+        b'{"ids":[1],"filter":{"any":[' + b'{"label":"a"},' * (most // 2) + b"{}]}}",
+    )
+    return client.ask(client.random.choice(some))
+
+
+def honest(client: Client) -> bytes:
+    """A request that a program would send."""
+    return client.ask_json(ids=[1], k=10)
+
+
 KINDS: dict[str, tuple[float, Sender]] = {
+    "honest searches, for comparison": (0.02, honest),
     "a head without an end": (0.02, lambda c: c.endless(c.head(), b"a: b\r\n")),
     "a header without an end": (0.02, lambda c: c.endless(c.head() + b"a: ", b"b" * 1000)),
     "a path without an end": (0.02, lambda c: c.endless(b"GET /", b"a" * 1000)),
@@ -216,14 +250,15 @@ KINDS: dict[str, tuple[float, Sender]] = {
     "trailers without an end": (0.02, lambda c: chunked(c, ONE + b"0\r\n", b"a: b\r\n")),
     "a trailer without an end": (0.02, lambda c: chunked(c, ONE + b"0\r\na: ", b"b" * 1000)),
     "no HTTP": (0.2, noise),
-    "changed bytes": (0.32, mutated),
+    "changed bytes": (0.3, mutated),
     "several hosts": (0.02, lambda c: c.endless(c.head("GET", "/", "Host: x") + b"\r\n", b"\r\n")),
     "senders that are slow": (0.02, slow),
     "answers that nobody reads": (0.02, unread),
     "pipelining": (0.02, lambda c: c.endless(b"", c.head("GET", c.target.probed) + b"\r\n")),
     "forms broken off": (0.02, broken_off),
     "forms without an end": (0.04, unended),
-    "JSON, deep or wide": (0.06, deep),
+    "JSON, deep or wide": (0.04, deep),
+    "JSON as full as it may be": (0.02, full),
     "a folder of 1 MB": (0.02, lambda c: c.ask_json(ids=[1], filter={"under": "a/" * 500_000})),
     "a label of 4 MB": (0.02, lambda c: c.ask_json(ids=[1], filter={"label": "ab" * 2_000_000})),
     "a pattern of stars": (0.02, lambda c: c.ask_json(ids=[1], filter={"glob": "*[a-z]" * 600})),
@@ -254,22 +289,72 @@ def running(target: Target, collection: Path) -> Iterator[tuple[int, int]]:
         server.wait()
 
 
-def probe(path: str, port: int, told: Connection) -> None:
-    """Ask for a path again and again, and tell the seconds and the status of each answer."""
+class _Idle(BaseHTTPRequestHandler):
+    """Answers every request at once."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep no log."""
+
+
+def _idle(told: Connection) -> None:
+    """Serve as a server that nobody attacks, and tell its port."""
+    server = HTTPServer(("127.0.0.1", 0), _Idle)
+    told.send(server.server_port)
+    server.serve_forever()
+
+
+@contextlib.contextmanager
+def idle() -> Iterator[int]:
+    """A server that does nothing, in a process of its own: its port."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_idle, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+def ask(path: str, port: int) -> tuple[float, int]:
+    """Ask for a path: the seconds that it took, and the status, 0 for no answer."""
+    began, status = time.perf_counter(), 0
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", path)
+        status = connection.getresponse().status
+    connection.close()
+    return time.perf_counter() - began, status
+
+
+def computed(process: int) -> float:
+    """Seconds that the threads of a process have been running on processors."""
+    total = 0
+    for thread in Path(f"/proc/{process}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(thread.read_text().split()[0])
+    return total / 1e9
+
+
+def probe(path: str, process: int, port: int, other: int, told: Connection) -> None:
+    """Ask again and again for a path and the idle server, and tell times and status."""
     while not told.poll():
-        began = time.perf_counter()
-        status = 0
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", path)
-            status = connection.getresponse().status
-        connection.close()
-        told.send((time.perf_counter() - began, status))
+        before = computed(process)
+        seconds, status = ask(path, port)
+        own = min(max(0.0, computed(process) - before), seconds)
+        told.send((seconds, own, ask("/", other)[0], status))
         time.sleep(PAUSE)
 
 
 @contextlib.contextmanager
-def watched(target: Target, process: int, port: int) -> Iterator[Callable[[int, int], Outcome]]:
+def watched(
+    target: Target, process: int, port: int, other: int
+) -> Iterator[Callable[[int, int], Outcome]]:
     """Probe the server meanwhile; the function that is yielded ends it and gives the outcome."""
     before, most, over = resident(process), [0.0], threading.Event()
 
@@ -278,7 +363,8 @@ def watched(target: Target, process: int, port: int) -> Iterator[Callable[[int, 
             most[0] = max(most[0], resident(process))
 
     ours, theirs = multiprocessing.Pipe()
-    prober = multiprocessing.Process(target=probe, args=(target.probed, port, theirs), daemon=True)
+    asked = (target.probed, process, port, other, theirs)
+    prober = multiprocessing.Process(target=probe, args=asked, daemon=True)
     prober.start()
     measuring = threading.Thread(target=measure)
     measuring.start()
@@ -291,14 +377,14 @@ def watched(target: Target, process: int, port: int) -> Iterator[Callable[[int, 
         answers = []
         while ours.poll():
             answers.append(ours.recv())
-        waited = [seconds for seconds, _ in answers]
-        unready = sum(status != 200 for _, status in answers)
-        return Outcome(sent, failed, max(0.0, most[0] - before), waited, unready)
+        waited, own, idle = ([answer[n] for answer in answers] for n in range(3))
+        unready = sum(answer[3] != 200 for answer in answers)
+        return Outcome(sent, failed, max(0.0, most[0] - before), waited, own, idle, unready)
 
     yield end
 
 
-def attack(target: Target, process: int, port: int, kind: str, count: int) -> Outcome:
+def attack(target: Target, process: int, port: int, other: int, kind: str, count: int) -> Outcome:
     """Send so many requests of a kind."""
     send = KINDS[kind][1]
 
@@ -313,14 +399,14 @@ def attack(target: Target, process: int, port: int, kind: str, count: int) -> Ou
             except OSError:
                 return False
 
-    with watched(target, process, port) as end, ThreadPoolExecutor(AT_ONCE) as pool:
+    with watched(target, process, port, other) as end, ThreadPoolExecutor(AT_ONCE) as pool:
         failed = sum(pool.map(one, range(count)))
         return end(count, failed)
 
 
-def silent(target: Target, process: int, port: int) -> Outcome:
+def silent(target: Target, process: int, port: int, other: int) -> Outcome:
     """Open connections that ask for nothing, and hold them for a while."""
-    with watched(target, process, port) as end, contextlib.ExitStack() as stack:
+    with watched(target, process, port, other) as end, contextlib.ExitStack() as stack:
         for _ in range(CONNECTIONS):
             connection = socket.create_connection(("127.0.0.1", port), timeout=20)
             stack.enter_context(contextlib.closing(connection))
@@ -345,15 +431,20 @@ def main() -> None:
     print(machine())
     for target in (SERVICE, APP):
         print(f"\n`clr-search {target.name}`, asked for `{target.probed}` meanwhile\n")
-        print("| kind | requests | 500 | memory, MB | p99, ms | worst, ms | not 200 |")
-        print("|---|---|---|---|---|---|---|", flush=True)
-        with running(target, given.collection) as (process, port):
-            attack(target, process, port, "changed bytes", 200)  # warm
+        print(
+            "| kind | requests | 500 | memory, MB | p99, ms | worst, ms "
+            "| p99 of what it computed, ms | worst, ms | p99 of an idle server, ms | worst, ms "
+            "| not 200 |\n|---|" + "---|" * 10,
+            flush=True,
+        )
+        with idle() as other, running(target, given.collection) as (process, port):
+            attack(target, process, port, other, "changed bytes", 200)  # warm
             for kind, (share, _) in KINDS.items():
                 count = max(1, round(share * given.requests / 2))
-                outcome = attack(target, process, port, kind, count)
+                outcome = attack(target, process, port, other, kind, count)
                 print(outcome.row(kind), flush=True)
-            print(silent(target, process, port).row("connections that ask for nothing"), flush=True)
+            outcome = silent(target, process, port, other)
+            print(outcome.row("connections that ask for nothing"), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python -m bench.crash [--random 100] [--every 1] [--seed 0]
 
-Builds, updates, additions, removals and rebuilds of a small collection are killed; after each kill
-the catalogue must be in a state that the uninterrupted operation went through, no earlier than the
-last acknowledged commit; every item must find itself; and the operation, run again, must end as if
-nothing had happened, with nothing left over. `harness` says how, `failpoints` where.
+Every command that writes to a collection is killed at work on a small one (`operations`), and those
+that make a search structure also with each kind of them. After each kill the catalogue must be in
+a state that the uninterrupted operation went through, no earlier than the last acknowledged commit;
+every item must find itself; and the operation, run again, must end as if nothing had happened, with
+nothing left over. `harness` says how, `failpoints` where.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.crash.harness import OPERATIONS, Writers, crash, prepare
+from bench.crash.harness import Writers, crash, prepare
+from bench.crash.operations import KINDS, OPERATIONS, WITH_KINDS
 from bench.machine import machine
 from clr_search.progress import for_terminal
+
+SCENARIOS = [
+    *((operation, None) for operation in OPERATIONS),
+    *((operation, kind) for operation in WITH_KINDS for kind in KINDS),
+]
+"""Every operation, and those that make a search structure with each kind."""
 
 
 def main() -> None:
@@ -34,17 +42,18 @@ def main() -> None:
     print(f"{machine()}\n")
     print("| | failpoints | killed | power cuts | at random instants |\n|---|---|---|---|---|")
     total = 0
-    with tempfile.TemporaryDirectory() as name, Writers() as writers:
-        folder = Path(name)
-        for operation in OPERATIONS:
-            here = folder / operation
+    with tempfile.TemporaryDirectory() as there, Writers() as writers:
+        folder = Path(there)
+        for operation, kind in SCENARIOS:
+            name = f"{operation}, {kind}" if kind else operation
+            here = folder / name
             here.mkdir()
             began_whole = time.monotonic()
-            scenario = prepare(operation, here, writers)
+            scenario = prepare(operation, here, writers, kind)
             usual = (time.monotonic() - began_whole) / 2
-            points, often = len(scenario.failpoints), given.random // len(OPERATIONS)
+            points, often = len(scenario.failpoints), given.random // len(SCENARIOS)
             tried = range(chance.randrange(given.every), points, given.every)
-            with reporter.task(operation.capitalize(), 2 * len(tried) + often, "kills"):
+            with reporter.task(name.capitalize(), 2 * len(tried) + often, "kills"):
                 counts = [0, 0, 0]
                 for power in (False, True):
                     for deadly in tried:
@@ -55,7 +64,7 @@ def main() -> None:
                     counts[2] += crash(scenario, here, writers, seconds=seconds)
                     reporter.advance()
             total += sum(counts)
-            print(f"| {operation} | {points} | {counts[0]} | {counts[1]} | {counts[2]} |")
+            print(f"| {name} | {points} | {counts[0]} | {counts[1]} | {counts[2]} |", flush=True)
     print(
         f"\n{total:,} kills in {time.monotonic() - began:,.0f} s; after every one the collection "
         "was in a state that the uninterrupted operation went through, served every item, and was "

@@ -58,6 +58,7 @@ class Failpoints:
                 os.truncate(path, path.stat().st_size // 2)
         for source, target, before in reversed(self._renames):
             if target.exists():
+                source.parent.mkdir(exist_ok=True)  # a folder whose deletion is not kept, either
                 os.rename(target, source)  # noqa: PTH104
             if before is not None:
                 target.write_bytes(before)

@@ -10,26 +10,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.crash.operations import EXACT_ITEMS, PHOTOS, after_start, before_start
 from bench.crash.writer import CONTENT, STATE, digest
 from bench.made import write_noise, write_tiny_encoder
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.ann import structures
-from clr_search.index.catalog.sqlite.database import FILE_NAME
-
-EXACT_ITEMS = 40
-"""Collections of more items get a FAISS file here."""
-
-OPERATIONS = ("build", "update", "migrate", "add", "ingest", "remove", "retire", "rebuild")
-"""To migrate is an update of a collection of schema version 1. A removal may leave enough items for
-a new FAISS file, or so few that it is retired."""
 
 
 class Writers:
@@ -95,24 +87,21 @@ class Scenario:
     files: set[str]
 
 
-def prepare(operation: str, folder: Path, writers: Writers) -> Scenario:
-    """Make the pictures and the collection that an operation begins with, and watch it once."""
-    photos = write_noise(folder / "photos", 60)
+def prepare(operation: str, folder: Path, writers: Writers, kind: str | None = None) -> Scenario:
+    """Make the pictures and the collection that an operation begins with, and watch it once.
+
+    With a `kind`, all search structures are of that kind.
+    """
+    photos = write_noise(folder / PHOTOS, 60)
     (photos / "broken.png").write_bytes(b"no picture")
     start = folder / "start.clr"
-    encoder = write_tiny_encoder(folder / "one.onnx")
-    base: dict[str, Any] = {"exact_items": EXACT_ITEMS, "encoder": str(encoder)}
-    first = [str(photos)]
-    if operation == "add":
-        first = [str(photos / f"{number:03d}") for number in range(5)]
+    base: dict[str, Any] = {"encoder": str(write_tiny_encoder(folder / "one.onnx")), "kind": kind}
+    first = before_start(operation, photos)
     if operation != "build":
         writers.run(base | {"operation": "build", "collection": str(start), "paths": first})
+        after_start(operation, photos, start)
     job = base | {"operation": operation, "paths": [str(photos)]}
-    if operation in ("update", "migrate"):
-        _change(photos)
-    if operation == "migrate":
-        _make_old(start)
-    elif operation in ("remove", "retire"):
+    if operation in ("remove", "retire"):
         folders = (1,) if operation == "remove" else (1, 4)
         job["paths"] = [str(photos / f"{number:03d}") for number in folders]
     elif operation == "rebuild":
@@ -133,30 +122,9 @@ def prepare(operation: str, folder: Path, writers: Writers) -> Scenario:
     )
 
 
-def _change(photos: Path) -> None:
-    """Some pictures new, some changed, some gone, one moved."""
-    write_noise(photos, 12, seed=1, first=60)
-    write_noise(photos, 5, seed=2, first=10)
-    for number in range(30, 36):
-        (photos / "003" / f"{number:05d}.png").unlink()
-    (photos / "004" / "00040.png").rename(photos / "moved.png")
-
-
-def _make_old(collection: Path) -> None:
-    """Back to schema version 1."""
-    connection = sqlite3.connect(collection / FILE_NAME)
-    connection.executescript(
-        "DROP INDEX items_by_file; ALTER TABLE items DROP COLUMN checksum; "
-        "ALTER TABLE staged DROP COLUMN checksum; DROP TABLE exif; DROP TABLE columns; "
-        "DROP TABLE cells; DROP TABLE dismissed; DROP TABLE notes; "
-        "DELETE FROM meta WHERE key IN ('home', 'looked_at'); PRAGMA user_version = 1"
-    )
-    connection.close()
-
-
 def _names(collection: Path) -> set[str]:
     names = {path.name for path in collection.iterdir()}
-    return names - {"catalog.sqlite-wal", "catalog.sqlite-shm"}
+    return {name for name in names if not name.endswith(("-wal", "-shm"))}
 
 
 def crash(
@@ -179,8 +147,14 @@ def crash(
     acknowledged = len(answer["states"])
     left = digest(collection, STATE)
     possible = scenario.states[acknowledged : acknowledged + 2]
+    if scenario.operation == "repair" and acknowledged == 0:
+        possible.append("cut short")  # between the renames, which the next repair finishes
     assert left in possible, f"neither of the states around commit {acknowledged}"
-    _serves(collection)
+    if scenario.operation not in ("mend", "repair") or left not in (
+        scenario.states[0],
+        "cut short",
+    ):
+        _serves(collection)  # what is damaged is refused until then
     writers.run(job)
     assert digest(collection, CONTENT) == scenario.content, "not the same in the end"
     assert _names(collection) == scenario.files, "something is left over"

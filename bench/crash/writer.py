@@ -26,10 +26,11 @@ import onnxruntime  # noqa: F401
 import clr_search.index.sync.rebuild
 import clr_search.index.sync.update  # noqa: F401
 from bench.crash.failpoints import Failpoints
-from bench.made import clustered
-from clr_search.index import Index, maintenance
+from bench.crash.operations import EXACT_ITEMS, only_kind, operate
+from clr_search.index import maintenance
 from clr_search.index.ann import structures
 from clr_search.index.catalog.sqlite.database import FILE_NAME, Database
+from clr_search.index.contents import REPAIRED
 from clr_search.index.sync import ingest
 from clr_search.serve import pipeline, sessions  # noqa: F401
 
@@ -45,8 +46,16 @@ STATE = (
     "SELECT value LIKE '%start.clr' FROM meta WHERE key = 'home'",
     "SELECT count(*) FROM meta WHERE key = 'looked_at'",
 )
-EXIF = 4
-"""The schema version from which on there is EXIF."""
+VERSION = 5
+"""The schema version of this release, which all catalogues have that are not to be migrated."""
+
+BESIDE = (
+    "SELECT * FROM exif ORDER BY item",
+    "SELECT name, kind FROM columns ORDER BY name",
+    "SELECT name, item, value FROM cells JOIN columns ON id = column_id ORDER BY name, item",
+    "SELECT one, other FROM dismissed ORDER BY one, other",
+)
+"""What that version holds beside the items."""
 
 CONTENT = (
     "SELECT value FROM meta WHERE key = 'encoder_sha256'",
@@ -57,56 +66,46 @@ CONTENT = (
 
 
 def digest(folder: Path, queries: tuple[str, ...]) -> str:
-    """Of what the catalogue holds, past all our code; "nothing" where there is none yet."""
+    """Of what the catalogue holds, past all our code.
+
+    It is "nothing" where there is none yet, "cut short" within a repair, and "damaged" where SQLite
+    finds damage.
+    """
     if not (folder / FILE_NAME).exists():
-        return "nothing"
+        return "cut short" if (folder / REPAIRED).exists() else "nothing"
     connection = sqlite3.connect(folder / FILE_NAME)
     try:
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return "nothing"
-        if queries == STATE and connection.execute("PRAGMA user_version").fetchone()[0] >= EXIF:
-            queries = (*queries, "SELECT * FROM exif ORDER BY item")
+        if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            return "damaged"
+        if connection.execute("PRAGMA user_version").fetchone()[0] == VERSION:
+            queries = (*queries, *(BESIDE if queries == STATE else BESIDE[1:]))
         found = [connection.execute(query).fetchall() for query in queries]
+    except sqlite3.DatabaseError:
+        return "damaged"
     finally:
         connection.close()
     return hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def operate(job: dict[str, Any]) -> None:
-    """What is done to the collection."""
-    collection, what = job["collection"], job["operation"]
-    if what == "build":
-        with Index.create(collection, job["encoder"]) as index:
-            index.update(job["paths"], batch_size=7, workers=1)
-        return
-    with Index.open(collection, writable=True) as index:
-        if what in ("update", "migrate"):
-            index.update(job["paths"], batch_size=7, workers=1)
-        elif what == "add":
-            index.add(job["paths"], batch_size=7, workers=1)
-        elif what == "ingest":
-            paths = [f"{number % 3}/{number}.png" for number in range(30)]
-            index.add_vectors(clustered(30, index.info().dimension), paths, root="/elsewhere")
-        elif what in ("remove", "retire"):
-            files = [item.path for item in index.items(index.ids())]
-            there = [p for p in job["paths"] if any(file.is_relative_to(p) for file in files)]
-            if there:
-                index.remove(there)
-        elif what == "rebuild":
-            index.rebuild(job["encoder"], batch_size=7, workers=1)
-
-
 def write(job: dict[str, Any], out: int) -> None:
     """In a fork: do it, acknowledge commits on `out`, and at the end tell the failpoints met."""
-    structures.EXACT_ITEMS, maintenance.MOST_BESIDE = job["exact_items"], 0
+    structures.EXACT_ITEMS, maintenance.MOST_BESIDE = EXACT_ITEMS, 0
     ingest._COMMIT = 7
+    collection = Path(job["collection"])
 
-    def acknowledge(database: Database) -> None:
-        _say(out, "state", digest(database.folder.path, STATE))
+    def acknowledge() -> None:
+        _say(out, "state", digest(collection, STATE))
 
-    points = Failpoints(job.get("deadly"), power=bool(job.get("power")), acknowledge=acknowledge)
+    def committed(database: Database) -> None:
+        if database.folder.path == collection:  # a repair also writes a catalogue beside it
+            acknowledge()
+
+    points = Failpoints(job.get("deadly"), power=bool(job.get("power")), acknowledge=committed)
     points.install()
-    operate(job)
+    with only_kind(job["kind"]):
+        operate(job, acknowledge)
     _say(out, "met", json.dumps(points.met))
 
 

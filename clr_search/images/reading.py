@@ -21,6 +21,7 @@ from clr_search.images.losses import load
 from clr_search.images.picture import Note
 from clr_search.images.rle import plain
 from clr_search.images.structure import check
+from clr_search.images.structure.jpeg import without_filling
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -163,6 +164,8 @@ def open_picture(
         return Opened(data, kind, None, layout, None, None, pixels, layout.width, layout.height)
     if kind == "BMP":
         data = plain(data)
+    elif kind == "JPEG":
+        data = without_filling(data)
     image = _open_header(data, kind, None)
     width, height = image.size
     check_size(width, height, kind, most)

@@ -1,4 +1,4 @@
-"""A fast path to the two routes that nearly all requests are for, embed and search.
+"""A fast path to the routes that nearly all requests are for: embed, search and readiness.
 
 Between a request and its endpoint, FastAPI and Starlette have nine layers, which validate
 parameters, resolve dependencies and handle exceptions. They take a tenth of the processor time of a

@@ -85,10 +85,13 @@ class Engine:
         self._encoder = self._beside.encoder.with_threads(1)
         self._checked = time.monotonic()  # when the encoder was last compared with the index's
         self._pending = 0
+        self._look: asyncio.Future[bool] | None = None  # the present one at whether it is ready
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time, and uses all cores for it.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
         self._looking_up = ThreadPoolExecutor(1, thread_name_prefix="lookup")
+        # A parser holds the interpreter until it is done, so that many would hold it for long.
+        self._parsing = ThreadPoolExecutor(1, thread_name_prefix="parse")
         batch, wait, observe = limits.batch, limits.batch_wait, counters.batches.observe
         self._embedding = Batcher(batch, wait, usable_cores(), observe)
         self._classifying = Batcher(batch, wait, 1, observe)
@@ -108,7 +111,8 @@ class Engine:
         """End the threads after the work in progress."""
         await self._embedding.stop()
         await self._classifying.stop()
-        for pool in (self._aside, self._searching, self._looking_up, self._large):
+        pools = (self._aside, self._searching, self._looking_up, self._parsing, self._large)
+        for pool in pools:
             pool.shutdown(wait=True, cancel_futures=pool is self._large)
         self._beside.close()
         self._workers.close()
@@ -313,10 +317,19 @@ class Engine:
         call = partial(work, self._beside)
         return await asyncio.get_running_loop().run_in_executor(self._looking_up, call)
 
+    async def parse(self, work: Callable[[], _Result]) -> _Result:
+        """Call a function that parses a long body, after those that came before."""
+        return await asyncio.get_running_loop().run_in_executor(self._parsing, work)
+
     async def ready(self) -> bool:
-        """Return whether the collection is in its place and can be read."""
+        """Return whether the collection is in its place and can be read.
+
+        Many that ask at once are answered by one look.
+        """
+        if self._look is None or self._look.done():
+            self._look = asyncio.ensure_future(self.look_up(_is_ready))
         try:
-            return await self.look_up(lambda index: len(index) >= 0 and index.in_place())
+            return await asyncio.shield(self._look)
         except ClrSearchError:
             return False
 
@@ -356,6 +369,11 @@ class Engine:
                 f"The file of item {number} cannot be read now.",
                 "Bring the collection up to date with: clr-search build-index",
             ) from None
+
+
+def _is_ready(index: Index) -> bool:
+    """Return whether a collection can be read, and is where it was opened."""
+    return len(index) >= 0 and index.in_place()
 
 
 async def all_of(tasks: Sequence[Awaitable[_Result]]) -> list[_Result]:

@@ -109,7 +109,8 @@ def create_app(service: Service, keys: CurrentKeys | None = None) -> FastAPI:
     )
     app.state.engine, app.state.docs = engine, None
     app.include_router(router)
-    plain = [r for r in router.routes if isinstance(r, APIRoute) and r.endpoint in (embed, search)]
+    direct = (embed, search, readyz)
+    plain = [r for r in router.routes if isinstance(r, APIRoute) and r.endpoint in direct]
     build = app.build_middleware_stack
 
     def guarded() -> Guard:
@@ -149,7 +150,7 @@ async def embed(request: Request) -> Response:
     little-endian, row after row; the header `x-shape` holds their number and length.
     """
     engine = _engine(request)
-    vectors, encoder = await engine.embed(await read_images(request, engine.limits))
+    vectors, encoder = await engine.embed(await read_images(request, engine.limits, engine.parse))
     if BINARY in request.headers.get("accept", ""):
         headers = {"x-shape": ",".join(map(str, vectors.shape)), "x-model": encoder.sha256}
         return Response(vectors.astype("<f4").tobytes(), media_type=BINARY, headers=headers)
@@ -163,7 +164,7 @@ async def embed(request: Request) -> Response:
 async def search(request: Request) -> Response:
     """Find the pictures of the collection most similar to a picture, a vector, or some items."""
     engine = _engine(request)
-    matches = await engine.search(*await read_search(request, engine.limits))
+    matches = await engine.search(*await read_search(request, engine.limits, engine.parse))
     return _json({"results": [match.summary() for match in matches]})
 
 
@@ -174,7 +175,7 @@ async def classify(
 ) -> schemas.ClassifyOut:
     """Classify pictures, and tell whether each is of any of the classes."""
     engine = _engine(request)
-    verdicts = await engine.classify(await read_images(request, engine.limits))
+    verdicts = await engine.classify(await read_images(request, engine.limits, engine.parse))
     return schemas.ClassifyOut(results=[schemas.PredictionsOut.of(one, k) for one in verdicts])
 
 
@@ -230,12 +231,13 @@ async def healthz() -> schemas.Health:
     return schemas.Health(status="alive")
 
 
-@router.get("/readyz")
-async def readyz(request: Request) -> schemas.Health:
+@router.get("/readyz", response_model=schemas.Health)
+async def readyz(request: Request) -> Response:
     """Tell whether the collection is in its place and can be read."""
     if not await _engine(request).ready():
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The collection cannot be read now.")
-    return schemas.Health(status="ready")
+    answer = schemas.Health(status="ready")
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})

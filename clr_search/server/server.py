@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import signal
 import sys
 import threading
@@ -106,6 +107,7 @@ def run(
         server = uvicorn.Server(configured(service, keys, logged=logged))
         url = listening.url_of(door)
         reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
+        _leave_out_of_collections()
         with _ending_on_sigterm(server):
             server.run(sockets=[door])
     reporter.message("Stopped.")
@@ -181,6 +183,16 @@ def _ending_on_sigterm(server: uvicorn.Server) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _leave_out_of_collections() -> None:
+    """Let the garbage collector not look at what stays until the end: modules, models, routes.
+
+    It looks at all objects after every few ten thousand new ones, which a request of 60 kB can
+    ask for (``[[],[],…]``): that took 17 ms, and without all these 4 ms.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _give_back_memory() -> None:

@@ -25,6 +25,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.files.write import refuse_existing, sha256_bytes
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
+from clr_search.train.network.fitting import require_fit
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
 from clr_search.train.network.model import Encoder, build_encoder, build_head
 from clr_search.train.network.tensors import to_bytes
@@ -145,11 +146,13 @@ def load_run(path: Path | str) -> Run:
             f"Go on with: clr-search train IMAGES --out {path} --resume",
         )
     data = weights.read_bytes()
-    encoder = build_encoder(config)
-    head = build_head(config, encoder.dimension)
     try:
-        nn.ModuleDict({"encoder": encoder, "head": head}).load_state_dict(load_tensors(data))
-    except (SafetensorError, RuntimeError) as error:
+        tensors = load_tensors(data)
+        require_fit({name: tensor.shape for name, tensor in tensors.items()}, config)
+        encoder = build_encoder(config)
+        head = build_head(config, encoder.dimension)
+        nn.ModuleDict({"encoder": encoder, "head": head}).load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"{weights} does not hold the network that {folder / CONFIG} describes: {reason}",

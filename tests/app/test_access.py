@@ -46,6 +46,27 @@ def test_nobody_is_answered_without_a_login(private: str, login: tuple[str, str]
             assert answer.headers["www-authenticate"].startswith("Basic realm=")
 
 
+def test_an_answer_to_a_wrong_password_is_held_back(
+    private: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that whoever guesses gets to few guesses; nobody else waits."""
+    monkeypatch.setattr(guard, "GUESSING", 1.5)
+    taken = []
+    with httpx.Client(trust_env=False) as client:
+        for auth in (None, httpx.BasicAuth("ada", "wrong"), httpx.BasicAuth(*LOGIN)):
+            began = time.monotonic()
+            client.get(f"{private}/config", auth=auth)
+            taken.append(time.monotonic() - began)
+    assert taken[1] >= 1.5 > min(taken[0], taken[2])
+
+
+def test_passwords_are_kept_as_hashes() -> None:
+    logins = Logins.of(dict([LOGIN]))
+    assert LOGIN[1] not in repr(logins)
+    assert LOGIN[1] not in str(logins.hashes)
+    assert logins.who(httpx.BasicAuth(*LOGIN)._auth_header) == "ada"
+
+
 def test_a_login_opens_the_page_by_any_name(private: str) -> None:
     with httpx.Client(auth=httpx.BasicAuth(*LOGIN), trust_env=False) as client:
         for host in ("nas.local:7893", "photos.example"):

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.crash.harness import OPERATIONS, Scenario, Writers, crash, prepare
+from bench.crash.harness import Scenario, Writers, crash, prepare
+from bench.crash.operations import EXACT_ITEMS, KINDS, OPERATIONS
+from clr_search.index import Index
+from clr_search.index.ann import structures
 
 AT_FAILPOINTS, IN_POWER_CUTS, AT_RANDOM = 5, 2, 1
 """Kills of each operation."""
@@ -31,6 +34,10 @@ def test_the_operation_passes_what_can_go_wrong(scenario: Scenario) -> None:
     """Else the kills below would prove nothing."""
     met = set(scenario.failpoints)
     assert {"transaction begun", "statement", "before the commit", "committed"} <= met
+    if scenario.operation in ("relocate", "remark", "mend", "repair"):  # no structure is made anew
+        assert len(set(scenario.states)) >= 3
+        assert ("before renaming to catalog.sqlite" in met) == (scenario.operation == "repair")
+        return
     if scenario.operation != "retire":
         assert {
             "half of faiss written",
@@ -47,6 +54,16 @@ def test_the_operation_passes_what_can_go_wrong(scenario: Scenario) -> None:
     assert len(scenario.states) >= 3
     # That the folders were looked at once more changes a time alone, which differs in every run.
     assert len(set(scenario.states)) >= len(scenario.states) - 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bench_makes_each_kind_of_structure(
+    kind: str, writers: Writers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare("build", tmp_path, writers, kind)
+    monkeypatch.setattr(structures, "EXACT_ITEMS", EXACT_ITEMS)
+    with Index.open(tmp_path / "whole.clr") as index:
+        assert kind in index.info().structure
 
 
 @pytest.mark.parametrize("power", [False, True], ids=["kill", "power cut"])

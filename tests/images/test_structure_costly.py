@@ -24,6 +24,7 @@ from bench.costly import (
 from clr_search import images
 from clr_search.errors import ImageError
 from clr_search.images.structure import check
+from clr_search.images.structure.jpeg import without_filling
 from tests.images.measured import cost
 from tests.images.written import png, tiff
 
@@ -49,6 +50,8 @@ REASONS = {
     "gif-many-comments": "too many comments or extensions before its pixels",
     "gif-extensions": "too many comments or extensions before its pixels",
     "gif-junk": "more than 4,096 bytes that belong to no block",
+    "gif-empty-blocks": "too many comments or extensions before its pixels",
+    "gif-nothing-but-junk": "more than 4,096 bytes that belong to no block",
     "tiff-overlaps": "the tags of the TIFF overlap",
     "tiff-tags": "a directory of the TIFF has more than 4,096 entries",
     "tiff-numbers": "of the TIFF has 500,000 values",
@@ -95,10 +98,22 @@ def test_the_cost_of_a_refusal(name: str) -> None:
 @pytest.mark.parametrize("name", BOUNDED)
 def test_the_cost_of_what_may_be_read(name: str) -> None:
     data = BOUNDED[name](random.Random(3))
-    found = cost(data, "BMP", "GIF", "PNG")
+    found = cost(data, "BMP", "GIF", "JPEG", "PNG")
     width, height = map(int, found.outcome.split(" × "))
     assert found.megabytes < 50 + 16 * width * height / 2**20
     assert found.seconds < 0.5 + width * height / 4e6
+
+
+def test_filling_changes_no_pixel_of_a_jpeg() -> None:
+    """In its middle between scans and before its end; behind its end a decoder never looks."""
+    whole = saved("JPEG", (40, 40), progressive=True)
+    second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 2)
+    filling = b"\xff" * 2**17
+    filled = whole[:second] + filling + whole[second:-2] + filling + whole[-2:] + filling
+    assert without_filling(whole) is whole
+    assert len(without_filling(filled)) <= len(whole) + 3
+    np.testing.assert_array_equal(images.decode(filled).pixels, images.decode(whole).pixels)
+    assert images.decode(filled).notes == images.decode(whole).notes
 
 
 def test_an_honest_picture_costs_next_to_nothing_more() -> None:

@@ -19,7 +19,7 @@ _CHILD = """
 import json, random, resource, sys, time, warnings
 resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
 warnings.simplefilter("ignore")
-from bench.fuzz import corpus, mutated
+from bench.fuzz.damage import corpus, mutated
 from clr_search import images
 from clr_search.errors import ImageError
 good = corpus()

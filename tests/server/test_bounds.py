@@ -6,14 +6,17 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
 from clr_search.index import Index
+from clr_search.server.messages import bodies
 from clr_search.server.routes import Service
 from tests.server.conftest import serving
 
@@ -102,6 +105,52 @@ def test_nothing_waits_for_a_search(blocked: str) -> None:
     for path in ("/readyz", "/healthz", "/v1/items/1", "/v1/items/1/thumbnail", "/metrics"):
         assert httpx.get(blocked + path, timeout=5).status_code == 200
     assert httpx.get(f"{blocked}/v1/model", timeout=5).status_code == 200
+
+
+def at_once(count: int, ask: Callable[[], httpx.Response]) -> list[int]:
+    """The statuses of as many requests, all of them sent together."""
+    with ThreadPoolExecutor(count) as pool:
+        answers = [pool.submit(ask) for _ in range(count)]
+        return [answer.result().status_code for answer in answers]
+
+
+def test_long_bodies_are_parsed_one_at_a_time_and_beside_the_others(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parser holds the interpreter: many at once held it for seconds."""
+    present: list[str] = []
+    most: list[int] = []
+    parsed = bodies.parsed
+
+    def slowly(model: type[BaseModel], body: bytes) -> BaseModel:
+        present.append(threading.current_thread().name)
+        time.sleep(0.05)
+        most.append(len(present))
+        assert present.pop().startswith("parse")
+        return parsed(model, body)
+
+    monkeypatch.setattr(bodies, "parsed", slowly)
+    body = {"ids": [1], "filter": {"ids": list(range(20_000))}}
+    answers = at_once(6, lambda: httpx.post(f"{address}/v1/search", json=body, timeout=30))
+    assert answers == [200] * 6
+    assert most == [1] * 6
+
+
+def test_many_that_ask_for_readiness_are_answered_by_one_look(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    in_place = Index.in_place
+
+    def slowly(index: Index) -> bool:
+        looks.append(time.monotonic())
+        time.sleep(0.5)
+        return in_place(index)
+
+    monkeypatch.setattr(Index, "in_place", slowly)
+    with Index.open(own) as index, serving(Service(index)) as url:
+        assert at_once(12, lambda: httpx.get(f"{url}/readyz", timeout=30)) == [200] * 12
+    assert len(looks) < 6  # one, where all have come within half a second
 
 
 @pytest.mark.parametrize("what", ["moved", "deleted", "replaced"])

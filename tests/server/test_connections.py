@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from clr_search.index import Index
 from clr_search.server.routes import Service
@@ -197,6 +198,27 @@ def test_what_is_not_of_a_body_is_bounded(url: str, first: bytes, endless: bytes
         with contextlib.suppress(ConnectionError):
             assert b"HTTP/1.1 4" in connection.recv(4096)
     assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_small_chunks_are_handed_on_together(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each that is handed on is added to the others by copying them all."""
+    handed_on: list[int] = []
+    on_body = HttpToolsProtocol.on_body
+
+    def counted(protocol: HttpToolsProtocol, body: bytes) -> None:
+        handed_on.append(len(body))
+        on_body(protocol, body)
+
+    monkeypatch.setattr(HttpToolsProtocol, "on_body", counted)
+    body = b'{"ids": [1], "k": 3}' + b" " * 4000
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    with connected(url) as connection:
+        head = CHUNKED.replace(b"image/png", b"application/json").replace(b"embed", b"search")
+        connection.sendall((head + chunks) * 2)
+        for _ in range(2):
+            assert b"HTTP/1.1 200" in connection.recv(65536)
+    assert sum(handed_on) == 2 * len(body)
+    assert len(handed_on) < 100
 
 
 def test_trailers_are_no_headers(url: str) -> None:

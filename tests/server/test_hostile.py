@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -74,6 +75,30 @@ def test_no_connection_costs_much_memory(service: tuple[int, int], kind: str, ke
         assert time.monotonic() - began < 9
     allowed = MOST + (3 * 64 if kind == "body" and key.startswith(b"an") else 0)
     assert most - before < allowed
+
+
+def test_a_small_body_in_gzip_costs_no_more_than_the_largest_one(service: tuple[int, int]) -> None:
+    """A megabyte that unpacks to a gigabyte, of which no more is unpacked than a body may have."""
+    process, port = service
+    before, most, over = resident(process), [0.0], threading.Event()
+
+    def measure() -> None:
+        while not over.wait(0.01):
+            most[0] = max(most[0], resident(process))
+
+    measuring = threading.Thread(target=measure)
+    measuring.start()
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = httpx.post(
+        f"http://127.0.0.1:{port}/v1/search",
+        content=gzip.compress(bytes(2**26), 1) * 16,
+        headers=headers | {"x-api-key": "an example of a long key"},
+        timeout=60,
+    )
+    over.set()
+    measuring.join()
+    assert answer.status_code == 413
+    assert most[0] - before < MOST + 3 * 64
 
 
 def test_a_long_label_costs_little_and_is_not_repeated(service: tuple[int, int]) -> None:

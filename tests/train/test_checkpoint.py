@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from bench.fuzz.tensors import checkpoints
 from clr_search.errors import UsageError
 from clr_search.files.disk import DiskError
 from clr_search.files.own import OwnFolder
@@ -168,6 +169,12 @@ def test_a_checkpoint_with_any_other_contents_is_named(tmp_path: Path) -> None:
         path.write_bytes(changed)
         said = outcome(path)
         assert said == "" or "last.safetensors is damaged" in said
+
+
+def test_any_damage_to_a_checkpoint_is_named_and_costs_little(tmp_path: Path) -> None:
+    case = checkpoints(tmp_path)
+    read = [case(random.Random(f"checkpoints {number}")).read for number in range(40)]
+    assert 0 < sum(read) < 40
 
 
 def outcome(path: Path) -> str:

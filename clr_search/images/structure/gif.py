@@ -34,25 +34,26 @@ def _frame(data: bytes) -> Frame | None:
     width, height = unpack_from("<HH", data.ljust(13, b"\0"), 6)
     at = 13 + (6 << (data[10] & 7) if data[10] & 0x80 else 0)
     blocks, comments, junk = 0, 0, 0
-    while found := _BLOCK.search(data, at):
-        junk += found.start() - at
+    while at < len(data):
+        found = _BLOCK.search(data, at)
+        junk += (found.start() if found else len(data)) - at
         if junk > MAX_JUNK:
             raise ImageError(f"the GIF has more than {MAX_JUNK:,} bytes that belong to no block")
-        at = found.end()
-        if found[0] == b";":
+        if found is None or found[0] == b";":
             return None
+        at = found.end()
         if found[0] == b",":
             left, top, wide, high = unpack_from("<4H", data.ljust(at + 8, b"\0"), at)
             return Frame(max(width, left + wide), max(height, top + high))
         comment = data[at] == 0xFE
         at += 1
-        while size := data[at]:
-            blocks, comments = blocks + 1, comments + comment
+        size = 1
+        while size:  # the last block of an extension is the empty one
+            size = data[at]
             at += 1 + size
+            blocks, comments = blocks + 1, comments + comment
             if blocks > MAX_BLOCKS or comments > MAX_COMMENTS:
                 raise ImageError("the GIF has too many comments or extensions before its pixels")
-        blocks, comments = blocks + 1, comments + comment
-        at += 1
     return None
 
 
@@ -76,7 +77,7 @@ def frames(data: bytes) -> int:
                 at += 11 + (6 << (data[at + 9] & 7) if data[at + 9] & 0x80 else 0)
             else:
                 at += 2
-            while size := data[at]:
+            while (size := data[at]) and blocks <= MAX_BLOCKS:
                 at += 1 + size
                 blocks += 1
             at += 1

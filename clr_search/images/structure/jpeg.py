@@ -7,6 +7,7 @@ repeat, so that a megabyte of them can cost as much as a hundred honest pictures
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from struct import Struct, error, unpack_from
 
@@ -43,6 +44,8 @@ _USUAL = {*range(0xC0, 0xC8), _SOS, _DQT, 0xDD, *range(0xE0, 0xF0), 0xFE}
 _SIZE = Struct(">HHB")
 _STRIDE = 2**18  # bytes that are searched for markers at a time
 
+_FILLING = re.compile(rb"(?<!\xff)\xff{%d,}" % MAX_JUNK)
+
 _Segment = tuple[int, int, int]
 """Marker, and start and end of the content behind the length."""
 
@@ -61,6 +64,19 @@ def check(data: bytes) -> Frame | None:
     except (error, IndexError, ValueError):  # cut off within a header
         return None
     return Frame(width, height, whole)
+
+
+def without_filling(data: bytes) -> bytes:
+    """Returns a JPEG with long runs of the byte 0xFF shortened, which changes no pixel.
+
+    Any number of them may stand before a marker. Pillow hands a decoder 64 kB at a time, and
+    with them again all before that it has not used; a decoder uses none of a run before its end,
+    so that 32 MB of it take ten seconds.
+    """
+    half = MAX_JUNK // 2
+    if b"\xff\xff" not in data[::half]:  # of any run of that length, two of these bytes
+        return data
+    return _FILLING.sub(b"\xff", data)
 
 
 def _read_segments(data: bytes) -> tuple[list[_Segment], int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -30,6 +30,12 @@ It is above that of the longest vector and the longest filter together. It prote
 value of two bytes takes up to some hundred bytes once it is parsed, before any other check can run.
 """
 
+_MOST_NAMES = 2**15
+"""Bound on the number of colons in a JSON body, and so of its named values, of which a search has
+two dozen. The texts of a filter may hold some, and are shorter. Pydantic makes an error of every
+name that it does not know, which takes the most time of all that it does.
+"""
+
 _FIELDS = 64  # Largest number of text fields in a form; a search has about a dozen.
 _TEXT_BYTES = 2**20  # Largest size in bytes of a text field; a vector takes up to about 1 MB.
 _FILES = frozenset({"image", "like", "unlike"})
@@ -37,6 +43,14 @@ _PICTURES = frozenset({"image", "images", "file", "files"})  # each name that pe
 _JSON_FIELDS = frozenset({"filter", "vector", "crop", "ids", "columns"})
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_Result = TypeVar("_Result")
+
+
+class Aside(Protocol):
+    """Calls a function that may hold the interpreter for long, where only one does so at a time."""
+
+    def __call__(self, work: Callable[[], _Result]) -> Awaitable[_Result]:
+        """Return the result of the function, and meanwhile let the event loop go on."""
 
 
 class _InMemory(MultiPartParser):
@@ -61,8 +75,17 @@ class _InMemory(MultiPartParser):
         require_few(self._files, self._limits)
 
 
-async def read_images(request: Request, limits: Limits) -> list[bytes]:
+async def read_images(request: Request, limits: Limits, aside: Aside) -> list[bytes]:
     """Return the picture files of a request to embed or to classify, at least one.
+
+    Parameters
+    ----------
+    request : Request
+        The request, whose body has not been read.
+    limits : Limits
+        How many pictures it may hold.
+    aside : callable
+        Where a long body is parsed.
 
     Raises
     ------
@@ -73,7 +96,7 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
     kind = _kind(request)
     if kind == JSON:
         texts = LongTexts()
-        message = parsed(ImagesIn, await _json(request, texts))
+        message = await _json(ImagesIn, request, texts, aside)
         require_few(len(message.images), limits)
         named = [(text, f"images[{i}]") for i, text in enumerate(message.images)]
         return await from_texts(named, texts)
@@ -96,8 +119,10 @@ async def read_images(request: Request, limits: Limits) -> list[bytes]:
     raise _unsupported(kind, f"{JSON}, {FORM}, image/* or {BINARY}")
 
 
-async def read_search(request: Request, limits: Limits) -> tuple[SearchIn, LongTexts]:
+async def read_search(request: Request, limits: Limits, aside: Aside) -> tuple[SearchIn, LongTexts]:
     """Return the search of a request, with the long texts that it refers to.
+
+    The parameters are those of `read_images`.
 
     Raises
     ------
@@ -107,7 +132,7 @@ async def read_search(request: Request, limits: Limits) -> tuple[SearchIn, LongT
     """
     kind, texts = _kind(request), LongTexts()
     if kind == JSON:
-        search = parsed(SearchIn, await _json(request, texts))
+        search = await _json(SearchIn, request, texts, aside)
     elif kind == FORM:
         search = await _search_form(request, limits, texts)
     else:
@@ -194,14 +219,14 @@ def from_base64(text: str, where: str, texts: LongTexts | None = None) -> bytes:
         ) from None
 
 
-async def _json(request: Request, texts: LongTexts) -> bytes:
-    """Return the JSON of a request, without its long texts, which are added to `texts`."""
+async def _json(model: type[_Model], request: Request, texts: LongTexts, aside: Aside) -> _Model:
+    """Return the JSON of a request, parsed; its long texts are added to `texts`."""
     body = bytearray()  # Starlette's own reading takes the memory twice.
     async for part in request.stream():
         body += part
     if len(body) < LONG:
-        return bytes(body)
-    return await asyncio.to_thread(texts.taken_out, body)
+        return parsed(model, bytes(body))
+    return await aside(lambda: parsed(model, texts.taken_out(body)))
 
 
 def parsed(model: type[_Model], body: bytes) -> _Model:
@@ -223,6 +248,10 @@ def parsed(model: type[_Model], body: bytes) -> _Model:
     if sum(map(body.count, (b",", b"[", b"{"))) >= MOST_VALUES:
         raise Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The JSON has more than {MOST_VALUES:,} values."
+        )
+    if body.count(b":") > _MOST_NAMES:
+        raise Problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The JSON has more than {_MOST_NAMES:,} names."
         )
     try:
         return model.model_validate_json(body)

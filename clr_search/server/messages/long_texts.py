@@ -19,7 +19,8 @@ LONG = 2**15
 MOST_BESIDE = 8 * 2**20
 """Largest size in bytes of what is left of a JSON body; the longest vector takes a quarter."""
 
-_MOST_TEXTS = 2**18  # Bound on the texts of a body, as `bodies.MOST_VALUES` is on its values.
+_MOST_TEXTS = 2**15  # Bound on the texts of a body: twice as many as its lists of pictures hold.
+_MOST_QUOTES = 2**17  # Bound on the quotes within a text.
 _PIECE = 2**18  # Bytes that are decoded in one call, a multiple of 4.
 _BACKSLASHES = 1024  # Bound on those before a quote.
 
@@ -93,7 +94,7 @@ class LongTexts:
 def _end(body: bytes | bytearray, start: int) -> int:
     """Return the place of the quote that ends a text which begins at `start`; -1 for none."""
     place = body.find(b'"', start)
-    for _ in range(_MOST_TEXTS):
+    for _ in range(_MOST_QUOTES):
         if place < 0:
             return -1
         if body[place - 1] != 0x5C or place == start:  # a backslash

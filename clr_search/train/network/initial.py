@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFolder
+from clr_search.files.strict_json import checked_fields, parse_object
+from clr_search.train.network.fitting import require_fit
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Architecture, Head, Norm, Stem
 from clr_search.train.settings.resolved import ResolvedConfig
@@ -96,20 +98,34 @@ def absolute_init(init: str | None) -> str | None:
 def shape_of(init: str) -> Shape:
     """The network that a file of weights belongs to, read from its metadata.
 
+    The file may be a stranger's, so its tensors must be those of that network.
+
     Raises
     ------
     UsageError
-        If there is no such file, or its metadata do not describe a network.
+        If there is no such file, its metadata do not describe a network, or describe another one
+        than that of its tensors.
     """
     file = weights_file(init)
     try:
         with safe_open(file, framework="pt") as opened:
-            return Shape(**json.loads((opened.metadata() or {})[NETWORK]))
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+            told = parse_object((opened.metadata() or {})[NETWORK])
+            shape = Shape(**checked_fields(told, Shape))
+            described = replace(TrainConfig(), **asdict(shape))  # refuses what is out of bounds
+            names = opened.keys()
+            sizes = {name: opened.get_slice(name).get_shape() for name in names}
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, UsageError) as error:
         raise UsageError(
             f"{file} does not say what network its weights are of.",
             "It is damaged, or of another program or release; train again.",
         ) from error
+    try:
+        require_fit(sizes, described)
+    except ValueError as error:
+        raise UsageError(
+            f"{file} does not hold the network it says: {error}.", "Copy it again, or train again."
+        ) from error
+    return shape
 
 
 def continued(config: TrainConfig) -> TrainConfig:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from bench.costly import saved
-from bench.fuzz import corpus
+from bench.fuzz.damage import corpus
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers, LargePictureError, process

@@ -80,6 +80,25 @@ def test_more_values_than_any_request_needs_are_too_much(body: object) -> None:
     assert "more than 262,144 values" in problem.detail
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {f"key{number}": 1 for number in range(40_000)},
+        {"filter": {"any": [{"label": "a"}] * 40_000}},
+    ],
+)
+def test_more_names_than_any_request_needs_are_too_much(body: object) -> None:
+    """Each name that is not known is an error, which takes a hundred times as long as a number."""
+    problem = refusal(SearchIn, body)
+    assert problem.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert "more than 32,768 names" in problem.detail
+
+
+def test_texts_of_colons_are_no_names() -> None:
+    texts = dict.fromkeys(("under", "label", "glob", "where"), ":" * 4096)
+    assert parsed(SearchIn, json.dumps({"ids": [1], "filter": texts}).encode()).filter is not None
+
+
 def test_the_largest_lists_together_are_read() -> None:
     body = {"vector": [0.5] * 65_536, "filter": {"ids": list(range(100_000))}}
     asked = parsed(SearchIn, json.dumps(body).encode())

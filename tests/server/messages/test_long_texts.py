@@ -64,7 +64,7 @@ def test_what_is_left_has_the_same_shape(texts: list[str]) -> None:
         (b'{"ids": [1], "filter": {"label": "' + b"a" * BIG + b'"}}', 422),
         (b'{"ids": [1], "' + b"a" * BIG + b'": 1}', 422),
         (b'{"ids": [1]' + b" " * MOST_BESIDE + b"}", 413),
-        (b"[" + b'"",' * 300_000, 413),
+        (b"[" + b'"",' * 100_000, 413),
         (b'{"image": "' + b'\\"' * 300_000 + b'"}', 413),
         (b'{"image": "' + b"\\" * 300_000 + b'"}', 413),
         (b'{"image": "' + b"a" * BIG, 422),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from bench.fuzz.tensors import weights
+from bench.machine import peak, reset_peak
 from clr_search.contract.card import Card
 from clr_search.errors import UsageError
 from clr_search.export.onnx import describe, initial_weights
 from clr_search.files.write import sha256_file
-from clr_search.train import TrainConfig, load_run, train
+from clr_search.train import TrainConfig, load_run, train, write_initial_run
 from clr_search.train.network.initial import Shape, continued, shape_of, weights_file
 from clr_search.train.settings.resolved import ResolvedConfig
 from tests.train.test_loop import Interrupting, same_weights
@@ -140,6 +143,59 @@ def test_what_is_no_start_is_refused(first: Path, tmp_path: Path, damage: str) -
     with pytest.raises(UsageError) as caught:
         shape_of(str(file))
     assert "other.safetensors" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"width": "wide"},
+        {"width": None},
+        {"head_dim": None},
+        {"head_dim": True},
+        {"image_size": -1},
+        {"norm": {}},
+        {"architecture": "x" * 5000},
+        {"y": 0},
+        {"head_dim": 65536, "head_hidden": 65536},
+        {"width": 4.0},
+    ],
+)
+def test_a_network_that_its_tensors_are_not_of_is_refused(
+    tmp_path: Path, tiny: TrainConfig, told: dict[str, object]
+) -> None:
+    """Weights of strangers may describe any network; a head of 65,536 squared takes 17 GB."""
+    run = write_initial_run(tiny, tmp_path / "run")
+    shape = json.loads(shape_of(str(run)).to_json()) | told
+    other = tmp_path / "other.safetensors"
+    tensors = load_file(run / "weights.safetensors")
+    save_file(tensors, other, metadata={"clr_search.network": json.dumps(shape)})
+    reset_peak()
+    before = peak()
+    with pytest.raises(UsageError) as caught:
+        continued(replace(tiny, init=str(other)))
+    assert "other.safetensors" in caught.value.what
+    assert len(caught.value.what) < 500
+    assert peak() - before < 50
+
+
+def test_a_run_whose_settings_ask_for_another_network_takes_no_memory(
+    tmp_path: Path, tiny: TrainConfig
+) -> None:
+    run = write_initial_run(tiny, tmp_path / "run")
+    settings = json.loads((run / "config.json").read_text())
+    large = json.dumps(settings | {"head_dim": 65536, "head_hidden": 65536, "head": "nonlinear"})
+    (run / "config.json").write_text(large)
+    reset_peak()
+    before = peak()
+    with pytest.raises(UsageError, match=r"does not hold the network that .*config\.json"):
+        load_run(run)
+    assert peak() - before < 50
+
+
+def test_any_damage_to_weights_is_named_and_costs_little(tmp_path: Path) -> None:
+    case = weights(tmp_path)
+    read = [case(random.Random(f"weights {number}")).read for number in range(40)]
+    assert 0 < sum(read) < 40
 
 
 def test_a_run_without_weights_is_no_start(tmp_path: Path) -> None:
