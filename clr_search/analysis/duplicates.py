@@ -11,7 +11,8 @@ from PIL import Image
 
 from clr_search import images
 from clr_search.analysis.candidates import Pixels, candidates, looks
-from clr_search.analysis.comparison.detail import Detail, Finding
+from clr_search.analysis.comparison.detail import Detail
+from clr_search.analysis.comparison.judgement import Finding
 from clr_search.analysis.copies import Copy, Duplicates, Group
 from clr_search.analysis.copy_thresholds import Calibration, calibrate
 from clr_search.analysis.keepers import Keep, Traits, rank, traits_of, why_kept_too

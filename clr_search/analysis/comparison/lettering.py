@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from clr_search.analysis.comparison.registration import Grey
 
@@ -59,15 +58,23 @@ def _width(shape: tuple[int, ...]) -> int:
 
 def _is_thin(changed: NDArray[np.bool_]) -> bool:
     """Whether nearly all of the changed pixels vanish if half a stroke is taken off at its rims."""
-    image = Image.fromarray(changed.astype(np.uint8) * 255)
-    core = np.asarray(image.filter(ImageFilter.MinFilter(2 * _width(changed.shape) + 1))) > 0
+    side = 2 * _width(changed.shape) + 1
+    core = _counted(changed, side) == side * side
     return bool(core.sum() <= _LEFT * changed.sum())
 
 
 def _grown(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     """Returns a mask that is wider by half of `side` pixels everywhere."""
-    image = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(image.filter(ImageFilter.MaxFilter(side))) > 0
+    return _counted(mask, side) > 0
+
+
+def _counted(mask: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
+    """Returns the number of set pixels in the square of `side` pixels around each pixel."""
+    sums = np.pad(mask, (side // 2 + 1, side // 2)).cumsum(axis=0).cumsum(axis=1)
+    counted: NDArray[np.int64] = (
+        sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    )
+    return counted
 
 
 def _steepness(one: Grey, other: Grey, where: NDArray[np.bool_]) -> float:
