@@ -62,10 +62,11 @@ _MARK = (
     + "</svg>"
 )
 
-_MISSING = (
+MISSING = (
     '<span class="clr-missing" role="img" aria-label="The file is no longer there">'
     "file not found</span>"
 )
+"""What is shown in place of a picture that cannot be read."""
 
 
 def header(name: str, count: int) -> str:
@@ -100,7 +101,7 @@ def _tile(index: int, hit: Hit) -> str:
         spoken.append(f"similarity {hit.score:.3f}")
     if hit.label:
         spoken.append(hit.label)
-    image = f'<img src="{hit.picture}" alt="" decoding="async">' if hit.picture else _MISSING
+    image = f'<img src="{hit.picture}" alt="" decoding="async">' if hit.picture else MISSING
     score = "" if hit.score is None else _score(hit.score)
     label = f'<span class="clr-label">{escape(hit.label)}</span>' if hit.label else ""
     return (
