@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
 from PIL import Image
 
 from clr_search.analysis.candidates import Candidate, Look, Pixels, turns_by_likeness
 from clr_search.analysis.comparison.detail import Detail
 from clr_search.analysis.comparison.judgement import Finding, Verdict, compare
 from clr_search.analysis.comparison.overlay import placed
-from clr_search.analysis.grouping import complete_groups
 
 _ROUGHLY = 0.6
 """Least correlation of the sketches of two pictures that are compared in detail: copies with a text
@@ -128,9 +126,9 @@ class Comparisons:
                 position = above[position]
             return position
 
-        proven = []
         failed: Counter[int] = Counter()
         for pair in self._likeliest_first(pairs, advance):
+            advance()
             if min(failed[pair.first], failed[pair.second]) >= _FAILED:
                 continue
             if self._is_dismissed(pair.first, pair.second):
@@ -142,11 +140,12 @@ class Comparisons:
             before = self.made
             if self.proof(pair.first, pair.second, [pair.turn]):
                 above[ends[1]] = ends[0]
-                proven.append((pair.first, pair.second))
             elif self.made > before:  # it looked so alike that the detail had to tell
                 failed.update((pair.first, pair.second))
-        joined = np.asarray(proven, np.int64).reshape(-1, 2)
-        return complete_groups(joined, lambda first, second: True)
+        groups: defaultdict[int, list[int]] = defaultdict(list)
+        for position in sorted({*above, *above.values()}):
+            groups[top(position)].append(position)
+        return list(groups.values())
 
     def _likeliest_first(
         self, pairs: Iterable[Candidate], advance: Callable[[], None]
@@ -154,14 +153,16 @@ class Comparisons:
         """Returns the pairs that look alike as they lie, those that do so most first.
 
         Among pages of one layout all vectors are alike, and only this tells the copy from others.
+        Those that are left out advance the progress here.
         """
         scored = []
         for pair in pairs:
-            advance()
             one, other = self._looked[pair.first], self._looked[pair.second]
             score = placed(one.sketch, other.sketch, pair.turn).correlation
             if score >= _ROUGHLY or (one.hidden and other.hidden):
                 scored.append((score, pair))
+            else:
+                advance()
         scored.sort(key=lambda one: -one[0])
         return [pair for _, pair in scored]
 

@@ -29,7 +29,10 @@ def linked(pages: list[Pixels]) -> tuple[list[list[int]], Counter[int]]:
     looked = {position: Look.of(page) for position, page in enumerate(pages)}
     comparisons = Comparisons(decode, looked, lambda one, other: False)
     pairs = [Candidate(a, b, None) for a in range(len(pages)) for b in range(a + 1, len(pages))]
-    return comparisons.linked(pairs, lambda: None), decoded
+    advanced: list[None] = []
+    groups = comparisons.linked(pairs, lambda: advanced.append(None))
+    assert len(advanced) == len(pairs)
+    return groups, decoded
 
 
 def test_pages_of_one_layout_are_decoded_once(pages: list[Pixels]) -> None:

@@ -7,11 +7,23 @@ from numpy.typing import NDArray
 
 from clr_search.analysis.comparison.registration import Grey
 
-_CHANGED = 24.0  # grey levels by which a pixel that is written over differs
-_ONE_SIGN = 0.9  # least share of the changed pixels that are brighter, or that are darker
-_THICK = 0.045  # of the longer side: what is left after so much was taken off is no stroke
-_LEFT = 0.08  # most share of changed pixels that is thicker than a stroke
-_GROUND = 0.75  # least change of the ground, in grey levels from pixel to pixel: none is even
+_CHANGED = 24.0
+"""Grey levels by which a pixel that is written over differs: four times what JPEG changes."""
+
+_ONE_SIGN = 0.9
+"""Least share of the changed pixels that are brighter, or that are darker: letters have one colour,
+and what JPEG does to their rims is the rest."""
+
+_THICK = 0.045
+"""Width of the thickest stroke, as a share of the longer side: that of letters of a ninth of the
+height is half of it."""
+
+_LEFT = 0.08
+"""Most share of changed pixels that is thicker than a stroke: crossings of strokes are."""
+
+_GROUND = 0.75
+"""Least change of the ground, in grey levels from pixel to pixel: that of a sky in a photograph,
+while paper, a slide and a drawing have none."""
 
 
 def is_written_over(one: Grey, other: Grey, compared: NDArray[np.bool_]) -> bool:
