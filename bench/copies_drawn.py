@@ -1,125 +1,139 @@
-"""Copies among pictures that look alike: ours beside a perceptual hash, kind by kind.
+"""Collections in which it is known which pictures are copies, and of which.
 
-    python -m bench.copies_drawn --encoder default [--pictures 30] [--copied 10] [--photos FOLDER]
-
-Each kind of `bench.drawn` (text pages, forms, scans, icons, patterns, renderings, medical grey,
-blank or dark) is a collection of its own; with `--photos`, so many photographs of a folder are
-another. First all pictures differ, and every group is wrong. Then some are copied as in
-`bench.duplicates`; precision and recall are those of its table. The hash is `imagehash.phash` of
-64 bits, with at most
-10 different bits, where the package is installed.
+Files are named ``<number>-original.png`` and ``<number>-<way>.jpg``. The ways are not those by
+which the search for copies is calibrated: other qualities, sides, corners and texts.
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import tempfile
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from bench.drawn import DRAWN
-from bench.duplicates import COPIES, Pairs, ours, scores
-from bench.machine import machine
 from clr_search import images
-from clr_search.contract.shipped import encoder_named
 from clr_search.files.find import find_images
+from clr_search.files.write import sha256_bytes
 
-BITS = 10  # the default of imagededup for the same hash
+Pairs = set[tuple[str, str]]
+"""Pairs of file names, the lesser first."""
 
 
-def _drawn(kind: str, number: int) -> Image.Image:
-    """A picture of the first series of a kind."""
+def re_encoded(picture: Image.Image) -> Image.Image:
+    """As it is; all copies are written as JPEG."""
+    return picture
+
+
+def resized(picture: Image.Image) -> Image.Image:
+    """At 70 % of its sides."""
+    size = (round(0.7 * picture.width), round(0.7 * picture.height))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def cropped(picture: Image.Image) -> Image.Image:
+    """Without its left and upper tenth."""
+    width, height = picture.size
+    return picture.crop((round(0.1 * width), round(0.1 * height), width, height))
+
+
+def rotated(picture: Image.Image) -> Image.Image:
+    """Turned by 2° clockwise, the corners black."""
+    return picture.rotate(-2, Image.Resampling.BILINEAR)
+
+
+def watermarked(picture: Image.Image) -> Image.Image:
+    """With white text near the lower edge."""
+    marked = picture.copy()
+    width, height = marked.size
+    ImageDraw.Draw(marked).text(
+        (width / 2, 0.85 * height),
+        "example.org",
+        fill="white",
+        anchor="mm",
+        font_size=max(8, height // 9),
+    )
+    return marked
+
+
+WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "re-encoded": re_encoded,
+    "resized": resized,
+    "cropped": cropped,
+    "rotated": rotated,
+    "watermark": watermarked,
+}
+"""Functions that copy an RGB picture, by the name of the way."""
+
+
+def quality(way: str) -> int:
+    """Returns the quality of JPEG at which a copy is written."""
+    return 45 if way == "re-encoded" else 90
+
+
+Draw = Callable[[int], Image.Image]
+"""Returns picture `number` of a collection."""
+
+
+def photographs(folder: Path, count: int, seed: int = 0) -> tuple[Draw, int]:
+    """Returns at most so many photographs of different content of a folder, and their number."""
+    by_content = {sha256_bytes(f.path.read_bytes()): f.path for f in find_images([folder])}
+    paths = list(by_content.values())
+    chosen = random.Random(seed).sample(paths, min(count, len(paths)))
+    return lambda number: Image.fromarray(images.load(chosen[number]).pixels), len(chosen)
+
+
+def kinds(photos: Sequence[Path], count: int) -> dict[str, tuple[Draw, int]]:
+    """Returns all kinds of collections by name, each with its number of pictures."""
+    drawn: dict[str, tuple[Draw, int]] = {
+        kind: (partial(_first_series, kind), count) for kind in DRAWN
+    }
+    return drawn | {f"photos ({path.name})": photographs(path, count) for path in photos}
+
+
+def _first_series(kind: str, number: int) -> Image.Image:
+    """Returns a picture of the first series of a kind."""
     return DRAWN[kind](number, 0)
 
 
-def write(draw: Callable[[int], Image.Image], folder: Path, count: int) -> None:
-    """Write pictures ``<number>-original.png``."""
+def write(draw: Draw, folder: Path, count: int) -> None:
+    """Write pictures that all differ."""
     folder.mkdir()
     for number in range(count):
         draw(number).convert("RGB").save(folder / f"{number:06d}-original.png")
 
 
 def copy(folder: Path, count: int) -> dict[str, str]:
-    """Copy the first pictures in all ways; gives the original's name by the copy's."""
+    """Copy the first pictures of a folder in all ways.
+
+    Returns
+    -------
+    dict of str to str
+        The name of the original, by that of each copy.
+    """
     family = {}
     for path in sorted(folder.iterdir())[:count]:
         with Image.open(path) as picture:
-            for kind, made in COPIES.items():
-                name = path.name.replace("original.png", f"{kind}.jpg")
-                made(picture, folder / name)
+            for way, made in WAYS.items():
+                name = path.name.replace("original.png", f"{way}.jpg")
+                made(picture).save(folder / name, quality=quality(way))
                 family[name] = path.name
     return family
 
 
-def hashed(folder: Path) -> Pairs | None:
-    """Pairs that a perceptual hash finds; None if it is not installed."""
-    if find_spec("imagehash") is None:
-        return None
-    phash = importlib.import_module("imagehash").phash
-    hashes = {}
-    for path in sorted(folder.iterdir()):
-        with Image.open(path) as picture:
-            hashes[path.name] = phash(picture)
-    return {
-        (one, other)
-        for one, other in combinations(hashes, 2)
-        if hashes[one] - hashes[other] <= BITS
-    }
+def true_pairs(pairs: Pairs) -> int:
+    """Returns how many of the pairs are of one original."""
+    return sum(one.partition("-")[0] == other.partition("-")[0] for one, other in pairs)
 
 
-def cells(pairs: Pairs | None, family: dict[str, str]) -> str:
-    """Precision and recall for a table."""
-    if pairs is None:
-        return "not installed | "
-    precision, recall, _ = scores(pairs, family)
-    return f"{100 * precision:.1f} | {100 * recall:.1f}" if pairs else f"no pairs | {recall:.1f}"
+def found(pairs: Pairs, family: dict[str, str]) -> set[str]:
+    """Returns the copies that are in a pair with their originals."""
+    return {copy for copy, o in family.items() if (min(copy, o), max(copy, o)) in pairs}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--encoder", type=encoder_named, required=True)
-    parser.add_argument("--pictures", type=int, default=30)
-    parser.add_argument("--copied", type=int, default=10)
-    parser.add_argument("--photos", type=Path)
-    given = parser.parse_args()
-    kinds: dict[str, Callable[[int], Image.Image]] = {kind: partial(_drawn, kind) for kind in DRAWN}
-    if given.photos is not None:
-        files = [file.path for file in find_images([given.photos])]
-        step = max(1, len(files) // given.pictures)
-        kinds["photos"] = lambda number: Image.fromarray(images.load(files[number * step]).pixels)
-    print(machine(), "\n")
-    print(f"{given.pictures} pictures of each kind, {given.copied} of them copied in 5 ways\n")
-    print(
-        "| | wrong pairs where all differ: ours | hash | ours: precision | recall "
-        "| hash: precision | recall |"
-    )
-    print("|---|---|---|---|---|---|---|", flush=True)
-    for kind, draw in kinds.items():
-        with tempfile.TemporaryDirectory() as temporary:
-            out, folder = Path(temporary), Path(temporary) / "pictures"
-            write(draw, folder, given.pictures)
-            for name in ("alone", "copied"):
-                (out / name).mkdir()
-            alone, _, _ = ours(folder, given.encoder, out / "alone")
-            alone_hashed = hashed(folder)
-            family = copy(folder, given.copied)
-            pairs, _, _ = ours(folder, given.encoder, out / "copied")
-            wrong = "" if alone_hashed is None else len(alone_hashed)
-            print(
-                f"| {kind} | {len(alone)} | {wrong} | {cells(pairs, family)} "
-                f"| {cells(hashed(folder), family)} |",
-                flush=True,
-            )
-
-
-if __name__ == "__main__":
-    main()
+def paired(groups: Sequence[Sequence[str]]) -> Pairs:
+    """Returns all pairs within groups."""
+    return {pair for group in groups for pair in combinations(sorted(group), 2)}

@@ -3,7 +3,7 @@
 The meaning of a cosine differs between encoders and between collections. Here some pictures of the
 collection are copied in the ways of people and programs, and the cosines of these copies say where
 to search. They never decide: whether two pictures are copies is told by their pixels
-(`comparison.detail`), and what share of the artificial copies those find is measured with it.
+(`comparison.judgement`), and what share of the artificial copies those find is measured with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from clr_search.analysis.comparison.detail import Detail, compare
+from clr_search.analysis.comparison.detail import Detail
+from clr_search.analysis.comparison.judgement import compare
 from clr_search.analysis.comparison.overlay import Sketch, placed
 
 Pixels = NDArray[np.uint8]

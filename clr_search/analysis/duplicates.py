@@ -11,7 +11,8 @@ from PIL import Image
 
 from clr_search import images
 from clr_search.analysis.candidates import Pixels, candidates, looks
-from clr_search.analysis.comparison.detail import Detail, Finding
+from clr_search.analysis.comparison.detail import Detail
+from clr_search.analysis.comparison.judgement import Finding
 from clr_search.analysis.copies import Copy, Duplicates, Group
 from clr_search.analysis.copy_thresholds import Calibration, calibrate
 from clr_search.analysis.keepers import Keep, Traits, rank, traits_of, why_kept_too
@@ -48,6 +49,7 @@ def find_duplicates(
     keep: Sequence[Keep] = (),
     dismissed: bool = False,
     seed: int = 0,
+    load: images.Load = images.load,
     reporter: Reporter | None = None,
 ) -> Duplicates:
     """Find pictures that are copies of each other.
@@ -76,6 +78,8 @@ def find_duplicates(
         Whether to show also what was dismissed.
     seed : int
         Seed of the draw of the pictures that are copied.
+    load : callable
+        Decodes the files; a `DecodingWorkers.load` does so in processes of their own.
     reporter : Reporter, optional
         The reporter that shows the progress; none if not given.
 
@@ -102,7 +106,7 @@ def find_duplicates(
         ids, rows = index.vectors(under=under)
         items = index.items(ids.tolist())
         memory = frozenset() if dismissed else index.dismissed()
-        search = _Search(items, rows, tuple(keep), memory, reporter or Silent())
+        search = _Search(items, rows, tuple(keep), memory, load, reporter or Silent())
         if not exact:
             search.compare(index, threshold, seed)
     return search.result(None if exact else threshold).confirmed()
@@ -121,6 +125,8 @@ class _Search:
         What is to be kept.
     memory : frozenset of tuple of str
         Pairs of SHA-256 that were dismissed, the lesser first.
+    load : callable
+        Decodes the files.
     reporter : Reporter
         The reporter that shows the progress.
     """
@@ -131,6 +137,7 @@ class _Search:
         rows: NDArray[np.float32],
         rules: tuple[Keep, ...],
         memory: frozenset[tuple[str, str]],
+        load: images.Load,
         reporter: Reporter,
     ) -> None:
         members: defaultdict[str, list[LivingFile]] = defaultdict(list)
@@ -144,7 +151,7 @@ class _Search:
         self._contents = list(members)
         self._files = list(members.values())
         self._rows = np.asarray(list(vectors.values()), np.float32)
-        self._rules, self._memory, self._reporter = rules, memory, reporter
+        self._rules, self._memory, self._load, self._reporter = rules, memory, load, reporter
         self._coloured: dict[int, bool] = {}
         self._near: list[tuple[int, dict[int, Proof]]] = []
         self._calibration: Calibration | None = None
@@ -192,7 +199,7 @@ class _Search:
         """Returns a decoded picture, uint8 (h, w, 3), or None if it cannot be read now."""
         for file in self._files[position]:
             try:
-                return images.load(file.item.path, at_least=_DETAIL).pixels
+                return self._load(file.item.path, at_least=_DETAIL).pixels
             except ImageError:
                 continue
         return None

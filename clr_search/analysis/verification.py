@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-import numpy as np
 from PIL import Image
 
 from clr_search.analysis.candidates import Candidate, Look, Pixels, turns_by_likeness
-from clr_search.analysis.comparison.detail import Detail, Finding, Verdict, compare
+from clr_search.analysis.comparison.detail import Detail
+from clr_search.analysis.comparison.judgement import Finding, Verdict, compare
 from clr_search.analysis.comparison.overlay import placed
-from clr_search.analysis.grouping import complete_groups
 
-_ROUGHLY = 0.6  # least correlation of the sketches of two pictures that are compared in detail
-_SMALL = 256  # longer side up to which a turned sign is another sign, such as an arrow
-_HELD = 48  # decoded pictures in memory, up to 2 MB each
-_FAILED = 12  # comparisons after which a picture has no copy among those that are less alike
-_WITNESSES = 3  # copies that a picture is compared with, if the one to be kept is too unlike
-_TRIED = 2  # ways of turning that are tried for the picture to be kept and each copy
+_ROUGHLY = 0.6
+"""Least correlation of the sketches of two pictures that are compared in detail: copies with a text
+over them reach it, and so do pages of one layout."""
+
+_SIGN = 256
+"""Longer side, in pixels, up to which a turned picture is another sign, such as an arrow."""
+
+_HELD = 2**28
+"""Bytes of decoded pictures in memory: 300 pages, or 100 photographs."""
+
+_FAILED = 12
+"""Comparisons after which a picture has no copy among those that are less alike. The likeliest are
+compared first, so that a copy comes before hundreds of pages of its layout."""
+
+_WITNESSES = 3
+"""Copies that a picture is compared with, if the one to be kept is too unlike: a crop of the lower
+left has little in common with one of the upper right."""
+
+_TRIED = 2
+"""Ways of turning that are tried for the picture to be kept and each copy: regular pictures look
+the same in several."""
 
 _UNKNOWN = Verdict(Finding.DIFFERENT)
 
@@ -64,14 +77,23 @@ class Comparisons:
         is_dismissed: Callable[[int, int], bool],
     ) -> None:
         self._decode, self._looked, self._is_dismissed = decode, looked, is_dismissed
-        self._detail = lru_cache(maxsize=_HELD)(self._detail_of)
+        self._held: OrderedDict[int, Detail] = OrderedDict()  # those that were used last come last
+        self._bytes = 0
         self.made = 0
         self.dismissed: set[tuple[int, int]] = set()
 
-    def _detail_of(self, position: int) -> Detail | None:
+    def _detail(self, position: int) -> Detail | None:
         """Returns a picture for comparisons; None if it cannot be read any more."""
-        pixels = self._decode(position)
-        return None if pixels is None else Detail(pixels)
+        if position not in self._held:
+            pixels = self._decode(position)
+            if pixels is None:
+                return None
+            self._held[position] = Detail(pixels)
+            self._bytes += self._held[position].bytes_held
+            while self._bytes > _HELD and len(self._held) > 2:
+                self._bytes -= self._held.popitem(last=False)[1].bytes_held
+        self._held.move_to_end(position)
+        return self._held[position]
 
     def proof(self, one: int, other: int, turns: Iterable[Image.Transpose | None]) -> Proof | None:
         """Returns what shows that the second is a copy of the first; None if nothing does."""
@@ -86,16 +108,14 @@ class Comparisons:
         first, second = self._looked.get(one), self._looked.get(other)
         if first is None or second is None or not (first.judgeable and second.judgeable):
             return _UNKNOWN
-        start = placed(first.sketch, second.sketch.turned(turn))
+        start = placed(first.sketch, second.sketch, turn)
         if start.correlation < _ROUGHLY and not (first.hidden and second.hidden):
             return _UNKNOWN
-        pictures = self._detail(one), self._detail(other)
-        if pictures[0] is None or pictures[1] is None:
-            return _UNKNOWN
-        if turn is not None and max(pictures[0].image.size) <= _SMALL:
+        picture, copy = self._detail(one), self._detail(other)
+        if picture is None or copy is None or (turn is not None and max(picture.size) <= _SIGN):
             return _UNKNOWN
         self.made += 1
-        return compare(pictures[0], pictures[1].turned(turn), start)
+        return compare(picture, copy.turned(turn), start)
 
     def linked(self, pairs: Iterable[Candidate], advance: Callable[[], None]) -> list[list[int]]:
         """Returns the positions that proven pairs join, directly or through others."""
@@ -106,9 +126,9 @@ class Comparisons:
                 position = above[position]
             return position
 
-        proven = []
         failed: Counter[int] = Counter()
         for pair in self._likeliest_first(pairs, advance):
+            advance()
             if min(failed[pair.first], failed[pair.second]) >= _FAILED:
                 continue
             if self._is_dismissed(pair.first, pair.second):
@@ -120,11 +140,12 @@ class Comparisons:
             before = self.made
             if self.proof(pair.first, pair.second, [pair.turn]):
                 above[ends[1]] = ends[0]
-                proven.append((pair.first, pair.second))
             elif self.made > before:  # it looked so alike that the detail had to tell
                 failed.update((pair.first, pair.second))
-        joined = np.asarray(proven, np.int64).reshape(-1, 2)
-        return complete_groups(joined, lambda first, second: True)
+        groups: defaultdict[int, list[int]] = defaultdict(list)
+        for position in sorted({*above, *above.values()}):
+            groups[top(position)].append(position)
+        return list(groups.values())
 
     def _likeliest_first(
         self, pairs: Iterable[Candidate], advance: Callable[[], None]
@@ -132,14 +153,16 @@ class Comparisons:
         """Returns the pairs that look alike as they lie, those that do so most first.
 
         Among pages of one layout all vectors are alike, and only this tells the copy from others.
+        Those that are left out advance the progress here.
         """
         scored = []
         for pair in pairs:
-            advance()
             one, other = self._looked[pair.first], self._looked[pair.second]
-            score = placed(one.sketch, other.sketch.turned(pair.turn)).correlation
+            score = placed(one.sketch, other.sketch, pair.turn).correlation
             if score >= _ROUGHLY or (one.hidden and other.hidden):
                 scored.append((score, pair))
+            else:
+                advance()
         scored.sort(key=lambda one: -one[0])
         return [pair for _, pair in scored]
 

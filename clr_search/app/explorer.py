@@ -187,14 +187,14 @@ class Explorer:
             items = self._items(match.id for match in matches)
             total = len(self.index)
         scores = {match.id: match.score for match in matches}
-        return Answer(self._hits(items, [scores[item.id] for item in items]), total, seconds)
+        return Answer(self.hits(items, [scores[item.id] for item in items]), total, seconds)
 
     def opening(self, where: Filter, count: int) -> tuple[Hit, ...]:
         """Return at most `count` random pictures that pass the filter, to begin with."""
         with self._lock:
             ids = self._matching(where)
             items = self._items(self._random.sample(ids, min(count, len(ids))))
-        return self._hits(items, [None] * len(items))
+        return self.hits(items)
 
     def random_item(self, where: Filter) -> int:
         """Return the id of a random picture that passes the filter.
@@ -240,11 +240,14 @@ class Explorer:
                 items.append(self.index.item(number))
         return items
 
-    def _hits(self, items: Sequence[Item], scores: Sequence[float | None]) -> tuple[Hit, ...]:
+    def hits(
+        self, items: Sequence[Item], scores: Sequence[float | None] | None = None
+    ) -> tuple[Hit, ...]:
         """Draw the tiles of items, and return what the page shows of them.
 
         Drawing looks at each file, so that only those without a tile are looked for again.
         """
+        scores = scores or [None] * len(items)
         tiles = self._thumbnails.tiles([item.path for item in items])
         return tuple(
             Hit(

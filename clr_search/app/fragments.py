@@ -91,6 +91,18 @@ def grid(hits: Sequence[Hit], what: str) -> str:
     return f'<ul class="clr-grid" role="list" aria-label="{escape(what)}">{tiles}</ul>'
 
 
+def reason(hit: Hit) -> str:
+    """Return why a picture has no tile."""
+    return NOT_THERE if hit.missing else UNREADABLE
+
+
+def picture(hit: Hit) -> str:
+    """Return the tile of a picture, or the reason why there is none."""
+    if not hit.picture:
+        return f'<span class="clr-missing">{reason(hit)}</span>'
+    return f'<img src="{hit.picture}" alt="" decoding="async">'
+
+
 def _tile(index: int, hit: Hit) -> str:
     """Return the tile of a picture, as a button that names its position."""
     spoken = [hit.name]
@@ -98,18 +110,14 @@ def _tile(index: int, hit: Hit) -> str:
         spoken.append(f"similarity {hit.score:.3f}")
     if hit.label:
         spoken.append(hit.label)
-    if hit.picture:
-        image = f'<img src="{hit.picture}" alt="" decoding="async">'
-    else:
-        reason = NOT_THERE if hit.missing else UNREADABLE
-        spoken.append(reason)
-        image = f'<span class="clr-missing">{reason}</span>'
+    if not hit.picture:
+        spoken.append(reason(hit))
     score = "" if hit.score is None else _score(hit.score)
     label = f'<span class="clr-label">{escape(hit.label)}</span>' if hit.label else ""
     return (
         f'<li><button type="button" class="clr-tile" data-index="{index}" '
         f'title="{escape(hit.relative)}" '
-        f'aria-label="{escape(", ".join(spoken))}: search from this picture">{image}'
+        f'aria-label="{escape(", ".join(spoken))}: search from this picture">{picture(hit)}'
         f'<span class="clr-caption"><span class="clr-name">{escape(hit.name)}</span>'
         f'<span class="clr-facts">{score}{label}</span></span></button></li>'
     )

@@ -59,6 +59,10 @@ class Access:
     more_hosts: tuple[str, ...] = ()
     root_path: str = ""
 
+    def is_known(self, host: str) -> bool:
+        """Whether only people with a login, or on this machine, reach the address `host`."""
+        return host in LOOPBACK or self.logins is not None
+
     def require_login(self, host: str) -> None:
         """Refuse to open the collection to a network by mistake.
 
@@ -67,7 +71,7 @@ class Access:
         UsageError
             If other machines can reach the address `host`, and nobody said that they may.
         """
-        if host not in LOOPBACK and self.logins is None and not self.open_to_all:
+        if not self.is_known(host) and not self.open_to_all:
             raise UsageError(
                 f"On {host} everybody in the network could see the pictures.",
                 "Give --auth FILE with a login a line, as in ada:password, or say --no-auth if "
@@ -116,11 +120,15 @@ def build(
 
         page = build("photos.clr")
     """
-    return _composed(collection, probe, decoding)[0]
+    return _composed(collection, probe, decoding, may_remember=True)[0]
 
 
 def _composed(
-    collection: Path | str, probe: Path | str | None, decoding: DecodingLimits | None
+    collection: Path | str,
+    probe: Path | str | None,
+    decoding: DecodingLimits | None,
+    *,
+    may_remember: bool,
 ) -> tuple[gr.Blocks, Explorer]:
     """Return the page of `build`, and the explorer behind it, which its owner may close."""
     require("gradio", "app")
@@ -132,7 +140,8 @@ def _composed(
     collection = Path(collection)
     explorer = Explorer(Index.open(collection), decoding=decoding)
     name = collection.resolve().name.removesuffix(".clr")
-    return compose(name, explorer, Probe(probe) if probe else None), explorer
+    classifier = Probe(probe) if probe else None
+    return compose(name, explorer, classifier, may_remember=may_remember), explorer
 
 
 def launch(
@@ -212,7 +221,8 @@ def serving(
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(_environment(_settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        page, explorer = _composed(collection, probe, decoding)
+        known = access.is_known(host) and not access.open_to_all
+        page, explorer = _composed(collection, probe, decoding, may_remember=known)
         stack.callback(explorer.close)
         yield stack.enter_context(_served(page, cache, host, port, access))
 

@@ -7,6 +7,8 @@ import gradio as gr
 from clr_search.app.about_tab import about
 from clr_search.app.classify_tab import ClassifyTab
 from clr_search.app.components import fragment
+from clr_search.app.copies.review import Review
+from clr_search.app.copies.tab import CopiesTab
 from clr_search.app.explorer import Explorer
 from clr_search.app.fragments import PASTE_AND_DROP, header
 from clr_search.app.search_tab import SearchTab
@@ -19,7 +21,9 @@ MOST_WAITING = 100
 """Largest number of events that wait to be handled; further ones are refused."""
 
 
-def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blocks:
+def compose(
+    name: str, explorer: Explorer, probe: Probe | None = None, *, may_remember: bool = True
+) -> gr.Blocks:
     """Compose the page from its header and its tabs.
 
     Parameters
@@ -30,7 +34,10 @@ def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blo
         The collection.
     probe : Probe, optional
         A classifier, which adds a Classify tab.
+    may_remember : bool
+        Whether what a visitor says about copies is remembered in the collection.
     """
+    review = Review(explorer.index.path, explorer.workers.load, may_remember=may_remember)
     page = gr.Blocks(
         title=f"{name} · clr-search",
         analytics_enabled=False,
@@ -46,6 +53,8 @@ def compose(name: str, explorer: Explorer, probe: Probe | None = None) -> gr.Blo
             if probe:
                 with gr.Tab("Classify", id="classify"):
                     ClassifyTab(probe, explorer)
+            with gr.Tab("Copies", id="copies"):
+                CopiesTab(explorer, review)
             with gr.Tab("About", id="about") as about_tab:
                 content = fragment("", elem_id="clr-about")
         page.load(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from clr_search.images.decoding import (
     DECODING,
+    Load,
     decode,
     decode_square,
     from_image,
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_PIXELS",
     "Crop",
     "Frame",
+    "Load",
     "Note",
     "Picture",
     "cut",

@@ -136,6 +136,13 @@ def decode_on(
     return Picture(pixels, whole.width, whole.height, whole.notes)
 
 
+class Load(Protocol):
+    """What decodes files: `load`, or a `DecodingWorkers.load`."""
+
+    def __call__(self, path: Path, *, at_least: int) -> Picture:
+        """Return the picture of a file, at a reduced size if its sides stay this long."""
+
+
 def load(path: Path, *, at_least: int | None = None, max_pixels: int | None = None) -> Picture:
     """Read and decode a picture file; see `decode`.
 

@@ -1,10 +1,16 @@
-"""A gallery is an HTML page of groups of pictures that needs no other file and no script."""
+"""A gallery is an HTML page of groups of pictures that needs no other file.
+
+It does nothing by itself: a page that is a file cannot change a collection. Where a group has a
+command, a button copies it, by the only script of the page.
+"""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 
@@ -32,7 +38,20 @@ li { width: 240px; } figure { margin: 0; }
 li.marked .frame { border: 2px solid var(--mark); }
 img { max-width: 100%; max-height: 176px; } figcaption { overflow-wrap: anywhere; }
 b { color: var(--mark); } small { color: var(--soft); }
+code { overflow-wrap: anywhere; user-select: all; } button { font: inherit; }
 """
+
+_COPY = """
+document.addEventListener('click', (event) => {
+  const code = event.target.closest('button')?.parentElement.querySelector('code');
+  if (!code) return;
+  getSelection().selectAllChildren(code);
+  document.execCommand('copy');
+  event.target.textContent = 'Copied';
+});
+"""
+# The selection is copied, because browsers give pages that are files no other clipboard.
+_COPY_HASH = b64encode(sha256(_COPY.encode()).digest()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +86,16 @@ class Section:
         Heading of the group, and a few words in a fainter colour beside it.
     pictures : sequence of Shown
         Pictures of the group, in their order.
+    command, purpose : str
+        A command to be run in a terminal, with a button that copies it, and what for; empty for
+        none.
     """
 
     heading: str
     beside: str
     pictures: Sequence[Shown]
+    command: str = ""
+    purpose: str = ""
 
 
 def gallery(title: str, lead: str, sections: Sequence[Section]) -> str:
@@ -97,16 +121,19 @@ def gallery(title: str, lead: str, sections: Sequence[Section]) -> str:
     """
     with ThreadPoolExecutor(4) as pool:
         thumbnails = [list(pool.map(_thumbnail, [p.path for p in s.pictures])) for s in sections]
+    has_commands = any(section.command for section in sections)
+    allowed = f"; script-src 'sha256-{_COPY_HASH}'" if has_commands else ""
+    script = f"<script>{_COPY}</script>" if has_commands else ""
     blocks = [_section(one, uris) for one, uris in zip(sections, thumbnails, strict=True)]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data:; style-src 'unsafe-inline'\">"
+        f"img-src data:; style-src 'unsafe-inline'{allowed}\">"
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>"
         f'<h1>{_text(title)}</h1><p class="lead">{_text(lead)}</p>\n'
         + "\n".join(blocks)
-        + "\n</body></html>\n"
+        + f"\n{script}</body></html>\n"
     )
 
 
@@ -115,7 +142,17 @@ def _section(section: Section, uris: Sequence[str]) -> str:
     items = "".join(_picture(p, uri) for p, uri in zip(section.pictures, uris, strict=True))
     return (
         f"<section><h2>{_text(section.heading)} <span>{_text(section.beside)}</span></h2>"
-        f"<ul>{items}</ul></section>"
+        f"<ul>{items}</ul>{_command(section)}</section>"
+    )
+
+
+def _command(section: Section) -> str:
+    """Return the HTML of the command of a group; empty if it has none."""
+    if not section.command:
+        return ""
+    return (
+        f"<p>{_text(section.purpose)} <code>{_text(section.command)}</code> "
+        '<button type="button">Copy command</button></p>'
     )
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,6 @@ MOST_BYTES = 2**25
 """Bytes of the memory cache: some 1,600 tiles of 20 kB, or 200 thumbnails of 1,024 pixels."""
 
 _Drawn = TypeVar("_Drawn", bound=Sized)
-
-
-class Load(Protocol):
-    """What decodes files: `images.load`, or a `DecodingWorkers.load`."""
-
-    def __call__(self, path: Path, *, at_least: int) -> images.Picture:
-        """Return the picture of a file, at a reduced size if its sides stay this long."""
 
 
 def tile(pixels: NDArray[np.uint8], side: int = TILE) -> str:
@@ -86,7 +79,7 @@ class Thumbnails(Generic[_Drawn]):
     def __init__(
         self,
         draw: Callable[[NDArray[np.uint8], int], _Drawn],
-        load: Load = images.load,
+        load: images.Load = images.load,
         *,
         most_bytes: int = MOST_BYTES,
     ) -> None:
@@ -136,7 +129,7 @@ class Tiles:
     """
 
     def __init__(
-        self, *, most_bytes: int = MOST_BYTES, workers: int = 4, load: Load = images.load
+        self, *, most_bytes: int = MOST_BYTES, workers: int = 4, load: images.Load = images.load
     ) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="thumbnail")
         self._thumbnails = Thumbnails(tile, load, most_bytes=most_bytes)

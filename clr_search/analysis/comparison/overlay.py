@@ -7,7 +7,7 @@ a margin that was cut off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -72,11 +72,11 @@ class Sketch:
         return sketch
 
 
-def placed(one: Sketch, other: Sketch) -> Placement:
+def placed(one: Sketch, other: Sketch, turn: Image.Transpose | None = None) -> Placement:
     """Returns the placement of the greatest correlation, whole or with one of the two cut.
 
     A cut leaves out up to 15 % of the width and height. A sketch without any contrast has
-    correlation 0 with all others.
+    correlation 0 with all others. With `turn`, the second is mirrored or turned.
 
     Examples
     --------
@@ -85,13 +85,14 @@ def placed(one: Sketch, other: Sketch) -> Placement:
     (1.0, (0.0, 0.0, 1.0, 1.0))
     """
     first, second = _cuts(one), _cuts(other)
+    if turn is not None:
+        second = _turned(second, turn)
     by_first, by_second = first @ second[0], second @ first[0]
-    whole, *_ = boxes = list(_boxes())
     if by_first.max() >= by_second.max():
         at = int(by_first.argmax())
-        return Placement(float(by_first[at]), boxes[at], whole)
+        return Placement(float(by_first[at]), _BOXES[at], _BOXES[0])
     at = int(by_second.argmax())
-    return Placement(float(by_second[at]), whole, boxes[at])
+    return Placement(float(by_second[at]), _BOXES[0], _BOXES[at])
 
 
 def correlation(one: Sketch, other: Sketch) -> float:
@@ -106,28 +107,59 @@ def correlation(one: Sketch, other: Sketch) -> float:
     return placed(one, other).correlation
 
 
-@lru_cache(maxsize=1024)  # 115 kB each, as a picture is compared several times in a row
-def _cuts(sketch: Sketch) -> NDArray[np.float32]:
-    """Returns the whole and its cuts, centred and of unit length, float32 (28, 1024)."""
-    return np.stack([_unit(sketch.image, box) for box in _boxes()])
-
-
 def _boxes() -> Iterator[Box]:
-    """Yields the whole and its 27 cuts."""
+    """Yields the whole and its 27 cuts, row by row."""
     yield 0.0, 0.0, 1.0, 1.0
     for share in _CUTS:
         margin = (1 - share) / 2
         for position in range(9):
             left, top = position % 3 * margin, position // 3 * margin
-            yield left, top, left + share, top + share
+            yield left, top, min(1.0, left + share), min(1.0, top + share)
 
 
-def _unit(picture: Image.Image, box: Box) -> NDArray[np.float32]:
-    """Returns the pixels of a box, float32 (1024,), centred and scaled to unit length."""
-    left, top, right, bottom = (_SIDE * share for share in box)
-    pixels = (left, top, min(right, _SIDE), min(bottom, _SIDE))
-    small = picture.resize((_COMPARED, _COMPARED), Image.Resampling.BILINEAR, box=pixels)
-    values = np.asarray(small, np.float32).ravel()
-    values -= values.mean()
-    values /= max(float(np.linalg.norm(values)), 1e-6)
-    return values
+_BOXES = tuple(_boxes())
+
+
+@lru_cache(maxsize=1024)  # 115 kB each, as a picture is compared several times in a row
+def _cuts(sketch: Sketch) -> NDArray[np.float32]:
+    """Returns the whole and its cuts, centred and of unit length, float32 (28, 1024)."""
+    across, down = _weights()
+    grey = np.asarray(sketch.image, np.float32)
+    cuts = (down @ grey @ across).reshape(len(_BOXES), -1)
+    cuts -= cuts.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(cuts, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.where(lengths > 1, cuts / np.maximum(lengths, 1), 0)
+    return unit
+
+
+@lru_cache(maxsize=1)
+def _weights() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns what scales the boxes of a sketch: float32 (28, 64, 32) across, (28, 32, 64) down."""
+    points = Image.fromarray(np.eye(_SIDE, dtype=np.float32))
+
+    def scaled(low: float, high: float) -> NDArray[np.float32]:
+        box = (0, low * _SIDE, _SIDE, high * _SIDE)
+        return np.asarray(points.resize((_SIDE, _COMPARED), Image.Resampling.BILINEAR, box=box))
+
+    across = [scaled(left, right).T for left, _, right, _ in _BOXES]
+    return np.stack(across), np.stack([scaled(top, bottom) for _, top, _, bottom in _BOXES])
+
+
+def _turned(cuts: NDArray[np.float32], turn: Image.Transpose) -> NDArray[np.float32]:
+    """Returns the cuts of a picture that is mirrored or turned, by those of the picture."""
+    places = np.arange(9, dtype=np.uint8).reshape(3, 3)
+    order = np.asarray(Image.fromarray(places).transpose(turn)).ravel()
+    rows = np.concatenate([[0], *(1 + 9 * cut + order for cut in range(len(_CUTS)))])
+    squares = cuts[rows].reshape(-1, _COMPARED, _COMPARED)
+    return _TURNS[turn](squares).reshape(len(rows), -1)
+
+
+_TURNS: dict[Image.Transpose, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    Image.Transpose.FLIP_LEFT_RIGHT: lambda squares: squares[:, :, ::-1],
+    Image.Transpose.FLIP_TOP_BOTTOM: lambda squares: squares[:, ::-1],
+    Image.Transpose.ROTATE_90: lambda squares: squares.transpose(0, 2, 1)[:, ::-1],
+    Image.Transpose.ROTATE_180: lambda squares: squares[:, ::-1, ::-1],
+    Image.Transpose.ROTATE_270: lambda squares: squares.transpose(0, 2, 1)[:, :, ::-1],
+    Image.Transpose.TRANSPOSE: lambda squares: squares.transpose(0, 2, 1),
+    Image.Transpose.TRANSVERSE: lambda squares: squares.transpose(0, 2, 1)[:, ::-1, ::-1],
+}

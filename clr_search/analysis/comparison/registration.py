@@ -7,6 +7,7 @@ again near the place where they are expected, and their displacements are those 
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,9 +17,39 @@ Grey = NDArray[np.float32]
 Affine = NDArray[np.float64]
 """A map of points (x, y) in pixels, shape (2, 3): ``A @ (x, y, 1)``."""
 
-_FLAT = 3.0  # standard deviation of a tile, in grey levels, up to which it has no structure
-_FOUND = 0.5  # least correlation of a tile with the place where it is found
-_STRAY = 1.5  # pixels by which a tile may miss the map that the others agree on
+IDENTITY: Affine = np.array([[1.0, 0, 0], [0, 1, 0]])
+"""The map that leaves all points where they are."""
+
+_SEARCHED = 100
+"""Most tiles that are searched for: the six numbers of a map follow from them to a twentieth of a
+pixel, and a page of 768 pixels has 1,600."""
+
+_FLAT = 3.0
+"""Standard deviation of a tile, in grey levels, up to which it has no structure: the noise of
+JPEG and of a camera lies below."""
+
+_NEEDED = 3
+"""Least number of tiles that are found again: fewer agree by chance."""
+
+_FOUND = 0.5
+"""Least correlation of a tile with the place where it is found. Places of another picture reach it
+by chance only where many are tried, and do not agree on one map."""
+
+_STRAY = 1.5
+"""Pixels by which a tile may miss the map that the others agree on: displacements are whole
+pixels, so that right ones miss it by less than one in each direction."""
+
+_UNMOVED = 0.9
+"""Share of tiles that are found where they were expected, from which the pictures lie as they do:
+a map to a part of a pixel would only follow the tiles that differ."""
+
+_FAR = 0.002
+"""Correlation that each pixel of displacement costs, so that of equal places of a regular pattern
+the nearest is taken."""
+
+_STILL = 0.05
+"""Pixels by which a map may move any point of a picture that is taken as it is: a twentieth of a
+pixel changes no grey level by more than the tolerated noise."""
 
 
 def tiled(values: Grey, side: int) -> Grey:
@@ -36,11 +67,27 @@ def tiled(values: Grey, side: int) -> Grey:
     return sums
 
 
+def deviations(values: Grey, side: int) -> Grey:
+    """Returns the standard deviation within each whole tile, shape (rows, columns).
+
+    Examples
+    --------
+    >>> deviations(np.array([[0, 0, 6, 0], [0, 0, 0, 6]], np.float32), 2)
+    array([[0., 3.]], dtype=float32)
+    """
+    area = side * side
+    variance = tiled(values * values, side) / area - (tiled(values, side) / area) ** 2
+    deviation: Grey = np.sqrt(np.maximum(variance, 0))
+    return deviation
+
+
 def warped(picture: Image.Image, to: Affine, size: tuple[int, int]) -> Image.Image:
     """Returns a picture of `size` (width, height) that shows at (x, y) what `to` finds there.
 
     What lies outside of it is black.
     """
+    if picture.size == size and np.abs(to - IDENTITY).max(axis=0) @ (*size, 1) < _STILL:
+        return picture
     coefficients = tuple(to.ravel().tolist())
     return picture.transform(size, Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC)
 
@@ -53,11 +100,21 @@ def within(of: tuple[int, int], to: Affine, size: tuple[int, int]) -> NDArray[np
     >>> within((4, 2), np.array([[1.0, 0, 2], [0, 1, 0]]), (4, 2))[0]
     array([ True,  True, False, False])
     """
-    x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5)
+    x = np.arange(0.5, size[0], dtype=np.float64)
+    y = np.arange(0.5, size[1], dtype=np.float64)[:, None]
+    if _inside(of, to, x[[0, -1]], y[[0, -1]]).all():  # all corners, and so all between them
+        return np.ones((size[1], size[0]), dtype=bool)
+    return _inside(of, to, x, y)
+
+
+def _inside(
+    of: tuple[int, int], to: Affine, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Returns whether points (x, y) are mapped to pixels of a picture of the size `of`."""
     across = to[0, 0] * x + to[0, 1] * y + to[0, 2]
     down = to[1, 0] * x + to[1, 1] * y + to[1, 2]
-    inside: NDArray[np.bool_] = (
-        (across >= 0.5) & (across <= of[0] - 0.5) & (down >= 0.5) & (down <= of[1] - 0.5)
+    inside: NDArray[np.bool_] = (np.abs(across - of[0] / 2) <= (of[0] - 1) / 2) & (
+        np.abs(down - of[1] / 2) <= (of[1] - 1) / 2
     )
     return inside
 
@@ -76,79 +133,15 @@ def joined(first: Affine, second: Affine) -> Affine:
     return product
 
 
-class Search:
-    """The tiles of one picture, to be found in another near the same places.
-
-    Parameters
-    ----------
-    grey : float32 array, shape (h, w)
-        The picture that is cut into tiles.
-    side : int
-        Pixels a side of a tile.
-    """
-
-    def __init__(self, grey: Grey, side: int) -> None:
-        self._grey, self._side, self._area = grey, side, side * side
-        self._sum = tiled(grey, side)
-        self._variance = np.maximum(tiled(grey * grey, side) - self._sum**2 / self._area, 0)
-        self.deviation: Grey = np.sqrt(self._variance / self._area)
-
-    def centres(self) -> NDArray[np.float64]:
-        """Returns the centres of the tiles, shape (rows, columns, 2), x before y."""
-        rows, columns = self._sum.shape
-        x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-        centres: NDArray[np.float64] = (np.stack([x, y], axis=-1).astype(float) + 0.5) * self._side
-        return centres
-
-    def find(self, other: Grey, reach: int) -> tuple[Grey, NDArray[np.float64]]:
-        """Finds each tile in another picture of the same size.
-
-        Parameters
-        ----------
-        other : float32 array, shape (h, w)
-            The other picture.
-        reach : int
-            Pixels by which a tile may be displaced, in each direction.
-
-        Returns
-        -------
-        correlation : float32 array, shape (rows, columns)
-            Correlation of each tile with its best place, in [-1, 1]; 0 for tiles without structure.
-        shift : float64 array, shape (rows, columns, 2)
-            Displacement to that place, x before y.
-        """
-        height, width = other.shape
-        padded = np.pad(other, reach, mode="edge")
-        squares = padded * padded
-        steps = range(2 * reach + 1)
-        best = np.full(self._sum.shape, -2, np.float32)
-        shift = np.zeros((*self._sum.shape, 2))
-        for dy in steps:
-            for dx in steps:
-                box = (slice(dy, dy + height), slice(dx, dx + width))
-                total = tiled(padded[box], self._side)
-                variance = tiled(squares[box], self._side) - total**2 / self._area
-                shared = tiled(self._grey * padded[box], self._side)
-                shared -= self._sum * total / self._area
-                norm = np.sqrt(self._variance * np.maximum(variance, 0))
-                value = np.where(norm > self._area, shared / np.maximum(norm, 1e-6), 0)
-                far = np.hypot(dx - reach, dy - reach)
-                value = value - np.float32(0.002 * far)  # of equal places, the nearest
-                better = value > best
-                best = np.where(better, value, best)
-                shift[better] = (dx - reach, dy - reach)
-        return best, shift
-
-
-def refined(search: Search, other: Grey, reach: int) -> Affine | None:
+def refined(one: Grey, other: Grey, side: int, reach: int) -> Affine | None:
     """Returns the map from one picture to another that most of its tiles agree on.
 
     Parameters
     ----------
-    search : Search
-        The tiles of the one picture.
-    other : float32 array, shape (h, w)
-        The other picture, which lies nearly like it already.
+    one, other : float32 array, shape (h, w)
+        Two pictures that lie nearly like each other already.
+    side : int
+        Pixels a side of a tile.
     reach : int
         Pixels by which a tile may be displaced, in each direction.
 
@@ -157,13 +150,20 @@ def refined(search: Search, other: Grey, reach: int) -> Affine | None:
     float64 array, shape (2, 3), or None
         The map of points; None if too few tiles are found again.
     """
-    correlation, shift = search.find(other, reach)
-    used = (search.deviation > _FLAT) & (correlation > _FOUND)
-    if used.sum() < 3:
+    rows, columns = np.nonzero(deviations(one, side) > _FLAT)
+    if len(rows) < _NEEDED:
         return None
-    points, moves = search.centres()[used], shift[used]
+    chosen = np.unique(np.linspace(0, len(rows) - 1, _SEARCHED).astype(int))
+    corners = np.stack([columns, rows], axis=1)[chosen] * side
+    correlation, shift = _found(one, other, corners, side, reach)
+    used = correlation > _FOUND
+    if used.sum() < _NEEDED:
+        return None
+    points, moves = corners[used] + side / 2, shift[used]
+    if (moves == 0).all(axis=1).mean() >= _UNMOVED:
+        return IDENTITY
     kept = np.ones(len(points), dtype=bool)
-    fitted = np.array([[1.0, 0, 0], [0, 1, 0]])
+    fitted = IDENTITY
     for limit in (2 * _STRAY, _STRAY, _STRAY):
         fitted = _fit(points[kept], moves[kept])
         missed = np.linalg.norm(
@@ -171,6 +171,43 @@ def refined(search: Search, other: Grey, reach: int) -> Affine | None:
         )
         kept = missed <= max(limit, float(np.median(missed)))
     return fitted
+
+
+def _found(
+    one: Grey, other: Grey, corners: NDArray[np.int64], side: int, reach: int
+) -> tuple[Grey, NDArray[np.float64]]:
+    """Finds tiles of one picture in another near the same places.
+
+    Parameters
+    ----------
+    one, other, side, reach
+        As for `refined`.
+    corners : int64 array, shape (T, 2)
+        Upper left corners of the tiles, x before y.
+
+    Returns
+    -------
+    correlation : float32 array, shape (T,)
+        Correlation of each tile with its best place, in [-1, 1].
+    shift : float64 array, shape (T, 2)
+        Displacement to that place, x before y.
+    """
+    left, top = corners[:, 0], corners[:, 1]
+    tiles = sliding_window_view(one, (side, side))[top, left].reshape(len(corners), -1)
+    tiles = tiles - tiles.mean(axis=1, keepdims=True)
+    steps = np.arange(2 * reach + 1)
+    rows, columns = top[:, None, None] + steps[:, None], left[:, None, None] + steps
+    padded = np.pad(other - other.mean(), reach, mode="edge")
+    around = sliding_window_view(padded, (side, side))[rows, columns]
+    places = around.reshape(len(corners), len(steps) ** 2, side * side)
+    shared = (places @ tiles[:, :, None])[..., 0]
+    variance = np.einsum("tpa,tpa->tp", places, places) - places.sum(axis=2) ** 2 / side**2
+    norm = np.sqrt((tiles**2).sum(axis=1)[:, None] * np.maximum(variance, 0))
+    moves = np.stack(np.meshgrid(steps - reach, steps - reach), axis=-1).reshape(-1, 2)
+    value = np.where(norm > side * side, shared / np.maximum(norm, 1e-6), 0)
+    value = value - np.float32(_FAR) * np.linalg.norm(moves, axis=1).astype(np.float32)
+    best = value.argmax(axis=1)
+    return value[np.arange(len(best)), best], moves[best].astype(np.float64)
 
 
 def _fit(points: NDArray[np.float64], moves: NDArray[np.float64]) -> Affine:

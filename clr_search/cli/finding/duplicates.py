@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -289,8 +290,7 @@ def _page(collection: Path, duplicates: Duplicates) -> str:
     sections = [
         Section(
             f"{number}",
-            f"{_title(group)}. Not a copy, or keep all: clr-search duplicates "
-            f"{collection} --dismiss {_ids(group)}",
+            f"{_title(group)}.",
             [
                 Shown(
                     copy.item.path,
@@ -306,12 +306,19 @@ def _page(collection: Path, duplicates: Duplicates) -> str:
                 )
                 for copy in group.copies
             ],
+            f"clr-search duplicates {shlex.quote(str(collection))} --dismiss {_ids(group)}",
+            "Not a copy, or keep all:",
         )
         for number, group in enumerate(duplicates.groups, start=1)
     ]
     lead = [f"{_counted(duplicates)}."]
     lead += [] if duplicates.calibration is None else [_expected(duplicates.calibration)]
     lead += _left_out(collection, duplicates)
+    if duplicates.groups:
+        lead.append(
+            "This page cannot change the collection: its buttons copy a command, which remembers "
+            "there what you say. In clr-search app, the tab Copies does so itself."
+        )
     return gallery(f"Copies in {collection.name}", " ".join(lead), sections)
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser
 
 from tests.analysis.test_copy_thresholds import scene
+from tests.browser import chromium
 from tests.cli.conftest import Run, build
+
+__all__ = ["chromium"]  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,8 @@ def test_the_page_is_whole_and_harmless(run: Run, copied: Path, tmp_path: Path) 
     assert "<b>&copy" not in text
     assert "http://" not in text
     assert "https://" not in text
+    assert "This page cannot change the collection: its buttons copy a command" in text
+    assert len(re.findall(r"<code>clr-search duplicates \S+ --dismiss \d+,\d+</code>", text)) == 2
     refused = run("duplicates", copied, "--html", page, exit_code=2)
     assert "exists already" in refused.stderr
     run("duplicates", copied, "--html", page, "--force", "--exact")
@@ -163,3 +169,20 @@ def test_wrong_use(run: Run, copied: Path, tmp_path: Path) -> None:
     assert "no rule best" in rule.stderr
     missing = run("duplicates", tmp_path / "none.clr", exit_code=2)
     assert "none.clr" in missing.stderr
+
+
+@pytest.mark.browser
+def test_a_button_copies_the_command(
+    run: Run, copied: Path, tmp_path: Path, chromium: Browser
+) -> None:
+    run("duplicates", copied, "--html", tmp_path / "copies.html")
+    page = chromium.new_page()
+    page.goto((tmp_path / "copies.html").as_uri())
+    command = page.locator("code").first.inner_text()
+    assert "--dismiss" in command
+    page.get_by_role("button", name="Copy command").first.click()
+    page.evaluate("document.body.innerHTML = '<textarea></textarea>'")
+    page.locator("textarea").focus()
+    page.keyboard.press("Control+V")
+    assert page.locator("textarea").input_value().strip() == command
+    page.close()
