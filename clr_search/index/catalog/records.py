@@ -80,6 +80,11 @@ class Item:
         """Absolute path of the file."""
         return self.root / self.relative
 
+    @property
+    def is_without_file(self) -> bool:
+        """Whether the vector was made elsewhere, and no update has read a file since."""
+        return not (self.size or self.mtime_ns or self.width or self.height)
+
 
 @dataclass(frozen=True, slots=True)
 class SkippedItem:
