@@ -86,6 +86,9 @@ SECTIONS = {
         "export-site": Entry(
             "showing.site", "Write a page that searches a collection in the browser."
         ),
+        "export-vectors": Entry(
+            "finding.export_vectors", "Write the vectors of a collection for other programs."
+        ),
     },
     "Sorting into classes": {
         "probe": Entry("models.probe", "Fit a classifier on pictures with classes, and write it."),

@@ -87,10 +87,7 @@ class Catalog:
         self._set(facts.REVISION, revision)
 
     def pin_encoder(self, sha256: str, name: str, dimension: int) -> None:
-        """Binds the collection to the encoder that makes its embeddings of length `dimension`.
-
-        Both SHA-256 and name are `facts.NO_ENCODER` where the embeddings are made elsewhere.
-        """
+        """Binds it to the encoder of its embeddings, of length `dimension`, or to `NO_ENCODER`."""
         self._set(facts.ENCODER_SHA256, sha256)
         self._set(facts.ENCODER_NAME, name)
         self._set(facts.DIMENSION, dimension)
