@@ -57,9 +57,9 @@ SECTIONS = {
         "build-index": Entry(
             "collections.build", "Index folders of images, or bring an index up to date."
         ),
-        "add": Entry("collections.build", "Add files and folders to a collection."),
+        "add": Entry("collections.change", "Add files and folders to a collection."),
         "remove": Entry(
-            "collections.build", "Remove files, and all below folders, from a collection."
+            "collections.change", "Remove files, and all below folders, from a collection."
         ),
         "relocate": Entry(
             "collections.relocate", "Tell a collection that a folder of pictures has moved."

@@ -20,6 +20,9 @@ _OF_ITEMS = {
 }
 """Kind of the columns that every item has, and their SQL."""
 
+EVERYWHERE = frozenset({*_OF_ITEMS, *store.EXIF})
+"""Names of the columns of every collection, which no column of one's own may have."""
+
 _OPPOSITE = {"=": "!=", "!=": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 
 Sql = tuple[str, list[object]]
