@@ -39,7 +39,7 @@ def collection(tmp_path: Path, rows: Vectors) -> Path:
 
 
 def imported(name: str) -> Any:
-    return pytest.importorskip(name, reason=f"needs the package {name}: make third-party")
+    return pytest.importorskip(name, reason=f"needs {name}: make third-party")
 
 
 def neighbours(collection: Path, query: Vectors) -> list[str]:
