@@ -84,10 +84,21 @@ def read_vectors(path: Path) -> Iterator[VectorTable]:
         raise UsageError(f"{path} does not end in {', '.join(ENDINGS)}.")
 
 
-def _mapped(path: Path) -> NDArray[np.floating]:
-    """Returns the array of an ``.npy`` file, mapped into memory."""
+def read_queries(path: Path) -> NDArray[np.floating]:
+    """Returns vectors to search by: those of an ``.npy`` file, of one, (D,), or several, (N, D).
+
+    Raises
+    ------
+    UsageError
+        If the file is no such array of float16, float32 or float64.
+    """
+    return _mapped(path, alone=True)
+
+
+def _mapped(path: Path, *, alone: bool = False) -> NDArray[np.floating]:
+    """Returns the array of an ``.npy`` file, mapped into memory; it may be one vector `alone`."""
     try:
-        rows = np.lib.format.open_memmap(path, mode="r")
+        rows: NDArray[np.floating] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, TypeError, OverflowError, EOFError, MemoryError) as error:
         if "Python objects" in str(error):
             raise UsageError(
@@ -100,6 +111,8 @@ def _mapped(path: Path) -> NDArray[np.floating]:
             f"{path} holds {rows.dtype.name}; vectors are float16, float32 or float64.",
             "Convert it: numpy.save(path, vectors.astype('float32'))",
         )
+    if alone and rows.ndim == 1:
+        rows = rows[None]
     if rows.ndim != 2 or not len(rows) or not 0 < rows.shape[1] <= MOST_VALUES:
         raise UsageError(
             f"{path} has the shape {rows.shape}; vectors have the shape (N, D), with D up to "

@@ -88,6 +88,32 @@ def test_what_is_exported_comes_in_again(run: Run, own: Path) -> None:
         assert after.search(at, 5).ids.tolist() == before.search(at, 5).ids.tolist()
 
 
+def test_a_search_by_vectors(run: Run, without: Path, rows: Vectors) -> None:
+    np.save("one.npy", 3 * rows[4])
+    np.save("two.npy", rows[5:7].astype(np.float64))
+    (line,) = run("search", without, "--vector", "one.npy", "-k", "1", "--json").stdout.splitlines()
+    answer = json.loads(line)
+    assert (answer["query"], answer["results"][0]["id"]) == ("one.npy", 5)
+    told = run("search", without, "--vector", "two.npy", "--item", "1", "-k", "1", "--json").stdout
+    answers = [json.loads(line) for line in told.splitlines()]
+    assert [one["query"] for one in answers] == [1, "two.npy/0", "two.npy/1"]
+    assert [one["results"][0]["id"] for one in answers[1:]] == [6, 7]
+    run("search", without, "--vector", "two.npy", "-k", "1", "--out", "r.csv", "--json")
+    assert "two.npy/1" in Path("r.csv").read_text(encoding="utf-8")
+    assert "two.npy/1" in run("search", without, "--vector", "two.npy", "--label", "a").stdout
+    np.save("short.npy", rows[0, :4])
+    np.save("zero.npy", 0 * rows[0])
+    np.save("whole.npy", np.ones(16, np.int64))
+    for file, says in (
+        ("short.npy", "this collection needs (16,)"),
+        ("zero.npy", "has no direction"),
+        ("whole.npy", "holds int64; vectors are"),
+    ):
+        assert says in run("search", without, "--vector", file, exit_code=2).stderr
+    arguments = ["--vector", "one.npy", "--contact-sheet", "c.png"]
+    assert "--vector has none" in run("search", without, *arguments, exit_code=2).stderr
+
+
 NEEDING = [
     ["search", "v.clr", "query.jpg"],
     ["search", "v.clr", "--item", "1", "--like", "query.jpg"],
