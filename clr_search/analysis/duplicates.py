@@ -91,7 +91,8 @@ def find_duplicates(
     Raises
     ------
     UsageError
-        If the threshold is out of range, or no picture lies below the folder.
+        If the threshold is out of range, or no picture lies below the folder; and if neither
+        `exact` nor a threshold is given for a collection without an encoder.
 
     Examples
     --------
@@ -102,6 +103,8 @@ def find_duplicates(
     """
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(f"The threshold is {threshold:g}.", "Choose a cosine above 0, up to 1.")
+    if not exact and threshold is None:
+        index.require_encoder()  # which copies are embedded by, after all pictures were decoded
     with index.snapshot():
         ids, rows = index.vectors(under=under)
         items = index.items(ids.tolist())

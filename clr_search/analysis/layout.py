@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
+from clr_search.index.catalog.filters import Filter
 from clr_search.index.search.reader import Reader
 
 MOST = 10_000
@@ -41,7 +42,14 @@ class Layout:
     total: int
 
 
-def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: int = 0) -> Layout:
+def lay_out(
+    index: Reader,
+    *,
+    under: str | None = None,
+    where: Filter | None = None,
+    most: int = MOST,
+    seed: int = 0,
+) -> Layout:
     """Place the items of a collection in the plane, like ones together.
 
     Parameters
@@ -50,6 +58,8 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
         The collection; one snapshot of it is laid out.
     under : str, optional
         Only items below this folder.
+    where : Filter, optional
+        Only items that meet these conditions.
     most : int
         Most items to place; an even sample is taken of more.
     seed : int
@@ -63,7 +73,7 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
     Raises
     ------
     UsageError
-        If the collection has no pictures, or none lies below the folder.
+        If the collection has no pictures, or none meets the conditions.
 
     Examples
     --------
@@ -73,7 +83,7 @@ def lay_out(index: Reader, *, under: str | None = None, most: int = MOST, seed: 
         x, y = layout.places.T
     """
     with index.snapshot():
-        ids = np.asarray(index.ids(under=under), np.int64)
+        ids = np.asarray(index.ids(under=under, where=where), np.int64)
         if not len(ids):
             raise UsageError(f"{index.path} has no pictures.")
         sample = np.unique(np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64))

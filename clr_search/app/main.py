@@ -138,7 +138,9 @@ def _composed(
     from clr_search.serve import Probe
 
     collection = Path(collection)
-    explorer = Explorer(Index.open(collection), decoding=decoding)
+    index = Index.open(collection)
+    index.require_encoder()  # here, and not when a visitor's picture has to be embedded
+    explorer = Explorer(index, decoding=decoding)
     name = collection.resolve().name.removesuffix(".clr")
     classifier = Probe(probe) if probe else None
     return compose(name, explorer, classifier, may_remember=may_remember), explorer

@@ -57,9 +57,9 @@ SECTIONS = {
         "build-index": Entry(
             "collections.build", "Index folders of images, or bring an index up to date."
         ),
-        "add": Entry("collections.build", "Add files and folders to a collection."),
+        "add": Entry("collections.change", "Add files and folders to a collection."),
         "remove": Entry(
-            "collections.build", "Remove files, and all below folders, from a collection."
+            "collections.change", "Remove files, and all below folders, from a collection."
         ),
         "relocate": Entry(
             "collections.relocate", "Tell a collection that a folder of pictures has moved."
@@ -85,6 +85,9 @@ SECTIONS = {
         "serve": Entry("showing.serve", "Serve a collection to other programs over HTTP."),
         "export-site": Entry(
             "showing.site", "Write a page that searches a collection in the browser."
+        ),
+        "export-vectors": Entry(
+            "finding.export_vectors", "Write the vectors of a collection for other programs."
         ),
     },
     "Sorting into classes": {

@@ -51,14 +51,14 @@ def expand(
         if not is_list(str(path)):
             paths.append(path)
             continue
-        listed = [Path(name) for name in _names_in(str(path), ctx, parameter)]
+        named = [Path(name) for name in _names_in(str(path), ctx, parameter)]
         if isinstance(parameter.type, Listed) and parameter.type.exists:
-            for one in listed:
+            for one in named:
                 if not os.path.exists(one):  # noqa: PTH110 -- `Path.exists` may raise
                     raise click.BadParameter(
                         f"There is no file or folder {one}, which {path} names.", ctx, parameter
                     )
-        paths += listed
+        paths += named
     if value and not paths:
         raise click.BadParameter(f"{value[0]} names no path.", ctx, parameter)
     return tuple(paths)
@@ -72,6 +72,17 @@ def _names_in(source: str, ctx: click.Context, parameter: click.Parameter) -> li
         raise click.BadParameter(
             f"{source} cannot be read: {error.strerror}.", ctx, parameter
         ) from error
+    return listed(data)
+
+
+def listed(data: bytes) -> list[str]:
+    r"""Return the paths in the content of a list: a line each, or each with a null after it.
+
+    Examples
+    --------
+    >>> listed(b"a.jpg\r\nb.jpg\n"), listed(b"a\n.jpg\0b.jpg\0")
+    (['a.jpg', 'b.jpg'], ['a\n.jpg', 'b.jpg'])
+    """
     names = data.split(b"\0") if b"\0" in data else data.replace(b"\r\n", b"\n").split(b"\n")
     return [os.fsdecode(name) for name in names if name]
 

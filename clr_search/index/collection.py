@@ -3,7 +3,8 @@
 Layout of ``collection.clr/``::
 
     catalog.sqlite      the source of truth: items with their embeddings, skipped files, meta
-    encoder.onnx        the encoder that made the embeddings, so that nothing else is needed
+    encoder.onnx        the encoder that made the embeddings, so that nothing else is needed; not
+                        there where they were made elsewhere, until an encoder is attached
     ann/<n>.faiss       derived; only where the collection is too large for an exact scan
     ann/<n>.vectors     derived; the vectors of the FAISS file, to be mapped into memory
     lock                held by the one writer
@@ -42,10 +43,11 @@ class Index(Annotator):
         path: Path | str,
         encoder: Path | str | None = None,
         *,
+        dimension: int | None = None,
         device: str = AUTO,
         reporter: Reporter | None = None,
     ) -> Index:
-        """Makes a collection for an encoder, or opens the one at `path`, for writing.
+        """Makes a collection for an encoder or for vectors, or opens that at `path`, for writing.
 
         Parameters
         ----------
@@ -53,7 +55,11 @@ class Index(Annotator):
             The collection, such as ``flowers.clr``.
         encoder : path, optional
             An `encoder.onnx`, which is copied into the collection. Without it, a new collection
-            gets the encoder that comes with the package, and an existing one keeps its own.
+            gets the encoder that comes with the package, and an existing one keeps its own. One
+            without an encoder gets this one, and can then be searched by pictures, too.
+        dimension : int, optional
+            D, the length of vectors that are made elsewhere: without `encoder`, a new collection
+            gets none. `add_vectors` fills it, and it is searched by items and by vectors.
         device : str
             The device that embeds pictures; see `serve.Encoder`.
         reporter : Reporter, optional
@@ -63,13 +69,21 @@ class Index(Annotator):
         ------
         UsageError
             If the collection belongs to another encoder or is being written to, if `path` is
-            something else than a collection, or the file is no encoder.
+            something else than a collection, the file is no encoder, or the dimension is not that
+            of the encoder or of the collection.
         ClrSearchError
             If the folder cannot be made or written to, or the catalogue is damaged.
+
+        Examples
+        --------
+        ::
+
+            with Index.create("texts.clr", dimension=384) as index:
+                index.add_vectors(vectors, paths)
         """
         reporter = reporter or opening.Logged()
         given = None if encoder is None else Path(encoder)
-        return cls(*opening.create(Path(path), given, reporter), reporter, device)
+        return cls(*opening.create(Path(path), given, dimension, reporter), reporter, device)
 
     @classmethod
     def open(

@@ -1,5 +1,7 @@
 """The encoder inside a collection: one file, pinned by its SHA-256 in the catalogue.
 
+A collection of vectors that were made elsewhere has none, until one is attached.
+
 A rebuild adds a second file, ``encoder.next.onnx``, and takes effect with the transaction that
 replaces the embeddings and the SHA-256 together; only then is the file renamed. So the right file
 is always the one with the pinned SHA-256, also if the process is killed in between.
@@ -10,10 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clr_search.contract.model_file import read_model
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.own import OwnFolder, temporary_of
 
 if TYPE_CHECKING:
+    from clr_search.index.catalog.facts import CollectionFacts
     from clr_search.serve.encoder import Encoder
 
 FILE_NAME = "encoder.onnx"
@@ -27,6 +30,27 @@ _UNFINISHED = temporary_of(r"encoder(\.next)?\.onnx")
 
 class WrongEncoderError(ClrSearchError):
     """The error for a collection that lacks the encoder that made its embeddings."""
+
+
+class NoEncoderError(UsageError):
+    """What was asked for needs an encoder, and the collection has none."""
+
+
+def require(folder: OwnFolder, facts: CollectionFacts) -> None:
+    """Refuses a collection without an encoder.
+
+    Raises
+    ------
+    NoEncoderError
+        Says how to attach an encoder.
+    """
+    if not facts.encoder_sha256:
+        raise NoEncoderError(
+            f"{folder} has no encoder, which this needs: its vectors, of length "
+            f"{facts.dimension}, were made elsewhere.",
+            "Search it by items and by vectors, or attach the encoder that made them: "
+            f"clr-search build-index --index {folder} --encoder encoder.onnx",
+        )
 
 
 def load(folder: OwnFolder, sha256: str, device: str) -> Encoder:

@@ -12,6 +12,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.images import DECODING
 from clr_search.index import contents, encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.facts import MOST_VALUES, NO_ENCODER, CollectionFacts
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.migrations import migrate
@@ -66,30 +67,37 @@ def open_collection(
     return catalog, lock
 
 
-def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalog, WriterLock]:
+def create(
+    path: Path, encoder: Path | None, dimension: int | None, reporter: Reporter
+) -> tuple[Catalog, WriterLock]:
     """Makes a collection, or opens the one at `path`, and returns its catalogue and lock.
 
-    The caller closes the catalogue and releases the lock. Without `encoder`, a new collection gets
-    the encoder that comes with the package.
+    The caller closes the catalogue and releases the lock. A new collection gets `encoder`; without,
+    one of a `dimension` gets none, and any other the encoder that comes with the package.
 
     Raises
     ------
     UsageError
         If the collection belongs to another encoder or is being written to, if `path` is something
-        else than a collection, or the file is no encoder.
+        else than a collection, the file is no encoder, or the dimension is not that of the encoder
+        or of the collection.
     ClrSearchError
         If the folder cannot be made or written to, or the catalogue is damaged.
     """
+    if dimension is not None and not 0 < dimension <= MOST_VALUES:
+        raise UsageError(f"Vectors have 1 to {MOST_VALUES:,} values, not {dimension:,}.")
     if path.exists():
         _refuse_foreign(path)
     # It may fail, so that it comes before the folder is made.
     model = None if encoder is None else read_model(encoder)
+    if model is not None and dimension is not None:
+        _require_length(model, dimension)
     folder = OwnFolder.make(path)
     lock = WriterLock(folder / contents.LOCK)
     try:
         catalog = Catalog(folder, writable=True)
         try:
-            _pin(catalog, model)
+            _pin(catalog, model, dimension)
             migrate(catalog.database, reporter)
             roots.settle(catalog, reporter)
             maintenance.repair(catalog, reporter)
@@ -102,24 +110,57 @@ def create(path: Path, encoder: Path | None, reporter: Reporter) -> tuple[Catalo
     return catalog, lock
 
 
-def _pin(catalog: Catalog, model: ModelFile | None) -> None:
-    """Binds a new collection to its encoder; refuses another encoder for an existing one."""
+def _pin(catalog: Catalog, model: ModelFile | None, dimension: int | None) -> None:
+    """Binds a new collection to its encoder, or to none; checks those of an existing one."""
     with catalog.reading():
         facts = catalog.facts() if catalog.is_pinned() else None
     if facts is not None:
-        if model is not None and model.sha256 != facts.encoder_sha256:
-            raise UsageError(
-                f"{catalog.folder} belongs to another encoder than {model.path}: to "
-                f"{facts.encoder_name}, SHA-256 {facts.encoder_sha256[:16]}….",
-                "Leave the encoder out to go on with the one inside the collection, choose another "
-                "collection, or embed everything again: clr-search build-index --rebuild",
-            )
-        return
-    model = model or read_model(shipped_encoder())
-    (catalog.folder / encoder_file.FILE_NAME).write(model.data)
+        _require_same(catalog, facts, model, dimension)
+        if model is None or facts.encoder_sha256:
+            return
+    elif dimension is None and model is None:
+        model = read_model(shipped_encoder())
+    if model is not None:
+        (catalog.folder / encoder_file.FILE_NAME).write(model.data)
     with catalog.writing():
-        catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)
-        catalog.set_decoding(DECODING)
+        if model is not None:
+            catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)
+        elif dimension is not None:
+            catalog.pin_encoder(NO_ENCODER, NO_ENCODER, dimension)
+        if facts is None:
+            catalog.set_decoding(DECODING)
+
+
+def _require_same(
+    catalog: Catalog, facts: CollectionFacts, model: ModelFile | None, dimension: int | None
+) -> None:
+    """Refuses another encoder than that of an existing collection, and another dimension."""
+    if dimension is not None and dimension != facts.dimension:
+        raise UsageError(
+            f"The vectors of {catalog.folder} have {facts.dimension:,} values, not {dimension:,}.",
+            "Choose another collection.",
+        )
+    if model is None:
+        return
+    if not facts.encoder_sha256:
+        _require_length(model, facts.dimension)
+    elif model.sha256 != facts.encoder_sha256:
+        raise UsageError(
+            f"{catalog.folder} belongs to another encoder than {model.path}: to "
+            f"{facts.encoder_name}, SHA-256 {facts.encoder_sha256[:16]}….",
+            "Leave the encoder out to go on with the one inside the collection, choose another "
+            "collection, or embed everything again: clr-search build-index --rebuild",
+        )
+
+
+def _require_length(model: ModelFile, dimension: int) -> None:
+    """Refuses an encoder whose vectors are not as long as those that it is to stand for."""
+    if model.card.embedding_dim != dimension:
+        raise UsageError(
+            f"The vectors of {model.path} have {model.card.embedding_dim:,} values; these have "
+            f"{dimension:,}.",
+            "Give the encoder that made them, imported with: clr-search import-encoder",
+        )
 
 
 def _require_collection(path: Path) -> OwnFolder:

@@ -25,6 +25,7 @@ from clr_search.images import DECODING
 from clr_search.index import contents, encoder_file, maintenance
 from clr_search.index.catalog import salvage
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.facts import MOST_VALUES, NO_ENCODER
 from clr_search.index.catalog.lock import WriterLock
 from clr_search.index.catalog.salvage import Damaged
 from clr_search.index.catalog.sqlite import connecting
@@ -144,7 +145,7 @@ def _write(folder: OwnFolder, source: OwnFile) -> int | None:
         catalog = Catalog(folder.inside(name), writable=True)
         try:
             with salvage.opened(source) as damaged:
-                lost = _copy(damaged, catalog, _encoder(folder, damaged.encoder_sha256()))
+                lost = _copy(damaged, catalog, _bound_to(folder, damaged))
         finally:
             catalog.database.close()  # folds the WAL into the file, and syncs it
         (folder / f"{name}/{FILE_NAME}").rename(folder / REPAIRED)
@@ -154,16 +155,25 @@ def _write(folder: OwnFolder, source: OwnFile) -> int | None:
     return lost
 
 
-def _copy(damaged: Damaged, catalog: Catalog, model: ModelFile) -> int | None:
+def _copy(damaged: Damaged, catalog: Catalog, bound: tuple[str, str, int]) -> int | None:
     """Copies what can be read, and returns the number of lost items; None where unknown."""
-    goal, dimension = damaged.goal(), model.card.embedding_dim
+    goal, dimension = damaged.goal(), bound[2]
     with catalog.writing() as revision:
-        catalog.pin_encoder(model.sha256, model.card.name, dimension)
+        catalog.pin_encoder(*bound)
         if damaged.decoding() == DECODING:  # else embeddings of older releases are among them
             catalog.set_decoding(DECODING)
         if maintenance.is_goal(goal):
             catalog.set_goal(str(goal))
         return damaged.bring_over(catalog, dimension, revision)
+
+
+def _bound_to(folder: OwnFolder, damaged: Damaged) -> tuple[str, str, int]:
+    """Returns SHA-256 and name of the encoder of a catalogue, and the length of its vectors."""
+    pinned, dimension = damaged.encoder_sha256(), damaged.dimension()
+    if pinned == NO_ENCODER and isinstance(dimension, int) and 0 < dimension <= MOST_VALUES:
+        return NO_ENCODER, NO_ENCODER, dimension
+    model = _encoder(folder, pinned)
+    return model.sha256, model.card.name, model.card.embedding_dim
 
 
 def _encoder(folder: OwnFolder, pinned: object) -> ModelFile:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clr_search.server.counters import Counters
+from clr_search.server.messages import openai
 from clr_search.server.settings import CurrentKeys, Limits
 from clr_search.web import guard
 from clr_search.web.access_log import log_request
@@ -86,6 +87,15 @@ class Guard(guard.Guard):
 
     async def answer(self, scope: Scope, headers: Headers, exchange: Exchange) -> None:
         """Pass on a request that has a key and is not too large, within the time limit."""
+        try:
+            await self._answer(scope, headers, exchange)
+        except Problem as problem:
+            if scope["path"] == openai.PATH:
+                openai.explain(problem)
+            raise
+
+    async def _answer(self, scope: Scope, headers: Headers, exchange: Exchange) -> None:
+        """Do the work of `answer`."""
         if self._answers_a_page(headers, exchange) and _is_preflight(scope, headers):
             await _allowed()(scope, exchange.receive, exchange.send)
             return

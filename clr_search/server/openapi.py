@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from clr_search.server.guard import OPEN
+from clr_search.server.messages.openai import EmbeddingsIn
 from clr_search.server.messages.schemas import ImagesIn, ProblemOut, SearchIn
 from clr_search.web.problems import MEDIA_TYPE
 
@@ -38,6 +39,13 @@ IMAGES_BODY: dict[str, Any] = {
             "image/*": {"schema": _FILE},
             "application/octet-stream": {"schema": _FILE},
         },
+    }
+}
+
+EMBEDDINGS_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": _reference("EmbeddingsIn")}},
     }
 }
 
@@ -123,7 +131,7 @@ def described(app: FastAPI, *, keys: bool, below: str = "") -> dict[str, Any]:
     if below:
         document["servers"] = [{"url": below}]
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (ImagesIn, SearchIn, ProblemOut):
+    for model in (ImagesIn, EmbeddingsIn, SearchIn, ProblemOut):
         schema = model.model_json_schema(ref_template=_REF)
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema

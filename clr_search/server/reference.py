@@ -32,6 +32,10 @@ POLICY = (
 _EXAMPLES = {
     "/v1/search": "curl -F image=@query.jpg -F k=5 {url}",
     "/v1/embed": "curl -H 'content-type: image/jpeg' --data-binary @query.jpg {url}",
+    "/v1/embeddings": (
+        "curl -H 'content-type: application/json' {url} -d "
+        '\'{{"model": "any", "input": "data:image/jpeg;base64,…"}}\''
+    ),
     "/v1/classify": "curl -F images=@a.jpg -F images=@b.jpg {url}",
 }
 

@@ -20,10 +20,17 @@ from clr_search.server.counters import Counters
 from clr_search.server.direct import Direct
 from clr_search.server.engine import Engine
 from clr_search.server.guard import DOCS, Guard
-from clr_search.server.messages import schemas
+from clr_search.server.messages import openai, schemas
 from clr_search.server.messages.bodies import BINARY, read_images, read_search
 from clr_search.server.messages.refusals import told, unusable
-from clr_search.server.openapi import IMAGES_BODY, SEARCH_BODY, THUMBNAIL, VECTORS, described
+from clr_search.server.openapi import (
+    EMBEDDINGS_BODY,
+    IMAGES_BODY,
+    SEARCH_BODY,
+    THUMBNAIL,
+    VECTORS,
+    described,
+)
 from clr_search.server.settings import CurrentKeys, Keys, Limits
 from clr_search.version import __version__
 from clr_search.web.hosts import Names, root_path
@@ -109,7 +116,7 @@ def create_app(service: Service, keys: CurrentKeys | None = None) -> FastAPI:
     )
     app.state.engine, app.state.docs = engine, None
     app.include_router(router)
-    direct = (embed, search, readyz)
+    direct = (embed, embeddings, search, readyz)
     plain = [r for r in router.routes if isinstance(r, APIRoute) and r.endpoint in direct]
     build = app.build_middleware_stack
 
@@ -158,6 +165,25 @@ async def embed(request: Request) -> Response:
         embeddings=vectors.tolist(), dimension=vectors.shape[1], model=encoder.sha256
     )
     return Response(answer.model_dump_json(), media_type="application/json")
+
+
+@router.post(openai.PATH, openapi_extra=EMBEDDINGS_BODY, response_model=openai.EmbeddingsOut)
+async def embeddings(request: Request) -> Response:
+    """Embed pictures for clients of OpenAI's API.
+
+    An input is a data URL, or an object with one as `image` or `image_url`; no URL is ever fetched.
+    The name of the model is repeated, whatever it is.
+    """
+    engine = _engine(request)
+    message, files = await openai.read_embeddings(request, engine.limits, engine.parse)
+    dimension = (await engine.encoder()).dimension
+    if message.dimensions not in (None, dimension):
+        raise unusable(
+            f"dimensions is {message.dimensions}; the vectors of this encoder have {dimension}.",
+            "Leave dimensions out.",
+        )
+    vectors, _ = await engine.embed(files)
+    return _json(openai.answered(message, vectors))
 
 
 @router.post("/v1/search", openapi_extra=SEARCH_BODY, response_model=schemas.SearchOut)

@@ -30,6 +30,11 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
     headers : mapping
         Headers to add to the answer.
 
+    Attributes
+    ----------
+    members : dict
+        Further members of the body, for clients that look for what is wrong elsewhere; empty.
+
     Examples
     --------
     >>> Problem(HTTPStatus.NOT_FOUND, "There is no item 7.").body()[:37]
@@ -48,6 +53,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
         self.detail = shortened(detail, _LONGEST)
         self.remedy = shortened(remedy, _LONGEST)
         self.headers = dict(headers or {})
+        self.members: dict[str, object] = {}
 
     def response(self) -> Response:
         """Return the HTTP answer."""
@@ -67,7 +73,7 @@ class Problem(Exception):  # noqa: N818  # RFC 9457 calls it a problem.
             "detail": self.detail,
             "remedy": self.remedy,
         }
-        return json.dumps(content).encode()
+        return json.dumps(content | self.members).encode()
 
 
 def busy(detail: str = "Too many pictures are waiting already.") -> Problem:

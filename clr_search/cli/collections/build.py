@@ -1,16 +1,17 @@
-"""``build-index``, ``add`` and ``remove``: commands that change the items of a collection."""
+"""``build-index``: make a collection, and bring it up to date."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from clr_search.cli import options, output, tables
-from clr_search.cli.collections.goals import goal_options
+from clr_search.cli.collections.goals import Goal, goal_options
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
+from clr_search.cli.collections.vectors import check_use, without_pictures, works_without
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import UsageError
@@ -36,8 +37,20 @@ if TYPE_CHECKING:
     "--encoder",
     metavar="ONNX",
     type=options.ENCODER,
-    help="The encoder of a new collection; it is copied into it.  [default: the one that comes "
-    "with the package]",
+    help="The encoder of a new collection, or of one of vectors that has none; it is copied into "
+    "it.  [default: the one that comes with the package]",
+)
+@click.option(
+    "--vectors",
+    metavar="FILE",
+    type=options.EXISTING_FILE,
+    help="Add vectors that were made elsewhere, a .parquet or .npy file, in place of IMAGES.",
+)
+@click.option(
+    "--paths",
+    metavar="FILE",
+    type=options.EXISTING_FILE,
+    help="With --vectors: the path of each vector on a line of a text file; .npy has none.",
 )
 @click.option(
     "--rebuild",
@@ -81,11 +94,10 @@ def build_index(
     images: tuple[Path, ...],
     collection: Path,
     encoder: Path | None,
+    vectors: Path | None,
+    paths: Path | None,
     rebuild: bool,
-    recall: float | None,
-    memory: float | None,
-    graph: bool | None,
-    serve: Literal["single", "batch", "balanced", "auto"] | None,
+    goal: Goal,
     chosen: Chosen,
     verify: bool,
     watch: bool,
@@ -113,6 +125,10 @@ def build_index(
     once an hour it looks at all. Between updates, other programs may search and change the
     collection. If a whole folder disappears, as with an unmounted disk, its pictures are kept.
 
+    With --vectors, nothing is embedded, and no file need be there. A new collection has no encoder
+    then, and is searched by items and by vectors; once --encoder attaches the one that made the
+    vectors, also by pictures. Columns of a Parquet file beside path, label and vector are kept.
+
     With --isolate, a picture that would take more memory or time than others of its size, or that
     crashes its decoder, is skipped, and the rest goes on; give it for pictures of strangers.
 
@@ -125,6 +141,7 @@ def build_index(
       clr-search build-index --index photos.clr --rebuild --encoder better.onnx
       clr-search build-index photos --index photos.clr --recall 0.99 --memory 500MB
       clr-search build-index photos --index photos.clr --serve single
+      clr-search build-index --vectors photos.parquet --index photos.clr
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
       clr-search build-index --index photos.clr --drop-column rating
@@ -132,6 +149,23 @@ def build_index(
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
+    check_use(vectors, paths, images, rebuild=rebuild, watch=watch, verify=verify)
+    if vectors is not None or (
+        not images
+        and not rebuild
+        and works_without(collection, anything=bool(encoder or metadata or goal))
+    ):
+        without_pictures(
+            collection,
+            vectors,
+            paths,
+            encoder,
+            goal,
+            metadata,
+            verbose=verbose,
+            as_json=as_json,
+        )
+        return
     _check_use(images, collection, encoder, metadata, poll, rebuild=rebuild, watch=watch)
     # Watching begins before the first update, so that no change in between is missed.
     watched = _watched(images, poll) if watch else None
@@ -144,14 +178,15 @@ def build_index(
     )
     with opened as index:
         reports = []
+        if not rebuild:
+            index.require_encoder()  # before anything is changed
         index.drop_columns(dropped)
         index.select(
             exclude=chosen.exclude, follow_links=chosen.follow_links, any_name=chosen.any_name
         )
         if known:
             images = _there(index, reporter)
-        if any(goal is not None for goal in (recall, memory, graph, serve)):
-            index.aim(recall=recall, memory=memory, graph=graph, serve=serve)
+        goal.aim(index)
         if rebuild and encoder is not None:
             reports.append(
                 index.rebuild(
@@ -288,74 +323,3 @@ def _open(
             raise UsageError(error.what, " ".join(offered) or error.remedy) from error
         devices.require(device)
     return opened()
-
-
-@options.command("add")
-@options.collection_argument()
-@paths_argument("paths", "PATH...", required=True)
-@options.embedding_options()
-@click.option(
-    "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
-)
-@options.json_option()
-@options.pixels_option()
-def add(
-    collection: Path,
-    paths: tuple[Path, ...],
-    batch_size: int,
-    workers: int | None,
-    device: str,
-    isolate: bool,
-    verbose: bool,
-    as_json: bool,
-) -> None:
-    """Add files and folders to a collection.
-
-    It works as build-index does, but keeps the pictures whose files have vanished.
-
-    \b
-    Example:
-      clr-search add photos.clr holiday/2024 portrait.jpg
-    """
-    from clr_search.images.isolation import DecodingLimits
-    from clr_search.index import Index
-    from clr_search.progress import for_terminal
-
-    reporter = for_terminal()
-    began = time.monotonic()
-    with Index.open(collection, writable=True, device=device, reporter=reporter) as index:
-        report = index.add(
-            paths,
-            reporter=reporter,
-            batch_size=batch_size,
-            workers=workers,
-            isolation=DecodingLimits() if isolate else None,
-        )
-        info = index.info()
-    echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
-
-
-@options.command("remove")
-@options.collection_argument()
-@paths_argument("paths", "PATH...", required=True, exists=False)
-@options.json_option()
-def remove(collection: Path, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Remove files, and all below folders, from a collection.
-
-    The files themselves are not touched. Indexing their folder again brings them back.
-
-    \b
-    Example:
-      clr-search remove photos.clr photos/private photos/blurred.jpg
-    """
-    from clr_search.index import Index
-    from clr_search.progress import for_terminal
-
-    with Index.open(collection, writable=True, reporter=for_terminal()) as index:
-        removed = index.remove(paths, reporter=for_terminal())
-        remaining = len(index)
-    if as_json:
-        output.echo_json({"collection": collection, "removed": removed, "images": remaining})
-    else:
-        name = output.shown(collection)
-        click.echo(f"Removed {output.count(removed, 'image')} from {name}; {remaining:,} left.")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
-from typing import Any
+from dataclasses import dataclass
+from functools import reduce, wraps
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from clr_search.cli import options
+
+if TYPE_CHECKING:
+    from clr_search.index import Index
 
 _OPTIONS = (
     click.option(
@@ -40,6 +44,38 @@ _OPTIONS = (
 )
 
 
-def goal_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds ``--recall``, ``--memory``, ``--graph`` and ``--serve``, in this order."""
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What was given of the options of `goal_options`; None where nothing was; see `Index.aim`."""
+
+    recall: float | None = None
+    memory: float | None = None
+    graph: bool | None = None
+    serve: Literal["single", "batch", "balanced", "auto"] | None = None
+
+    def __bool__(self) -> bool:
+        return self != Goal()
+
+    def aim(self, index: Index) -> None:
+        """Set the goals of a collection, where any were given."""
+        if self:
+            index.aim(recall=self.recall, memory=self.memory, graph=self.graph, serve=self.serve)
+
+
+def goal_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--recall``, ``--memory``, ``--graph`` and ``--serve``.
+
+    The command receives them together as `goal`, a `Goal`.
+    """
+
+    @wraps(function)
+    def command(
+        recall: float | None,
+        memory: float | None,
+        graph: bool | None,
+        serve: Literal["single", "batch", "balanced", "auto"] | None,
+        **values: Any,
+    ) -> Any:
+        return function(goal=Goal(recall, memory, graph, serve), **values)
+
     return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)

@@ -151,7 +151,7 @@ def _collection(path: Path, *, check: bool, verbose: bool, as_json: bool) -> Non
         "search": output.structure(details),
         "structure": _measured(details),
         "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
-        "encoder": f"{details.encoder_name}, {details.dimension} dimensions",
+        "encoder": f"{details.encoder_name or 'none'}, {details.dimension} dimensions",
         "encoder sha256": details.encoder_sha256,
         "columns": ", ".join(f"{c.name} ({c.kind}, {c.count:,})" for c in columns),
         "decoding": _OLDER_DECODING if details.older_decoding else "",

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clr_search.cli.row_files import RowFile, row_file
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from clr_search.index import Match, Matches
 
-Subject = Path | int
-"""The subject of a query: the path of a picture, or the id of an item."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GivenVector:
+    """A vector to search by, and the name by which it is shown, such as ``q.npy/3``."""
+
+    name: str
+    vector: NDArray[np.floating]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Subject = Path | int | GivenVector
+"""The subject of a query: the path of a picture, the id of an item, or a vector."""
 
 _COLUMNS = {
     "query": str,

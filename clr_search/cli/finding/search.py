@@ -14,7 +14,7 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.finding.filtering import Names, filter_options
-from clr_search.cli.finding.results import Subject, answer, written
+from clr_search.cli.finding.results import GivenVector, Subject, answer, written
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.row_files import results_output
 from clr_search.errors import ClrSearchError, QueryError, UsageError
@@ -65,6 +65,14 @@ class Answers:
     multiple=True,
     type=options.COUNT,
     help="Search by an item of the collection; can be repeated.",
+)
+@click.option(
+    "--vector",
+    "vectors",
+    metavar="FILE",
+    multiple=True,
+    type=options.EXISTING_FILE,
+    help="Search by the vectors of an .npy file, of one (D) or several (N, D); can be repeated.",
 )
 @click.option("-k", type=options.COUNT, default=10, show_default=True, help="Results a query.")
 @click.option(
@@ -131,6 +139,7 @@ def search(
     collection: Path,
     queries: tuple[Path, ...],
     items: tuple[int, ...],
+    vectors: tuple[Path, ...],
     k: int,
     like: tuple[Path, ...],
     unlike: tuple[Path, ...],
@@ -164,6 +173,7 @@ def search(
       clr-search search photos.clr street.jpg --crop 0.6,0.2,0.3,0.5 --diverse
       clr-search search photos.clr new-photos -k 5 --out results.csv
       clr-search search photos.clr --item 17 --glob 'IMG_*.jpg' --after 2024-05-01
+      clr-search search photos.clr --vector query.npy
       clr-search search photos.clr query.jpg --min-percentile 99.9
       clr-search search photos.clr query.jpg --columns camera,taken --after 2024-05-01
       clr-search search photos.clr query.jpg --json | jq -r '.results[].path'
@@ -172,8 +182,10 @@ def search(
     from clr_search.index import Filter, Index, Query
     from clr_search.progress import Lines
 
-    if not queries and not items:
+    if not queries and not items and not vectors:
         raise click.UsageError("Missing argument 'QUERY...': a picture, a folder, or --item ID.")
+    if vectors and (sheet is not None or show):
+        raise click.UsageError("A contact sheet shows pictures, and --vector has none.")
     for file in (sheet, out):
         if file is not None:
             refuse_existing(file, force=force)
@@ -190,7 +202,7 @@ def search(
         min_percentile=min_percentile,
     )
     answers = Answers(keep=sheet is not None or show)
-    subjects: list[Subject] = [*_listed(queries, answers), *items]
+    subjects: list[Subject] = [*_listed(queries, answers), *items, *_given(vectors)]
     # The CPU embeds a few pictures in less time than a GPU needs to start.
     with Index.open(collection, device="cpu", reporter=Lines()) as index:
         if columns is None and (as_json or (out is not None and out.suffix == ".jsonl")):
@@ -220,6 +232,18 @@ def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
             paths.append(query)
     answers.failures += output.complain_of(left_out)
     return paths
+
+
+def _given(files: tuple[Path, ...]) -> list[GivenVector]:
+    """Return the vectors of files; each of several is called by its row."""
+    from clr_search.files.tables.vector_reading import read_queries
+
+    return [
+        GivenVector(str(file) if len(rows) == 1 else f"{file}/{number}", row)
+        for file in files
+        for rows in [read_queries(file)]
+        for number, row in enumerate(rows)
+    ]
 
 
 def _echo(
@@ -270,7 +294,7 @@ def _shown_kinds(index: Index, columns: Sequence[str]) -> dict[str, str]:
 
 def _named(query: Subject) -> str:
     """Return the name of a query for people."""
-    return f"item {query}" if isinstance(query, int) else output.shown(query)
+    return f"item {query}" if isinstance(query, int) else output.shown(str(query))
 
 
 def _answer(
@@ -279,7 +303,11 @@ def _answer(
     """Answer one query after the other; the failure of one of several is printed."""
     for query in queries:
         try:
-            matches = index.search(ask(picture=query)).with_missing()
+            if isinstance(query, GivenVector):
+                matches = index.search(ask(vectors=query.vector))
+            else:
+                matches = index.search(ask(picture=query))
+            matches = matches.with_missing()
         except ClrSearchError as error:
             affects_all = isinstance(error, UsageError) and not isinstance(error, QueryError)
             if affects_all or len(queries) == 1:
@@ -354,7 +382,7 @@ def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> 
     rows = []
     roots = index.info().roots
     for subject, matches in answers.found:
-        query = index.item(subject).path if isinstance(subject, int) else subject
+        query = index.item(subject).path if isinstance(subject, int) else Path(str(subject))
         folder = query.resolve().parent
         own = folder.name if query in index and folder not in roots else None
         tiles = [

@@ -119,11 +119,11 @@ def serve(
 ) -> None:
     """Serve a collection to other programs over HTTP.
 
-    POST /v1/embed, /v1/search and /v1/classify; GET /v1/items/ID, /v1/items/ID/thumbnail,
-    /v1/model, /healthz, /readyz, /metrics; they are described at /docs and in /openapi.json. HEAD
-    is answered wherever GET is. Pictures of
-    simultaneous requests are embedded in one batch. The collection may change while it is served:
-    each request sees its newest state. When stopped, the service finishes the requests in progress.
+    POST /v1/embed, /v1/search and /v1/classify, and /v1/embeddings for clients of OpenAI's API; GET
+    /v1/items/ID, /v1/items/ID/thumbnail, /v1/model, /healthz, /readyz, /metrics; they are described
+    at /docs and in /openapi.json. HEAD is answered wherever GET is. Pictures of simultaneous
+    requests are embedded in one batch. The collection may change while it is served: each request
+    sees its newest state. When stopped, the service finishes the requests in progress.
 
     \b
     Example:

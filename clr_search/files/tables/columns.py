@@ -62,7 +62,7 @@ def read_columns(path: Path, pictures: Iterable[Path | str]) -> Columns:
         raise UsageError(
             f"{path} has no column path.", f"Name the column of the pictures: {', '.join(PATHS)}."
         )
-    _check_names(path, names)
+    check_names(path, names)
     rows = []
     for line, cells in lines:
         if len(cells) > len(names) and any(cells[len(names) :]):
@@ -85,7 +85,7 @@ def read_columns(path: Path, pictures: Iterable[Path | str]) -> Columns:
     return Columns(values, found.unmatched + found.ambiguous)
 
 
-def _check_names(path: Path, names: Sequence[str]) -> None:
+def check_names(path: Path, names: Sequence[str]) -> None:
     """Refuses names that a condition could not have, or that are there twice."""
     if len(names) > MOST_COLUMNS:
         raise UsageError(f"{path} has {len(names):,} columns; the most is {MOST_COLUMNS}.")
@@ -120,11 +120,11 @@ def _of_parquet(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         names, rows = table.column_names, table.to_pylist()
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"{path} cannot be read as Parquet: {error}.") from error
-    lines = [[_spelt(row[name]) for name in names] for row in rows]
+    lines = [[spelt(row[name]) for name in names] for row in rows]
     return names, list(enumerate(lines, start=1))
 
 
-def _spelt(value: Any) -> str:
+def spelt(value: Any) -> str:
     """Returns a value of a Parquet file as a CSV file would have it."""
     if value is None:
         return ""

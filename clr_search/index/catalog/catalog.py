@@ -79,7 +79,7 @@ class Catalog:
         return facts.count_of(self.folder.path, facts.REVISION, self._kept(facts.REVISION))
 
     def is_pinned(self) -> bool:
-        """Returns whether the collection has an encoder; without, its creation was cut short."""
+        """Returns whether it is known of which encoder it is, or of none; else it is half made."""
         return self._kept(facts.ENCODER_SHA256) is not None
 
     def set_revision(self, revision: int) -> None:
@@ -87,7 +87,7 @@ class Catalog:
         self._set(facts.REVISION, revision)
 
     def pin_encoder(self, sha256: str, name: str, dimension: int) -> None:
-        """Binds the collection to the encoder that makes its embeddings of length `dimension`."""
+        """Binds it to the encoder of its embeddings, of length `dimension`, or to `NO_ENCODER`."""
         self._set(facts.ENCODER_SHA256, sha256)
         self._set(facts.ENCODER_NAME, name)
         self._set(facts.DIMENSION, dimension)

@@ -32,7 +32,11 @@ DECODING = "decoding"
 DECODING_TRIED = "decoding_tried"
 
 _SHOWN = 200  # characters of a damage that an error shows
-_MOST_VALUES = 65_536  # longest embedding that is believed; a greater number is damage
+NO_ENCODER = ""
+"""The SHA-256, and the name, of the encoder of a collection that has none."""
+
+MOST_VALUES = 65_536
+"""Longest embedding that is believed; a greater number is damage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class CollectionFacts:
     revision : int
         Number of the last change; 0 before the first.
     encoder_sha256, encoder_name : str
-        SHA-256 and name of the encoder that made all embeddings.
+        SHA-256 and name of the encoder that made all embeddings; both `NO_ENCODER` where the
+        embeddings were made elsewhere, and no encoder has been attached yet.
     dimension : int
         D, length of an embedding.
     rebuild_sha256 : str or None
@@ -90,7 +95,7 @@ def facts_of(folder: Path, kept: Mapping[str, object]) -> CollectionFacts:
     Raises
     ------
     UsageError
-        If there is no encoder: the creation of the collection was cut short.
+        If it is not known whether there is an encoder: the creation was cut short.
     ClrSearchError
         If a value has a wrong type, or is out of range: the catalogue is damaged.
 
@@ -213,6 +218,6 @@ class _Kept:
 
     def dimension(self) -> int:
         value = self._kept.get(DIMENSION)
-        if not isinstance(value, int) or not 0 < value <= _MOST_VALUES:
+        if not isinstance(value, int) or not 0 < value <= MOST_VALUES:
             raise damaged(self._folder, f"its embeddings have length {value!r}")
         return value

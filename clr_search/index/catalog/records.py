@@ -85,6 +85,11 @@ class Item:
         """Returns whether there is certainly no file now; one that cannot be read is there."""
         return is_missing(str(self.path))
 
+    @property
+    def is_without_file(self) -> bool:
+        """Whether the vector was made elsewhere, and no update has read a file since."""
+        return not (self.size or self.mtime_ns or self.width or self.height)
+
 
 @dataclass(frozen=True, slots=True)
 class SkippedItem:

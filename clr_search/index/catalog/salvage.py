@@ -168,6 +168,10 @@ class Damaged:
         """Returns the stored SHA-256 of its encoder, unchecked; None where it cannot be read."""
         return self._fact(facts.ENCODER_SHA256)
 
+    def dimension(self) -> object:
+        """Returns the stored length of its vectors, unchecked; None where it cannot be read."""
+        return self._fact(facts.DIMENSION)
+
     def decoding(self) -> object:
         """Returns the stored version of decoding, unchecked; None where it cannot be read."""
         return self._fact(facts.DECODING)

@@ -26,7 +26,7 @@ class IndexInfo:
     dimension : int
         D, length of an embedding.
     encoder_name, encoder_sha256 : str
-        Name and SHA-256 of its encoder.
+        Name and SHA-256 of its encoder; both are empty where it has none.
     roots : tuple of Path
         Folders that were indexed, absolute.
     structure : str

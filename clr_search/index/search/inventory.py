@@ -102,7 +102,7 @@ class Inventory:
         structure = "exact" if generation is None else generation.described
         return (
             f"<Index {folder}: {count:,} pictures, embeddings of length {facts.dimension} by "
-            f"{facts.encoder_name}, search: {structure}>"
+            f"{facts.encoder_name or 'no encoder of its own'}, search: {structure}>"
         )
 
     def ids(

@@ -192,7 +192,7 @@ class Reader(Inventory):
             self._catalog,
             snapshot.dimension,
             snapshot.encoder,
-            lambda: self._encoder_of(snapshot.encoder),
+            lambda: self.encoder,
         )
         return resolver.resolve(query)
 
@@ -316,12 +316,24 @@ class Reader(Inventory):
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder of the collection, loaded when first used."""
-        with self._catalog.reading():
-            return self._encoder_of(self._catalog.facts().encoder_sha256)
+        """The encoder of the collection, loaded when first used.
 
-    def _encoder_of(self, sha256: str) -> Encoder:
-        """Returns the encoder of this SHA-256, which is kept for the next call."""
-        if self._encoder is None or self._encoder.sha256 != sha256:
-            self._encoder = encoder_file.load(self._catalog.folder, sha256, self._device)
-        return self._encoder
+        Raises
+        ------
+        UsageError
+            If the collection has none, as one of vectors that were made elsewhere.
+        ClrSearchError
+            If its file is missing, or has been altered.
+        """
+        with self._catalog.reading():
+            facts = self._catalog.facts()
+            encoder_file.require(self._catalog.folder, facts)
+            sha256 = facts.encoder_sha256
+            if self._encoder is None or self._encoder.sha256 != sha256:
+                self._encoder = encoder_file.load(self._catalog.folder, sha256, self._device)
+            return self._encoder
+
+    def require_encoder(self) -> None:
+        """Raises the UsageError of `encoder` if the collection has none; it loads nothing."""
+        with self._catalog.reading():
+            encoder_file.require(self._catalog.folder, self._catalog.facts())

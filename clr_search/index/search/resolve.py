@@ -159,7 +159,7 @@ class Resolver:
         """Returns the vector of a picture, and the items that it is.
 
         The vector is read from the catalogue if the path is that of an item whose file has not
-        changed, or if the content of the file is that of any item.
+        changed, or never was read, or if the content of the file is that of any item.
         """
         if isinstance(picture, int | np.integer):
             return self._item(int(picture))
@@ -173,7 +173,7 @@ class Resolver:
             return _Part(self._encoder().encode(picture)[0])
         path = Path(picture)
         number = self._item_at(path)
-        if number is not None and self._unchanged(number, path):
+        if number is not None and self._is_its_vector(number, path):
             return _Part(self._stored(number), (number,), self._copies(number))
         with _explained(path):
             return self._content(images.read(path)[0], number)
@@ -232,9 +232,15 @@ class Resolver:
         # `Path.resolve` raises where links lead round in a circle.
         return self._catalog.at(os.path.realpath(path)) if number is None else number
 
-    def _unchanged(self, number: int, path: Path) -> bool:
-        """Whether the file of an item has the size and time that it had when it was embedded."""
+    def _is_its_vector(self, number: int, path: Path) -> bool:
+        """Whether the vector of an item is that of its file as it is now.
+
+        The file has the size and time that it had when it was embedded; or the vector was made
+        elsewhere, so that no file need be there.
+        """
         item = self._catalog.items([number])[number]
+        if item.is_without_file:
+            return True
         try:
             status = path.stat()
         except OSError:

@@ -22,7 +22,7 @@ from clr_search.errors import UsageError
 from clr_search.files.find import label_of
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import KnownFolders, below, canonical
-from clr_search.index.catalog.records import Content, IndexedFile
+from clr_search.index.catalog.records import Content, IndexedFile, Root
 from clr_search.index.catalog.vectors import has_direction, to_blob
 from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
@@ -52,6 +52,22 @@ class Given:
     paths: Sequence[Path | str]
     labels: Sequence[str | None] | None
     root: Path | str | None
+
+
+def refuse_wrong(given: Given, dimension: int) -> None:
+    """Refuses what `ingest` would refuse of a collection of vectors of length `dimension`.
+
+    A program that is to make the collection calls it before, so that none is left behind empty.
+
+    Raises
+    ------
+    UsageError
+        As `ingest`.
+    """
+    spellings = KnownFolders(())
+    _check_shapes(given, dimension)
+    _absolute(given.paths, None if given.root is None else canonical(given.root), spellings)
+    _texts(given.labels)
 
 
 def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
@@ -111,13 +127,14 @@ def _commit(
     outcomes = []
     homes: dict[str, tuple[int, str]] = {}  # by folder: each lookup of a root is an SQL query
     with catalog.writing() as revision:
+        given = [root for root in catalog.roots() if root.given]
         for position, (path, vector) in enumerate(zip(paths, _unit(vectors), strict=True)):
             content = _content(path, vector, None if labels is None else (labels[position],))
             item = known.get(path)
             if item is not None and item.sha256 == content.sha256:
                 outcomes.append("unchanged")
                 continue
-            root, relative = _home(catalog, homes, path)
+            root, relative = _home(catalog, homes, path, given)
             if item is None:
                 number = catalog.insert(root, relative, content, revision)
             else:
@@ -132,11 +149,13 @@ def _commit(
     return outcomes
 
 
-def _home(catalog: Catalog, homes: dict[str, tuple[int, str]], path: str) -> tuple[int, str]:
+def _home(
+    catalog: Catalog, homes: dict[str, tuple[int, str]], path: str, given: list[Root]
+) -> tuple[int, str]:
     """Returns the id of the root of a path and the path below it; cached by folder."""
     folder, name = os.path.split(path)
     if folder not in homes:
-        number, relative = roots.home(catalog, path)
+        number, relative = roots.home(catalog, path, given)
         homes[folder] = number, relative[: len(relative) - len(name)]
     number, prefix = homes[folder]
     return number, prefix + name

@@ -2,7 +2,7 @@
 
 A checksum tells that a vector is damaged, not what it was. So the picture is embedded again, and
 keeps its id. An item whose file is gone, or is no picture any more, leaves the collection: what is
-stored of it could only be searched wrongly.
+stored of it could only be searched wrongly. So do all damaged ones where there is no encoder.
 """
 
 from __future__ import annotations
@@ -74,12 +74,22 @@ def mend(folder: OwnFolder | Path, reporter: Reporter, *, device: str = AUTO) ->
                 damaged = catalog.items(embeddings.damaged(catalog, facts.dimension))
             if not damaged:
                 return Mended()
+            if not facts.encoder_sha256:
+                return _drop(catalog, damaged)
             encoder_file.finish_change(folder, facts.encoder_sha256)
             return _embed(catalog, facts.encoder_sha256, damaged, reporter, device)
         finally:
             catalog.database.close()
     finally:
         lock.release()
+
+
+def _drop(catalog: Catalog, damaged: dict[int, Item]) -> Mended:
+    """Deletes damaged items of a collection without an encoder, which could make none anew."""
+    with catalog.writing():
+        catalog.delete(damaged)
+    why = "its vector was made elsewhere, and changed on disk; add it once more"
+    return Mended(lost=tuple(SkippedItem(item.path, why) for item in damaged.values()))
 
 
 def _embed(

@@ -38,7 +38,7 @@ def give(catalog: Catalog, folder: str) -> None:
             catalog.merge_root(root, number, relative + "/")
 
 
-def home(catalog: Catalog, path: str) -> tuple[int, str]:
+def home(catalog: Catalog, path: str, given: Iterable[Root] | None = None) -> tuple[int, str]:
     """Returns the root of a file, which is added if the file has none yet.
 
     Parameters
@@ -47,6 +47,8 @@ def home(catalog: Catalog, path: str) -> tuple[int, str]:
         The catalogue, inside `writing`.
     path : str
         Absolute path of the file.
+    given : iterable of Root, optional
+        The roots that were given, if the caller knows them; they are read if not.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def home(catalog: Catalog, path: str) -> tuple[int, str]:
     relative : str
         Path of the file below the root.
     """
-    for root in catalog.roots():
+    for root in catalog.roots() if given is None else given:
         if root.given and (relative := below(path, root.path)):
             return root.id, relative
     folder, name = os.path.split(path)

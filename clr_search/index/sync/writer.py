@@ -125,6 +125,7 @@ class Writer(Settings):
         from clr_search.index.sync.update import Update
 
         self._require_writable()
+        self.require_encoder()
         if batch_size < 1:
             raise UsageError(f"The batch size is {batch_size}; it must be 1 or more.")
         reporter = reporter or Silent()
@@ -149,7 +150,7 @@ class Writer(Settings):
         reporter: Reporter | None = None,
         settle: bool = True,
     ) -> UpdateReport:
-        """Add embeddings that were made elsewhere, by the encoder of this collection.
+        """Add embeddings that were made elsewhere, by the encoder of this collection if it has one.
 
         No file is read, and none need exist. Such an item has size, time, width and height 0, and
         instead of the SHA-256 of a file that of its path, label and vector, so that it is never

@@ -93,10 +93,10 @@ async def read_images(request: Request, limits: Limits, aside: Aside) -> list[by
         If there is no picture or the body is malformed (422), there are too many pictures (413), or
         the content type is unknown (415).
     """
-    kind = _kind(request)
+    kind = kind_of(request)
     if kind == JSON:
         texts = LongTexts()
-        message = await _json(ImagesIn, request, texts, aside)
+        message = await json_of(ImagesIn, request, texts, aside)
         require_few(len(message.images), limits)
         named = [(text, f"images[{i}]") for i, text in enumerate(message.images)]
         return await from_texts(named, texts)
@@ -116,7 +116,7 @@ async def read_images(request: Request, limits: Limits, aside: Aside) -> list[by
         if not body:
             raise unusable("The body is empty.", "With curl: --data-binary @query.jpg.")
         return [body]
-    raise _unsupported(kind, f"{JSON}, {FORM}, image/* or {BINARY}")
+    raise unsupported(kind, f"{JSON}, {FORM}, image/* or {BINARY}")
 
 
 async def read_search(request: Request, limits: Limits, aside: Aside) -> tuple[SearchIn, LongTexts]:
@@ -130,13 +130,13 @@ async def read_search(request: Request, limits: Limits, aside: Aside) -> tuple[S
         If the body is malformed or contradicts itself (422), holds too many pictures (413), or has
         an unknown content type (415).
     """
-    kind, texts = _kind(request), LongTexts()
+    kind, texts = kind_of(request), LongTexts()
     if kind == JSON:
-        search = await _json(SearchIn, request, texts, aside)
+        search = await json_of(SearchIn, request, texts, aside)
     elif kind == FORM:
         search = await _search_form(request, limits, texts)
     else:
-        raise _unsupported(kind, f"{JSON} or {FORM}")
+        raise unsupported(kind, f"{JSON} or {FORM}")
     subjects = [name for name in ("image", "vector", "ids") if getattr(search, name) is not None]
     if len(subjects) != 1:
         raise unusable(
@@ -178,8 +178,14 @@ def require_few(count: int, limits: Limits) -> None:
         )
 
 
-async def from_texts(named: Sequence[tuple[str, str]], texts: LongTexts) -> list[bytes]:
+async def from_texts(
+    named: Sequence[tuple[str, str]],
+    texts: LongTexts,
+    decoded: Callable[[str, str, LongTexts], bytes] | None = None,
+) -> list[bytes]:
     """Return the files of texts, each of which comes with the name of its field.
+
+    A text is decoded by `decoded`, a function that takes what `from_base64`, the default, takes.
 
     Raises
     ------
@@ -188,7 +194,7 @@ async def from_texts(named: Sequence[tuple[str, str]], texts: LongTexts) -> list
     """
 
     def decode() -> list[bytes]:
-        return [from_base64(text, where, texts) for text, where in named]
+        return [(decoded or from_base64)(text, where, texts) for text, where in named]
 
     # Pieces of long texts are decoded in a thread, between which the event loop goes on.
     return await asyncio.to_thread(decode) if texts else decode()
@@ -219,7 +225,7 @@ def from_base64(text: str, where: str, texts: LongTexts | None = None) -> bytes:
         ) from None
 
 
-async def _json(model: type[_Model], request: Request, texts: LongTexts, aside: Aside) -> _Model:
+async def json_of(model: type[_Model], request: Request, texts: LongTexts, aside: Aside) -> _Model:
     """Return the JSON of a request, parsed; its long texts are added to `texts`."""
     body = bytearray()  # Starlette's own reading takes the memory twice.
     async for part in request.stream():
@@ -317,12 +323,12 @@ async def _form(request: Request, limits: Limits) -> FormData:
         ) from None
 
 
-def _kind(request: Request) -> str:
+def kind_of(request: Request) -> str:
     """Return the media type of a request in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _unsupported(kind: str, accepted: str) -> Problem:
+def unsupported(kind: str, accepted: str) -> Problem:
     """Return the refusal of a media type; `accepted` lists the readable ones."""
     return Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -19,6 +19,9 @@ LONG = 2**15
 MOST_BESIDE = 8 * 2**20
 """Largest size in bytes of what is left of a JSON body; the longest vector takes a quarter."""
 
+MOST_OF_HEAD = 256
+"""Most characters of what comes before the base64 in a data URL."""
+
 _MOST_TEXTS = 2**15  # Bound on the texts of a body: twice as many as its lists of pictures hold.
 _MOST_QUOTES = 2**17  # Bound on the quotes within a text.
 _PIECE = 2**18  # Bytes that are decoded in one call, a multiple of 4.
@@ -84,11 +87,37 @@ class LongTexts:
         """
         if not text.startswith(_STAND_IN):
             return base64.b64decode(text, validate=True)
+        data, encoded = self._of(text)
+        return _decoded(data) if encoded else bytes(data)
+
+    def head(self, text: str) -> str:
+        """Return the beginning of a text, or of the long text that it stands for, to a comma.
+
+        It is at most `MOST_OF_HEAD` characters long, and then without a comma.
+        """
+        if text.startswith(_STAND_IN):
+            text = bytes(self._of(text)[0][:MOST_OF_HEAD]).decode("utf-8", "replace")
+        before, comma, _ = text[:MOST_OF_HEAD].partition(",")
+        return before + comma
+
+    def content_after(self, head: str, text: str) -> bytes:
+        """Return the file whose base64 follows a `head` in a text.
+
+        Raises
+        ------
+        ValueError
+            If it is no base64.
+        """
+        if not text.startswith(_STAND_IN):
+            return base64.b64decode(text[len(head) :], validate=True)
+        return _decoded(self._of(text)[0][len(head.encode()) :])
+
+    def _of(self, text: str) -> tuple[bytes | memoryview, bool]:
+        """Return what a text stands for, and whether that is base64."""
         number = int(text.removeprefix(_STAND_IN)[:9])
         if not 0 <= number < len(self._held):
             raise ValueError("no such text")
-        data, encoded = self._held[number]
-        return _decoded(data) if encoded else bytes(data)
+        return self._held[number]
 
 
 def _end(body: bytes | bytearray, start: int) -> int:

@@ -21,7 +21,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 # The length of every list is bounded, since Pydantic keeps an error for each wrong element and
 # stops at the bound. How many pictures a request may hold is checked after the validation.
 _MOST = 65_536  # The largest number of elements of a vector, `contract.MOST_NUMBERS`.
-_MOST_PICTURES = 8192
+MOST_PICTURES = 8192
 _MOST_COLUMNS = 50
 
 Missing = Annotated[
@@ -29,7 +29,7 @@ Missing = Annotated[
     Field(description="Whether its file is not there; null if that could not be told in time."),
 ]
 
-_EXAMPLE_PICTURE = (
+EXAMPLE_PICTURE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM4YaMBRxoVNnDEMLQk"
     "ALO/QQEtYGh9AAAAAElFTkSuQmCC"
 )
@@ -48,8 +48,8 @@ class Input(BaseModel):
 class ImagesIn(Input):
     """Pictures to embed or to classify."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_EXAMPLE_PICTURE]}]})
-    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST_PICTURES)]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"images": [EXAMPLE_PICTURE]}]})
+    images: Annotated[list[Base64], Field(min_length=1, max_length=MOST_PICTURES)]
 
 
 class FilterIn(Input):
@@ -82,7 +82,7 @@ class SearchIn(Input):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"image": _EXAMPLE_PICTURE, "k": 5}, {"ids": [1], "unlike": [2]}]
+            "examples": [{"image": EXAMPLE_PICTURE, "k": 5}, {"ids": [1], "unlike": [2]}]
         },
     )
     image: Base64 | None = None
@@ -95,11 +95,11 @@ class SearchIn(Input):
     like: Annotated[
         list[Id | Base64],
         Field(
-            max_length=_MOST_PICTURES,
+            max_length=MOST_PICTURES,
             description="Items, or pictures, that results should be more like.",
         ),
     ] = []
-    unlike: Annotated[list[Id | Base64], Field(max_length=_MOST_PICTURES)] = []
+    unlike: Annotated[list[Id | Base64], Field(max_length=MOST_PICTURES)] = []
     filter: FilterIn | None = None
     k: Annotated[int, Field(ge=1, description="How many results.")] = 10
     diverse: Annotated[

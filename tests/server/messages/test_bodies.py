@@ -17,7 +17,8 @@ MEASURED = """
 import resource
 from clr_search.server.messages.bodies import parsed
 from clr_search.web.problems import Problem
-from clr_search.server.messages.schemas import {model}
+from clr_search.server.messages.openai import EmbeddingsIn
+from clr_search.server.messages.schemas import ImagesIn, SearchIn
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -111,6 +112,9 @@ def test_the_largest_lists_together_are_read() -> None:
     ("model", "body"),
     [
         ("ImagesIn", """b'{"images":[' + b'1,' * 2**20 + b'1]}'"""),
+        ("EmbeddingsIn", """b'{"input":[' + b'1,' * 2**20 + b'1]}'"""),
+        ("EmbeddingsIn", """b'{"input":[' + b'{},' * (2**17 - 9) + b'{}]}'"""),
+        ("EmbeddingsIn", """b'{"input":[' + b'{"x":1},' * 2**15 + b'{}]}'"""),
         ("SearchIn", """b'{"like":[' + b'{},' * 2**20 + b'{}]}'"""),
         (
             "SearchIn",

@@ -61,6 +61,9 @@ OF_ITEMS = {
 EXIF = {"taken": "date", "camera": "text", "latitude": "real", "longitude": "real"}
 """Columns that are read from the EXIF of files, with their kinds."""
 
+EVERYWHERE = frozenset({*OF_ITEMS, *EXIF})
+"""Names of the columns of every collection, which no column of one's own may have."""
+
 
 def are_there(catalog: Catalog) -> bool:
     """Return whether the catalogue has these tables; the next change of an older one makes them."""

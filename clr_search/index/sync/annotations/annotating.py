@@ -99,7 +99,7 @@ class Annotator(Writer):
         with self._catalog.writing():
             known = store.kinds(self._catalog)
             for name in [store.spelt(name, known) for name in names]:
-                if name in store.OF_ITEMS or name in store.EXIF:
+                if name in store.EVERYWHERE:
                     raise UsageError(
                         f"Every collection has the column {name}.",
                         "Only those that --metadata gave can be dropped.",

@@ -1,0 +1,113 @@
+"""Making a collection of vectors that other programs have written, without their pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from clr_search.errors import UsageError
+from clr_search.files.find import label_of
+from clr_search.files.tables.vector_reading import VectorTable, read_vectors
+from clr_search.index import Index, UpdateReport
+from clr_search.index.catalog.columns.store import EVERYWHERE
+from clr_search.index.sync.ingest import Given, refuse_wrong
+from clr_search.progress import Reporter, Silent
+
+
+def import_vectors(
+    collection: Path | str,
+    path: Path | str,
+    names: Sequence[str] | None = None,
+    *,
+    encoder: Path | str | None = None,
+    reporter: Reporter | None = None,
+) -> UpdateReport:
+    """Add the vectors of a file to a collection, which is made where there is none.
+
+    A new collection has no encoder, unless one is given: it is searched by items and by vectors.
+    All rows are checked before anything is written. The folder that all paths lie below becomes a
+    folder of the collection, unless it is a whole disk, or a folder of the collection lies in it;
+    without labels, each item has the name of its folder. See `Index.add_vectors` for what becomes
+    of paths that are in the collection already.
+
+    Parameters
+    ----------
+    collection : path
+        The collection, such as ``photos.clr``.
+    path : path
+        The file of vectors, ``.npy`` or ``.parquet``: see `read_vectors`. Its further columns
+        become columns of the items, except those that every collection has.
+    names : sequence of str, optional
+        The path of each vector, for a file that has none. If not given, a vector is called by the
+        file and its row, from 0, as in ``/data/vectors.npy/17``.
+    encoder : path, optional
+        The encoder that made the vectors.
+    reporter : Reporter, optional
+        The reporter that shows the progress; none if not given.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be used, a vector has no direction, a path is there twice, the numbers of
+        vectors and of paths differ, or the vectors are not as long as those of the collection or of
+        the encoder; nothing is written then.
+    """
+    path, reporter = Path(path), reporter or Silent()
+    with read_vectors(path) as table:
+        paths, dimension = _paths(path, table, names), table.vectors.shape[1]
+        refuse_wrong(Given(table.vectors, paths, table.labels, None), dimension)
+        common = _common(paths) if table.paths or names else None
+        with Index.create(collection, encoder, dimension=dimension, reporter=reporter) as index:
+            root = common if common is not None and _may_be_root(index, common) else None
+            labels = table.labels
+            if labels is None and root is None and common is not None:
+                labels = [label_of(os.path.relpath(path, common)) for path in paths]
+            report = index.add_vectors(table.vectors, paths, labels, root=root, reporter=reporter)
+            _give_columns(index, table, paths)
+    for name, why in table.left_out.items():
+        reporter.message(f"The column {name} of {path} is left out: {why}.")
+    return report
+
+
+def _paths(path: Path, table: VectorTable, names: Sequence[str] | None) -> Sequence[str]:
+    """Returns the paths of the rows: those of the file, those that are given, or numbers."""
+    if table.paths is not None and names is not None:
+        raise UsageError(f"{path} has paths of its own.", "Leave --paths out.")
+    here = path.absolute()
+    numbers = (str(here / str(number)) for number in range(len(table.vectors)))
+    return table.paths or names or list(numbers)
+
+
+def _common(paths: Iterable[str]) -> str | None:
+    """Returns the folder that all paths lie below, absolute; None where they have none."""
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 -- a million Paths are slow
+    try:
+        return os.path.commonpath([os.path.abspath(folder) for folder in folders])  # noqa: PTH100
+    except ValueError:  # on several disks of Windows
+        return None
+
+
+def _may_be_root(index: Index, folder: str) -> bool:
+    """Whether a folder may become one of the collection, which its updates look at as a whole.
+
+    It may not be a whole disk, nor more than a folder that the collection was made of.
+    """
+    inside = [root for root in index.sources() if root.is_relative_to(folder)]
+    return Path(folder).parent != Path(folder) and inside in ([], [Path(folder)])
+
+
+def _give_columns(index: Index, table: VectorTable, paths: Sequence[str]) -> None:
+    """Gives the items the columns of a table; other items keep their values."""
+    columns = {n: values for n, values in table.columns.items() if n.casefold() not in EVERYWHERE}
+    if not columns:
+        return
+    with index.snapshot():
+        ids = [index.id_at(path) for path in paths]
+        known = {column.name for column in index.columns()}
+        given = {
+            name: (index.values(index.ids(), name) if name in known else {})
+            | {number: value for number, value in zip(ids, values, strict=True) if value}
+            for name, values in columns.items()
+        }
+    index.give_columns(given)
