@@ -123,7 +123,8 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
         base = replace(base, epochs=None)
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun
     method = given.training.get("method", base.method)
-    return given.applied_to(presets.without_unused(base, method, processes))
+    alone = "teacher" in given.training and given.training.get("teacher_weight", 1.0) == 1
+    return given.applied_to(presets.without_unused(base, method, processes, alone=alone))
 
 
 def _print(result: TrainResult, *, as_json: bool) -> None:
