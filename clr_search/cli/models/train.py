@@ -59,6 +59,7 @@ def train(
     Example:
       clr-search train photos --out run --preset photos-small --minutes 30
       clr-search train photos --out run --init default --minutes 10
+      clr-search train photos --out run --teacher large.onnx --minutes 15
       clr-search train photos --out run --image-size 128 --epochs 200
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
