@@ -83,6 +83,7 @@ class ModelSettings:
         "package (default), on pictures without labels.",
         details="Cosine regression on its vectors, and similarity distillation over drawn pictures "
         "(SEED, arXiv 2101.04731).",
+        default_text="no teacher",
         group="Method",
         method="simclr",
         option="--teacher",
