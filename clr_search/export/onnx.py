@@ -31,6 +31,7 @@ from clr_search.files.find import find_images
 from clr_search.files.names import legible
 from clr_search.progress import Reporter, Silent
 from clr_search.train.run import Run, load_run
+from clr_search.train.settings.model import taught_alone
 from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.version import __version__
 
@@ -245,6 +246,8 @@ def parity(encoder: torch.nn.Module, data: bytes, image_size: int, seed: int = 0
 def training_data(images: int, config: ResolvedConfig) -> str:
     """Return a phrase for the card on what a run of a number of images learned from."""
     labels = "their folders as labels" if config.method == "supervised" else "no labels used"
+    if config.teacher is not None:
+        labels += f" beside a teacher (SHA-256 {config.teacher_sha256})"
     return f"{images:,} images, {labels}"
 
 
@@ -256,8 +259,18 @@ def initial_weights(config: ResolvedConfig) -> str:
     return f"{name} (SHA-256 {config.init_sha256})" if config.init_sha256 else name
 
 
+def method_of(config: ResolvedConfig) -> str:
+    """Return the name of the method that a run was trained by, for the card."""
+    if config.teacher is None:
+        return config.method
+    return "distillation" if taught_alone(config) else "distillation and simclr"
+
+
 def loss_of(config: ResolvedConfig) -> str:
     """Return the name of the loss that a run minimised, for the card."""
+    if config.teacher is not None:
+        beside = "" if taught_alone(config) else f" and {config.loss}"
+        return f"distillation, weight {config.teacher_weight:g}{beside}"
     if config.method == "simclr":
         return config.loss
     if config.method == "instdisc" and config.negatives:
@@ -275,7 +288,7 @@ def describe(trained: Run, name: str, licence: str) -> Card:
         image_size=config.image_size,
         embedding_dim=trained.encoder.dimension,
         architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
-        method=config.method if trained.epochs else "none: an untrained network",
+        method=method_of(config) if trained.epochs else "none: an untrained network",
         training_data=training_data(images, config) if images else "",
         initial_weights=initial_weights(config),
         epochs=trained.epochs,

@@ -23,6 +23,7 @@ from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT
 from clr_search.train.data.collection import Collection, resident
 from clr_search.train.data.decode import CACHE, decode_collection, remove_cache, typical_side
+from clr_search.train.data.teacher import absolute_teacher, teacher_sha256, with_teacher
 from clr_search.train.distributed import wait_for_all, world
 from clr_search.train.hardware import choose_device, numbered, tuned_for
 from clr_search.train.methods.supervised import require_classes
@@ -124,7 +125,7 @@ def decode_in_turn(
     """
     if not world().first:
         wait_for_all()
-    collection = _decode(files, config, out, reporter)
+    collection = _decode(files, config, out, reporter, resumed=True)
     if world().first:
         wait_for_all()
     return collection
@@ -144,11 +145,15 @@ def _begin(
     """Decode the images, choose all open settings, and write `config.json`."""
     if world().size > 1:
         config = replace(config, cache="mmap")  # a file that all processes can map
-    config = replace(config, init=absolute_init(config.init))
+    config = replace(
+        config, init=absolute_init(config.init), teacher=absolute_teacher(config.teacher)
+    )
     epochs = config.epochs or 1
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
     require_same_encoder(planned)
+    if planned.teacher is not None:  # it is read before any image is
+        planned = replace(planned, teacher_sha256=teacher_sha256(planned.teacher))
     collection = _decode(files, planned, out, reporter)
     if config.method == "supervised":
         require_classes(collection)  # before anything is written
@@ -171,6 +176,7 @@ def _begin(
         reporter.message(f"Warning: {text}")
     if resolved.init is not None:
         resolved = replace(resolved, init_sha256=sha256_file(weights_file(resolved.init)))
+    resolved = replace(resolved, teacher_sha256=planned.teacher_sha256)
     (out / METRICS).write("")
     write_config(out, resolved)
     return Begun(out, resolved, collection, timing)
@@ -201,8 +207,14 @@ def _epochs_by_trial(seconds: float, config: TrainConfig, collection: Collection
 
 
 def _decode(
-    files: list[ImageFile], config: ResolvedConfig, out: OwnFolder, reporter: Reporter
+    files: list[ImageFile],
+    config: ResolvedConfig,
+    out: OwnFolder,
+    reporter: Reporter,
+    *,
+    resumed: bool = False,
 ) -> Collection:
+    """Decode the images, and let the teacher embed them, where there is one."""
     collection = decode_collection(files, config.cache_size, config.cache, out, reporter)
     if collection.skipped:
         path, reason = collection.skipped[0]
@@ -214,7 +226,9 @@ def _decode(
             f"Training needs at least {MIN_IMAGES} usable images; there are {len(collection)}.",
             "Give more images or folders.",
         )
-    return collection
+    if config.teacher is None:
+        return collection
+    return with_teacher(collection, files, config, out, reporter, resumed=resumed)
 
 
 _FILES = "|".join(map(re.escape, (CONFIG, WEIGHTS, METRICS, CURVES)))

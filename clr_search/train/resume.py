@@ -9,6 +9,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import Collection
+from clr_search.train.data.teacher import absolute_teacher
 from clr_search.train.distributed import world
 from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import (
@@ -44,7 +45,9 @@ def stored_settings(out: OwnFolder, config: TrainConfig, files_count: int) -> Re
     """
     stored, rows = load_config(out), read_metrics(out / METRICS)
     usable = rows[-1]["images"] if rows else files_count
-    requested = replace(config, init=absolute_init(config.init))
+    requested = replace(
+        config, init=absolute_init(config.init), teacher=absolute_teacher(config.teacher)
+    )
     trained_on = usable - count_held_out(usable, stored)
     # A batch larger than the collection was reduced by `resolve`, and is no difference.
     if (requested.batch_size or 0) > stored.batch_size == trained_on:

@@ -62,6 +62,7 @@ def train(
     Example:
       clr-search train photos --out run --preset photos-small --minutes 30
       clr-search train photos --out run --init default --minutes 10
+      clr-search train photos --out run --teacher large.onnx --minutes 15
       clr-search train photos --out run --image-size 128 --epochs 200
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
       clr-search train photos --out run --resume
@@ -135,7 +136,8 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
         base = replace(base, epochs=None)
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun
     method = given.training.get("method", base.method)
-    return given.applied_to(presets.without_unused(base, method, processes))
+    alone = "teacher" in given.training and given.training.get("teacher_weight", 1.0) == 1
+    return given.applied_to(presets.without_unused(base, method, processes, alone=alone))
 
 
 def _print(result: TrainResult, *, as_json: bool) -> None:

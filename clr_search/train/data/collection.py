@@ -12,6 +12,22 @@ from clr_search.train.hardware import sent
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherVectors:
+    """What a teacher says of the images of a collection.
+
+    Attributes
+    ----------
+    vectors : Tensor
+        float16 [N, D], on the processor, rows of unit length: the teacher's vector of each image.
+    sha256 : str
+        SHA-256 of the teacher's file.
+    """
+
+    vectors: Tensor
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """Decoded images, each squashed to a square of R×R pixels.
 
@@ -32,6 +48,8 @@ class Collection:
         Files that could not be decoded, and why.
     fingerprint : str
         SHA-256 over the usable files' names and sizes, and R.
+    teacher : TeacherVectors or None
+        The teacher's vectors of the images, where there is a teacher.
     """
 
     pixels: Tensor
@@ -41,6 +59,7 @@ class Collection:
     classes: tuple[str, ...]
     skipped: list[tuple[Path, str]]
     fingerprint: str
+    teacher: TeacherVectors | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -42,7 +42,11 @@ CACHE = "cache"
 """Name of the folder of the memory-mapped file, in the folder of a run."""
 
 _PIXELS, _FACTS = "pixels.u8", "pixels.json"
-_OURS = re.compile(rf"pixels\.u8|pixels\.json|{temporary_of('pixels.json').pattern}")
+TEACHER_VECTORS, TEACHER_FACTS = "teacher.f16", "teacher.json"
+"""Names of the files that `teacher` keeps in the same folder."""
+
+_WRITTEN = rf"pixels\.json|{re.escape(TEACHER_VECTORS)}|{re.escape(TEACHER_FACTS)}"
+_OURS = re.compile(rf"pixels\.u8|{_WRITTEN}|{temporary_of(_WRITTEN).pattern}")
 
 _SAMPLE = 32  # images that `typical_side` decodes
 _AHEAD = 256  # images that the decoding threads work on at once
@@ -119,7 +123,7 @@ def decode_collection(
 
 
 def remove_cache(run: OwnFolder) -> None:
-    """Remove the memory-mapped file of a run, if there is one, and its folder if that is empty."""
+    """Remove what a training has kept in `CACHE`, and the folder if nothing else is in it."""
     run.discard(CACHE, _OURS)
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from clr_search.train.data.batches import Batch
 from clr_search.train.data.collection import Collection
 from clr_search.train.losses.objective import Objective
+from clr_search.train.methods.distil import Distil
 from clr_search.train.methods.instdisc import InstDisc
 from clr_search.train.methods.simclr import SimCLR
 from clr_search.train.methods.supervised import Supervised
@@ -61,4 +62,4 @@ def build_method(config: ResolvedConfig, collection: Collection) -> Method:
         return Supervised(config, collection)
     if config.method == "instdisc":
         return InstDisc(config, len(collection))
-    return SimCLR(config)
+    return SimCLR(config) if config.teacher is None else Distil(config, collection)

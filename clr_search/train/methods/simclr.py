@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from clr_search.train.data.batches import Batch
 from clr_search.train.data.draws import draw
@@ -40,14 +40,16 @@ class SimCLR:
     ----------
     config : ResolvedConfig
         Settings. The networks are initialised from `seed` and put on `device`.
+    networks : nn.ModuleDict, optional
+        "encoder" and "head" of another method, to be used instead.
     """
 
-    def __init__(self, config: ResolvedConfig) -> None:
-        self.networks = build_networks(config)
+    def __init__(self, config: ResolvedConfig, networks: nn.ModuleDict | None = None) -> None:
+        self.networks = build_networks(config) if networks is None else networks
         self._config = config
         self._loss = loss_for(config)
 
-    def _batch_loss(self, z1: Tensor, z2: Tensor, *local: Tensor) -> Objective:
+    def loss(self, z1: Tensor, z2: Tensor, *local: Tensor) -> Objective:
         """The loss over the images of all processes, from the projections [b, d] of this one."""
         z1, z2 = gather(z1), gather(z2)
         objective = self._loss(z1, z2)
@@ -65,6 +67,14 @@ class SimCLR:
 
     def accumulate(self, batch: Batch, generator: torch.Generator) -> Objective:
         """Add the gradients of the loss over two views of each image, and over its local views."""
+        embed = self.embedder(batch, generator)
+        return cached_backward(embed, parts_of(batch, self._config), self.loss, self.networks)
+
+    def embedder(self, batch: Batch, generator: torch.Generator) -> Callable[[slice], Tensor]:
+        """A function that computes the projections of all views of a part, float32 [V, n, d].
+
+        The first two views are global.
+        """
         config = self._config
         draws = draw(batch.aspects.repeat(2), config.augmentation, generator)
         local = self._local_projections(batch, generator) if config.local_views else None
@@ -73,7 +83,7 @@ class SimCLR:
             z = project(self.networks, batch, part, draws, config)
             return z if local is None else torch.cat([z, local(part)])
 
-        return cached_backward(embed, parts_of(batch, config), self._batch_loss, self.networks)
+        return embed
 
     def _local_projections(
         self, batch: Batch, generator: torch.Generator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clr_search.train.methods.network import cut
 from clr_search.train.settings.choices import scaled_learning_rate
 from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.model import taught_alone
 from clr_search.train.settings.resolved import ResolvedConfig
 
 FEW_IMAGES = 500
@@ -42,6 +43,10 @@ def _loss(config: ResolvedConfig) -> str:
     """The loss with its temperature or margin, or the name of the method."""
     if config.method == "supervised":
         return "supervised"
+    if config.teacher is not None:
+        weight = config.teacher_weight
+        beside = "" if taught_alone(config) else f", {weight:g}, beside {config.loss}"
+        return f"distillation{beside}"
     if config.loss.startswith("margin"):
         return f"{config.loss}, {config.margin:g}"
     name = config.loss if config.method == "simclr" else config.method
@@ -76,6 +81,7 @@ def warnings(requested: TrainConfig, config: ResolvedConfig, images_count: int) 
             f"{images_count:,} images are few to learn from; some thousands teach much more."
         )
     contrastive = config.method == "simclr" and config.loss in ("nt-xent", "dcl")
+    contrastive = contrastive and not taught_alone(config)
     if contrastive and config.normalise and not 0.03 <= config.temperature <= 1:
         texts.append(
             f"A temperature of {config.temperature:g} is far from what works with cosines: 0.05 to "

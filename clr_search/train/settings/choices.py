@@ -12,6 +12,7 @@ from dataclasses import fields
 from clr_search.errors import UsageError
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.model import taught_alone
 from clr_search.train.settings.names import Cache, Head, OptimizerName, Scaling, Stem
 from clr_search.train.settings.resolved import ResolvedConfig
 
@@ -108,7 +109,7 @@ def stem_for(config: TrainConfig) -> Stem:
 def head_for(config: TrainConfig) -> Head:
     """The projection head that is set, or else "nonlinear", the best of Fig. 8.
 
-    Supervised training has no head, because its classifier works on h.
+    Supervised training has no head, because its classifier works on h; nor has a teacher alone.
 
     Raises
     ------
@@ -116,7 +117,8 @@ def head_for(config: TrainConfig) -> Head:
         If a head is set for supervised training.
     """
     if config.head == "auto":
-        return "none" if config.method == "supervised" else "nonlinear"
+        without = config.method == "supervised" or taught_alone(config)
+        return "none" if without else "nonlinear"
     if config.method == "supervised" and config.head != "none":
         raise UsageError(
             "Supervised training has no projection head: its classifier works on h.",

@@ -21,11 +21,11 @@ from clr_search.files.own import OwnFile
 from clr_search.files.strict_json import checked_fields, parse_object, read_text
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.declaration import check_declared, documented, setting
-from clr_search.train.settings.model import ModelSettings, check_local_views
+from clr_search.train.settings.model import ModelSettings, check_local_views, check_teacher
 from clr_search.train.settings.names import Auto, Cache, OptimizerName, Precision, Scaling
 
 _SHOWN = 200  # characters of a reason that are told
-RECORDED = ("init_sha256", "timed_threads")
+RECORDED = ("init_sha256", "teacher_sha256", "timed_threads")
 """What `config.json` records beside the settings, see `ResolvedConfig`; nobody asks for it."""
 
 
@@ -231,6 +231,7 @@ class TrainConfig(ModelSettings):
         check_declared(self, TrainConfig)
         _check_consistent(self)
         check_local_views(self)
+        check_teacher(self)
 
     def to_json(self) -> str:
         """The settings as JSON text, from which `from_json` makes an equal object."""

@@ -7,9 +7,10 @@ SimCLR, arXiv 2002.05709.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from clr_search.errors import UsageError
-from clr_search.train.settings.declaration import documented, setting
+from clr_search.train.settings.declaration import documented, setting, settings_of
 from clr_search.train.settings.names import (
     Architecture,
     Auto,
@@ -75,6 +76,26 @@ class ModelSettings:
         group="Method",
         option="--init",
         metavar="WEIGHTS",
+    )
+    teacher: str | None = setting(
+        None,
+        "Distil: learn the geometry of this encoder.onnx, or of the encoder that comes with the "
+        "package (default), on pictures without labels.",
+        details="Cosine regression on its vectors, and similarity distillation over drawn pictures "
+        "(SEED, arXiv 2101.04731).",
+        default_text="no teacher",
+        group="Method",
+        method="simclr",
+        option="--teacher",
+        metavar="ENCODER",
+    )
+    teacher_weight: float = setting(
+        1.0,
+        "Weight w of the teacher; SimCLR has the rest, 1 − w, which at 1 is none.",
+        group="Method",
+        bounds=(1e-3, 1.0),
+        method="simclr",
+        option="--teacher-weight",
     )
     architecture: Architecture = setting(
         "resnet18", "The network that is trained.", group="Network", option="--architecture"
@@ -185,3 +206,49 @@ def check_local_views(config: ModelSettings) -> None:
             f"local_size is {config.local_size}, and there are no local views.",
             "Give --local-views, too.",
         )
+
+
+OF_SIMCLR = (
+    "loss",
+    "margin",
+    "normalise",
+    "temperature",
+    "local_views",
+    "local_size",
+    "head",
+    "head_dim",
+    "head_hidden",
+    "patience",
+)
+"""Settings of SimCLR's loss and its head, for which a teacher alone has no use."""
+
+
+def taught_alone(config: ModelSettings) -> bool:
+    """Whether a teacher alone says what is learned, without SimCLR."""
+    return config.teacher is not None and config.teacher_weight == 1
+
+
+def check_teacher(config: ModelSettings) -> None:
+    """Refuse a weight without a teacher, and settings of SimCLR beside a teacher alone.
+
+    Raises
+    ------
+    UsageError
+        Names the setting, and what to leave out or to give as well.
+    """
+    if config.teacher is None and config.teacher_weight != 1:
+        raise UsageError(
+            f"teacher_weight is {config.teacher_weight:g}, and there is no teacher.",
+            "Give --teacher, too.",
+        )
+    if not taught_alone(config):
+        return
+    declaring: Any = type(config)
+    for declared in settings_of(declaring):
+        value = getattr(config, declared.name)
+        usual = (declared.default, "none") if declared.name == "head" else (declared.default,)
+        if declared.name in OF_SIMCLR and value not in usual:
+            raise UsageError(
+                f"{declared.name} is {value}, for which a teacher alone has no use.",
+                "Leave it out, or let SimCLR learn beside it: --teacher-weight 0.5",
+            )

@@ -14,6 +14,7 @@ from clr_search.errors import UsageError
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.declaration import settings_of
+from clr_search.train.settings.model import OF_SIMCLR
 from clr_search.train.settings.names import MethodName
 
 PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
@@ -110,7 +111,9 @@ PRESETS: dict[PresetName, Preset] = {
 }
 
 
-def without_unused(config: TrainConfig, method: MethodName, processes: int) -> TrainConfig:
+def without_unused(
+    config: TrainConfig, method: MethodName, processes: int, *, alone: bool = False
+) -> TrainConfig:
     """Settings of a preset or of initial weights, with defaults where a training would refuse them.
 
     A setting that the user has not given is not one that the user could leave out, so it must not
@@ -124,10 +127,14 @@ def without_unused(config: TrainConfig, method: MethodName, processes: int) -> T
         The method that is to train with them.
     processes : int
         Number of processes.
+    alone : bool
+        Whether a teacher alone is to say what is learned.
     """
     unused = {s.name for s in settings_of(TrainConfig) if s.method not in (None, method)}
     if method == "supervised":
         unused |= {"head", "patience"}
+    if alone:
+        unused |= {*OF_SIMCLR}
     if processes > 1:
         unused.add("patience")
     return replace(config, **{name: getattr(TrainConfig(), name) for name in unused})

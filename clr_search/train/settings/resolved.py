@@ -18,6 +18,8 @@ class ResolvedConfig(TrainConfig):
     init_sha256 : str or None
         SHA-256 of the file of weights that `init` names, which may be gone when the run is
         exported; None where training begins with random weights.
+    teacher_sha256 : str or None
+        SHA-256 of the file of the teacher; None without one.
     timed_threads : int or None
         Number of threads that was fastest at the beginning; None where `threads` is set, or none
         were timed.
@@ -37,6 +39,7 @@ class ResolvedConfig(TrainConfig):
     cache: Cache
     cache_size: int
     init_sha256: str | None = None
+    teacher_sha256: str | None = None
     timed_threads: int | None = None
 
 

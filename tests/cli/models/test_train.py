@@ -260,6 +260,24 @@ def test_what_is_of_no_use_is_left_out_of_a_preset_and_refused_where_it_is_given
     assert [config.patience for config, _ in asked[-2:]] == [None, 3]  # which the stage refuses
 
 
+def test_a_teacher_alone_leaves_out_what_a_preset_has_for_simclr(
+    run: Run, pictures: Path, asked: list[Any]
+) -> None:
+    small = ("--preset", "photos-small")
+    run("train", pictures, "--out", "run", *small, "--teacher", "t.onnx")
+    run("train", pictures, "--out", "run", *small, "--teacher", "t.onnx", "--teacher-weight", "0.5")
+    preset = PRESETS["photos-small"].config
+    assert [config for config, _ in asked] == [
+        replace(preset, temperature=0.1, teacher="t.onnx"),
+        replace(preset, teacher="t.onnx", teacher_weight=0.5),
+    ]
+    given = ("--teacher", "t.onnx", "--loss", "dcl")
+    result = run("train", pictures, "--out", "run", *small, *given, exit_code=2)
+    assert "loss is dcl, for which a teacher alone has no use." in result.stderr
+    result = run("train", pictures, "--out", "run", "--teacher-weight", "0.5", exit_code=2)
+    assert "teacher_weight is 0.5, and there is no teacher." in result.stderr
+
+
 def test_a_count_that_may_be_zero_can_be_given_as_zero(
     run: Run, pictures: Path, asked: list[Any]
 ) -> None:
