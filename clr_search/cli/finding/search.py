@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.finding.filtering import Names, filter_options
+from clr_search.cli.finding.printing import print_matches, print_same
 from clr_search.cli.finding.results import GivenVector, Subject, answer, written
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.row_files import results_output
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     """A function that makes the query of a picture or an item, with the options of the command."""
 
 _NOTHING_ELSE = "nothing else is in the collection"
-_COPIES_NAMED = 3  # as many paths of copies of a query are printed, and the number of the others
 _NOTHING_LIKE = "nothing in the collection is so like it"
 
 # --diverse weighs the difference from other results as much as the similarity to the query.
@@ -256,8 +255,8 @@ def _echo(
             continue
         if len(queries) > 1:
             output.echo_heading(_named(query), apart=answers.count > 1)
-        _print_same(matches)
-        _print(matches, nothing=_NOTHING_LIKE if _limited(ask) else _NOTHING_ELSE)
+        print_same(matches)
+        print_matches(matches, nothing=_NOTHING_LIKE if _limited(ask) else _NOTHING_ELSE)
 
 
 def _write(
@@ -326,50 +325,6 @@ def _limited(ask: Ask) -> bool:
     """Whether results must reach a least score or percentile."""
     limits = ask.keywords["min_score"], ask.keywords["min_percentile"]
     return any(limit is not None for limit in limits)
-
-
-def _print_same(matches: Matches) -> None:
-    """Print where the file of the query is in the collection, beside its own path."""
-    if not matches.same:
-        return
-    from clr_search.index.catalog.paths import is_missing
-
-    named = matches.same[:_COPIES_NAMED]
-    paths = ", ".join(output.marked(path, missing=is_missing(str(path))) for path in named)
-    further = len(matches.same) - _COPIES_NAMED
-    more = f" and {further:,} more" if further > 0 else ""
-    click.echo(f"  the same file is in the collection: {paths}{more}")
-
-
-def _print(matches: Matches, *, nothing: str) -> None:
-    """Print a table of matches, or the text `nothing` where there are none."""
-    if not matches:
-        click.echo(f"  ({nothing})")
-    columns = [
-        output.Column(right=True, style="dim"),
-        output.Column(right=True, style="cyan"),
-        output.Column(right=True, style="dim"),
-    ]
-    rows = [[str(m.rank), f"{m.score:.4f}", _beyond(m.percentile)] for m in matches]
-    if any(matches.labels):
-        columns.append(output.Column(style="green"))
-        for row, match in zip(rows, matches, strict=True):
-            row.append(match.label or "")
-    for name in matches[0].columns if matches else ():
-        values = [match.columns[name] for match in matches]
-        numbers = all(value is None or not isinstance(value, str) for value in values)
-        columns.append(output.Column(heading=name, right=numbers))
-        for row, value in zip(rows, values, strict=True):
-            row.append("" if value is None else str(value))
-    columns.append(output.Column())
-    for row, match in zip(rows, matches, strict=True):
-        row.append(output.marked(match.path, missing=bool(match.missing)))
-    output.echo_table(columns, rows, indent=2)
-
-
-def _beyond(percentile: float | None) -> str:
-    """Return a percentile such as ``99.97 %``, rounded down, so that 100 means beyond all pairs."""
-    return "" if percentile is None else f"{math.floor(100 * percentile) / 100:.2f} %"
 
 
 def _draw(index: Index, answers: Answers, sheet: Path | None, *, show: bool) -> None:
