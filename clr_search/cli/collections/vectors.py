@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from clr_search.index import IndexInfo
 
 
+_ALIKE = 0.9  # least cosine of the same picture by the same encoder, however it was decoded
+
+
 class Goal(NamedTuple):
     """The goals of the search structure that are given; see `Index.aim`."""
 
@@ -73,7 +76,7 @@ def without_pictures(
 
     `paths` is a text file that lists the paths of the vectors.
     """
-    from clr_search.analysis.exchange.vectors_in import import_vectors
+    from clr_search.analysis.exchange.vectors_in import agreement, import_vectors
     from clr_search.index import Index
     from clr_search.progress import for_terminal
 
@@ -88,6 +91,12 @@ def without_pictures(
         if metadata is not None:
             tables.give_columns(index, metadata)
         info = index.info()
+        alike = agreement(index) if encoder is not None else None
+    if alike is not None and alike < _ALIKE:
+        reporter.message(
+            f"What {encoder} makes of pictures that are there is not what the collection holds of "
+            f"them: their cosine is {alike:.2f}, not 1. Is it the encoder that made the vectors?"
+        )
     if report is not None:
         echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     elif encoder is not None:
