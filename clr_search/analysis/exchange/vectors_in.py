@@ -26,6 +26,7 @@ def import_vectors(
     names: Sequence[str] | None = None,
     *,
     encoder: Path | str | None = None,
+    share_encoder: bool = False,
     reporter: Reporter | None = None,
 ) -> UpdateReport:
     """Add the vectors of a file to a collection, which is made where there is none.
@@ -48,6 +49,8 @@ def import_vectors(
         file and its row, from 0, as in ``/data/vectors.npy/17``.
     encoder : path, optional
         The encoder that made the vectors.
+    share_encoder : bool
+        As of `Index.create`.
     reporter : Reporter, optional
         The reporter that shows the progress; none if not given.
 
@@ -63,7 +66,13 @@ def import_vectors(
         paths, dimension = _paths(path, table, names), table.vectors.shape[1]
         refuse_wrong(Given(table.vectors, paths, table.labels, None), dimension)
         common = _common(paths) if table.paths or names else None
-        with Index.create(collection, encoder, dimension=dimension, reporter=reporter) as index:
+        with Index.create(
+            collection,
+            encoder,
+            dimension=dimension,
+            share_encoder=share_encoder,
+            reporter=reporter,
+        ) as index:
             root = common if common is not None and _may_be_root(index, common) else None
             labels = table.labels
             if labels is None and root is None and common is not None:

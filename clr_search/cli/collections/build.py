@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     "it.  [default: the one that comes with the package]",
 )
 @click.option(
+    "--share-encoder",
+    is_flag=True,
+    help="Share the file of the encoder, by a hard link on the same disk, in place of a copy.",
+)
+@click.option(
     "--vectors",
     metavar="FILE",
     type=options.EXISTING_FILE,
@@ -119,6 +124,7 @@ def build_index(
     images: tuple[Path, ...],
     collection: Path,
     encoder: Path | None,
+    share_encoder: bool,
     vectors: Path | None,
     paths: Path | None,
     rebuild: bool,
@@ -188,6 +194,7 @@ def build_index(
             vectors,
             paths,
             encoder,
+            share_encoder,
             goal,
             metadata,
             verbose=verbose,
@@ -203,7 +210,15 @@ def build_index(
     chosen = _Chosen(exclude or None, follow_links, any_name)
     known = not images and not rebuild
     opened = _open(
-        collection, encoder, images, reporter, device, chosen, rebuild=rebuild, wait=watch
+        collection,
+        encoder,
+        images,
+        reporter,
+        device,
+        chosen,
+        share_encoder=share_encoder,
+        rebuild=rebuild,
+        wait=watch,
     )
     with opened as index:
         reports = []
@@ -222,6 +237,7 @@ def build_index(
                     batch_size=batch_size,
                     workers=workers,
                     isolation=isolation,
+                    share_encoder=share_encoder,
                 )
             )
         if images and not watch:
@@ -331,6 +347,7 @@ def _open(
     device: str,
     chosen: _Chosen,
     *,
+    share_encoder: bool,
     rebuild: bool,
     wait: bool,
 ) -> Index:
@@ -344,7 +361,9 @@ def _open(
     def opened() -> Index:
         if rebuild:
             return Index.open(collection, writable=True, device=device, reporter=reporter)
-        return Index.create(collection, encoder, device=device, reporter=reporter)
+        return Index.create(
+            collection, encoder, share_encoder=share_encoder, device=device, reporter=reporter
+        )
 
     if wait:
         from clr_search.index.follow import when_free

@@ -66,6 +66,7 @@ def without_pictures(
     vectors: Path | None,
     paths: Path | None,
     encoder: Path | None,
+    share_encoder: bool,
     goal: Goal,
     metadata: Path | None,
     *,
@@ -83,8 +84,16 @@ def without_pictures(
     began, reporter, report = time.monotonic(), for_terminal(), None
     if vectors is not None:
         names = None if paths is None else listed(paths.read_bytes())
-        report = import_vectors(collection, vectors, names, encoder=encoder, reporter=reporter)
-    with Index.create(collection, encoder, reporter=reporter) as index:
+        report = import_vectors(
+            collection,
+            vectors,
+            names,
+            encoder=encoder,
+            share_encoder=share_encoder,
+            reporter=reporter,
+        )
+    opened = Index.create(collection, encoder, share_encoder=share_encoder, reporter=reporter)
+    with opened as index:
         if goal:
             index.aim(recall=goal.recall, memory=goal.memory, graph=goal.graph)
             index.settle(reporter=reporter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -198,7 +199,10 @@ def test_another_encoder_of_that_length_is_noticed(
 
 def test_an_encoder_comes_with_the_vectors(run: Run, rows: Vectors, tiny_encoder: Path) -> None:
     np.save("v.npy", rows)
-    run("build-index", "--vectors", "v.npy", "--index", "v.clr", "--encoder", tiny_encoder)
+    encoder = Path(shutil.copy(tiny_encoder, "e.onnx"))
+    arguments = ["--vectors", "v.npy", "--index", "v.clr", "--encoder", encoder]
+    run("build-index", *arguments, "--share-encoder")
+    assert encoder.samefile("v.clr/encoder.onnx")
     with Index.open("v.clr") as index:
         index.require_encoder()
         assert len(index) == COUNT
