@@ -322,6 +322,32 @@ class OwnFile:
             temporary.delete()
         self.folder.sync(self._sub)
 
+    def link_to(self, source: Path) -> None:
+        """Makes this a second name of a file elsewhere on the same disk, in place of a copy.
+
+        It is a hard link: the file stays until both names are deleted, and the name is given to it
+        whole or not at all. We only ever replace the file, so that its other name is never changed.
+
+        Raises
+        ------
+        NotOursError
+            As `replacing`.
+        OSError
+            If the file lies on another disk, is not there, or may not be linked to.
+        """
+        self.status()  # refuses what is not ours
+        temporary = self.folder / PurePosixPath(
+            self._sub, f".{self._last}.{secrets.token_hex(4)}.tmp"
+        )
+        try:
+            with self.folder.within(self._sub, make=True) as at:
+                here = inside(at, temporary._last)
+                os.link(os.path.realpath(source), here.name, dst_dir_fd=here.dir_fd)
+            temporary.rename(self)
+        finally:
+            temporary.delete()  # also where both were the same file, which `rename` leaves
+        self.folder.sync(self._sub)
+
     def rename(self, target: OwnFile) -> None:
         """Gives the file the name of another one, in whose place it comes."""
         with (

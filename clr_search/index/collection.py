@@ -44,6 +44,7 @@ class Index(Annotator):
         encoder: Path | str | None = None,
         *,
         dimension: int | None = None,
+        share_encoder: bool = False,
         device: str = AUTO,
         reporter: Reporter | None = None,
     ) -> Index:
@@ -60,6 +61,10 @@ class Index(Annotator):
         dimension : int, optional
             D, the length of vectors that are made elsewhere: without `encoder`, a new collection
             gets none. `add_vectors` fills it, and it is searched by items and by vectors.
+        share_encoder : bool
+            Whether the collection shares the file of its encoder, by a hard link, in place of a
+            copy: many collections of a large encoder then take its bytes once. Both have to be on
+            one disk, and the file must not be written to in place, which a search would refuse.
         device : str
             The device that embeds pictures; see `serve.Encoder`.
         reporter : Reporter, optional
@@ -83,7 +88,8 @@ class Index(Annotator):
         """
         reporter = reporter or opening.Logged()
         given = None if encoder is None else Path(encoder)
-        return cls(*opening.create(Path(path), given, dimension, reporter), reporter, device)
+        opened = opening.create(Path(path), given, dimension, reporter, share_encoder=share_encoder)
+        return cls(*opened, reporter, device)
 
     @classmethod
     def open(

@@ -9,11 +9,12 @@ is always the one with the pinned SHA-256, also if the process is killed in betw
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clr_search.contract.model_file import read_model
+from clr_search.contract.model_file import ModelFile, read_model
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.own import OwnFolder, temporary_of
+from clr_search.files.own import OwnFile, OwnFolder, temporary_of
 
 if TYPE_CHECKING:
     from clr_search.index.catalog.facts import CollectionFacts
@@ -24,6 +25,8 @@ FILE_NAME = "encoder.onnx"
 
 NEXT_NAME = "encoder.next.onnx"
 """Name of the encoder of a rebuild, until the rebuild has taken effect."""
+
+_COPY = "Copy it to the disk of the collection, or let that have a copy: without --share-encoder."
 
 _UNFINISHED = temporary_of(r"encoder(\.next)?\.onnx")
 
@@ -51,6 +54,39 @@ def require(folder: OwnFolder, facts: CollectionFacts) -> None:
             "Search it by items and by vectors, or attach the encoder that made them: "
             f"clr-search build-index --index {folder} --encoder encoder.onnx",
         )
+
+
+def refuse_another_disk(source: Path, collection: Path) -> None:
+    """Refuses to share a file with a collection, there or not yet, on another disk.
+
+    Raises
+    ------
+    UsageError
+        Says what to do; nothing is made.
+    """
+    there = next(path for path in (collection, *collection.absolute().parents) if path.exists())
+    if source.stat().st_dev != there.stat().st_dev:
+        raise UsageError(f"{collection} cannot share {source}, which is on another disk.", _COPY)
+
+
+def put(file: OwnFile, model: ModelFile, *, share: bool) -> None:
+    """Brings an encoder into a collection, as a copy, or by sharing the file that was read.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be shared, as when it lies on another disk, or changes meanwhile.
+    """
+    if not share:
+        file.write(model.data)
+        return
+    try:
+        file.link_to(model.path)
+    except OSError as error:
+        what = f"{file.folder} cannot share {model.path}: {error.strerror}."
+        raise UsageError(what, _COPY) from error
+    if file.sha256() != model.sha256:
+        raise UsageError(f"{model.path} was changed while it was read.", "Try again.")
 
 
 def load(folder: OwnFolder, sha256: str, device: str) -> Encoder:

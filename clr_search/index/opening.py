@@ -68,12 +68,18 @@ def open_collection(
 
 
 def create(
-    path: Path, encoder: Path | None, dimension: int | None, reporter: Reporter
+    path: Path,
+    encoder: Path | None,
+    dimension: int | None,
+    reporter: Reporter,
+    *,
+    share_encoder: bool = False,
 ) -> tuple[Catalog, WriterLock]:
     """Makes a collection, or opens the one at `path`, and returns its catalogue and lock.
 
     The caller closes the catalogue and releases the lock. A new collection gets `encoder`; without,
-    one of a `dimension` gets none, and any other the encoder that comes with the package.
+    one of a `dimension` gets none, and any other the encoder that comes with the package. It is
+    copied, or with `share_encoder` shared (`encoder_file.put`).
 
     Raises
     ------
@@ -92,12 +98,14 @@ def create(
     model = None if encoder is None else read_model(encoder)
     if model is not None and dimension is not None:
         _require_length(model, dimension)
+    if share_encoder:
+        encoder_file.refuse_another_disk(encoder or shipped_encoder(), path)
     folder = OwnFolder.make(path)
     lock = WriterLock(folder / contents.LOCK)
     try:
         catalog = Catalog(folder, writable=True)
         try:
-            _pin(catalog, model, dimension)
+            _pin(catalog, model, dimension, share_encoder=share_encoder)
             migrate(catalog.database, reporter)
             roots.settle(catalog, reporter)
             maintenance.repair(catalog, reporter)
@@ -110,18 +118,21 @@ def create(
     return catalog, lock
 
 
-def _pin(catalog: Catalog, model: ModelFile | None, dimension: int | None) -> None:
+def _pin(
+    catalog: Catalog, model: ModelFile | None, dimension: int | None, *, share_encoder: bool
+) -> None:
     """Binds a new collection to its encoder, or to none; checks those of an existing one."""
     with catalog.reading():
         facts = catalog.facts() if catalog.is_pinned() else None
     if facts is not None:
         _require_same(catalog, facts, model, dimension)
-        if model is None or facts.encoder_sha256:
+        if model is None or (facts.encoder_sha256 and not share_encoder):
             return
     elif dimension is None and model is None:
         model = read_model(shipped_encoder())
     if model is not None:
-        (catalog.folder / encoder_file.FILE_NAME).write(model.data)
+        file = catalog.folder / encoder_file.FILE_NAME
+        encoder_file.put(file, model, share=share_encoder)
     with catalog.writing():
         if model is not None:
             catalog.pin_encoder(model.sha256, model.card.name, model.card.embedding_dim)

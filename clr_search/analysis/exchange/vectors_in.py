@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from clr_search.errors import UsageError
+import numpy as np
+
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.find import label_of
 from clr_search.files.tables.vector_reading import VectorTable, read_vectors
 from clr_search.index import Index, UpdateReport
 from clr_search.index.catalog.columns.store import EVERYWHERE
 from clr_search.index.sync.ingest import Given, refuse_wrong
 from clr_search.progress import Reporter, Silent
+
+_LOOKED_AT, _COMPARED = 64, 8  # items that `agreement` looks for, and embeds
 
 
 def import_vectors(
@@ -21,6 +26,7 @@ def import_vectors(
     names: Sequence[str] | None = None,
     *,
     encoder: Path | str | None = None,
+    share_encoder: bool = False,
     reporter: Reporter | None = None,
 ) -> UpdateReport:
     """Add the vectors of a file to a collection, which is made where there is none.
@@ -43,6 +49,8 @@ def import_vectors(
         file and its row, from 0, as in ``/data/vectors.npy/17``.
     encoder : path, optional
         The encoder that made the vectors.
+    share_encoder : bool
+        As of `Index.create`.
     reporter : Reporter, optional
         The reporter that shows the progress; none if not given.
 
@@ -58,7 +66,13 @@ def import_vectors(
         paths, dimension = _paths(path, table, names), table.vectors.shape[1]
         refuse_wrong(Given(table.vectors, paths, table.labels, None), dimension)
         common = _common(paths) if table.paths or names else None
-        with Index.create(collection, encoder, dimension=dimension, reporter=reporter) as index:
+        with Index.create(
+            collection,
+            encoder,
+            dimension=dimension,
+            share_encoder=share_encoder,
+            reporter=reporter,
+        ) as index:
             root = common if common is not None and _may_be_root(index, common) else None
             labels = table.labels
             if labels is None and root is None and common is not None:
@@ -68,6 +82,30 @@ def import_vectors(
     for name, why in table.left_out.items():
         reporter.message(f"The column {name} of {path} is left out: {why}.")
     return report
+
+
+def agreement(index: Index) -> float | None:
+    """Returns how alike vectors that were made elsewhere are to those that the encoder makes.
+
+    It is the median cosine over some pictures whose files are there: close to 1 where the encoder
+    is the one that made the vectors. It is None where no such picture can be read.
+
+    Raises
+    ------
+    UsageError
+        If the collection has no encoder.
+    """
+    encoder = index.encoder
+    cosines: list[float] = []
+    with index.snapshot():
+        ids = index.ids()
+        spread = np.unique(np.linspace(0, len(ids) - 1, min(len(ids), _LOOKED_AT)).astype(np.int64))
+        for item in index.items([ids[at] for at in spread]):
+            if len(cosines) < _COMPARED and item.is_without_file and item.path.is_file():
+                with suppress(ClrSearchError):
+                    (made,), (held,) = encoder.encode([item.path]), index.vectors_of([item.id])
+                    cosines.append(float(made @ held))
+    return float(np.median(cosines)) if cosines else None
 
 
 def _paths(path: Path, table: VectorTable, names: Sequence[str] | None) -> Sequence[str]:

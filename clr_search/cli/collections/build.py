@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     "it.  [default: the one that comes with the package]",
 )
 @click.option(
+    "--share-encoder",
+    is_flag=True,
+    help="Share the file of the encoder, by a hard link on the same disk, in place of a copy.",
+)
+@click.option(
     "--vectors",
     metavar="FILE",
     type=options.EXISTING_FILE,
@@ -94,6 +99,7 @@ def build_index(
     images: tuple[Path, ...],
     collection: Path,
     encoder: Path | None,
+    share_encoder: bool,
     vectors: Path | None,
     paths: Path | None,
     rebuild: bool,
@@ -160,6 +166,7 @@ def build_index(
             vectors,
             paths,
             encoder,
+            share_encoder,
             goal,
             metadata,
             verbose=verbose,
@@ -174,7 +181,15 @@ def build_index(
     began = time.monotonic()
     known = not images and not rebuild
     opened = _open(
-        collection, encoder, images, reporter, device, chosen, rebuild=rebuild, wait=watch
+        collection,
+        encoder,
+        images,
+        reporter,
+        device,
+        chosen,
+        share_encoder=share_encoder,
+        rebuild=rebuild,
+        wait=watch,
     )
     with opened as index:
         reports = []
@@ -195,6 +210,7 @@ def build_index(
                     batch_size=batch_size,
                     workers=workers,
                     isolation=isolation,
+                    share_encoder=share_encoder,
                 )
             )
         if images and not watch:
@@ -295,6 +311,7 @@ def _open(
     device: str,
     chosen: Chosen,
     *,
+    share_encoder: bool,
     rebuild: bool,
     wait: bool,
 ) -> Index:
@@ -307,7 +324,9 @@ def _open(
     def opened() -> Index:
         if rebuild:
             return Index.open(collection, writable=True, device=device, reporter=reporter)
-        return Index.create(collection, encoder, device=device, reporter=reporter)
+        return Index.create(
+            collection, encoder, share_encoder=share_encoder, device=device, reporter=reporter
+        )
 
     if wait:
         from clr_search.index.follow import when_free

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from clr_search.index import IndexInfo
 
 
+_ALIKE = 0.9  # least cosine of the same picture by the same encoder, however it was decoded
+
+
 def check_use(
     vectors: Path | None,
     paths: Path | None,
@@ -53,6 +56,7 @@ def without_pictures(
     vectors: Path | None,
     paths: Path | None,
     encoder: Path | None,
+    share_encoder: bool,
     goal: Goal,
     metadata: Path | None,
     *,
@@ -63,21 +67,35 @@ def without_pictures(
 
     `paths` is a text file that lists the paths of the vectors.
     """
-    from clr_search.analysis.exchange.vectors_in import import_vectors
+    from clr_search.analysis.exchange.vectors_in import agreement, import_vectors
     from clr_search.index import Index
     from clr_search.progress import for_terminal
 
     began, reporter, report = time.monotonic(), for_terminal(), None
     if vectors is not None:
         names = None if paths is None else listed(paths.read_bytes())
-        report = import_vectors(collection, vectors, names, encoder=encoder, reporter=reporter)
-    with Index.create(collection, encoder, reporter=reporter) as index:
+        report = import_vectors(
+            collection,
+            vectors,
+            names,
+            encoder=encoder,
+            share_encoder=share_encoder,
+            reporter=reporter,
+        )
+    opened = Index.create(collection, encoder, share_encoder=share_encoder, reporter=reporter)
+    with opened as index:
         if goal:
             goal.aim(index)
             index.settle(reporter=reporter)
         if metadata is not None:
             tables.give_columns(index, metadata)
         info = index.info()
+        alike = agreement(index) if encoder is not None else None
+    if alike is not None and alike < _ALIKE:
+        reporter.message(
+            f"What {encoder} makes of pictures that are there is not what the collection holds of "
+            f"them: their cosine is {alike:.2f}, not 1. Is it the encoder that made the vectors?"
+        )
     if report is not None:
         echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     elif encoder is not None:

@@ -53,13 +53,24 @@ class Rebuild:
         The reporter that shows the progress.
     device : str
         The device to embed on, as `serve.Encoder` takes it, such as ``"cpu"``.
+    share_encoder : bool
+        Whether to share the file of the new encoder, in place of a copy; see `encoder_file.put`.
     """
 
-    def __init__(self, catalog: Catalog, encoder: Path, reporter: Reporter, device: str) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        encoder: Path,
+        reporter: Reporter,
+        device: str,
+        *,
+        share_encoder: bool = False,
+    ) -> None:
         self._catalog = catalog
         self._source = encoder
         self._reporter = reporter
         self._device = device
+        self._share_encoder = share_encoder
 
     def run(
         self, *, batch_size: int, workers: int | None, isolation: DecodingLimits | None
@@ -127,7 +138,8 @@ class Rebuild:
         if not going_on:
             with self._catalog.writing():
                 staging.begin(self._catalog, model.sha256)
-        (self._catalog.folder / encoder_file.NEXT_NAME).write(model.data)
+        file = self._catalog.folder / encoder_file.NEXT_NAME
+        encoder_file.put(file, model, share=self._share_encoder)
         return Encoder(model, device=self._device)
 
     def _waiting(self) -> tuple[dict[str, IndexedFile], list[str]]:

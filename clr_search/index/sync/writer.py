@@ -292,6 +292,7 @@ class Writer(Settings):
         batch_size: int = 64,
         workers: int | None = None,
         isolation: DecodingLimits | None = None,
+        share_encoder: bool = False,
     ) -> UpdateReport:
         """Embed every picture again, with another encoder.
 
@@ -311,6 +312,8 @@ class Writer(Settings):
             Threads that decode; the pipeline chooses if not given.
         isolation : DecodingLimits, optional
             As of `update`.
+        share_encoder : bool
+            As of `Index.create`.
 
         Returns
         -------
@@ -328,7 +331,9 @@ class Writer(Settings):
 
         self._require_writable()
         reporter = reporter or Silent()
-        run = Rebuild(self._catalog, Path(encoder), reporter, self._device)
+        run = Rebuild(
+            self._catalog, Path(encoder), reporter, self._device, share_encoder=share_encoder
+        )
         report = run.run(batch_size=batch_size, workers=workers, isolation=isolation)
         self._settle(reporter, changed=True)
         return report

@@ -338,3 +338,15 @@ def test_a_collection_may_outgrow_its_memory(
     assert "--memory none" in grown.stderr
     assert "fits into" not in run("build-index", "mine", "--index", own, "--memory", "none").stderr
     assert "fits into" not in run("build-index", "mine", "--index", own).stderr
+
+
+def test_collections_share_the_file_of_an_encoder(
+    run: Run, pictures: Path, tiny_encoder: Path
+) -> None:
+    encoder = Path("e.onnx")
+    encoder.write_bytes(tiny_encoder.read_bytes())
+    arguments = [pictures / "red", "--encoder", encoder, "--share-encoder"]
+    run("build-index", *arguments, "--index", "one.clr")
+    run("build-index", *arguments, "--index", "two.clr")
+    assert encoder.stat().st_nlink == 3
+    run("search", "two.clr", pictures / "blue" / "blue00.jpg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -184,9 +185,24 @@ def test_an_encoder_is_attached(
         assert len(index) == COUNT + 36
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_another_encoder_of_that_length_is_noticed(
+    run: Run, own: Path, tiny_encoder: Path, right: bool
+) -> None:
+    other = write_tiny_encoder(Path("other.onnx").absolute(), seed=1)
+    run("export-vectors", own, "--out", "x.parquet")
+    run("build-index", "--vectors", "x.parquet", "--index", "v.clr")
+    told = run("build-index", "--index", "v.clr", "--encoder", tiny_encoder if right else other)
+    assert ("is not what the collection holds" in told.stderr) is not right
+    assert "is searched by pictures now" in told.stdout
+
+
 def test_an_encoder_comes_with_the_vectors(run: Run, rows: Vectors, tiny_encoder: Path) -> None:
     np.save("v.npy", rows)
-    run("build-index", "--vectors", "v.npy", "--index", "v.clr", "--encoder", tiny_encoder)
+    encoder = Path(shutil.copy(tiny_encoder, "e.onnx"))
+    arguments = ["--vectors", "v.npy", "--index", "v.clr", "--encoder", encoder]
+    run("build-index", *arguments, "--share-encoder")
+    assert encoder.samefile("v.clr/encoder.onnx")
     with Index.open("v.clr") as index:
         index.require_encoder()
         assert len(index) == COUNT
