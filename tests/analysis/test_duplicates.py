@@ -207,6 +207,16 @@ def test_copies_among_pictures_that_look_alike(
         }
 
 
+def test_a_page_without_its_margin_is_found(tiny_encoder: Path, tmp_path: Path) -> None:
+    """Its vector differs from that of the page by more than those of two pages do."""
+    with drawn_collection(tmp_path, tiny_encoder, "forms", 5) as index:
+        page = DRAWN["forms"](3, 5).convert("RGB")
+        page.crop((62, 87, 620, 877)).save(tmp_path / "pictures" / "cut.jpg", quality=90)
+        index.update([tmp_path / "pictures"])
+        found = find_duplicates(index, threshold=1.0)
+    assert {frozenset(group) for group in names(found)} == {frozenset({"03.png", "cut.jpg"})}
+
+
 @pytest.mark.parametrize(
     ("turn", "said"),
     [

@@ -47,6 +47,9 @@ _FINER = 1.2
 _LEAST = 0.5
 """Least share of the one picture that is compared: the greatest cut leaves 85 % of each side."""
 
+_MOST = 0.95
+"""Share of the tiles that show what was done to a whole picture."""
+
 _TENTH = 0.1
 """Share of the tiles whose colours have to differ: fewer may be a stamp, or what JPEG makes of thin
 coloured strokes, whose brightness tells."""
@@ -212,11 +215,12 @@ class _Laid:
         matched, tiles = self._tiles(compared, tolerance)
         if not is_judgeable(int(tiles.telling.sum())):
             return Finding.UNJUDGED
-        if self._colours_differ(tiles, tolerance.chroma):
-            return Finding.DIFFERENT
         missed = self._missed(tiles, tolerance) / ease
+        if self._colours_differ(tiles, missed <= 1, tolerance):
+            return Finding.DIFFERENT
         clear, used = missed > tolerance.clearly, tiles.used.sum()
-        if not clear.any() and (missed > 1).sum() <= max(1, tolerance.few * used):
+        few = (missed > 1).sum() <= max(1, tolerance.few * used)
+        if few and not clear.any() and not _one_is_apart(missed[tiles.structured], tolerance):
             return Finding.COPY
         mostly = clear.sum() <= tolerance.written * used and is_judgeable((missed <= 1).sum())
         if mostly and is_written_over(self._one[0], matched, compared):
@@ -246,9 +250,16 @@ class _Laid:
         is_small = max(self._size) <= tolerance.small
         return tiles.missed(tolerance.harsh if is_small else tolerance.noise, tolerance.share)
 
-    def _colours_differ(self, tiles: Tiles, chroma: float) -> bool:
-        """Whether a tenth of the tiles of the two pictures have different colours."""
-        return any(
-            (tiles.mean_difference(one, other)[tiles.used] > chroma).mean() > _TENTH
-            for one, other in zip(self._one[1:], self._other[1:], strict=True)
-        )
+    def _colours_differ(self, tiles: Tiles, equal: NDArray[np.bool_], tolerance: Tolerance) -> bool:
+        """Whether many tiles have different colours, or one whose brightness is `equal`."""
+        for one, other in zip(self._one[1:], self._other[1:], strict=True):
+            difference = np.where(tiles.used, tiles.mean_difference(one, other), 0)
+            many = (difference > tolerance.chroma).sum() > _TENTH * tiles.used.sum()
+            if many or (difference[equal] > tolerance.stark).any():
+                return True
+        return False
+
+
+def _one_is_apart(missed: Grey, tolerance: Tolerance) -> bool:
+    """Whether one tile misses by far more than nearly all tiles of the same two pictures."""
+    return bool(missed.max() > max(tolerance.alone, tolerance.apart * np.quantile(missed, _MOST)))

@@ -39,9 +39,16 @@ _STRAY = 1.5
 """Pixels by which a tile may miss the map that the others agree on: displacements are whole
 pixels, so that right ones miss it by less than one in each direction."""
 
-_UNMOVED = 0.9
+_UNMOVED = 0.8
 """Share of tiles that are found where they were expected, from which the pictures lie as they do:
 a map to a part of a pixel would only follow the tiles that differ."""
+
+_NEAR = 0.25
+"""Pixels by which a tile may be found beside the place where it was expected: a quarter of a pixel
+changes a tile by less than JPEG does."""
+
+_BENT = 0.01
+"""Least fall of the correlation beside its peak: along a line there is none, and no peak."""
 
 _FAR = 0.002
 """Correlation that each pixel of displacement costs, so that of equal places of a regular pattern
@@ -160,7 +167,7 @@ def refined(one: Grey, other: Grey, side: int, reach: int) -> Affine | None:
     if used.sum() < _NEEDED:
         return None
     points, moves = corners[used] + side / 2, shift[used]
-    if (moves == 0).all(axis=1).mean() >= _UNMOVED:
+    if (np.abs(moves) < _NEAR).all(axis=1).mean() >= _UNMOVED:
         return IDENTITY
     kept = np.ones(len(points), dtype=bool)
     fitted = IDENTITY
@@ -207,7 +214,38 @@ def _found(
     value = np.where(norm > side * side, shared / np.maximum(norm, 1e-6), 0)
     value = value - np.float32(_FAR) * np.linalg.norm(moves, axis=1).astype(np.float32)
     best = value.argmax(axis=1)
-    return value[np.arange(len(best)), best], moves[best].astype(np.float64)
+    peaks = _peaks(value.reshape(-1, len(steps), len(steps)), best)
+    return value[np.arange(len(best)), best], moves[best] + peaks
+
+
+def _peaks(value: Grey, best: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns how far beside the best places the peaks of parabolas through their neighbours lie.
+
+    Parameters
+    ----------
+    value : float32 array, shape (T, N, N)
+        Correlation of each tile with the places around it.
+    best : int64 array, shape (T,)
+        The best place of each, in the rows of its square one after the other.
+
+    Returns
+    -------
+    float64 array, shape (T, 2)
+        Parts of a pixel in [-0.5, 0.5], x before y.
+    """
+    side = value.shape[1]
+    tiles, rows, columns = np.arange(len(best)), best // side, best % side
+    parts = []
+    for down, right in ((0, 1), (1, 0)):
+        inside = (np.minimum(rows, side - 1 - rows) >= down) & (
+            np.minimum(columns, side - 1 - columns) >= right
+        )
+        y, x = np.where(inside, rows, 1), np.where(inside, columns, 1)
+        before, after = value[tiles, y - down, x - right], value[tiles, y + down, x + right]
+        bend = 2 * value[tiles, y, x] - before - after
+        part = np.where(bend > _BENT, (after - before) / (2 * np.maximum(bend, _BENT)), 0)
+        parts.append(np.where(inside, np.clip(part, -0.5, 0.5), 0))
+    return np.stack(parts, axis=1).astype(np.float64)
 
 
 def _fit(points: NDArray[np.float64], moves: NDArray[np.float64]) -> Affine:

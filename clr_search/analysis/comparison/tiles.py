@@ -29,12 +29,17 @@ class Tolerance:
     gain, level : float
         Greatest change of contrast, as a factor, and of brightness, in grey levels: profiles and
         grey conversions change so much. The same sign in another colour differs by more.
-    chroma : float
-        Difference of a tile in Cb or Cr.
+    chroma, stark : float
+        Difference in Cb or Cr that a tenth of the tiles may not exceed, and that no tile may whose
+        brightness is the same: the lamp of a sign in another colour.
     clearly : float
         Times of the tolerated residual from which one tile alone shows another picture.
     few : float
         Share of tiles that may miss the tolerance by less than that.
+    alone, apart : float
+        Times of the tolerated residual, and of what 95 % of the tiles of these pictures keep to,
+        beyond which one tile alone shows another picture. What JPEG and scaling do to a page they
+        do everywhere: where all else is equal, one other digit is found by this.
     ease : float
         Factor of what is tolerated at a level after which a finer one decides.
     written : float
@@ -50,8 +55,11 @@ class Tolerance:
     gain: float = 1.15
     level: float = 12.0
     chroma: float = 7.0
+    stark: float = 24.0
     clearly: float = 1.35
     few: float = 0.015
+    alone: float = 0.5
+    apart: float = 2.5
     ease: float = 1.3
     written: float = 0.45
     margin: float = 0.04
@@ -73,8 +81,8 @@ class Tiles:
     ----------
     used : bool array, shape (rows, columns)
         Tiles of which more than half is compared.
-    telling : bool array, shape (rows, columns)
-        Those that have structure in both pictures.
+    structured, telling : bool array, shape (rows, columns)
+        Those of them that have structure in one of the pictures, and in both.
     area : float32 array, shape (rows, columns)
         Compared pixels of each tile, at least 1.
     """
@@ -88,6 +96,7 @@ class Tiles:
         self.area: Grey = np.maximum(covered, np.float32(1))
         first, second = self._deviation(one), self._deviation(other)
         self._rough = np.maximum(first, second)
+        self.structured = self.used & (self._rough > STRUCTURE)
         self.telling = self.used & (np.minimum(first, second) > STRUCTURE)
 
     def _deviation(self, values: Grey) -> Grey:
