@@ -23,7 +23,6 @@ from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.ann import structures
 
-
 COARSE = ("PQfs", "RaBitQ")
 """The kinds of search structures whose codes are so coarse that few vectors may not be found."""
 
