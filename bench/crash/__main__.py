@@ -1,6 +1,6 @@
 """Writers killed at every failpoint, as by kill -9 and as by a power cut, and at random instants.
 
-    python -m bench.crash [--random 100] [--every 1] [--seed 0]
+    python -m bench.crash [--random 100] [--every 1] [--seed 0] [--only TEXT]
 
 Every command that writes to a collection is killed at work on a small one (`operations`), and those
 that make a search structure also with each kind of them. After each kill the catalogue must be in
@@ -36,6 +36,7 @@ def main() -> None:
     )
     parser.add_argument("--random", type=int, default=100, help="kills at random instants")
     parser.add_argument("--every", type=int, default=1, help="of so many failpoints, one")
+    parser.add_argument("--only", default="", help="scenarios whose names have this text")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     chance, reporter, began = random.Random(given.seed), for_terminal(), time.monotonic()
@@ -46,6 +47,8 @@ def main() -> None:
         folder = Path(there)
         for operation, kind in SCENARIOS:
             name = f"{operation}, {kind}" if kind else operation
+            if given.only not in name:
+                continue
             here = folder / name
             here.mkdir()
             began_whole = time.monotonic()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.crash.harness import Scenario, Writers, crash, prepare
-from bench.crash.operations import EXACT_ITEMS, KINDS, OPERATIONS
+from bench.crash.operations import EXACT_ITEMS, KINDS, OPERATIONS, PHOTOS, after_start
+from bench.crash.writer import CONTENT, digest
 from clr_search.index import Index
 from clr_search.index.ann import structures
 
@@ -86,3 +87,19 @@ def test_killed_at_a_random_instant(scenario: Scenario, writers: Writers, tmp_pa
     chance = random.Random(scenario.operation)
     for _ in range(AT_RANDOM):
         crash(scenario, tmp_path, writers, seconds=chance.uniform(0.01, 0.3))
+
+
+def test_a_folder_that_changes_between_a_kill_and_the_next_run(
+    writers: Writers, tmp_path: Path
+) -> None:
+    """Pictures that were embedded before the kill are new, changed, gone or moved after it."""
+    scenario = prepare("build", tmp_path, writers)
+    killed, fresh, photos = tmp_path / "killed.clr", tmp_path / "fresh.clr", tmp_path / PHOTOS
+    job = scenario.job | {"collection": str(killed)}
+    for share in (0.3, 0.6):
+        assert writers.run(job | {"deadly": int(share * len(scenario.failpoints))})["killed"]
+    before = digest(killed, CONTENT)
+    after_start("update", photos, killed)
+    writers.run(job)
+    writers.run(job | {"collection": str(fresh)})
+    assert before != digest(killed, CONTENT) == digest(fresh, CONTENT)
