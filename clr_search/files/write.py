@@ -119,8 +119,10 @@ def atomic_folder(target: Path, *, keep: Path | None = None) -> Iterator[Path]:
 
     Raises
     ------
+    DiskError
+        If the disk is full, read-only or failing.
     OSError
-        If the folder cannot be written, or renamed, as when `target` is the root of another disk.
+        If the folder cannot be renamed, as when `target` is the root of another disk.
 
     Examples
     --------
@@ -136,7 +138,8 @@ def atomic_folder(target: Path, *, keep: Path | None = None) -> Iterator[Path]:
     _remove_leftovers(target)
     temporary.mkdir()
     try:
-        yield temporary
+        with told(target):  # a full disk does not say which file did not fit
+            yield temporary
         if os.name == "posix":
             os.sync()  # one call is faster than an fsync of each of thousands of small files
         if target.exists():

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pytest
-from PIL import Image
 
+from bench.odd_names import COMMANDS, NANOSECONDS, odd_pictures
 from clr_search.cli.main import SECTIONS
 from clr_search.index import Index
 from clr_search.index.catalog.records import time_of
@@ -24,62 +22,6 @@ from tests.cli.conftest import Run
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
 
 COMMAND = [sys.executable, "-m", "clr_search"]
-EVERY = bytes(sorted({*range(1, 256)} - {ord("/"), ord(".")}))
-"""Every byte that a name may have; a dot at its beginning would hide it."""
-
-NANOSECONDS = [0, 1, -1, -(2**62), 2**63 - 1, 2**63, 9 * 10**18 + 999_999_999, -(10**9) * 86_400]
-NANOSECONDS += [10**9 * 15_000_000_000, -(10**9) * 2_000_000_000]  # 2445, and 1906
-
-
-def odd_pictures(folder: bytes, seed: int) -> list[bytes]:
-    """Writes four pictures to each of three classes, under names of all bytes, at any time."""
-    rng, noise = random.Random(seed), np.random.default_rng(seed)
-    letters = list(EVERY)
-    rng.shuffle(letters)
-    cut = len(letters) // 12
-    names = [bytes(letters[at * cut : (at + 1) * cut]) for at in range(12)]
-    written = []
-    for at, name in enumerate(names):
-        place = folder + b"/" + [b"r\xf6t", b"'\"%s{0}\n", "café".encode()][at % 3]
-        Path(os.fsdecode(place)).mkdir(parents=True, exist_ok=True)
-        path = place + b"/" + name + b".png"
-        Image.fromarray(noise.integers(0, 255, (24, 24, 3), np.uint8)).save(os.fsdecode(path))
-        time = rng.choice(NANOSECONDS)
-        try:
-            os.utime(path, ns=(time, time))
-        except (OSError, OverflowError):  # beyond what this file system has
-            os.utime(path, ns=(0, NANOSECONDS[-2]))
-        written.append(path)
-    return written
-
-
-COMMANDS: dict[str, Sequence[Sequence[str]]] = {
-    "build-index": [("p", "--index", "@.clr", "--encoder", "ENCODER", "-v")],
-    "add": [("@.clr", "p/r\udcf6t")],
-    "search": [
-        ("@.clr", "PICTURE"),
-        ("@.clr", "p", "--json"),
-        ("@.clr", "p", "--out", "@.csv"),
-        ("@.clr", "p", "--out", "@.jsonl"),
-        ("@.clr", "p", "--out", "@.parquet"),
-        ("@.clr", "PICTURE", "--contact-sheet", "@.png"),
-        ("@.clr", "PICTURE", "--label", "r\udcf6t"),
-        ("@.clr", "PICTURE", "--under", "p/r\udcf6t"),
-        ("@.clr", "PICTURE", "--after", "1200-01-01"),
-    ],
-    "duplicates": [("@.clr", "--exact"), ("@.clr", "--json", "--threshold", "0.99")],
-    "cluster": [("@.clr",)],
-    "map": [("@.clr", "--out", "@.map.png")],
-    "evaluate": [("@.clr",)],
-    "info": [("@.clr",), ("@.clr", "--json")],
-    "probe": [("@.clr", "--out", "@.onnx"), ("p", "--encoder", "ENCODER", "--out", "@2.onnx")],
-    "classify": [("@.onnx", "p", "--out", "@.classes.csv"), ("--knn", "@.clr", "p", "--json")],
-    "label": [("@.clr", "@.classes.csv")],
-    "export-site": [("@.clr", "--out", "@.site")],
-    "repair": [("@.clr",)],
-    "remove": [("@.clr", "p/café")],
-    "relocate": [("@.clr", "p", "@.moved")],
-}
 ELSEWHERE = {"train", "export", "import-encoder", "study", "demo", "app", "serve"}
 """Commands that need torch or run on; below, and in their own tests."""
 

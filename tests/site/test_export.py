@@ -15,6 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.disk import DiskError
 from clr_search.files.write import sha256_file
 from clr_search.importing.door import import_encoder
 from clr_search.importing.recipe import Recipe
@@ -182,7 +183,7 @@ def test_an_export_that_fails_leaves_the_old_site(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("clr_search.site.vectors.pack", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DiskError, match=rf"{site.name} cannot be written: No space"):
         export(title="Newer")
     assert {path: path.stat().st_mtime_ns for path in site.parent.rglob("*")} == before
 
