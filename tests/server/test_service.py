@@ -320,6 +320,15 @@ def test_classes_are_those_of_the_probe(http: httpx.Client, files: list[Path], p
         assert best["probability"] == pytest.approx(float(row.max()), abs=1e-4)
 
 
+def test_how_many_strangers_are_caught_is_told(
+    http: httpx.Client, files: list[Path], probe: Path
+) -> None:
+    answer = http.post("/v1/classify", files=[("images", files[0].read_bytes())]).json()
+    card = Probe(probe).card
+    assert card.novelty_caught is not None
+    assert (answer["refused"], answer["caught"]) == (card.novelty_refused, card.novelty_caught)
+
+
 def test_a_picture_of_no_class_is_not_known(http: httpx.Client) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 40), "white").save(buffer, "PNG")
@@ -339,6 +348,7 @@ def test_a_probe_of_before_cannot_tell(
         data = next(pictures.rglob("*.png")).read_bytes()
         with serving(Service(index, old)) as url:
             answer = httpx.post(f"{url}/v1/classify", files=[("images", data)]).json()
+    assert answer["refused"] is answer["caught"] is None
     result = answer["results"][0]
     assert result["known"] is result["novelty"] is None
     assert len(result["predictions"]) == 3

@@ -237,6 +237,17 @@ class ClassifyOut(BaseModel):
     """The predictions for the pictures, in their order."""
 
     results: list[PredictionsOut]
+    refused: Annotated[
+        float | None,
+        Field(description="Share of new pictures of the classes that are not known by mistake."),
+    ]
+    caught: Annotated[
+        float | None,
+        Field(
+            description="Estimated share of pictures of other classes that are not known; null if "
+            "it could not be estimated, or the probe cannot tell."
+        ),
+    ]
 
 
 class ItemOut(BaseModel):
