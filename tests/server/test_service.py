@@ -437,3 +437,14 @@ def test_names_that_are_no_valid_text_keep_their_escapes(
             asked = {"ids": [number], "include_self": True}
             answer = httpx.post(f"{url}/v1/search", json=asked)
             assert answer.json()["results"][0]["path"] == str(photo)
+
+
+def test_file_stands_for_image_in_json_too(http: httpx.Client, files: list[Path]) -> None:
+    picture = b64(files[4])
+    expected = http.post("/v1/search", json={"image": picture, "k": 3}).json()
+    assert http.post("/v1/search", json={"file": picture, "k": 3}).json() == expected
+    both = {"image": picture, "file": picture}
+    assert "file" in refused(http.post("/v1/search", json=both), 422)
+    for route in ("embed", "classify"):
+        expected = http.post(f"/v1/{route}", json={"images": [picture]}).json()
+        assert http.post(f"/v1/{route}", json={"files": [picture]}).json() == expected

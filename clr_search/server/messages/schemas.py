@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from clr_search.index.catalog.filters import ALL, MOST_BYTES, Filter
 from clr_search.index.search.query import Embedded, Picture, Query
@@ -49,7 +49,14 @@ class ImagesIn(Input):
     """Pictures to embed or to classify."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [_EXAMPLE_PICTURE]}]})
-    images: Annotated[list[Base64], Field(min_length=1, max_length=_MOST_PICTURES)]
+    images: Annotated[
+        list[Base64],
+        Field(
+            min_length=1,
+            max_length=_MOST_PICTURES,
+            validation_alias=AliasChoices("images", "files"),
+        ),
+    ]
 
 
 class FilterIn(Input):
@@ -85,7 +92,7 @@ class SearchIn(Input):
             "examples": [{"image": _EXAMPLE_PICTURE, "k": 5}, {"ids": [1], "unlike": [2]}]
         },
     )
-    image: Base64 | None = None
+    image: Annotated[Base64 | None, Field(validation_alias=AliasChoices("image", "file"))] = None
     vector: Annotated[
         list[float] | None, Field(max_length=_MOST, description="Of any length but 0.")
     ] = None
