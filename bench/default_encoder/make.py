@@ -6,7 +6,8 @@
 DATA holds `imagenette128`, `tinyimagenet` and `cifar10`, whose labels are not used. Training goes
 in stages, each of which begins with the weights of the one before: small views of all pictures
 first, at the size that most of them have, then larger views of those that are larger. Interrupted
-or killed, the same command goes on where it stood. `--install` writes the result into the package.
+or killed, the same command goes on where it stood. `--install` writes the result into the package,
+`--install-from RUN` that of another training, such as `bench/gpu/encoder.py`.
 
 What each training came to is in LOG.md.
 """
@@ -161,9 +162,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="the runs")
     parser.add_argument("--install", action="store_true", help="write it into the package")
+    parser.add_argument("--install-from", type=Path, help="a finished run; trains nothing")
     given = parser.parse_args()
-    run = make(given.data, given.out)
-    if given.install:
+    run = given.install_from or make(given.data, given.out)
+    if given.install or given.install_from:
         install(run, IMAGE_SIZE, [given.data / IMAGENETTE, given.data / TINY])
 
 
