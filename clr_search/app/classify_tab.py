@@ -99,7 +99,11 @@ class ClassifyTab:
         refused = self._probe.card.novelty_refused
         if refused is None:
             return text + " It cannot tell pictures of other things."
-        return text + f" It refuses {fragments.percent(refused)} of new pictures of its classes."
+        text += f" It refuses {fragments.percent(refused)} of new pictures of its classes"
+        caught = self._probe.card.novelty_caught
+        if caught is None:
+            return f"{text}; how many of other things, could not be estimated."
+        return f"{text}, and about {fragments.percent(caught)} of those of other things."
 
     def _say(self, error: ClrSearchError) -> Changes:
         """Show a failure in place of the classes."""

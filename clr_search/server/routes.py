@@ -202,7 +202,12 @@ async def classify(
     """Classify pictures, and tell whether each is of any of the classes."""
     engine = _engine(request)
     verdicts = await engine.classify(await read_images(request, engine.limits, engine.parse))
-    return schemas.ClassifyOut(results=[schemas.PredictionsOut.of(one, k) for one in verdicts])
+    card = engine.probe.card if engine.probe else None
+    return schemas.ClassifyOut(
+        results=[schemas.PredictionsOut.of(one, k) for one in verdicts],
+        refused=card.novelty_refused if card else None,
+        caught=card.novelty_caught if card else None,
+    )
 
 
 @router.get("/v1/items/{number}", response_model=schemas.ItemOut)

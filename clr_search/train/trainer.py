@@ -276,7 +276,7 @@ class Trainer:
             draw_curves(read_metrics(self._out / METRICS), self._out / CURVES)
 
     def _write_row(self, epoch: int, tally: Tally, seconds: float, *, last: bool) -> None:
-        measured = self._monitor.measure(epoch, last=last)
+        measured = self._monitor.measure(epoch, self._out, self.progress.step, last=last)
         steps = self.progress.step - self.progress.epoch * self._epoch_steps
         row = Row(
             epoch=epoch,

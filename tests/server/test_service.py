@@ -320,6 +320,15 @@ def test_classes_are_those_of_the_probe(http: httpx.Client, files: list[Path], p
         assert best["probability"] == pytest.approx(float(row.max()), abs=1e-4)
 
 
+def test_how_many_strangers_are_caught_is_told(
+    http: httpx.Client, files: list[Path], probe: Path
+) -> None:
+    answer = http.post("/v1/classify", files=[("images", files[0].read_bytes())]).json()
+    card = Probe(probe).card
+    assert card.novelty_caught is not None
+    assert (answer["refused"], answer["caught"]) == (card.novelty_refused, card.novelty_caught)
+
+
 def test_a_picture_of_no_class_is_not_known(http: httpx.Client) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 40), "white").save(buffer, "PNG")
@@ -339,6 +348,7 @@ def test_a_probe_of_before_cannot_tell(
         data = next(pictures.rglob("*.png")).read_bytes()
         with serving(Service(index, old)) as url:
             answer = httpx.post(f"{url}/v1/classify", files=[("images", data)]).json()
+    assert answer["refused"] is answer["caught"] is None
     result = answer["results"][0]
     assert result["known"] is result["novelty"] is None
     assert len(result["predictions"]) == 3
@@ -427,3 +437,14 @@ def test_names_that_are_no_valid_text_keep_their_escapes(
             asked = {"ids": [number], "include_self": True}
             answer = httpx.post(f"{url}/v1/search", json=asked)
             assert answer.json()["results"][0]["path"] == str(photo)
+
+
+def test_file_stands_for_image_in_json_too(http: httpx.Client, files: list[Path]) -> None:
+    picture = b64(files[4])
+    expected = http.post("/v1/search", json={"image": picture, "k": 3}).json()
+    assert http.post("/v1/search", json={"file": picture, "k": 3}).json() == expected
+    both = {"image": picture, "file": picture}
+    assert "file" in refused(http.post("/v1/search", json=both), 422)
+    for route in ("embed", "classify"):
+        expected = http.post(f"/v1/{route}", json={"images": [picture]}).json()
+        assert http.post(f"/v1/{route}", json={"files": [picture]}).json() == expected

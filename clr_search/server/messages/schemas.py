@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from clr_search.index.catalog.filters import ALL, MOST_BYTES, Filter
 from clr_search.index.search.query import Embedded, Picture, Query
@@ -49,7 +49,14 @@ class ImagesIn(Input):
     """Pictures to embed or to classify."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"images": [EXAMPLE_PICTURE]}]})
-    images: Annotated[list[Base64], Field(min_length=1, max_length=MOST_PICTURES)]
+    images: Annotated[
+        list[Base64],
+        Field(
+            min_length=1,
+            max_length=MOST_PICTURES,
+            validation_alias=AliasChoices("images", "files"),
+        ),
+    ]
 
 
 class FilterIn(Input):
@@ -85,7 +92,7 @@ class SearchIn(Input):
             "examples": [{"image": EXAMPLE_PICTURE, "k": 5}, {"ids": [1], "unlike": [2]}]
         },
     )
-    image: Base64 | None = None
+    image: Annotated[Base64 | None, Field(validation_alias=AliasChoices("image", "file"))] = None
     vector: Annotated[
         list[float] | None, Field(max_length=_MOST, description="Of any length but 0.")
     ] = None
@@ -237,6 +244,17 @@ class ClassifyOut(BaseModel):
     """The predictions for the pictures, in their order."""
 
     results: list[PredictionsOut]
+    refused: Annotated[
+        float | None,
+        Field(description="Share of new pictures of the classes that are not known by mistake."),
+    ]
+    caught: Annotated[
+        float | None,
+        Field(
+            description="Estimated share of pictures of other classes that are not known; null if "
+            "it could not be estimated, or the probe cannot tell."
+        ),
+    ]
 
 
 class ItemOut(BaseModel):

@@ -7,11 +7,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter
 from clr_search.train.data.batches import epoch_order
 from clr_search.train.data.collection import Collection
 from clr_search.train.monitor.evaluate import features, measurable, measure_knn
-from clr_search.train.monitor.health import SPREAD_IMAGES, Spread, spread
+from clr_search.train.monitor.health import (
+    SPREAD_IMAGES,
+    Spread,
+    require_finite_vectors,
+    spread,
+)
 from clr_search.train.monitor.heldout import held_out_loss
 from clr_search.train.settings.resolved import ResolvedConfig
 
@@ -66,15 +72,23 @@ class EpochMonitor:
         self._spread_indices = epoch_order(len(collection), config.seed, -1)[:SPREAD_IMAGES]
         self._warned = False
 
-    def measure(self, epoch: int, *, last: bool) -> Measurements:
-        """Measure the networks after an epoch, counted from 1, or after the last one."""
-        measured_spread = self._spread()
+    def measure(self, epoch: int, out: OwnFolder, step: int, *, last: bool) -> Measurements:
+        """Measure the networks after an epoch, counted from 1, or after the last one.
+
+        Raises
+        ------
+        DivergedError
+            If the representations are not finite; the message names `step`, and the checkpoint
+            that the run in `out` keeps.
+        """
+        measured_spread = self._spread(out, step)
         return Measurements(self._knn(epoch, last), measured_spread, self._held_out_loss())
 
-    def _spread(self) -> Spread:
+    def _spread(self, out: OwnFolder, step: int) -> Spread:
         """Measure the spread of h, and warn once if the representation has collapsed."""
         encoder, size = self._networks["encoder"], self._config.image_size
         h = features(encoder, self._collection, self._spread_indices, size, self._device)
+        require_finite_vectors(h, out, step)
         measured = spread(h)
         if measured.collapsed and not self._warned:
             self._warned = True

@@ -94,6 +94,20 @@ def require_finite_weights(networks: nn.Module, out: OwnFolder | Path, step: int
         raise _diverged("Weights are not finite", out, step)
 
 
+def require_finite_vectors(vectors: Tensor, out: OwnFolder | Path, step: int) -> None:
+    """Stop a training whose representations are not finite, before they are measured.
+
+    Weights may be finite, and so large that what they give is not.
+
+    Raises
+    ------
+    DivergedError
+        If a number of a representation is infinite or not a number.
+    """
+    if not bool(vectors.isfinite().all()):
+        raise _diverged("Representations of images are not finite", out, step)
+
+
 def _diverged(what: str, out: OwnFolder | Path, step: int) -> DivergedError:
     checkpoint = OwnFolder.at(out) / CHECKPOINT
     kept = (

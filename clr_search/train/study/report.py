@@ -54,7 +54,9 @@ def write_report(
     with atomic_path(out / f"{experiment.name}.png") as temporary:
         draw(experiment, values, temporary)
     page = out / f"{experiment.name}.md"
-    write_atomically(page, markdown(experiment, results, base, pictures, command))
+    text = markdown(experiment, results, base, pictures, command)
+    # A path in the command need be no text; the page is, with such bytes as escapes.
+    write_atomically(page, text.encode("utf-8", "backslashreplace"))
     return page
 
 

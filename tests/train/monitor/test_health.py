@@ -96,14 +96,22 @@ def test_weights_that_are_not_finite_are_noticed_though_every_loss_was(tmp_path:
 
 
 @pytest.mark.parametrize("good_epochs", [0, 2])
+@pytest.mark.parametrize(
+    ("spoilt", "what"), [(float("nan"), "Weights"), (3e38, "Representations of images")]
+)
 def test_an_update_that_spoils_the_weights_ends_as_divergence_does(
     good_epochs: int,
+    spoilt: float,
+    what: str,
     pictures: Path,
     tiny: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The loss of a step is computed before its update: the last one of an epoch spoils unseen."""
+    """The loss of a step is computed before its update: the last one of an epoch spoils unseen.
+
+    Weights may stay finite, while what is computed with them does not.
+    """
     original, last_step = trainer.take_step, 4 * (good_epochs + 1)
 
     def spoiling(*given: object) -> Objective:
@@ -112,12 +120,12 @@ def test_an_update_that_spoils_the_weights_ends_as_divergence_does(
         objective = original(*given)  # type: ignore[arg-type]
         if last_step == 0:
             method = cast(SimCLR, given[0])
-            next(method.networks.parameters()).data.fill_(float("nan"))
+            next(method.networks.parameters()).data.fill_(spoilt)
         return objective
 
     monkeypatch.setattr(trainer, "take_step", spoiling)
     out = tmp_path / "run"
-    with pytest.raises(DivergedError, match="Weights are not finite"):
+    with pytest.raises(DivergedError, match=f"{what} are not finite"):
         train([pictures], out, tiny)
     if good_epochs:
         run = load_run(out)  # the weights of the last good checkpoint

@@ -178,8 +178,10 @@ def test_a_page_says_what_holds(name: str, found: Pictures, tmp_path: Path) -> N
         for seed in range(2)
         for number, cell in enumerate(experiment.cells)
     ]
-    page = report.write_report(experiment, results, BASE, found, "clr-search study", tmp_path)
+    command = "clr-search study --images r\udcf6t"  # a path need be no text
+    page = report.write_report(experiment, results, BASE, found, command, tmp_path)
     text = page.read_text(encoding="utf-8")
+    assert r"clr-search study --images r\udcf6t" in text
     assert text.startswith(f"# {experiment.title}\n")
     assert f"| {experiment.cells[0].name} | 40.5 ± 0.7 |" in text
     said = [text.count(f"| {word}: ") for word in ("holds", "does not hold", "open")]
