@@ -99,6 +99,17 @@ def model_of(data: bytes, path: Path) -> ModelFile:
 
     Returns and raises what `read_model` does.
     """
+    try:
+        return _checked(data, path)
+    except UnicodeDecodeError as error:  # Texts are decoded as they are read, wherever that is.
+        raise UsageError(
+            f"{path} is not a whole ONNX file: a text in it is not UTF-8.",
+            "Copy or export it again.",
+        ) from error
+
+
+def _checked(data: bytes, path: Path) -> ModelFile:
+    """Validate what `model_of` is given, and return what it does."""
     import onnx
     from google.protobuf.message import DecodeError
 

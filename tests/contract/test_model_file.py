@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from bench.fuzz.damage import mutated
+from bench.made import write_tiny_encoder
 from clr_search.contract.card import Card
 from clr_search.contract.model_file import read_model
 from clr_search.errors import UsageError
@@ -52,6 +55,15 @@ def test_reads_what_conforms(tiny_encoder: Path) -> None:
     assert model.card.name == "tiny"
     assert model.data == tiny_encoder.read_bytes()
     assert len(model.sha256) == 64
+
+
+def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """Case 692 of `bench.fuzz`: such a text is decoded, and fails, only where it is read."""
+    good = write_tiny_encoder(tmp_path / "good.onnx").read_bytes()
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(mutated(good, random.Random("models 0 692")))
+    with pytest.raises(UsageError, match=r"damaged\.onnx is not a whole ONNX file: a text"):
+        read_model(path)
 
 
 def altered(tiny_encoder: Path, tmp_path: Path, change: object) -> Path:
