@@ -36,12 +36,14 @@ from clr_search.train.network.initial import (
     require_same_encoder,
     weights_sha256,
 )
+from clr_search.train.network.model import build_encoder
 from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, opened, write_config
 from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 from clr_search.train.threads import Choice, best_of, choose
 
 
@@ -152,6 +154,8 @@ def _begin(
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
     require_same_encoder(planned)
+    if of_timm(planned.architecture):
+        build_encoder(planned)  # refuses what cannot be made before anything is written
     if planned.teacher is not None:  # it is read before any image is
         planned = replace(planned, teacher_sha256=teacher_sha256(planned.teacher))
     collection = _decode(files, planned, out, reporter)

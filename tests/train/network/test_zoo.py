@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -189,4 +188,4 @@ def test_networks_that_cannot_be_made_are_refused(
     config = small(tiny, given.pop("architecture"), **given)
     with pytest.raises(UsageError, match=message):
         train([pictures], tmp_path / "run", config)
-    assert np.all([not path.exists() for path in [tmp_path / "run" / "config.json"]])
+    assert not (tmp_path / "run").exists()
