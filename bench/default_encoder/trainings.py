@@ -47,7 +47,7 @@ from clr_search.train.data.decode import decode_collection
 from clr_search.train.hardware import tuned_for
 from clr_search.train.methods import build_method
 from clr_search.train.network.average import Average
-from clr_search.train.network.model import Encoder
+from clr_search.train.network.backbone import Backbone
 from clr_search.train.optimization.optimizers import build_optimizer
 from clr_search.train.optimization.step import take_step
 from clr_search.train.rng import generator_for
@@ -163,7 +163,7 @@ def squares(folder: Path) -> Squares:
 
 
 @torch.inference_mode()
-def vectors(encoder: Encoder, found: Squares) -> Vectors:
+def vectors(encoder: Backbone, found: Squares) -> Vectors:
     """Plain h of unit length."""
     parts = []
     for start in range(0, len(found.pixels), _BATCH):
@@ -172,7 +172,7 @@ def vectors(encoder: Encoder, found: Squares) -> Vectors:
     return unit(np.concatenate(parts))
 
 
-def scores(encoder: Encoder, data: Path) -> dict[str, float]:
+def scores(encoder: Backbone, data: Path) -> dict[str, float]:
     """`MEASURES` of an encoder, in per cent."""
     result = {}
     for name, folder in (("flowers", FLOWERS), ("val", VAL)):

@@ -28,6 +28,7 @@ from clr_search.errors import ImageError, UsageError
 from clr_search.files.find import ImageFile
 from clr_search.images import decode_square, read
 from clr_search.progress import Reporter
+from clr_search.train.network.backbone import Backbone
 from clr_search.train.network.model import Encoder
 
 POWER = 0.5
@@ -47,13 +48,13 @@ _BATCH = 64
 """Number of pictures that pass through the network at once."""
 
 
-def stage_features(encoder: Encoder, pixels: Tensor) -> Tensor:
+def stage_features(encoder: Backbone, pixels: Tensor) -> Tensor:
     """Compute the features of the last three stages: h, a standard deviation and a mean over maps.
 
     Parameters
     ----------
     encoder : Encoder
-        The encoder f, whose last three stages have D/4, D/2 and D channels.
+        The encoder f, of which the last three stages of ours have D/4, D/2 and D channels.
     pixels : Tensor
         float32 [N, 3, S, S] in [0, 1].
 
@@ -61,7 +62,8 @@ def stage_features(encoder: Encoder, pixels: Tensor) -> Tensor:
     -------
     Tensor
         float32 [N, 7·D/4]: h, the deviation of the stage before the last, and the mean of the
-        stage before that, each scaled to unit norm, so that none outweighs the others.
+        stage before that, each scaled to unit norm, so that none outweighs the others. Of a network
+        that is not ours, float32 [N, D]: h alone.
 
     Examples
     --------
@@ -69,6 +71,8 @@ def stage_features(encoder: Encoder, pixels: Tensor) -> Tensor:
     >>> stage_features(encoder, torch.rand(2, 3, 32, 32)).shape
     torch.Size([2, 224])
     """
+    if not isinstance(encoder, Encoder):
+        return F.normalize(encoder(pixels), dim=1)
     *_, earlier, before, last = encoder.maps(pixels)
     centred = before - before.mean(dim=(2, 3), keepdim=True)
     parts = (
@@ -92,7 +96,7 @@ class Descriptor(nn.Module):
         float32 [F, D], the axes to project on as columns, scaled.
     """
 
-    def __init__(self, encoder: Encoder, mean: Tensor, axes: Tensor) -> None:
+    def __init__(self, encoder: Backbone, mean: Tensor, axes: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
         # Tensors of exported files are named after this attribute, so its name stays.
@@ -126,7 +130,7 @@ class Whitening:
 
 
 def whiten(
-    encoder: Encoder, files: Sequence[ImageFile], size: int, reporter: Reporter
+    encoder: Backbone, files: Sequence[ImageFile], size: int, reporter: Reporter
 ) -> Whitening:
     """Measure the features of pictures, and make the descriptor that whitens them.
 

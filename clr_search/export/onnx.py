@@ -20,7 +20,7 @@ from clr_search.contract.golden import golden_picture, golden_size_for
 from clr_search.contract.model_file import EMBEDDING, IMAGES, OPSET, TOLERANCE
 from clr_search.contract.runtime import open_session
 from clr_search.contract.shipped import DEFAULT
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.export.descriptor import whiten
 from clr_search.export.graph import FEATURES, PIXELS, assemble, with_card
 from clr_search.export.reduce import Precision, pictures_for, reduced
@@ -30,9 +30,12 @@ from clr_search.export.sample import parity_pictures
 from clr_search.files.find import find_images
 from clr_search.files.names import legible
 from clr_search.progress import Reporter, Silent
+from clr_search.train.network.others import of_library
 from clr_search.train.run import Run, load_run
+from clr_search.train.settings.advice import network
 from clr_search.train.settings.model import taught_alone
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 from clr_search.version import __version__
 
 if TYPE_CHECKING:
@@ -113,6 +116,12 @@ def export_run(
     files = pictures_for(precision, calibrate_on, whiten_on)
     trained = load_run(Path(run))
     size = image_size or trained.config.image_size
+    if size != trained.config.image_size and of_timm(trained.config.architecture):
+        raise UsageError(
+            f"{trained.config.architecture} was trained on pictures of "
+            f"{trained.config.image_size} pixels, and sees no others.",
+            "Leave out --image-size.",
+        )
     encoder, descriptor = _embedding_of(trained, whiten_on, size, reporter)
     golden_size = golden_size_for(size)
     golden = embed(encoder, torch.from_numpy(golden_picture(golden_size))[None], size)[0]
@@ -150,7 +159,8 @@ def _embedding_of(
     whitening = whiten(encoder, find_images(whiten_on), size, reporter)
     if whitening.skipped:
         reporter.message(f"{whitening.skipped:,} pictures could not be read, and were left out.")
-    phrase = f"h and two stages before it, whitened on {whitening.pictures:,} images"
+    of = "h" if of_timm(trained.config.architecture) else "h and two stages before it"
+    phrase = f"{of}, whitened on {whitening.pictures:,} images"
     return whitening.descriptor, phrase
 
 
@@ -255,6 +265,8 @@ def initial_weights(config: ResolvedConfig) -> str:
     """What a training began from, without any path; empty for random weights."""
     if config.init is None:
         return ""
+    if of_library(config.init):
+        return f"{config.init}, the library's own weights"
     name = "the encoder that comes with clr-search" if config.init == DEFAULT else "earlier weights"
     return f"{name} (SHA-256 {config.init_sha256})" if config.init_sha256 else name
 
@@ -287,7 +299,7 @@ def describe(trained: Run, name: str, licence: str) -> Card:
         name=legible(name),
         image_size=config.image_size,
         embedding_dim=trained.encoder.dimension,
-        architecture=f"{config.architecture} width {config.width:g}, {config.stem} stem",
+        architecture=network(config),
         method=method_of(config) if trained.epochs else "none: an untrained network",
         training_data=training_data(images, config) if images else "",
         initial_weights=initial_weights(config),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from onnx import helper
-from torch import Tensor, nn
+from torch import nn
 
 from clr_search.contract.model_file import OPSET
-from clr_search.errors import ClrSearchError, UsageError, require, shortened
+from clr_search.errors import ClrSearchError, UsageError, require
 from clr_search.export.onnx import trace_backbone
 from clr_search.importing.configurations import of_timm
 from clr_search.importing.recipe import Recipe
 from clr_search.importing.wrap import Network
-
-_HEADS = ("fc", "classifier", "heads", "head", "head_dist", "last_linear")
-"""Names of the layers behind the embedding, whose weights a file may have and the network lacks."""
+from clr_search.train.network.foreign import HEADS, load_foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def read_zoo(source: str, asked: Recipe, weights: Path | None) -> Zoo:
     module = require(library, "timm" if library == "timm" else "train")
     model, recipe = (_timm if library == "timm" else _torchvision)(name, weights)
     if weights is not None:
-        _load(model, weights, source)
+        load_foreign(model, weights, source)
     model = model.float().cpu().eval()
     side = asked.image_size or recipe.image_size
     if side is None:
@@ -114,7 +111,7 @@ def _torchvision(name: str, weights: Path | None) -> tuple[nn.Module, Recipe]:
         model = models.get_model(name, weights=chosen if weights is None else None)
     except Exception as error:
         raise _not_made(f"torchvision:{name}", error) from error
-    for head in _HEADS:
+    for head in HEADS:
         if isinstance(getattr(model, head, None), nn.Module):
             setattr(model, head, nn.Identity())
             break
@@ -140,91 +137,3 @@ def _not_made(source: str, error: Exception) -> ClrSearchError:
         "Check the name; where its weights cannot be loaded from the network, give them by "
         "--weights FILE.",
     )
-
-
-def _load(model: nn.Module, path: Path, source: str) -> None:
-    """Load the weights of a file into a network, all but those of a classifier."""
-    state = _state(path)
-    expected = model.state_dict()
-    kept = {name: value for name, value in state.items() if name in expected}
-    missing = sorted(name for name in expected.keys() - kept.keys() if not _counter(name))
-    beside = [name for name in state if name not in expected and not _of_head(name)]
-    if missing and len(beside) >= len(missing):
-        kept, missing, beside = _in_order(state, expected, source, path), [], []
-    if missing or beside:
-        one = shortened((missing or beside)[0])
-        raise UsageError(
-            f"{path} does not hold the weights of {source}: it "
-            f"{'lacks' if missing else 'also has'} {one}"
-            f"{f' and {len(missing or beside) - 1} more' if len(missing or beside) > 1 else ''}.",
-            "Give the weights of exactly this network.",
-        )
-    try:
-        model.load_state_dict(kept, strict=False)
-    except RuntimeError as error:  # sizes that do not fit
-        reason = str(error).strip().splitlines()[-1].strip()[:200]
-        raise UsageError(f"{path} does not hold the weights of {source}: {reason}") from error
-
-
-def _in_order(
-    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str, path: Path
-) -> dict[str, Tensor]:
-    """Match weights of other names by their order and shapes, which must agree without exception.
-
-    Other implementations of a network name its layers otherwise, and list them in the same order.
-    """
-    theirs = [
-        (name, value)
-        for name, value in state.items()
-        if not _counter(name) and not _of_head(name) and value.dim()
-    ]
-    ours = [(name, value) for name, value in expected.items() if not _counter(name)]
-    for (their, value), (our, wanted) in zip(theirs, ours, strict=False):
-        if value.shape != wanted.shape or their.rpartition(".")[2] != our.rpartition(".")[2]:
-            raise UsageError(
-                f"{path} does not hold the weights of {source}: {shortened(their)} is "
-                f"{tuple(value.shape)}, and {our} should be {tuple(wanted.shape)}.",
-                "Give the weights of exactly this network.",
-            )
-    if len(theirs) != len(ours):
-        raise UsageError(
-            f"{path} does not hold the weights of {source}: it has {len(theirs)} tensors, not "
-            f"{len(ours)}.",
-            "Give the weights of exactly this network.",
-        )
-    return {our: value for (_, value), (our, _) in zip(theirs, ours, strict=True)}
-
-
-def _counter(name: str) -> bool:
-    """Return whether a tensor only counts batches of the training."""
-    return name.endswith("num_batches_tracked")
-
-
-def _of_head(name: str) -> bool:
-    """Return whether a tensor is of a classifier."""
-    return name.split(".")[0].lstrip("_") in _HEADS
-
-
-def _state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file of weights, without running anything that is in it."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and safetensors have errors of their own
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise UsageError(
-            f"{path} holds no weights that can be loaded safely: {reason}",
-            "Give a .safetensors file, or a .pth of tensors only.",
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise UsageError(
-            f"{path} holds something else than named tensors.",
-            "Give a .safetensors file, or a .pth of a state_dict.",
-        )
-    return {str(name).removeprefix("module."): value for name, value in loaded.items()}

@@ -18,7 +18,7 @@ import torch
 from clr_search.errors import UsageError
 from clr_search.files.find import ImageFile
 from clr_search.files.own import OwnFolder, temporary_of
-from clr_search.files.write import refuse_existing, sha256_file
+from clr_search.files.write import refuse_existing
 from clr_search.progress import Reporter
 from clr_search.train.checkpoint import BEST, CHECKPOINT
 from clr_search.train.data.collection import Collection, resident
@@ -34,14 +34,16 @@ from clr_search.train.network.initial import (
     WEIGHTS,
     absolute_init,
     require_same_encoder,
-    weights_file,
+    weights_sha256,
 )
+from clr_search.train.network.model import build_encoder
 from clr_search.train.optimization.budget import epochs_for
 from clr_search.train.run import CONFIG, load_config, opened, write_config
 from clr_search.train.settings.advice import summary, warnings
 from clr_search.train.settings.choices import MIN_IMAGES, resolve
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 from clr_search.train.threads import Choice, best_of, choose
 
 
@@ -152,6 +154,8 @@ def _begin(
     side = typical_side(files)
     planned = resolve(replace(config, epochs=epochs), max(len(files), MIN_IMAGES), side)
     require_same_encoder(planned)
+    if of_timm(planned.architecture):
+        build_encoder(planned)  # refuses what cannot be made before anything is written
     if planned.teacher is not None:  # it is read before any image is
         planned = replace(planned, teacher_sha256=teacher_sha256(planned.teacher))
     collection = _decode(files, planned, out, reporter)
@@ -175,7 +179,7 @@ def _begin(
     for text in warnings(config, resolved, len(collection)):
         reporter.message(f"Warning: {text}")
     if resolved.init is not None:
-        resolved = replace(resolved, init_sha256=sha256_file(weights_file(resolved.init)))
+        resolved = replace(resolved, init_sha256=weights_sha256(resolved.init))
     resolved = replace(resolved, teacher_sha256=planned.teacher_sha256)
     (out / METRICS).write("")
     write_config(out, resolved)

@@ -25,9 +25,10 @@ from clr_search.files.own import OwnFolder
 from clr_search.files.write import refuse_existing, sha256_bytes
 from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.monitor.metrics import METRICS, best_epoch, read_metrics
+from clr_search.train.network.backbone import Backbone
 from clr_search.train.network.fitting import require_fit
 from clr_search.train.network.initial import NETWORK, WEIGHTS, Shape
-from clr_search.train.network.model import Encoder, build_encoder, build_head
+from clr_search.train.network.model import build_encoder, build_head
 from clr_search.train.network.tensors import to_bytes
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.config import TrainConfig
@@ -52,7 +53,7 @@ class Run:
         The folder.
     config : ResolvedConfig
         The settings of the training.
-    encoder, head : Encoder, nn.Sequential
+    encoder, head : Backbone, nn.Sequential
         f and g with their weights, in evaluation mode, on the processor.
     weights_sha256 : str
         SHA-256 of `weights.safetensors`.
@@ -62,7 +63,7 @@ class Run:
 
     path: Path
     config: ResolvedConfig
-    encoder: Encoder
+    encoder: Backbone
     head: nn.Sequential
     weights_sha256: str
     metrics: list[dict[str, Any]]

@@ -19,6 +19,7 @@ from clr_search.train.settings import presets
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.presets import PresetName
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 
 if TYPE_CHECKING:
     from clr_search.train import TrainResult
@@ -65,6 +66,8 @@ def train(
       clr-search train photos --out run --teacher large.onnx --minutes 15
       clr-search train photos --out run --image-size 128 --epochs 200
       clr-search train photos --out run --batch-size 8192 --micro-batch 128
+      clr-search train photos --out run --architecture timm:vit_tiny_patch16_224
+      clr-search train photos --out run --init torchvision:resnet18 --minutes 10
       clr-search train photos --out run --resume
     """
     import shlex
@@ -127,6 +130,12 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
     if preset is None and init is not None:
         preset = "adapt"
     base = TrainConfig() if preset is None else presets.preset(preset).config
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun
+    method = given.training.get("method", base.method)
+    alone = "teacher" in given.training and given.training.get("teacher_weight", 1.0) == 1
+    network = given.training.get("architecture", init if of_timm(init or "") else None)
+    if network is not None:
+        base = presets.without_unused(base, method, processes, alone=alone, architecture=network)
     if init is not None:
         require("torch", "train")  # by which the file is read
         from clr_search.train.network.initial import continued
@@ -134,9 +143,6 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
         base = continued(replace(base, init=init))
     if "seconds" in given.training:
         base = replace(base, epochs=None)
-    processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun
-    method = given.training.get("method", base.method)
-    alone = "teacher" in given.training and given.training.get("teacher_weight", 1.0) == 1
     return given.applied_to(presets.without_unused(base, method, processes, alone=alone))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -16,6 +18,7 @@ from clr_search.train.data.draws import Draws
 from clr_search.train.distributed import world
 from clr_search.train.network.model import build_encoder, build_head
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 
 
 def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDict:
@@ -76,9 +79,26 @@ def project(
             part_draws, sigma=part_draws.sigma * (batch.view_side / config.image_size)
         )
     images = apply(batch.pixels[part], part_draws, config.augmentation, batch.view_side)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    seeded = of_timm(config.architecture) and networks.training
+    with (
+        torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"),
+        _chance_of(part_draws, images.device) if seeded else nullcontext(),
+    ):
         z: Tensor = networks["head"](networks["encoder"](images))  # [V·n, d]
     return z.float().view(views, -1, z.shape[1])
+
+
+@contextmanager
+def _chance_of(draws: Draws, device: torch.device) -> Iterator[None]:
+    """Let the chance inside a network, as that of stochastic depth, follow from that of its views.
+
+    Equal views are thus passed through equally, which gradient caching needs, and a training that
+    is resumed at any step leaves out the same branches.
+    """
+    digest = hashlib.blake2b(draws.boxes.numpy().tobytes(), digest_size=8).digest()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int.from_bytes(digest, "little") >> 1)
+        yield
 
 
 def parts_of(batch: Batch, config: ResolvedConfig) -> list[slice]:

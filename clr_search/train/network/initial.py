@@ -1,7 +1,8 @@
-"""Initial weights: those of an earlier run, or of the encoder that comes with the package.
+"""Initial weights: those of an earlier run, of the encoder that comes with the package, or others.
 
 The metadata of `weights.safetensors` describe the network that its tensors belong to, so the file
-alone is enough.
+alone is enough. Weights of others (see `others`) do not say what they are of: the architecture is
+given, or is that of the library's network.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from clr_search.contract.shipped import DEFAULT, SHIPPED
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFolder
 from clr_search.files.strict_json import checked_fields, parse_object
+from clr_search.files.write import sha256_file
+from clr_search.train.network import others
 from clr_search.train.network.fitting import require_fit
+from clr_search.train.network.others import of_library
 from clr_search.train.settings.config import TrainConfig
-from clr_search.train.settings.names import Architecture, Head, Norm, Stem
+from clr_search.train.settings.names import Head, Norm, Stem
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 
 NETWORK = "clr_search.network"
 """Key in the metadata of `weights.safetensors`, whose value is a `Shape` as JSON."""
@@ -43,7 +48,7 @@ class Shape:
         S, side in pixels of the views that the network was trained on.
     """
 
-    architecture: Architecture
+    architecture: str
     width: float
     stem: Stem
     norm: Norm
@@ -90,9 +95,36 @@ def weights_file(init: str) -> Path:
     return file
 
 
+def weights_sha256(init: str) -> str | None:
+    """SHA-256 of the file of weights that a value of ``--init`` names; None for a library's own."""
+    return None if of_library(init) else sha256_file(weights_file(init))
+
+
 def absolute_init(init: str | None) -> str | None:
     """The value of ``--init`` with an absolute path, which is what `config.json` holds."""
-    return init if init in (None, DEFAULT) else str(Path(init).resolve())
+    if init is None or init == DEFAULT or of_library(init):
+        return init
+    return str(Path(init).resolve())
+
+
+def of_others(init: str) -> bool:
+    """Whether weights are of a library, or of a file that is not ours.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file.
+    """
+    if of_library(init):
+        return True
+    file = weights_file(init)
+    if file.suffix in (".pth", ".pt", ".bin"):
+        return True
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return NETWORK not in (opened.metadata() or {}) and file.name != WEIGHTS
+    except (SafetensorError, OSError):
+        return False  # which reading it as ours will tell
 
 
 def shape_of(init: str) -> Shape:
@@ -138,7 +170,14 @@ def continued(config: TrainConfig) -> TrainConfig:
     """
     if config.init is None:
         return config
-    return replace(config, **asdict(shape_of(config.init)))
+    if of_others(config.init):
+        return replace(config, **others.network_of(config))
+    values = asdict(shape_of(config.init))
+    if of_timm(values["architecture"]):
+        values["stem"] = "auto"
+    if values["head"] == "none":  # there is none to go on with
+        del values["head"], values["head_dim"], values["head_hidden"]
+    return replace(config, **values)
 
 
 def require_same_encoder(config: ResolvedConfig) -> None:
@@ -151,8 +190,13 @@ def require_same_encoder(config: ResolvedConfig) -> None:
     """
     if config.init is None:
         return
-    shape, wanted = shape_of(config.init), Shape.of(config)
-    for name in ("architecture", "width", "stem", "norm"):
+    if of_others(config.init):
+        shape = replace(Shape.of(config), **others.network_of(config))
+    else:
+        shape = shape_of(config.init)
+    wanted = Shape.of(config)
+    names = ("architecture", "width", "stem", "norm")
+    for name in names[:1] if of_timm(shape.architecture) else names:
         stored, requested = getattr(shape, name), getattr(wanted, name)
         if stored != requested:
             raise UsageError(
@@ -174,6 +218,9 @@ def load_initial(networks: nn.ModuleDict, config: ResolvedConfig) -> None:
     if config.init is None:
         return
     require_same_encoder(config)
+    if of_others(config.init):
+        others.load(networks["encoder"], config)
+        return
     file, shape, wanted = weights_file(config.init), shape_of(config.init), Shape.of(config)
     try:
         with safe_open(file, framework="pt") as opened:

@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from clr_search.train.network.backbone import Backbone
+from clr_search.train.network.zoo import TimmEncoder
 from clr_search.train.rng import derived_seed
 from clr_search.train.settings.choices import head_for, stem_for
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Norm, Stem
+from clr_search.train.settings.zoo import of_timm
 
 # Means and standard deviations of ImageNet's channels, which are customary; any values would do.
 _MEAN = (0.485, 0.456, 0.406)
@@ -24,7 +27,7 @@ _BLOCKS: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int
 }
 
 
-class Encoder(nn.Module):
+class Encoder(Backbone):
     """The encoder f: a ResNet whose output h is the mean of the last feature map (§2.1).
 
     Parameters
@@ -136,10 +139,12 @@ def _initialise(encoder: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def build_encoder(config: TrainConfig) -> Encoder:
+def build_encoder(config: TrainConfig) -> Backbone:
     """Build the encoder f, initialised from `config.seed`, in training mode, on the processor."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "encoder"))
+        if of_timm(config.architecture):
+            return TimmEncoder(config.architecture, config.image_size, config.drop_path or 0.0)
         return Encoder(config.architecture, config.width, stem_for(config), config.norm)
 
 

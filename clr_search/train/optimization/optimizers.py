@@ -8,6 +8,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
+from clr_search.train.network.zoo import of_tokens
 from clr_search.train.settings.resolved import ResolvedConfig
 
 
@@ -92,7 +93,8 @@ def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Op
     """Build the optimizer that the settings name.
 
     Normalisation layers and biases have no weight decay, and no local rate in LARS, as in the
-    paper's code. These are the tensors of fewer than two dimensions.
+    paper's code. These are the tensors of fewer than two dimensions. Tokens and positions of
+    transformers have none either.
 
     Parameters
     ----------
@@ -101,10 +103,14 @@ def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Op
     config : ResolvedConfig
         Settings.
     """
-    tensors = [tensor for tensor in module.parameters() if tensor.requires_grad]
+    decayed: list[Tensor] = []
+    others: list[Tensor] = []
+    for name, tensor in module.named_parameters():
+        if tensor.requires_grad:
+            (others if tensor.ndim < 2 or of_tokens(name) else decayed).append(tensor)
     groups: list[dict[str, Any]] = [
-        {"params": [t for t in tensors if t.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [t for t in tensors if t.ndim < 2], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     device_type = torch.device(config.device).type
     if config.optimizer == "lars":

@@ -7,6 +7,7 @@ from clr_search.train.settings.choices import scaled_learning_rate
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.model import taught_alone
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 
 FEW_IMAGES = 500
 """Number of images below which contrastive learning has little to learn from."""
@@ -25,7 +26,7 @@ def summary(config: ResolvedConfig, images_count: int) -> str:
     parts = [
         f"{images_count:,} images at {config.image_size} px"
         + (f" and {config.local_views} × {config.local_size} px" if config.local_views else ""),
-        f"{config.architecture} width {config.width:g}, {config.stem} stem",
+        network(config),
         _loss(config),
         f"batch {config.batch_size:,}"
         + (f" in parts of {config.micro_batch:,}" if config.micro_batch else ""),
@@ -37,6 +38,13 @@ def summary(config: ResolvedConfig, images_count: int) -> str:
         f"{config.precision} on {config.device}",
     ]
     return " · ".join(parts)
+
+
+def network(config: ResolvedConfig) -> str:
+    """The network in a phrase."""
+    if of_timm(config.architecture):
+        return config.architecture
+    return f"{config.architecture} width {config.width:g}, {config.stem} stem"
 
 
 def _loss(config: ResolvedConfig) -> str:

@@ -15,6 +15,7 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.model import taught_alone
 from clr_search.train.settings.names import Cache, Head, OptimizerName, Scaling, Stem
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.settings.zoo import of_timm
 
 MIN_IMAGES = 8
 """Least number of usable images: a contrastive loss needs negatives."""
@@ -64,6 +65,8 @@ def resolve(
     batch_size = min(config.batch_size or 256, images_count)
     epochs = DEFAULT_EPOCHS if config.epochs is None else config.epochs
     optimizer = _optimizer_for(config)
+    tokens = _has_tokens(config)
+    wait = epochs * 2 / 15 if tokens else epochs / 10
     cache_size = config.cache_size or _cache_size(config.image_size, picture_side)
     chosen = {
         "stem": stem_for(config),
@@ -75,16 +78,17 @@ def resolve(
         "epochs": epochs,
         "optimizer": optimizer,
         "learning_rate": config.learning_rate
-        or scaled_learning_rate(optimizer, batch_size, config.scaling),
-        "weight_decay": _weight_decay(optimizer, config.image_size)
+        or scaled_learning_rate(optimizer, batch_size, config.scaling) * (0.25 if tokens else 1),
+        "weight_decay": _weight_decay(optimizer, config.image_size, tokens=tokens)
         if config.weight_decay is None
         else config.weight_decay,
-        "warmup_epochs": min(10.0, epochs / 10)
+        "warmup_epochs": min(40.0 if tokens else 10.0, wait)
         if config.warmup_epochs is None
         else config.warmup_epochs,
         "augmentation": config.augmentation or augmentation_for(config.image_size),
         "precision": choose_precision(config.precision, device),
         "knn_every": math.ceil(epochs / 5) if config.knn_every is None else config.knn_every,
+        "drop_path": _drop_path(config, tokens=tokens),
         "device": device,
         "cache": _cache_for(config, images_count, cache_size),
         "cache_size": cache_size,
@@ -204,11 +208,34 @@ def _optimizer_for(config: TrainConfig) -> OptimizerName:
     return "adamw" if config.optimizer == "auto" else config.optimizer
 
 
-def _weight_decay(optimizer: OptimizerName, image_size: int) -> float:
-    """1e-2 for AdamW; for the others 1e-6 (§2.2), or 1e-4 as the authors' README has for CIFAR."""
+def _weight_decay(optimizer: OptimizerName, image_size: int, *, tokens: bool) -> float:
+    """1e-2 for AdamW, 0.05 of transformers, as DeiT has it.
+
+    For the other optimizers 1e-6 (§2.2), or 1e-4 as the authors' README has for CIFAR.
+    """
     if optimizer == "adamw":
-        return 1e-2
+        return 0.05 if tokens else 1e-2
     return 1e-4 if image_size <= 48 else 1e-6
+
+
+def _has_tokens(config: TrainConfig) -> bool:
+    """Whether the network is a transformer; refuses a stem for a network that is not ours."""
+    if not of_timm(config.architecture):
+        return False
+    if config.stem != "auto":
+        raise UsageError(
+            f"stem is {config.stem}, for which {config.architecture} has no use.", "Leave it out."
+        )
+    from clr_search.train.network.zoo import is_transformer
+
+    return is_transformer(config.architecture)
+
+
+def _drop_path(config: TrainConfig, *, tokens: bool) -> float | None:
+    """The stochastic depth that is set, or else that of DeiT for transformers."""
+    if config.drop_path is not None or not of_timm(config.architecture):
+        return config.drop_path
+    return 0.1 if tokens else 0.0
 
 
 def _cache_size(image_size: int, picture_side: int | None) -> int:

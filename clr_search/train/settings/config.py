@@ -23,6 +23,7 @@ from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.declaration import check_declared, documented, setting
 from clr_search.train.settings.model import ModelSettings, check_local_views, check_teacher
 from clr_search.train.settings.names import Auto, Cache, OptimizerName, Precision, Scaling
+from clr_search.train.settings.zoo import check_network
 
 _SHOWN = 200  # characters of a reason that are told
 RECORDED = ("init_sha256", "teacher_sha256", "timed_threads")
@@ -113,7 +114,7 @@ class TrainConfig(ModelSettings):
     learning_rate: float | None = setting(
         None,
         "Highest learning rate, which is reached at the end of the warm-up.",
-        default_text="by optimizer and batch size",
+        default_text="by optimizer and batch size; a fourth with transformers",
         group="Optimizer",
         bounds=(1e-12, 1e6),
         option="--learning-rate",
@@ -129,14 +130,15 @@ class TrainConfig(ModelSettings):
         "Weight decay of the optimizer.",
         details="1e-6 is from §2.2; the 1e-4 for CIFAR is from the README of the authors' code, "
         "while B.9 keeps 1e-6.",
-        default_text="1e-2 for AdamW; 1e-6 for LARS and SGD, 1e-4 up to 48 pixels",
+        default_text="1e-2 for AdamW, 0.05 with transformers; 1e-6 for LARS and SGD, 1e-4 up to 48 "
+        "pixels",
         group="Optimizer",
         bounds=(0.0, 1e3),
     )
     warmup_epochs: float | None = setting(
         None,
         "Epochs over which the learning rate rises linearly, before it falls along a cosine.",
-        default_text="10 (§2.2), and at most a tenth of all epochs",
+        default_text="10 (§2.2), and at most a tenth of all epochs; 40 of 300 with transformers",
         group="Optimizer",
         bounds=(0.0, 1e7),
     )
@@ -232,6 +234,7 @@ class TrainConfig(ModelSettings):
         _check_consistent(self)
         check_local_views(self)
         check_teacher(self)
+        check_network(self)
 
     def to_json(self) -> str:
         """The settings as JSON text, from which `from_json` makes an equal object."""

@@ -12,7 +12,6 @@ from typing import Any
 from clr_search.errors import UsageError
 from clr_search.train.settings.declaration import documented, setting, settings_of
 from clr_search.train.settings.names import (
-    Architecture,
     Auto,
     Head,
     LossName,
@@ -71,7 +70,8 @@ class ModelSettings:
     init: str | None = setting(
         None,
         "Start from trained weights: default (the encoder that comes with the package), the folder "
-        "of a run, or a weights.safetensors file.",
+        "of a run, or a weights.safetensors file; or weights of others: timm:NAME, "
+        "torchvision:resnet18 (34, 50), or a .pth or .safetensors file of the --architecture.",
         default_text="random weights",
         group="Method",
         option="--init",
@@ -97,8 +97,23 @@ class ModelSettings:
         method="simclr",
         option="--teacher-weight",
     )
-    architecture: Architecture = setting(
-        "resnet18", "The network that is trained.", group="Network", option="--architecture"
+    architecture: str = setting(
+        "resnet18",
+        "The network that is trained: resnet18, resnet34, resnet50, or timm:NAME, a convolutional "
+        "network or a transformer of timm (extra timm).",
+        group="Network",
+        option="--architecture",
+        metavar="NETWORK",
+    )
+    drop_path: float | None = setting(
+        None,
+        "Probability with which a network of timm leaves out its deepest residual branch in "
+        "training (stochastic depth).",
+        details="0.1 is that of DeiT (arXiv 2012.12877).",
+        default_text="0.1 for transformers, else 0",
+        group="Network",
+        bounds=(0.0, 0.9),
+        option="--drop-path",
     )
     width: float = setting(
         1.0,

@@ -16,6 +16,7 @@ from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.declaration import settings_of
 from clr_search.train.settings.model import OF_SIMCLR
 from clr_search.train.settings.names import MethodName
+from clr_search.train.settings.zoo import OF_RESNETS, of_timm
 
 PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
 
@@ -112,7 +113,12 @@ PRESETS: dict[PresetName, Preset] = {
 
 
 def without_unused(
-    config: TrainConfig, method: MethodName, processes: int, *, alone: bool = False
+    config: TrainConfig,
+    method: MethodName,
+    processes: int,
+    *,
+    alone: bool = False,
+    architecture: str | None = None,
 ) -> TrainConfig:
     """Settings of a preset or of initial weights, with defaults where a training would refuse them.
 
@@ -129,15 +135,21 @@ def without_unused(
         Number of processes.
     alone : bool
         Whether a teacher alone is to say what is learned.
+    architecture : str, optional
+        The network that is to be trained; by default, that of `config`.
     """
     unused = {s.name for s in settings_of(TrainConfig) if s.method not in (None, method)}
     if method == "supervised":
         unused |= {"head", "patience"}
+    architecture = architecture or config.architecture
+    if of_timm(architecture):
+        unused |= {"stem", "grow_from", "local_views", "local_size", *OF_RESNETS}
     if alone:
         unused |= {*OF_SIMCLR}
     if processes > 1:
         unused.add("patience")
-    return replace(config, **{name: getattr(TrainConfig(), name) for name in unused})
+    defaults = {name: getattr(TrainConfig(), name) for name in unused}
+    return replace(config, architecture=architecture, **defaults)
 
 
 def preset(name: str) -> Preset:

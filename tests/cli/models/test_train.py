@@ -63,7 +63,6 @@ def test_the_help_states_the_true_automatic_values() -> None:
         ("loss", get_args(names.LossName)),
         ("norm", get_args(names.Norm)),
         ("preset", get_args(PresetName)),
-        ("architecture", get_args(names.Architecture)),
         ("head", get_args(names.Head)),
         ("optimizer", ("auto", *get_args(names.OptimizerName))),
         ("precision", ("auto", *get_args(names.Precision))),
