@@ -24,10 +24,8 @@ from clr_search.index import Index
 from clr_search.index.ann import structures
 
 COARSE = ("PQfs", "RaBitQ")
-"""The kinds of search structures whose codes are so coarse that few vectors may not be found."""
-
-MISSED = 3
-"""How many of the 60 to 70 items may not find themselves through such a structure."""
+"""The kinds of search structures whose codes are so coarse that a search of usual effort may miss
+an item, killed or not. In these, each item must find itself with everything visited."""
 
 
 class Writers:
@@ -82,9 +80,8 @@ class Scenario:
         Those that are met.
     files : set of str
         Names in the collection in the end.
-    missed : int
-        The most items that may not find themselves: the coarse codes of two kinds of search
-        structures reach the recall that is asked for, and are trained anew after a kill.
+    coarse : bool
+        Whether its search structure is one of `COARSE`.
     """
 
     operation: str
@@ -94,7 +91,7 @@ class Scenario:
     content: str
     failpoints: list[str]
     files: set[str]
-    missed: int = 0
+    coarse: bool = False
 
 
 def prepare(operation: str, folder: Path, writers: Writers, kind: str | None = None) -> Scenario:
@@ -129,7 +126,7 @@ def prepare(operation: str, folder: Path, writers: Writers, kind: str | None = N
         digest(whole, CONTENT),
         done["met"],
         _names(whole),
-        MISSED if kind in COARSE else 0,
+        kind in COARSE,
     )
 
 
@@ -165,16 +162,16 @@ def crash(
         scenario.states[0],
         "cut short",
     ):
-        _serves(collection, scenario.missed)  # what is damaged is refused until then
+        _serves(collection, coarse=scenario.coarse)  # what is damaged is refused until then
     writers.run(job)
     assert digest(collection, CONTENT) == scenario.content, "not the same in the end"
     assert _names(collection) == scenario.files, "something is left over"
-    _serves(collection, scenario.missed)
+    _serves(collection, coarse=scenario.coarse)
     shutil.rmtree(collection)
     return bool(answer["killed"])
 
 
-def _serves(collection: Path, missed: int) -> None:
+def _serves(collection: Path, *, coarse: bool) -> None:
     """Every item finds itself, by the structure that is there; or the making was cut short."""
     before, structures.EXACT_ITEMS = structures.EXACT_ITEMS, EXACT_ITEMS
     try:
@@ -188,11 +185,9 @@ def _serves(collection: Path, missed: int) -> None:
         with opened as index, index.snapshot():
             ids, rows = index.vectors()
             assert len(set(ids.tolist())) == len(ids) == len(index)
-            lost = [
-                number
-                for number, row in zip(ids.tolist(), rows, strict=True)
-                if number not in index.search_vector(row, 3).ids
-            ]
-            assert len(lost) <= missed, f"the items {lost} do not find themselves"
+            for number, row in zip(ids.tolist(), rows, strict=True):
+                found = index.search_vector(row, len(ids) if coarse else 3).ids
+                assert number in found[:3], f"item {number} does not find itself"
+                assert not coarse or set(found.tolist()) == set(ids.tolist())
     finally:
         structures.EXACT_ITEMS = before
