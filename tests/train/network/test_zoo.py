@@ -67,7 +67,7 @@ def test_it_trains_goes_on_where_it_was_stopped_and_exports_at_parity(
     rows = Encoder(report.path, device="cpu").encode(files)
     assert rows.shape == (3, load_run(tmp_path / "whole").encoder.dimension)
     with pytest.raises(UsageError, match="sees no others"):
-        export_run(tmp_path / "whole", tmp_path / "other.onnx", image_size=48)
+        export_run(tmp_path / "whole", tmp_path / "encoder.onnx", image_size=48, force=True)
 
 
 def test_a_transformer_learns_from_a_teacher(
