@@ -55,6 +55,10 @@ COMMANDS: dict[str, Sequence[Sequence[str]]] = {
     "duplicates": [("@.clr", "--exact"), ("@.clr", "--json", "--threshold", "0.99")],
     "cluster": [("@.clr",), ("@.clr", "--json"), ("@.clr", "--html", "@.html")],
     "map": [("@.clr", "--out", "@.map.png")],
+    "export-vectors": [
+        ("@.clr", "--out", "@.npz"),
+        ("@.clr", "--out", "@.npy", "--paths", "@.txt"),
+    ],
     "evaluate": [("@.clr",)],
     "info": [("@.clr", "-v"), ("@.clr", "--json")],
     "probe": [("@.clr", "--out", "@.onnx"), ("p", "--encoder", "ENCODER", "--out", "@2.onnx")],

@@ -91,7 +91,7 @@ static int compare(Encoder *encoder, const char *path, const char *json, uint8_t
         return complain(path, "not a golden.json"), 1;
     if (!encoder_embed(encoder, path, rgb, height, width, vector)) return 1;
     /* What was reduced before the graph has been rounded to bytes once more. Without antialiasing, the
-     * vector of the encoder that comes along would be off by 0.18. */
+     * vector of the encoder that comes along would be off by 0.08. */
     if (height > encoder->image_size && width > encoder->image_size)
         tolerance = fmaxf(tolerance, 3e-3f);
     const char *at = value_of(json, "\"embedding\"");

@@ -66,7 +66,7 @@ def test_an_uploaded_picture_is_answered_with_its_neighbours(
 ) -> None:
     picture = next(pictures.rglob("*.jpg"))
     [path] = upload(client, "mine.jpg", picture.read_bytes()).json()
-    data = [file_data(path), None, 7, "", "", 0]
+    data = [file_data(path), None, 7, "", "", 0, ""]
     assert send_event(client, "clr-upload", "input", data).status_code == 200
     answer = outcome(client)
     assert answer["success"]

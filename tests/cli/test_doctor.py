@@ -45,6 +45,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra plots",
         "Extra parquet",
         "Extra watch",
+        "Extra fast",
         "Extra heif",
     ]
     facts = json.loads(run("doctor", "--json").stdout)

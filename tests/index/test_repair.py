@@ -229,7 +229,8 @@ def test_goal_and_numbers_that_were_given_go_over(collection: Path) -> None:
     connection = sqlite_of(collection)
     kept = dict(connection.execute("SELECT key, value FROM meta").fetchall())
     connection.close()
-    assert json.loads(kept["goal"]) == {"recall": 0.91, "memory": 123_456_789, "graph": False}
+    goal = {"recall": 0.91, "memory": 123_456_789, "graph": False, "serve": None}
+    assert json.loads(kept["goal"]) == goal
     assert kept["last_generation"] == 7
     with Index.open(collection, writable=True) as index:
         report = index.update([next(iter(index.info().roots))])
