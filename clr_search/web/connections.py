@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import socket
+import struct
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -218,7 +220,7 @@ class Connection(HttpToolsProtocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started or not cycle.more_body or self.pipeline:
-                self.transport.abort()
+                self._reset()
                 return
             cycle.disconnected = True  # The application learns that nobody waits for its answer.
             cycle.message_event.set()
@@ -246,10 +248,21 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
 
+    def _reset(self) -> None:
+        """Abort, and throw away what the system keeps of answers that the client leaves unread.
+
+        Without it Linux keeps them, and the end of the connection behind them, until the client has
+        room for them, and for minutes where it never has.
+        """
+        pair: socket.socket | None = self.transport.get_extra_info("socket")
+        if pair is not None and not self.transport.is_closing():
+            pair.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
     def pause_writing(self) -> None:
         """Limit the time for which the client may leave an answer unread."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(STALLED, self.transport.abort)
+        self._stalled = self.loop.call_later(STALLED, self._reset)
 
     def resume_writing(self) -> None:
         """Lift that limit, as the client reads."""
