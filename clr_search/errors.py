@@ -65,6 +65,17 @@ def shortened(text: str, most: int = 100) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
+def reason_of(error: Exception, most: int = 200) -> str:
+    r"""Return why another library failed: the first line of its error, or the name of the error.
+
+    Examples
+    --------
+    >>> reason_of(ValueError("no such network\nat line 1")), reason_of(KeyError())
+    ('no such network', 'KeyError')
+    """
+    return (str(error).splitlines() or [type(error).__name__])[0][:most]
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional dependency, or say which extra installs it.
 

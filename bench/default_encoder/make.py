@@ -70,10 +70,18 @@ BASE = TrainConfig(
 VIEWS = Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0)
 """Of the pictures that are larger than small ones: colour may count."""
 
+PHOTOS = (IMAGENETTE, TINY)
+"""The sets of all stages but the first."""
+
+LARGER = replace(
+    BASE, image_size=64, cache_size=96, learning_rate=1.5e-3, warmup_epochs=0.3, augmentation=VIEWS
+)
+"""What the stages on larger pictures share."""
+
 STAGES = (
     Stage(
         "small",
-        (IMAGENETTE, TINY, CIFAR),
+        (*PHOTOS, CIFAR),
         replace(
             BASE,
             image_size=40,
@@ -85,60 +93,20 @@ STAGES = (
             augmentation=Augmentation(crop_scale=(0.2, 1.0), strength=0.5, grey=0.1, blur=0.0),
         ),
     ),
-    Stage(
-        "large",
-        (IMAGENETTE, TINY),
-        replace(
-            BASE,
-            image_size=64,
-            grow_from=40,
-            cache_size=96,
-            learning_rate=1.5e-3,
-            epochs=8,
-            warmup_epochs=0.3,
-            augmentation=VIEWS,
-        ),
-    ),
-    Stage(
-        "longer",
-        (IMAGENETTE, TINY),
-        replace(
-            BASE,
-            image_size=64,
-            grow_from=48,
-            cache_size=96,
-            learning_rate=1.5e-3,
-            epochs=7,
-            warmup_epochs=0.3,
-            augmentation=VIEWS,
-        ),
-    ),
-    Stage(
-        "forty",
-        (IMAGENETTE, TINY),
-        replace(
-            BASE,
-            image_size=64,
-            grow_from=48,
-            cache_size=96,
-            learning_rate=1.5e-3,
-            epochs=40,
-            warmup_epochs=0.5,
-            augmentation=VIEWS,
-        ),
-    ),
+    Stage("large", PHOTOS, replace(LARGER, grow_from=40, epochs=8)),
+    Stage("longer", PHOTOS, replace(LARGER, grow_from=48, epochs=7)),
+    Stage("forty", PHOTOS, replace(LARGER, grow_from=48, epochs=40, warmup_epochs=0.5)),
     Stage(
         "whole",
-        (IMAGENETTE, TINY),
+        PHOTOS,
         replace(
-            BASE,
+            LARGER,
             image_size=112,
             grow_from=80,
             cache_size=128,
             learning_rate=5e-4,
             epochs=4,
             warmup_epochs=0.2,
-            augmentation=VIEWS,
         ),
     ),
 )

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from bench.default_encoder.make import BASE, IMAGENETTE, TINY, VIEWS
+from bench.default_encoder.make import LARGER, PHOTOS, TINY
 from bench.gpu import packed, smoke
 from bench.machine import machine
 from clr_search.progress import for_terminal
@@ -38,7 +38,7 @@ def stage(device: str, seconds: float, side: int, init: str) -> TrainConfig:
     """The settings of a stage whose views have `side` pixels."""
     small = side <= 64
     return replace(
-        BASE,
+        LARGER,
         device=device,
         init=init,
         image_size=side,
@@ -50,7 +50,6 @@ def stage(device: str, seconds: float, side: int, init: str) -> TrainConfig:
         seconds=seconds,
         epochs=None,
         checkpoint_minutes=1.0,
-        augmentation=VIEWS,
     )
 
 
@@ -64,7 +63,7 @@ def rehearsed(config: TrainConfig, seconds: float) -> TrainConfig:
 
 def few(folder: Path, count: int, out: Path) -> Path:
     """The first pictures of each set, in a folder of their own."""
-    for name in (IMAGENETTE, TINY):
+    for name in PHOTOS:
         for file in sorted((folder / name).rglob("*.jpg"))[:: 60 if name == TINY else 20][:count]:
             target = out / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +101,7 @@ def main() -> None:
         run = given.out / name
         begun = (run / "config.json").exists()
         result = train(
-            [pictures / IMAGENETTE, pictures / TINY],
+            [pictures / name for name in PHOTOS],
             run,
             replace(config, seconds=None) if begun else config,  # the time given at first holds
             resume=begun,

@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.default_encoder.make import IMAGENETTE, TINY
+from bench.default_encoder.make import PHOTOS
 
 MOST_BYTES = 60 * 2**20
 """Most bytes of a packed file."""
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    for path in pack(given.data, (IMAGENETTE, TINY), given.out):
+    for path in pack(given.data, PHOTOS, given.out):
         print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import click
 
 from clr_search.errors import require
+from clr_search.files.tables.parquet import parquet_writer, stored_text
 from clr_search.files.write import atomic_path
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
@@ -56,7 +57,7 @@ def row_file(path: Path, columns: Columns) -> Iterator[RowFile]:
         require("pyarrow", "parquet")
     with atomic_path(path) as temporary:
         if kind == ".parquet":
-            with _Parquet(temporary, columns) as table:
+            with _parquet(temporary, columns) as table:
                 yield table
             return
         # Surrogates are written as the bytes they stand for: a file name need not be valid text.
@@ -86,40 +87,36 @@ class _Parquet:
 
     _GROUP = 20_000  # Rows of a group; they take some megabytes.
 
-    def __init__(self, path: Path, columns: Columns) -> None:
-        import pyarrow as pa
-        from pyarrow.parquet import ParquetWriter
-
-        self._from_rows = pa.Table.from_pylist
-        kinds = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
-        self._columns = columns
-        self._schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
-        self._file = path.open("wb")  # pyarrow takes no path that is not valid text
-        self._writer = ParquetWriter(self._file, self._schema)
+    def __init__(self, writer: Any, columns: Columns) -> None:
+        self._writer, self._columns = writer, columns
         self._rows: list[dict[str, Any]] = []
-
-    def __enter__(self) -> _Parquet:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._flush()
-            self._writer.close()
-        finally:
-            self._file.close()
 
     def add(self, answer: Row, rows: Sequence[Row]) -> None:
         for row in rows:
             self._rows.append({name: self._value(name, row.get(name)) for name in self._columns})
         if len(self._rows) >= self._GROUP:
-            self._flush()
+            self.flush()
 
     def _value(self, name: str, value: object) -> object:
-        """Return a value of a column; Parquet stores valid text only, so that other is escaped."""
-        if self._columns[name] is not str or value is None:
-            return value
-        return str(value).encode("utf-8", "backslashreplace").decode()
+        """Return a value of a column as it is stored."""
+        return value if self._columns[name] is not str or value is None else stored_text(str(value))
 
-    def _flush(self) -> None:
-        self._writer.write_table(self._from_rows(self._rows, self._schema))
+    def flush(self) -> None:
+        """Write the rows that have been added as a group."""
+        import pyarrow as pa
+
+        self._writer.write_table(pa.Table.from_pylist(self._rows, self._writer.schema))
         self._rows = []
+
+
+@contextmanager
+def _parquet(path: Path, columns: Columns) -> Iterator[_Parquet]:
+    """Open a Parquet file of these columns."""
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float32(), bool: pa.bool_()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    with parquet_writer(path, schema) as writer:
+        file = _Parquet(writer, columns)
+        yield file
+        file.flush()

@@ -14,12 +14,12 @@ from onnx import helper
 from torch import nn
 
 from clr_search.contract.model_file import OPSET
-from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search.errors import ClrSearchError, UsageError, reason_of, require
 from clr_search.export.onnx import trace_backbone
 from clr_search.importing.configurations import of_timm
 from clr_search.importing.recipe import Recipe
 from clr_search.importing.wrap import Network
-from clr_search.train.network.foreign import HEADS, load_foreign
+from clr_search.train.network.foreign import drop_classifier, load_foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,7 @@ def _torchvision(name: str, weights: Path | None) -> tuple[nn.Module, Recipe]:
         model = models.get_model(name, weights=chosen if weights is None else None)
     except Exception as error:
         raise _not_made(f"torchvision:{name}", error) from error
-    for head in HEADS:
-        if isinstance(getattr(model, head, None), nn.Module):
-            setattr(model, head, nn.Identity())
-            break
-    else:
+    if not drop_classifier(model):
         raise UsageError(f"torchvision:{name} is no network that classifies pictures.")
     prepare = chosen.transforms()
     bicubic = "bicubic" in str(prepare.interpolation).lower()
@@ -131,9 +127,8 @@ def _torchvision(name: str, weights: Path | None) -> tuple[nn.Module, Recipe]:
 
 def _not_made(source: str, error: Exception) -> ClrSearchError:
     """Return the error for a network that a library does not make."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
     return UsageError(
-        f"{source} cannot be made: {reason}",
+        f"{source} cannot be made: {reason_of(error)}",
         "Check the name; where its weights cannot be loaded from the network, give them by "
         "--weights FILE.",
     )

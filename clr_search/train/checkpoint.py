@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from clr_search.errors import UsageError
+from clr_search.errors import UsageError, reason_of
 from clr_search.files.own import OwnFile
 from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.train.network.tensors import to_bytes
@@ -34,8 +34,6 @@ _KEY = "clr_search.progress"
 
 _UNREADABLE = (RuntimeError, TypeError, KeyError, ValueError, IndexError, AttributeError)
 """What reading a damaged checkpoint raises; `RecursionError` is a `RuntimeError`."""
-
-_SHOWN = 200  # characters of a reason that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +158,8 @@ def load_checkpoint(
         networks.load_state_dict(_with_prefix("networks.", tensors))
         _restore(optimizer, _with_prefix("optimizer.", tensors))
     except (SafetensorError, OSError, *_UNREADABLE) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:_SHOWN]
         raise UsageError(
-            f"{path} is damaged or of another network: {reason}",
+            f"{path} is damaged or of another network: {reason_of(error)}",
             "Restore it from a copy and resume, or start the run anew with --force.",
         ) from error
     return progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce, wraps
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -13,6 +13,8 @@ from clr_search.cli import options
 
 if TYPE_CHECKING:
     from clr_search.index import Index
+
+_Serve = Literal["single", "batch", "balanced", "auto"]
 
 _OPTIONS = (
     click.option(
@@ -36,7 +38,7 @@ _OPTIONS = (
     ),
     click.option(
         "--serve",
-        type=click.Choice(["single", "batch", "balanced", "auto"]),
+        type=click.Choice(get_args(_Serve)),
         help="Make a large collection quick at one query at a time, at many at once, or at both, "
         "by whatever is measured to be the quickest within --memory; kept. The extra [fast] adds "
         "one kind.  [default: auto, structures of little memory]",
@@ -51,7 +53,7 @@ class Goal:
     recall: float | None = None
     memory: float | None = None
     graph: bool | None = None
-    serve: Literal["single", "batch", "balanced", "auto"] | None = None
+    serve: _Serve | None = None
 
     def __bool__(self) -> bool:
         return self != Goal()
@@ -73,7 +75,7 @@ def goal_options(function: Callable[..., Any]) -> Callable[..., Any]:
         recall: float | None,
         memory: float | None,
         graph: bool | None,
-        serve: Literal["single", "batch", "balanced", "auto"] | None,
+        serve: _Serve | None,
         **values: Any,
     ) -> Any:
         return function(goal=Goal(recall, memory, graph, serve), **values)

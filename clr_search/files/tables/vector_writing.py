@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol
 import numpy as np
 
 from clr_search.errors import UsageError, require
+from clr_search.files.tables.parquet import parquet_writer, stored_text
 from clr_search.files.tables.vector_rows import KINDS, VECTOR_NAMES, Value, VectorRows
 from clr_search.files.write import atomic_path
 
@@ -91,7 +92,7 @@ def _opened(
     """Opens a file of a format."""
     if kind == ".npy":
         return _Npy(path, shape)
-    return _Npz(path, shape, columns) if kind == ".npz" else _Parquet(path, shape[1], columns)
+    return _Npz(path, shape, columns) if kind == ".npz" else _parquet(path, shape[1], columns)
 
 
 def _header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
@@ -179,46 +180,38 @@ class _Npz:
 class _Parquet:
     """A row group for each block."""
 
-    def __init__(self, path: Path, dimension: int, columns: Mapping[str, str]) -> None:
-        import pyarrow as pa
-
-        self._path, self._dimension, self._columns, self._pa = path, dimension, columns, pa
-        kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-        self._schema = pa.schema(
-            [("path", pa.string()), ("label", pa.string())]
-            + [(name, kinds[KINDS[kind]]) for name, kind in columns.items()]
-            + [(VECTOR_NAMES[0], pa.list_(pa.float32(), dimension))]
-        )
-
-    def __enter__(self) -> _Parquet:
-        from pyarrow.parquet import ParquetWriter
-
-        self._file = self._path.open("wb")  # pyarrow takes no path that is not valid text
-        self._writer = ParquetWriter(self._file, self._schema)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._writer.close()
-        finally:
-            self._file.close()
+    def __init__(self, writer: Any, dimension: int, columns: Mapping[str, str]) -> None:
+        self._writer, self._dimension, self._columns = writer, dimension, columns
 
     def add(self, rows: VectorRows) -> None:
-        pa = self._pa
+        import pyarrow as pa
+
+        schema = self._writer.schema
         flat = pa.array(np.ascontiguousarray(rows.vectors, np.float32).ravel())
         columns = [_valid(rows.paths), _valid(rows.labels)]
         columns += [_valid(rows.columns[name]) for name in self._columns]
         arrays = [
-            pa.array(values, kind)
-            for values, kind in zip(columns, self._schema.types[:-1], strict=True)
+            pa.array(values, kind) for values, kind in zip(columns, schema.types[:-1], strict=True)
         ]
         arrays.append(pa.FixedSizeListArray.from_arrays(flat, self._dimension))
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+@contextmanager
+def _parquet(path: Path, dimension: int, columns: Mapping[str, str]) -> Iterator[_Parquet]:
+    """Opens a Parquet file of vectors of a length."""
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema(
+        [("path", pa.string()), ("label", pa.string())]
+        + [(name, kinds[KINDS[kind]]) for name, kind in columns.items()]
+        + [(VECTOR_NAMES[0], pa.list_(pa.float32(), dimension))]
+    )
+    with parquet_writer(path, schema) as writer:
+        yield _Parquet(writer, dimension, columns)
 
 
 def _valid(values: Sequence[Value | None]) -> list[Value | None]:
-    """Returns values whose texts are valid: Parquet stores no other, so that those are escaped."""
-    return [
-        value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-        for value in values
-    ]
+    """Returns values as Parquet stores them."""
+    return [stored_text(value) if isinstance(value, str) else value for value in values]

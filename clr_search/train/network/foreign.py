@@ -8,10 +8,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from clr_search.errors import UsageError, shortened
+from clr_search.errors import UsageError, reason_of, shortened
 
-HEADS = ("fc", "classifier", "heads", "head", "head_dist", "last_linear")
+_HEADS = ("fc", "classifier", "heads", "head", "head_dist", "last_linear")
 """Names of the layers behind the embedding, whose weights a file may have and the network lacks."""
+
+
+def drop_classifier(model: nn.Module) -> bool:
+    """Let a network put out what its classifier reads; return whether it had one."""
+    for head in _HEADS:
+        if isinstance(getattr(model, head, None), nn.Module):
+            setattr(model, head, nn.Identity())
+            return True
+    return False
 
 
 def load_foreign(model: nn.Module, path: Path, source: str) -> None:
@@ -89,7 +98,7 @@ def _counter(name: str) -> bool:
 
 def _of_head(name: str) -> bool:
     """Return whether a tensor is of a classifier."""
-    return name.split(".")[0].lstrip("_") in HEADS
+    return name.split(".")[0].lstrip("_") in _HEADS
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
@@ -107,9 +116,8 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors have errors of their own
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UsageError(
-            f"{path} holds no weights that can be loaded safely: {reason}",
+            f"{path} holds no weights that can be loaded safely: {reason_of(error)}",
             "Give a .safetensors file, or a .pth of tensors only.",
         ) from error
     for key in ("state_dict", "model"):

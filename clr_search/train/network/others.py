@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 from torch import Tensor, nn
 
-from clr_search.errors import UsageError
-from clr_search.train.network.foreign import HEADS, load_foreign
+from clr_search.errors import UsageError, reason_of
+from clr_search.train.network.foreign import drop_classifier, load_foreign
 from clr_search.train.network.zoo import TimmEncoder
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Architecture
@@ -20,8 +20,6 @@ from clr_search.train.settings.zoo import TIMM, of_timm
 
 TORCHVISION = "torchvision:"
 """What the name of a network of torchvision begins with."""
-
-_SHOWN = 200  # characters of a reason that are told
 
 
 def of_library(init: str) -> bool:
@@ -87,14 +85,11 @@ def _torchvision(name: str, path: Path | None) -> nn.Module:
         weights = models.get_model_weights(name).DEFAULT if path is None else None
         model: nn.Module = models.get_model(name, weights=weights)
     except Exception as error:  # of whatever loads it
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:_SHOWN]
         raise UsageError(
-            f"{TORCHVISION}{name} cannot be made: {reason}",
+            f"{TORCHVISION}{name} cannot be made: {reason_of(error)}",
             "Where its weights cannot be loaded from the network, give them by --init FILE.",
         ) from error
-    for head in HEADS:
-        if isinstance(getattr(model, head, None), nn.Module):
-            setattr(model, head, nn.Identity())
+    drop_classifier(model)
     if path is not None:
         load_foreign(model, path, name)
     return model

@@ -11,11 +11,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from clr_search.errors import UsageError, require, shortened
+from clr_search.errors import UsageError, reason_of, require, shortened
 from clr_search.train.network.backbone import Backbone
 from clr_search.train.settings.zoo import TIMM
-
-_SHOWN = 200  # characters of a reason that are told
 
 
 class TimmEncoder(Backbone):
@@ -104,9 +102,8 @@ def _made(architecture: str, image_size: int, drop_path: float, *, pretrained: b
 
 
 def _refused(what: str, error: Exception) -> UsageError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:_SHOWN]
     return UsageError(
-        f"{shortened(what)} cannot be made: {reason}",
+        f"{shortened(what)} cannot be made: {reason_of(error)}",
         "Check the name and --image-size; where its weights cannot be loaded from the network, "
         "give them by --init FILE.",
     )
