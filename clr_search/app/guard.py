@@ -10,8 +10,8 @@ Beside what every guard does (`web.guard`), this one
   that it makes resolve to 127.0.0.1 (DNS rebinding);
 * answers none from a page of another origin, save a link to the page itself;
 * hands on a message or an upload only once it has come whole, so that an upload that is broken off
-  never reaches the disk;
-* refuses messages that name an event the page does not have, or a file by an address
+  never reaches the disk; Gradio's own uploads are not answered;
+* refuses messages that name an event or a function the page does not have, or a file by an address
   (`http://…`), which Gradio would download;
 * forbids the browser, by a content security policy, to load anything from another server.
 """
@@ -19,44 +19,38 @@ Beside what every guard does (`web.guard`), this one
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-from collections.abc import Container, Iterator
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
 from clr_search import images
+from clr_search.app.messages import Events, is_address
 from clr_search.web import guard
 from clr_search.web.hosts import Names
 from clr_search.web.problems import Problem
 from clr_search.web.requests.exchange import Exchange
 from clr_search.web.requests.login import CHALLENGE, Logins
-from clr_search.web.uploads import Uploads
 
 API = "/gradio_api"
 GET_EXACT = frozenset(
     {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"}
-    | {f"{API}/{name}" for name in ("queue/data", "startup-events", "theme.css", "upload_progress")}
+    | {f"{API}/{name}" for name in ("queue/data", "startup-events", "theme.css")}
 )
 FILE_PREFIX = f"{API}/file="
-GET_PREFIXES = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/", FILE_PREFIX)
+OWN = "/clr/"
+GET_PREFIXES = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/", FILE_PREFIX, OWN)
 EVENTS = f"{API}/queue/join"
-UPLOAD = f"{API}/upload"
-POST_ROUTES = frozenset({EVENTS, UPLOAD, f"{API}/cancel", f"{API}/reset"})
+QUESTIONS = frozenset({f"{API}/component_server", f"{API}/component_server/"})
+UPLOAD, EXPORT = f"{OWN}upload", f"{OWN}export"
+POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, *QUESTIONS})
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest event message in bytes; pictures are uploaded by another route, and only named here."""
 
-MAX_VALUES = 1000
-"""Bound on the number of values in a message, each of which takes much more memory than bytes."""
 
 MAX_UPLOAD_BYTES = min(images.MAX_BYTES, 64 * 2**20)
 """Largest upload in bytes; photographs straight from a camera are smaller."""
-
-FRAMING_BYTES = 64 * 1024
-"""Bytes that a form may have besides the file in it."""
 
 MAX_PATH = 4096
 """Largest length of a path and of a query; those of the page are shorter."""
@@ -82,8 +76,6 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 
-_ADDRESS = re.compile(r"^\s*[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
-
 
 class Guard(guard.Guard):
     """The ASGI middleware that the module describes.
@@ -92,10 +84,8 @@ class Guard(guard.Guard):
     ----------
     app : ASGIApp
         The application behind the guard.
-    uploads : Uploads
-        The folder in which Gradio stores uploads.
-    events : container of int
-        Numbers of the events that the page has.
+    events : Events
+        What a browser may ask of the page.
     names : Names
         What the page may be addressed as.
     logins : Logins, optional
@@ -109,15 +99,14 @@ class Guard(guard.Guard):
     def __init__(
         self,
         app: ASGIApp,
-        uploads: Uploads,
-        events: Container[int],
+        events: Events,
         names: Names | None = None,
         logins: Logins | None = None,
         below: str = "",
     ) -> None:
         names = names or Names()
-        super().__init__(app, names, MAX_UPLOAD_BYTES + FRAMING_BYTES, HEADERS, below)
-        self._uploads, self._events, self._logins = uploads, events, logins
+        super().__init__(app, names, MAX_UPLOAD_BYTES, HEADERS, below)
+        self._events, self._logins = events, logins
 
     async def answer(self, scope: Scope, headers: Headers, exchange: Exchange) -> None:
         """Pass on a request that this page sends, with a body that has come whole."""
@@ -137,19 +126,16 @@ class Guard(guard.Guard):
         self.require_small(headers)
         try:
             async with asyncio.timeout(SECONDS):
-                body = await exchange.body(self.body_bytes if path == UPLOAD else MAX_MESSAGE_BYTES)
+                most = self.body_bytes if path == UPLOAD else MAX_MESSAGE_BYTES
+                body = await exchange.body(most)
         except TimeoutError:
             raise Problem(
                 HTTPStatus.REQUEST_TIMEOUT, f"The request took longer than {SECONDS:g} s."
             ) from None
-        receive = guard.replayed(body, exchange.receive)
-        if path == UPLOAD:
-            await self._store(scope, receive, exchange.send, len(body))
-            return
-        status = check_message(body, self._events if path == EVENTS else None)
+        status = None if path == UPLOAD else self._events.refusal(path, body)
         if status is not None:
             raise Problem(status, "The message is none of this page's.")
-        await self.app(scope, receive, exchange.send)
+        await self.app(scope, guard.replayed(body, exchange.receive), exchange.send)
 
     async def _require_login(self, headers: Headers, exchange: Exchange) -> None:
         """Refuse a request without a login, where there are logins."""
@@ -167,21 +153,6 @@ class Guard(guard.Guard):
                 CHALLENGE,
             )
         exchange.who = who
-
-    async def _store(self, scope: Scope, receive: Receive, send: Send, count: int) -> None:
-        """Let Gradio store an upload of `count` bytes, and then send its answer.
-
-        A client that is slow to read the answer does not keep others from uploading.
-        """
-        answer: list[Message] = []
-
-        async def collect(message: Message) -> None:
-            answer.append(message)
-
-        async with self._uploads.room_for(count):
-            await self.app(scope, receive, collect)
-        for message in answer:
-            await send(message)
 
 
 def _name_as_the_page_does(scope: Scope, headers: Headers) -> None:
@@ -214,64 +185,3 @@ def check_route(method: str, path: str) -> HTTPStatus | None:
     if path.startswith(FILE_PREFIX):
         return HTTPStatus.FORBIDDEN if is_address(path.removeprefix(FILE_PREFIX)) else None
     return None if path in GET_EXACT or path.startswith(GET_PREFIXES) else HTTPStatus.NOT_FOUND
-
-
-def check_message(body: bytes, events: Container[int] | None = None) -> HTTPStatus | None:
-    """Return the status that refuses a message, or None for an acceptable one.
-
-    A message is refused if it holds too many values (413), is not JSON (400), names an event that
-    the page does not have (404), or a file by a network address (403).
-
-    Parameters
-    ----------
-    body : bytes
-        The whole body.
-    events : container of int, optional
-        Numbers of the events, one of which the message must name.
-
-    Examples
-    --------
-    >>> check_message(b'{"data": [{"path": "/tmp/upload.jpg"}]}') is None
-    True
-    >>> int(check_message(b'{"data": [{"path": "http://example.com/a.jpg"}]}'))
-    403
-    >>> int(check_message(b'{"data": [], "fn_index": 999}', events={1, 2}))
-    404
-    """
-    if sum(map(body.count, (b",", b"[", b"{"))) >= MAX_VALUES:
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        return HTTPStatus.BAD_REQUEST
-    if any(is_address(path) for path in _paths(message)):
-        return HTTPStatus.FORBIDDEN
-    number = message.get("fn_index") if isinstance(message, dict) else None
-    if events is not None and (type(number) is not int or number not in events):
-        return HTTPStatus.NOT_FOUND
-    return None
-
-
-def is_address(path: str) -> bool:
-    """Whether a path begins like a network address, with ``scheme:/``, and is not a local file.
-
-    Examples
-    --------
-    >>> is_address("http://example.com/a.jpg"), is_address("/tmp/a.jpg"), is_address("C:/a.jpg")
-    (True, False, False)
-    """
-    return _ADDRESS.match(path) is not None
-
-
-def _paths(message: object) -> Iterator[str]:
-    """Yield every value of a key ``path`` at any depth of a JSON message."""
-    stack = [message]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            path = item.get("path")
-            if isinstance(path, str):
-                yield path
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)

@@ -2,37 +2,35 @@
 
 `launch` keeps all data on this machine. Unless told otherwise it listens on 127.0.0.1. It connects
 to no other machine: there are no analytics, and no fonts or scripts from other servers (see
-`clr_search.app.guard`). It serves no file of the collection, as thumbnails are drawn in memory, and
-stores uploads in a private folder that is removed at the end.
+`clr_search.app.guard`). Pictures are shown as they are drawn anew, and files of the collection are
+handed out only where that was asked for. Uploads lie in a private folder that is removed at the
+end, thumbnails in the user's cache.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from clr_search import terminal
+from clr_search.app.hosting import Site, environment, served, settings
+from clr_search.app.library.permissions import Permissions
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
-from clr_search.web import listening
-from clr_search.web.hosts import LOOPBACK, Names, root_path
+from clr_search.web.hosts import LOOPBACK
 
 if TYPE_CHECKING:
     import gradio as gr
-    from fastapi import FastAPI
 
-    from clr_search.app.explorer import Explorer
     from clr_search.images.isolation import DecodingLimits
     from clr_search.web.requests.login import Logins
 
@@ -52,12 +50,18 @@ class Access:
         listens on.
     root_path : str
         Path below which a proxy shows it, such as ``/photos``.
+    originals : bool
+        Whether files of the collection can be downloaded as they are.
+    thumbnails_only : bool
+        Whether no picture is shown larger than its thumbnail.
     """
 
     logins: Logins | None = None
     open_to_all: bool = False
     more_hosts: tuple[str, ...] = ()
     root_path: str = ""
+    originals: bool = False
+    thumbnails_only: bool = False
 
     def is_known(self, host: str) -> bool:
         """Whether only people with a login, or on this machine, reach the address `host`."""
@@ -78,14 +82,18 @@ class Access:
                 "that is wanted.",
             )
 
+    def permissions(self, host: str) -> Permissions:
+        """Return what visitors may see and do on the address `host`."""
+        return Permissions(
+            large=not self.thumbnails_only,
+            originals=self.originals,
+            reveal=host in LOOPBACK and not self.more_hosts and not self.root_path,
+            write=self.is_known(host) and not self.open_to_all,
+        )
+
 
 LOCAL = Access()
 """Everybody who reaches it on this machine."""
-
-GRACE = 2
-"""Seconds for which a stopping page waits for its last answers."""
-
-_PORTS = range(7860, 7960)  # The ports that are tried where none is given.
 
 
 def build(
@@ -100,14 +108,15 @@ def build(
     collection : path
         A collection made by ``clr-search build-index``.
     probe : path, optional
-        A `probe.onnx`, which adds a Classify tab.
+        A `probe.onnx`, by which the page classifies.
     decoding : DecodingLimits, optional
         The most that decoding one picture may take.
 
     Returns
     -------
     gradio.Blocks
-        The page, which is not served yet. It keeps the collection open while it exists.
+        The page, which is not served yet. It keeps the collection open while it exists. Its
+        pictures come from routes beside it, which `launch` and `serving` add.
 
     Raises
     ------
@@ -120,30 +129,51 @@ def build(
 
         page = build("photos.clr")
     """
-    return _composed(collection, probe, decoding, may_remember=True)[0]
+    cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))
+    return _composed(collection, probe, decoding, Permissions(), cache)[0].page
 
 
 def _composed(
     collection: Path | str,
     probe: Path | str | None,
     decoding: DecodingLimits | None,
-    *,
-    may_remember: bool,
-) -> tuple[gr.Blocks, Explorer]:
-    """Return the page of `build`, and the explorer behind it, which its owner may close."""
+    permissions: Permissions,
+    cache: Path,
+) -> tuple[Site, Callable[[], None]]:
+    """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
-    from clr_search.app.explorer import Explorer
+    from clr_search.app.library.library import Library
+    from clr_search.app.library.tiles import Tiles
+    from clr_search.app.library.uploads import Uploads
     from clr_search.app.page import compose
+    from clr_search.app.routes.exports import exports
+    from clr_search.app.routes.files import files
+    from clr_search.app.routes.pictures import pictures
+    from clr_search.app.routes.uploads import uploads
     from clr_search.index import Index
     from clr_search.serve import Probe
+    from clr_search.web.tile_store import TileStore, cache_folder
 
     collection = Path(collection)
     index = Index.open(collection)
     index.require_encoder()  # here, and not when a visitor's picture has to be embedded
-    explorer = Explorer(index, decoding=decoding)
+    library = Library(index, Uploads(cache), decoding=decoding)
+    store = TileStore(cache_folder())
+    tiles = Tiles(library, store)
     name = collection.resolve().name.removesuffix(".clr")
-    classifier = Probe(probe) if probe else None
-    return compose(name, explorer, classifier, may_remember=may_remember), explorer
+    page = compose(name, library, permissions, Probe(probe) if probe else None)
+    routes = (
+        files(),
+        pictures(library, tiles, permissions),
+        uploads(library),
+        exports(library, tiles, permissions),
+    )
+
+    def close() -> None:
+        library.close()
+        store.close()
+
+    return Site(page, routes, cache), close
 
 
 def launch(
@@ -221,111 +251,11 @@ def serving(
     with ExitStack() as stack:
         cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))  # Only this user can open it.
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
-        stack.enter_context(_environment(_settings(cache, host)))
+        stack.enter_context(environment(settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        known = access.is_known(host) and not access.open_to_all
-        page, explorer = _composed(collection, probe, decoding, may_remember=known)
-        stack.callback(explorer.close)
-        yield stack.enter_context(_served(page, cache, host, port, access))
-
-
-@contextmanager
-def _served(
-    page: gr.Blocks, cache: Path, host: str, port: int | None, access: Access
-) -> Iterator[str]:
-    """Serve a page behind the guard during the context, and yield its address."""
-    from clr_search.app.guard import Guard
-    from clr_search.web.uploads import Uploads
-
-    names, below = Names.of(host, access.more_hosts), root_path(access.root_path)
-    with _listening(host, port) as door:
-        access.require_login(door.getsockname()[0])  # A supervisor may listen elsewhere.
-        listening.allow_files()
-        app = _mounted(page, cache, door, below)
-        mounted = app.routes[-1].app  # type: ignore[attr-defined]
-        uploads, events = Uploads(cache), frozenset(page.fns)
-        guarded = Guard(app, uploads, events, names, access.logins, below)
-        with listening.serving_aside(listening.configured(guarded, grace=GRACE), door):
-            try:
-                yield f"{listening.url_of(door)}/"
-            finally:
-                page.close(verbose=False)  # It ends the queue.
-                mounted.stop_event.set()  # It ends answers that are open as long as the page is.
-
-
-def _mounted(page: gr.Blocks, cache: Path, door: socket.socket, below: str) -> FastAPI:
-    """Return the application of Gradio that answers for a page."""
-    import gradio as gr
-    from fastapi import FastAPI
-
-    from clr_search.app.guard import MAX_UPLOAD_BYTES
-    from clr_search.app.theme import STYLE_SHEET, theme, write_icon
-
-    host, port = door.getsockname()[:2]
-    page.has_launched = True  # Else Gradio reads any file of the machine that a browser names.
-    mounted: FastAPI = gr.mount_gradio_app(
-        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
-        page,
-        path="/",
-        server_name=host,
-        server_port=port,
-        root_path=below or None,
-        show_error=False,
-        max_file_size=MAX_UPLOAD_BYTES,
-        enable_monitoring=False,
-        run_history=False,
-        mcp_server=False,
-        ssr_mode=False,
-        pwa=False,
-        footer_links=[],
-        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
-        theme=theme(),
-        css_paths=STYLE_SHEET,
-        favicon_path=write_icon(cache),
-    )
-    return mounted
-
-
-def _listening(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens on the port, or on the first free one where none is given."""
-    for candidate in _PORTS if port is None else ():
-        with suppress(UsageError):
-            return listening.listen(host, candidate)
-    return listening.listen(host, port or 0)
-
-
-def _settings(cache: Path, host: str) -> dict[str, str]:
-    """Return environment variables for settings of libraries that have no parameter."""
-    unproxied = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
-    addresses = ",".join([*unproxied, "127.0.0.1", "localhost", host])
-    return {
-        "GRADIO_TEMP_DIR": str(cache),
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_ALLOWED_PATHS": "",
-        "GRADIO_ROOT_PATH": "",
-        "GRADIO_DEBUG": "0",
-        # ONNX Runtime sends telemetry since release 1.29; the tools of Gradio can do so, too.
-        "ORT_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        # Gradio sends a request to its own server, which must not go through a proxy.
-        "NO_PROXY": addresses,
-        "no_proxy": addresses,
-    }
-
-
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables during the context, and restore them after it."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        site, close = _composed(collection, probe, decoding, access.permissions(host), cache)
+        stack.callback(close)
+        yield stack.enter_context(served(site, host, port, access))
 
 
 @contextmanager

@@ -1,73 +1,89 @@
-"""The page as a whole: its header and its tabs."""
+"""The page: one component of Gradio that carries it, and endpoints for programs.
+
+Gradio is the host. Its HTML component runs a script of `static/`, which draws the page and asks the
+functions of `functions/`; answers are rows of values, never HTML. What visitors look at stands in
+the address of the page, so that nothing of a visit is kept here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import gradio as gr
 
-from clr_search.app.about_tab import about
-from clr_search.app.classify_tab import ClassifyTab
-from clr_search.app.components import fragment
-from clr_search.app.copies.review import Review
-from clr_search.app.copies.tab import CopiesTab
-from clr_search.app.explorer import Explorer
-from clr_search.app.fragments import PASTE_AND_DROP, header
-from clr_search.app.search_tab import SearchTab
-from clr_search.serve import Probe
+from clr_search.app.functions.about import About
+from clr_search.app.functions.carried import Answer, carried
+from clr_search.app.functions.search import Searching
 
-KEEP_UPLOADS_SECONDS = 600
-"""Seconds after which an uploaded file is deleted; it is read at once, and needed no longer."""
+if TYPE_CHECKING:
+    from clr_search.app.library.asked import Asked
+    from clr_search.app.library.library import Library
+    from clr_search.app.library.permissions import Permissions
+    from clr_search.serve import Probe
 
 MOST_WAITING = 100
-"""Largest number of events that wait to be handled; further ones are refused."""
+"""Largest number of events of programs that wait to be handled; further ones are refused."""
+
+BOOT = """
+const begin = (attempt) => import(new URL('clr/static/main.js', document.baseURI).href)
+  .then((page) => page.start(element, server))
+  .catch((error) => {
+    if (attempt < 3) { setTimeout(() => begin(attempt + 1), 700); return; }
+    element.textContent = 'The page could not be loaded: ' + error + ' Load it again.';
+  });
+begin(0);
+"""
+"""The script of the component: it loads the page, which is made of modules."""
+
+WAITING = '<div class="clr-app" aria-busy="true"><p class="clr-opening">Opening …</p></div>'
+"""What the component shows until its script has come."""
+
+
+def functions(
+    library: Library, permissions: Permissions, probe: Probe | None
+) -> list[Callable[[Asked], Answer]]:
+    """Return all questions that the page may ask."""
+    search, about = Searching(library, permissions), About(library, probe)
+    return [
+        search.find,
+        search.rows,
+        search.terms,
+        search.item,
+        search.chance,
+        search.offers,
+        search.reveal,
+        about.about,
+        about.missing,
+    ]
 
 
 def compose(
-    name: str, explorer: Explorer, probe: Probe | None = None, *, may_remember: bool = True
+    name: str, library: Library, permissions: Permissions, probe: Probe | None = None
 ) -> gr.Blocks:
-    """Compose the page from its header and its tabs.
+    """Compose the page.
 
     Parameters
     ----------
     name : str
         Name of the collection.
-    explorer : Explorer
+    library : Library
         The collection.
+    permissions : Permissions
+        What visitors may see and do.
     probe : Probe, optional
-        A classifier, which adds a Classify tab.
-    may_remember : bool
-        Whether what a visitor says about copies is remembered in the collection.
+        A classifier that classifies what is searched.
     """
-    review = Review(explorer.index.path, explorer.workers.load, may_remember=may_remember)
-    page = gr.Blocks(
-        title=f"{name} · clr-search",
-        analytics_enabled=False,
-        delete_cache=(60, KEEP_UPLOADS_SECONDS),
-        fill_width=True,
-    )
+    page = gr.Blocks(title=f"{name} · clr-search", analytics_enabled=False, fill_width=True)
     with page:
         page.queue(max_size=MOST_WAITING)
-        top = fragment(header(name, len(explorer)))
-        with gr.Tabs():
-            with gr.Tab("Search", id="search"):
-                SearchTab(explorer, page)
-            if probe:
-                with gr.Tab("Classify", id="classify"):
-                    ClassifyTab(probe, explorer)
-            with gr.Tab("Copies", id="copies"):
-                CopiesTab(explorer, review)
-            with gr.Tab("About", id="about") as about_tab:
-                content = fragment("", elem_id="clr-about")
-        page.load(
-            lambda: header(name, len(explorer)),
-            outputs=top,
-            show_progress="hidden",
-            api_visibility="private",
+        gr.HTML(
+            html_template=WAITING,
+            js_on_load=BOOT,
+            server_functions=[carried(each) for each in functions(library, permissions, probe)],
+            apply_default_css=False,
+            padding=False,
+            elem_id="clr-page",
+            collection=name,
         )
-        about_tab.select(
-            lambda: about(explorer, probe),
-            outputs=content,
-            show_progress="hidden",
-            api_visibility="private",
-        )
-        page.load(None, js=PASTE_AND_DROP)
     return page

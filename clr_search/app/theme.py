@@ -40,7 +40,7 @@ _PAPER = Color(
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
-STYLE_SHEET = Path(__file__).with_name("style.css")
+STYLE_SHEETS = sorted((Path(__file__).parent / "static").glob("*.css"))
 
 
 def theme() -> Base:

@@ -61,6 +61,14 @@ class Inventory:
         """Path of the folder of the collection."""
         return self._catalog.folder.path
 
+    def version(self) -> tuple[int, int] | None:
+        """Returns a value that changes with every change of the collection, by any process.
+
+        It is None where it is not known, as inside a transaction. It tells whether what was
+        computed of the collection is still so.
+        """
+        return self._catalog.version()
+
     def in_place(self) -> bool:
         """Returns whether the catalogue is still the file that was opened.
 
@@ -258,6 +266,11 @@ class Inventory:
             if number not in items:
                 raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
         return [items[number] for number in numbers]
+
+    def known_items(self, numbers: Sequence[int]) -> dict[int, Item]:
+        """Returns the items with these ids, by id; ids of no item are left out."""
+        with self._catalog.reading():
+            return self._catalog.items(numbers)
 
     def contents(self) -> dict[int, str]:
         """Returns the SHA-256 (hexadecimal) of the files of all items, by id."""

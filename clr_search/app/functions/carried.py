@@ -1,0 +1,55 @@
+"""How a question of a browser reaches a function, and how its answer goes back.
+
+The page asks by the `server_functions` of Gradio's HTML component. Each function takes one `Asked`,
+which checks every value, and returns what JSON can have. Failures are answers, too: Gradio would
+answer them with a bare "500".
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from clr_search.app.library.asked import Asked
+from clr_search.errors import ClrSearchError
+
+logger = logging.getLogger(__name__)
+
+Answer = dict[str, Any]
+"""What a function answers, as JSON has it."""
+
+
+def carried(function: Callable[[Asked], Answer]) -> Callable[[Any], Answer]:
+    """Return the server function for a function of the app.
+
+    Its answer has ``ok`` with what the function returns, or ``error`` with what happened and what
+    to do next.
+
+    Examples
+    --------
+    >>> def greet(asked: Asked) -> Answer:
+    ...     return {"greeting": f"Good day, {asked.text('name')}"}
+    >>> carried(greet)({"name": "Ada"})
+    {'ok': {'greeting': 'Good day, Ada'}}
+    >>> carried(greet)({"name": 7})["error"]["what"]
+    'The value of name is none that this page sends.'
+    """
+
+    # Gradio passes values by the names and annotations of parameters: this one has neither.
+    def answered(given):  # type: ignore[no-untyped-def]
+        try:
+            return {"ok": function(Asked(given))}
+        except ClrSearchError as error:
+            return {"error": {"what": error.what, "remedy": error.remedy}}
+        except Exception:
+            logger.exception("%s failed", answered.__name__)
+            return {
+                "error": {
+                    "what": "The app failed; its log says how.",
+                    "remedy": "Tell who runs it.",
+                }
+            }
+
+    answered.__name__ = function.__name__
+    return answered

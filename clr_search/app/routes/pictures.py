@@ -1,0 +1,67 @@
+"""Addresses of pictures: by id or by token, never by path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio.to_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, Response
+
+from clr_search.app.library.library import Library
+from clr_search.app.library.permissions import Permissions
+from clr_search.app.library.tiles import Tiles
+from clr_search.app.routes.answers import attachment, refused
+from clr_search.errors import ClrSearchError
+
+FOR_EVER = {"cache-control": "private, max-age=31536000, immutable"}
+"""An address that has the version of its file in it never shows anything else."""
+
+NEVER = {"cache-control": "no-store"}
+
+
+def pictures(library: Library, tiles: Tiles, permissions: Permissions) -> APIRouter:
+    """Return the routes of pictures."""
+    router = APIRouter()
+
+    async def drawn(draw: Callable[[], bytes], headers: dict[str, str]) -> Response:
+        """Answer with a JPEG that another thread draws."""
+        try:
+            data = await anyio.to_thread.run_sync(draw)
+        except ClrSearchError as error:
+            return refused(error, NEVER)
+        return Response(data, media_type="image/jpeg", headers=headers)
+
+    @router.get("/thumb/{number}")
+    async def thumb(number: int, request: Request) -> Response:
+        headers = FOR_EVER if request.query_params.get("v") else NEVER
+        return await drawn(lambda: tiles.thumbnail(number), headers)
+
+    @router.get("/picture/{number}")
+    async def picture(number: int, request: Request) -> Response:
+        headers = FOR_EVER if request.query_params.get("v") else NEVER
+
+        def draw() -> bytes:
+            permissions.require("large")
+            return tiles.large(number)
+
+        return await drawn(draw, headers)
+
+    @router.get("/upload/{token}")
+    async def upload(token: str, request: Request) -> Response:
+        large = request.query_params.get("large") == "1"
+        return await drawn(lambda: tiles.upload(token, large=large), FOR_EVER)
+
+    @router.get("/original/{number}")
+    async def original(number: int) -> Response:
+        try:
+            permissions.require("originals")
+            item = await anyio.to_thread.run_sync(library.item, number)
+            if not item.path.is_file():
+                raise ClrSearchError(f"{item.path.name} is gone.")
+        except ClrSearchError as error:
+            return refused(error, NEVER)
+        headers = NEVER | attachment(item.path.name)
+        return FileResponse(item.path, media_type="application/octet-stream", headers=headers)
+
+    return router

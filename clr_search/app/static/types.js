@@ -1,0 +1,68 @@
+/**
+ * The shapes of what the page speaks about; there is no code here.
+ */
+
+/**
+ * A picture as the grid shows it.
+ *
+ * @typedef {object} Row
+ * @property {number} [id] its id in the collection
+ * @property {string} [upload] its token, where it was brought
+ * @property {string} [name] name of the file; none where it has been removed
+ * @property {string} [folder] folder below the root
+ * @property {string | null} [label]
+ * @property {number} [w] width in pixels
+ * @property {number} [h] height in pixels
+ * @property {string} [v] version of the file
+ * @property {boolean} [missing] whether its file is gone
+ * @property {number} [score] cosine similarity to the query
+ * @property {number} [share] share, in per cent, of random pairs that are less alike
+ * @property {string} [gone] why an upload is no longer there
+ * @property {string} [note] a line that a tab adds
+ * @property {string} [badge] a word that a tab adds
+ */
+
+/**
+ * A picture of a query.
+ *
+ * @typedef {object} Term
+ * @property {number} [id]
+ * @property {string} [upload]
+ * @property {number} weight
+ * @property {number[]} [crop] left, top, width, height as fractions
+ */
+
+/**
+ * What the address of the page says.
+ *
+ * @typedef {object} State
+ * @property {string} tab
+ * @property {Term[]} terms
+ * @property {string} label
+ * @property {string} under
+ * @property {string} where
+ * @property {string} after
+ * @property {string} before
+ * @property {number} least
+ * @property {number} diverse
+ * @property {string} sort
+ * @property {number | null} view id of the picture that is looked at
+ */
+
+/**
+ * What tabs use of the page.
+ *
+ * @typedef {object} App
+ * @property {(name: string, args?: object) => Promise<any>} ask
+ * @property {() => State} state
+ * @property {(changes: Partial<State>, how?: {replace?: boolean}) => void} go
+ * @property {(text: string) => void} say tells screen readers
+ * @property {(error: unknown) => void} fail shows what went wrong
+ * @property {() => void} settle takes away what was shown of a failure
+ * @property {any} offers what there is to filter by, and what visitors may do
+ * @property {import('./selection.js').Selection} selection
+ * @property {(rows: Row[], at: number) => void} look opens the lightbox
+ * @property {(row: Row, weight: number) => void} refine adds a picture to the query
+ */
+
+export {};
