@@ -79,7 +79,9 @@ class Searching:
             }
         return {
             **self._library.rows([item.id])[0],
-            "path": str(item.path),
+            "file": str(
+                item.path
+            ),  # Clients of Gradio take what is called a path for a file to fetch.
             "bytes": item.size,
             "changed": _day(item.mtime_ns),
             "columns": {name: value for name, value in values.items() if value is not None},

@@ -136,7 +136,7 @@ export class Lightbox {
         button(crop ? 'Search by this part' : 'View similar', () => this.leave({ tab: 'search', terms: [term] }), { class: 'clr-first' }),
         button([icon('plus'), 'More like it'], () => this.refine(row, 1)),
         button([icon('minus'), 'Less like it'], () => this.refine(row, -0.5)),
-        about && button('Copy path', () => this.copy(about.path)),
+        about && button('Copy path', () => this.copy(about.file)),
         about && app.offers.may.reveal && button('Show in folder', () => this.reveal(row)),
         about && app.offers.may.originals &&
           h('a', { class: 'clr-button', href: route(`original/${row.id}`), download: row.name }, 'Download'),

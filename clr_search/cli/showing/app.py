@@ -11,9 +11,7 @@ from clr_search.cli import options
 
 @options.command("app")
 @options.collection_argument()
-@click.option(
-    "--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx to classify by."
-)
+@click.option("--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx to classify by.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -35,9 +33,7 @@ from clr_search.cli import options
 @click.option("--no-auth", is_flag=True, help="Answer everybody who reaches --host, without login.")
 @options.hosting_options()
 @click.option("--originals", is_flag=True, help="Let visitors download files of the collection.")
-@click.option(
-    "--thumbnails-only", is_flag=True, help="Show no picture larger than its thumbnail."
-)
+@click.option("--thumbnails-only", is_flag=True, help="Show no picture larger than its thumbnail.")
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
 @options.decoding_options()
 @options.pixels_option()
