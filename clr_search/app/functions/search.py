@@ -132,7 +132,7 @@ def _offers(index: Index) -> Answer:
     return {
         "labels": labels[:_MOST_NAMED],
         "folders": [] if set(folders) <= set(labels) else folders[:_MOST_NAMED],
-        "columns": index.kinds(),
+        "columns": [{"name": name, "kind": kind} for name, kind in index.kinds().items()],
         "all": len(ids),
     }
 

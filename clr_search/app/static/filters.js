@@ -51,7 +51,7 @@ export function filters(app) {
     fill(folders, app.offers.folders.map((/** @type {string} */ value) => h('option', { value })));
     label.element.hidden = !app.offers.labels.length;
     under.element.hidden = !app.offers.folders.length;
-    where.input.title = `Columns: ${Object.keys(app.offers.columns).join(', ')}`;
+    where.input.title = `Columns: ${app.offers.columns.map((/** @type {{name: string}} */ one) => one.name).join(', ')}`;
   };
   document.addEventListener('clr-offers', offer);
   offer();

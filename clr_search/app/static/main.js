@@ -50,7 +50,7 @@ export async function start(element, server) {
   const app = {
     ask,
     selection,
-    offers: { labels: [], folders: [], columns: {}, may: {}, all: 0 },
+    offers: { labels: [], folders: [], columns: [], may: {}, all: 0 },
     state: () => state,
     say: (text) => {
       live.textContent = '';
