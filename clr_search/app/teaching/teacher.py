@@ -156,7 +156,7 @@ class Teacher:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                return kind.open(self.library.index.path, writable=True)
+                return kind.open(self.library.index.path, writable=True, mend=False)
             except LockedError:
                 if time.monotonic() > until:
                     raise
