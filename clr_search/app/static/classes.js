@@ -132,7 +132,7 @@ export function knowledge(lesson) {
   return [
     h('p', { class: 'clr-accuracy' }, h('b', {}, percent(lesson.accuracy)), ' right'),
     h('div', { class: 'clr-scale', role: 'img', 'aria-label': `Between ${low} and ${high} %` }, h('span', { style: `left:${low}%;width:${Math.max(1, high - low)}%` }), h('i', { style: `left:${Math.round(lesson.accuracy * 100)}%` })),
-    h('p', { class: 'clr-hint' }, `Probably between ${low} and ${high} %, by ${counted(lesson.measured ?? 0)}, each left out in turn.`),
+    h('p', { class: 'clr-hint' }, `Probably between ${low} and ${high}\u00a0%, by ${counted(lesson.measured ?? 0)}, each left out in turn.`),
     h('p', { class: 'clr-hint' }, `By chance ${percent(lesson.chance ?? 0)}; always “${most.name}” ${percent(lesson.majority ?? 0)}.`),
   ];
 }

@@ -59,7 +59,7 @@ export function classifying(app) {
         h('h2', {}, said),
         none && h('p', {}, 'It is unlike all pictures of the classes. If it were of one of them:'),
         h('ul', { class: 'clr-shares', role: 'list' }, found.shares.map((/** @type {[string, number]} */ [name, share]) =>
-          h('li', {}, h('span', {}, name), h('meter', { min: 0, max: 1, value: share, 'aria-hidden': 'true' }), h('span', { class: 'clr-size' }, percent(share))))),
+          h('li', {}, h('span', {}, name), h('span', { class: 'clr-share', 'aria-hidden': 'true' }, h('i', { style: `width:${(100 * share).toFixed(1)}%` })), h('span', { class: 'clr-size' }, percent(share))))),
         h('p', { class: 'clr-hint' }, remark(found)),
         row.name !== undefined && h('p', { class: 'clr-hint' }, row.name, row.label ? `, labelled ${row.label}` : ''),
         h('div', { class: 'clr-deeds' }, button('Search for pictures like it', () => app.go({ tab: 'search' }))),

@@ -105,9 +105,9 @@ export function counted(count, one = 'picture', many = `${one}s`) {
  */
 export function percent(share) {
   const rounded = Math.round(share * 100);
-  if (share > 0 && rounded === 0) return 'under 1 %';
-  if (share < 1 && rounded === 100) return 'over 99 %';
-  return `${rounded} %`;
+  if (share > 0 && rounded === 0) return 'under 1\u00a0%';
+  if (share < 1 && rounded === 100) return 'over 99\u00a0%';
+  return `${rounded}\u00a0%`;
 }
 
 /**

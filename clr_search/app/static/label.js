@@ -71,7 +71,7 @@ export function panel(app) {
     { class: 'clr-label' },
     h('div', { class: 'clr-label-side' },
       side.element,
-      folded('How well it knows them', known),
+      folded('How well it works', known),
       folded('Take away', takes.element)),
     h('div', { class: 'clr-label-main' },
       h('div', { class: 'clr-views', role: 'group', 'aria-label': 'What is shown' }, doors),

@@ -31,7 +31,7 @@ export function taking(app, labels) {
       return;
     }
     await wait();
-    labels.refresh().catch(app.fail);
+    labels.dispatchEvent(new Event('lost')); // what is shown may be by the new classifier
   }
 
   async function wait() {
@@ -67,7 +67,7 @@ export function taking(app, labels) {
       return;
     }
     const [low, high] = (made.interval ?? []).map((/** @type {number} */ end) => Math.round(end * 100));
-    const sure = low === undefined ? '' : `, probably ${low} to ${high} %`;
+    const sure = low === undefined ? '' : `, probably ${low} to ${high}\u00a0%`;
     const few = made.left_out.map((/** @type {[string, number]} */ [name, count]) => `${name} (${count})`).join(', ');
     fill(
       told,
