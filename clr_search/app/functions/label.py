@@ -29,6 +29,7 @@ MOST_SKIPPED = 2000
 """Largest number of pictures that a visitor does not want to be proposed again."""
 
 _LISTS = 32  # lists whose further rows can be asked for
+_MOST_TOLD = 2000  # labels in one answer
 _MOST_CELLS = 30  # classes in a confusion matrix
 
 
@@ -81,10 +82,13 @@ class Labelling:
         return {**self._learnt(self._teacher.lesson()), "undo": undo}
 
     def undo(self, asked: Asked) -> Answer:
-        """Undo a change of labels; answer as `lesson` does, with the number of pictures."""
+        """Undo a change of labels; answer as `lesson` does, with the labels, if they are few."""
         self._permissions.require("write")
-        changed = self._teacher.undo(asked.token("undo"))
-        return {**self._learnt(self._teacher.lesson()), "changed": changed}
+        back = self._teacher.undo(asked.token("undo"))
+        few = (
+            [[number, label] for number, label in back.items()] if len(back) <= _MOST_TOLD else None
+        )
+        return {**self._learnt(self._teacher.lesson()), "changed": len(back), "labels": few}
 
     def proposals(self, asked: Asked) -> Answer:
         """Return the rows of the pictures to label next."""

@@ -46,7 +46,6 @@ export function panel(app) {
 
   const grid = new Grid({
     label: 'Pictures to label',
-    verb: 'label it',
     selection: app.selection,
     fail: app.fail,
     choose: (row, at) => {
@@ -147,12 +146,16 @@ export function panel(app) {
   /** Once all pictures that were proposed have a label, there are new ones. */
   function settled() {
     if (more.hidden || labels.sending) return;
-    if (grid.known().every((row) => row.label)) propose(false);
+    if (grid.known().every((row) => row?.label)) propose(false);
     else tell();
   }
 
   /** @param {Map<number, string>} given */
   function mark(given) {
+    if (!grid.total) {
+      labels.dispatchEvent(new Event('lost'));
+      return;
+    }
     grid.rows.forEach((row, at) => {
       const label = row?.id === undefined ? undefined : given.get(row.id);
       if (!row || label === undefined) return;

@@ -146,10 +146,12 @@ export class Labels extends EventTarget {
       const answer = await this.app.ask('undo', { undo });
       this.learn(answer);
       this.app.say(`Undone: ${answer.changed}`);
+      if (answer.labels) {
+        this.told(new Map(answer.labels.map((/** @type {[number, string | null]} */ [id, label]) => [id, label ?? ''])));
+      } else this.dispatchEvent(new Event('lost'));
     } catch (error) {
       this.app.fail(error);
     }
-    this.dispatchEvent(new Event('lost'));
   }
 
   /**

@@ -105,8 +105,8 @@ class Teacher:
             raise UsageError(f"No picture has the label {name}.", "Load the page again.")
         return self.change(dict.fromkeys(lesson.held.ids[places].tolist(), new))
 
-    def undo(self, token: str | None) -> int:
-        """Undo a change where labels are still what it made them; return the number of pictures.
+    def undo(self, token: str | None) -> dict[int, str | None]:
+        """Undo a change where labels are still what it made them; return those that are back.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class Teacher:
             return Change({}, restored, from_folders=False), True
 
         self._written(relabel, remember=False)
-        return len(restored)
+        return restored
 
     def _written(
         self, change: Callable[[Index], tuple[Change, bool]], *, remember: bool = True

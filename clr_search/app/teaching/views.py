@@ -74,7 +74,7 @@ def _cell(lesson: Lesson, name: str, other: str) -> Positions:
     if measured is None:
         return _NONE
     row, column = lesson.number_of(name), lesson.number_of(other)
-    return measured.places[(measured.true == row) & (measured.best == column)]
+    return np.asarray(measured.places[(measured.true == row) & (measured.best == column)], np.int64)
 
 
 def _guessed(lesson: Lesson, judged: Judged, number: int, show: str) -> Positions:
