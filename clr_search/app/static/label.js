@@ -41,6 +41,7 @@ export function panel(app) {
   let asked = '';
   let turn = 0;
   let hovered = -1;
+  let pointing = false; // whether the mouse was moved after the last step by a key
   /** @type {Set<number>} */
   const skipped = new Set();
 
@@ -53,7 +54,10 @@ export function panel(app) {
       else put(row, row.label === labels.active ? '' : labels.active);
     },
     look: (_, at) => app.look(grid.known(), at),
-    digit: (row, digit) => press(row, digit, true),
+    digit: (row, digit) => {
+      const at = pointing ? grid.rows[hovered] : undefined;
+      press(at ?? row, digit, !at);
+    },
     load: async (offset, count) => {
       const found = await app.ask('pictures', { list, ...wanted(app.state()), offset, count });
       return found.rows.map(dressed);
@@ -62,8 +66,14 @@ export function panel(app) {
   grid.element.addEventListener('pointerover', (event) => {
     hovered = grid.placeOf(event.target);
   });
+  grid.element.addEventListener('pointermove', (event) => {
+    if (event.movementX || event.movementY) pointing = true;
+  });
   grid.element.addEventListener('pointerleave', () => {
     hovered = -1;
+  });
+  grid.element.addEventListener('keydown', (event) => {
+    if (/^(Arrow|Page|Home|End|Tab)/.test(event.key)) pointing = false;
   });
   const element = h(
     'section',

@@ -101,7 +101,7 @@ export function taking(app, labels) {
   /** @param {string} name @param {Awaited<ReturnType<typeof bringLabels>>} found */
   function report(name, found) {
     const rest = found.missing - found.rows.length;
-    const said = `${counted(found.pictures)} have the labels of ${name}.`;
+    const said = `${name} gave labels to ${counted(found.pictures)}.`;
     app.say(said);
     const dialog = h('dialog', { class: 'clr-dialog', 'aria-label': 'Labels from a table' });
     fill(

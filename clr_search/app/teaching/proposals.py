@@ -58,6 +58,8 @@ def propose(x: Floats, doubt: Floats | None, count: int) -> Positions:
         Positions in `x`, the first to be labelled first.
     """
     count = min(count, len(x))
+    if not count:
+        return np.empty(0, np.int64)
     if doubt is None:
         return typical(x, count)
     among = x[:: max(1, len(x) // _COMPARED)]
