@@ -8,6 +8,7 @@ numbers which items are new; a FAISS generation built at revision R holds the it
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -50,6 +51,7 @@ class Catalog:
     def __init__(self, folder: OwnFolder | Path, *, writable: bool) -> None:
         self.folder = OwnFolder.at(folder)
         self.database = Database(self.folder, writable=writable)
+        self._roots: tuple[int, dict[int, str]] = (-1, {})  # of a revision
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every commit of any process, or None if unknown."""
@@ -367,6 +369,30 @@ class Catalog:
         return {
             number: Item(number, Path(_root(roots, root)), plain_path(path), _plain(label), *rest)
             for number, root, path, label, *rest in rows
+        }
+
+    def places(
+        self, numbers: Sequence[int], revision: int
+    ) -> dict[int, tuple[Path, str | None]]:
+        """Returns the absolute paths and the labels of the items with these ids, by id.
+
+        It takes a third of the time of `items`, of which a search has to wait for each result. The
+        roots are read once for each revision: nothing changes them without making a new one.
+        """
+        if self._roots[0] != revision:
+            self._roots = revision, {root.id: root.path for root in self.roots()}
+        roots = self._roots[1]
+        rows = self.database.rows(
+            "SELECT id, root_id, path, label FROM items WHERE id IN "
+            "(SELECT value FROM json_each(?))",
+            json.dumps([int(number) for number in numbers]),
+        )
+        return {
+            number: (
+                Path(os.path.join(_root(roots, root), plain_path(path))),  # noqa: PTH118 -- quicker
+                _plain(label),
+            )
+            for number, root, path, label in rows
         }
 
     def labels(self) -> list[str | None]:

@@ -289,7 +289,7 @@ class Reader(Inventory):
 
         `same` are the ids of items with the content of the query.
         """
-        items = self._catalog.items([*ids.tolist(), *same.tolist()])
+        places = self._catalog.places([*ids.tolist(), *same.tolist()], snapshot.revision)
         shares = percentiles(scores, self._by_chance(snapshot))
         percents = [None] * len(ids) if shares is None else shares.tolist()
         ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)
@@ -299,15 +299,15 @@ class Reader(Inventory):
                 Match(
                     rank,
                     number,
-                    items[number].path,
+                    places[number][0],
                     score,
-                    items[number].label,
+                    places[number][1],
                     share,
                     columns=values.get(number, {}),
                 )
                 for rank, (number, score, share) in enumerate(ranked, start=1)
             ],
-            same=[items[number].path for number in same.tolist()],
+            same=[places[number][0] for number in same.tolist()],
         )
 
     def _by_chance(self, snapshot: Snapshot) -> NDArray[np.float32]:

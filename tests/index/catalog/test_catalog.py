@@ -49,6 +49,19 @@ def test_a_root_that_was_given_stays_so(catalog: Catalog) -> None:
         assert catalog.roots() == []
 
 
+def test_places_are_those_of_items_also_after_roots_have_changed(catalog: Catalog) -> None:
+    with catalog.writing() as revision:
+        root = catalog.add_root("/p", given=True)
+        numbers = [catalog.insert(root, name, content(), revision) for name in ("r/a.png", "b.png")]
+    for path in ("/p", "/q"):
+        with catalog.writing() as revision:
+            catalog.set_roots([Root(root, path, True)])
+        with catalog.reading():
+            expected = {n: (item.path, item.label) for n, item in catalog.items(numbers).items()}
+            assert catalog.places([*numbers, 99], revision) == expected
+        assert expected[numbers[0]] == (Path(path) / "r/a.png", "r")
+
+
 def test_an_item_from_its_coming_to_its_leaving(catalog: Catalog) -> None:
     with catalog.writing() as revision:
         root = catalog.add_root("/p", given=True)
