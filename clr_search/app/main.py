@@ -148,8 +148,11 @@ def _composed(
     from clr_search.app.page import compose
     from clr_search.app.routes.exports import exports
     from clr_search.app.routes.files import files
+    from clr_search.app.routes.labels import labels
     from clr_search.app.routes.pictures import pictures
     from clr_search.app.routes.uploads import uploads
+    from clr_search.app.teaching.finishing import Finishing
+    from clr_search.app.teaching.teacher import Teacher
     from clr_search.index import Index
     from clr_search.serve import Probe
     from clr_search.web.tile_store import TileStore, cache_folder
@@ -161,12 +164,16 @@ def _composed(
     store = TileStore(cache_folder())
     tiles = Tiles(library, store)
     name = collection.resolve().name.removesuffix(".clr")
-    page = compose(name, library, permissions, Probe(probe) if probe else None)
+    teacher = Teacher(library, cache)
+    finishing = Finishing(teacher)
+    classifier = Probe(probe) if probe else None
+    page = compose(name, library, permissions, teacher, finishing, classifier)
     routes = (
         files(),
         pictures(library, tiles, permissions),
         uploads(library),
         exports(library, tiles, permissions),
+        labels(teacher, finishing, permissions),
     )
 
     def close() -> None:

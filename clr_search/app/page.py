@@ -14,6 +14,8 @@ import gradio as gr
 
 from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
+from clr_search.app.functions.classify import Classifying
+from clr_search.app.functions.label import Labelling
 from clr_search.app.functions.search import Searching
 from clr_search.app.programs import add_endpoints
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
     from clr_search.app.library.library import Library
     from clr_search.app.library.permissions import Permissions
+    from clr_search.app.teaching.finishing import Finishing
+    from clr_search.app.teaching.teacher import Teacher
     from clr_search.serve import Probe
 
 MOST_WAITING = 100
@@ -42,10 +46,16 @@ WAITING = '<div class="clr-app" aria-busy="true"><p class="clr-opening">Opening 
 
 
 def functions(
-    library: Library, permissions: Permissions, probe: Probe | None
+    library: Library,
+    permissions: Permissions,
+    probe: Probe | None,
+    teacher: Teacher,
+    finishing: Finishing,
 ) -> list[Callable[[Asked], Answer]]:
     """Return all questions that the page may ask."""
     search, about = Searching(library, permissions), About(library, probe)
+    labelling = Labelling(teacher, finishing, permissions)
+    classifying = Classifying(teacher, finishing, probe)
     return [
         search.find,
         search.rows,
@@ -56,11 +66,29 @@ def functions(
         search.reveal,
         about.about,
         about.missing,
+        labelling.lesson,
+        labelling.label,
+        labelling.rename,
+        labelling.relabel,
+        labelling.undo,
+        labelling.proposals,
+        labelling.pictures,
+        labelling.confusion,
+        classifying.classifiers,
+        classifying.classify,
+        classifying.all,
+        classifying.finish,
+        classifying.finished,
     ]
 
 
 def compose(
-    name: str, library: Library, permissions: Permissions, probe: Probe | None = None
+    name: str,
+    library: Library,
+    permissions: Permissions,
+    teacher: Teacher,
+    finishing: Finishing,
+    probe: Probe | None = None,
 ) -> gr.Blocks:
     """Compose the page.
 
@@ -72,8 +100,10 @@ def compose(
         The collection.
     permissions : Permissions
         What visitors may see and do.
+    teacher, finishing : Teacher, Finishing
+        The labels, what is learnt from them, and the classifiers that are saved.
     probe : Probe, optional
-        A classifier that classifies what is searched.
+        A classifier that the app was started with.
     """
     page = gr.Blocks(title=f"{name} · clr-search", analytics_enabled=False, fill_width=True)
     with page:
@@ -81,7 +111,9 @@ def compose(
         gr.HTML(
             html_template=WAITING,
             js_on_load=BOOT,
-            server_functions=[carried(each) for each in functions(library, permissions, probe)],
+            server_functions=[
+                carried(each) for each in functions(library, permissions, probe, teacher, finishing)
+            ],
             apply_default_css=False,
             padding=False,
             elem_id="clr-page",

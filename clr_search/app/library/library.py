@@ -61,6 +61,11 @@ class Library:
         with self._lock:
             return len(self.index)
 
+    def version(self) -> tuple[int, int] | None:
+        """Return a value that changes with the collection; None where it is not known."""
+        with self._lock:
+            return self.index.version()
+
     @contextmanager
     def reading(self) -> Iterator[Index]:
         """Lend the index to this thread alone, at one snapshot."""
@@ -93,7 +98,7 @@ class Library:
         ClrSearchError
             If a picture of the query is gone or cannot be read, or no picture passes the filter.
         """
-        vectors = [self._vector(term) for term in search.terms]
+        vectors = [self.vector(term) for term in search.terms]
         with self._lock:
             state = self.index.version()  # asked before it is read, and so never too new
             listing = self._listings.get(state, search)
@@ -162,8 +167,8 @@ class Library:
         """End the processes that decode; the index stays open."""
         self.workers.close()
 
-    def _vector(self, term: Term) -> NDArray[np.float32]:
-        """Return the unit vector of a picture of a query."""
+    def vector(self, term: Term) -> NDArray[np.float32]:
+        """Return the unit vector of a picture of a query, float32 (D,); errors as `listing`."""
         if term.item is not None and term.crop is None:
             self.item(term.item)
             with self._lock:

@@ -14,10 +14,13 @@ export const NOTHING = {
   least: 0,
   diverse: 0,
   sort: 'likeness',
+  show: '',
+  of: '',
+  as: '',
   view: null,
 };
 
-const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort']);
+const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as']);
 const NUMBERS = /** @type {const} */ (['least', 'diverse']);
 
 /**

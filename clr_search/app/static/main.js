@@ -16,6 +16,7 @@ import { chosenBar } from './chosen.js';
  */
 const TABS = {
   search: { title: 'Search', load: () => import('./search.js') },
+  label: { title: 'Label', load: () => import('./label.js') },
   about: { title: 'About', load: () => import('./about.js') },
 };
 
@@ -27,6 +28,8 @@ const KEYS = [
   ['+ and −', 'Search for more, or less, like the picture'],
   ['x', 'Choose the picture; with Shift and a click, all up to it'],
   ['u', 'Undo the last change of the query'],
+  ['1 to 9, 0', 'In Label: give the picture the class with this key, or none'],
+  ['n and z', 'In Label: the next pictures, and undo'],
   ['Esc', 'Close what is open'],
   ['?', 'Show these keys'],
 ];

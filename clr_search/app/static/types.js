@@ -20,6 +20,8 @@
  * @property {string} [gone] why an upload is no longer there
  * @property {string} [note] a line that a tab adds
  * @property {string} [badge] a word that a tab adds
+ * @property {string} [guess] the class that it is taken for
+ * @property {number} [sure] the probability of that
  */
 
 /**
@@ -46,6 +48,9 @@
  * @property {number} least
  * @property {number} diverse
  * @property {string} sort
+ * @property {string} show which of the views of a tab
+ * @property {string} of what the view is of, such as a class
+ * @property {string} as what that is taken for
  * @property {number | null} view id of the picture that is looked at
  */
 
