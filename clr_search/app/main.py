@@ -145,9 +145,11 @@ def _composed(
     from clr_search.app.library.library import Library
     from clr_search.app.library.tiles import Tiles
     from clr_search.app.library.uploads import Uploads
+    from clr_search.app.overview.overview import Overview
     from clr_search.app.page import compose
     from clr_search.app.routes.exports import exports
     from clr_search.app.routes.files import files
+    from clr_search.app.routes.map import maps
     from clr_search.app.routes.pictures import pictures
     from clr_search.app.routes.uploads import uploads
     from clr_search.index import Index
@@ -161,12 +163,14 @@ def _composed(
     store = TileStore(cache_folder())
     tiles = Tiles(library, store)
     name = collection.resolve().name.removesuffix(".clr")
-    page = compose(name, library, permissions, Probe(probe) if probe else None)
+    overview = Overview(library, cache_folder())
+    page = compose(name, library, permissions, overview, Probe(probe) if probe else None)
     routes = (
         files(),
         pictures(library, tiles, permissions),
         uploads(library),
         exports(library, tiles, permissions),
+        maps(overview),
     )
 
     def close() -> None:

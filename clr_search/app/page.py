@@ -14,12 +14,15 @@ import gradio as gr
 
 from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
+from clr_search.app.functions.groups import Groups
+from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
     from clr_search.app.library.library import Library
     from clr_search.app.library.permissions import Permissions
+    from clr_search.app.overview.overview import Overview
     from clr_search.serve import Probe
 
 MOST_WAITING = 100
@@ -41,10 +44,11 @@ WAITING = '<div class="clr-app" aria-busy="true"><p class="clr-opening">Opening 
 
 
 def functions(
-    library: Library, permissions: Permissions, probe: Probe | None
+    library: Library, permissions: Permissions, probe: Probe | None, overview: Overview
 ) -> list[Callable[[Asked], Answer]]:
     """Return all questions that the page may ask."""
     search, about = Searching(library, permissions), About(library, probe)
+    mapping, groups = Mapping(overview), Groups(overview)
     return [
         search.find,
         search.rows,
@@ -53,13 +57,21 @@ def functions(
         search.chance,
         search.offers,
         search.reveal,
+        mapping.chart,
+        groups.groups,
+        groups.group,
+        groups.alone,
         about.about,
         about.missing,
     ]
 
 
 def compose(
-    name: str, library: Library, permissions: Permissions, probe: Probe | None = None
+    name: str,
+    library: Library,
+    permissions: Permissions,
+    overview: Overview,
+    probe: Probe | None = None,
 ) -> gr.Blocks:
     """Compose the page.
 
@@ -71,6 +83,8 @@ def compose(
         The collection.
     permissions : Permissions
         What visitors may see and do.
+    overview : Overview
+        What is made of the whole collection.
     probe : Probe, optional
         A classifier that classifies what is searched.
     """
@@ -80,7 +94,9 @@ def compose(
         gr.HTML(
             html_template=WAITING,
             js_on_load=BOOT,
-            server_functions=[carried(each) for each in functions(library, permissions, probe)],
+            server_functions=[
+                carried(each) for each in functions(library, permissions, probe, overview)
+            ],
             apply_default_css=False,
             padding=False,
             elem_id="clr-page",
