@@ -61,6 +61,7 @@ def functions(
         groups.groups,
         groups.group,
         groups.alone,
+        groups.members,
         about.about,
         about.missing,
     ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from clr_search.app.functions.carried import Answer
 from clr_search.app.functions.map import told
-from clr_search.app.library.asked import MOST_ROWS, Asked
+from clr_search.app.library.asked import MOST_CHOSEN, MOST_ROWS, Asked
 from clr_search.app.overview.grouped import MOST_GROUPS, Group, Grouped
 from clr_search.errors import ClrSearchError
 
@@ -41,16 +41,12 @@ class Groups:
         if progress.result is not None:
             found = progress.result
             answer["alone"] = len(found.alone)
-            answer["groups"] = self._strips(found)
+            answer["groups"] = [] if asked.flag("brief") else self._strips(found)
         return answer
 
     def group(self, asked: Asked) -> Answer:
         """Return the rows of a group from `offset` on, the most typical first."""
-        found = self._found(asked)
-        number = asked.count("group", 0, MOST_GROUPS, 0)
-        if number >= len(found.groups):
-            raise ClrSearchError("That group is no longer there.", "Choose another one.")
-        group = found.groups[number]
+        group = self._one(asked)
         part = self._part(asked)
         return {
             "total": len(group.ids),
@@ -68,6 +64,22 @@ class Groups:
             if "name" in other:
                 row["note"] = f"nearest: {other['name']}"
         return {"total": len(found.alone), "rows": rows}
+
+    def members(self, asked: Asked) -> Answer:
+        """Return the ids of a group, or with -1 of the pictures that are like no other."""
+        if asked.count("group", -1, MOST_GROUPS, 0) < 0:
+            ids = self._found(asked).alone
+        else:
+            ids = self._one(asked).ids
+        return {"ids": ids[:MOST_CHOSEN].tolist()}
+
+    def _one(self, asked: Asked) -> Group:
+        """Return a group that the page shows."""
+        found = self._found(asked)
+        number = asked.count("group", 0, MOST_GROUPS, 0)
+        if number >= len(found.groups):
+            raise ClrSearchError("That group is no longer there.", "Choose another one.")
+        return found.groups[number]
 
     def _found(self, asked: Asked) -> Grouped:
         """Return the groups that the page shows."""

@@ -104,7 +104,7 @@ def placed(chart: Chart) -> bytes:
 
 def coded(chart: Chart, classes: Classes) -> bytes:
     """Return the names of classes, and the code of each picture, uint8 (n,)."""
-    header = {"token": chart.token, "names": classes.names, "counts": classes.counts}
+    header = {"count": len(chart.ids), "names": classes.names, "counts": classes.counts}
     return packed(header, classes.codes)
 
 
@@ -150,5 +150,5 @@ def scored(overview: Overview, chart: Chart, search: str) -> bytes:
     low, high = float(np.percentile(scores, 5)), float(scores.max())
     scaled = (scores - low) / max(high - low, 1e-6)
     codes = np.rint(np.clip(scaled, 0, 1) * 254).astype(np.uint8)
-    header = {"token": chart.token, "low": round(low, 4), "high": round(high, 4)}
+    header = {"count": len(codes), "low": round(low, 4), "high": round(high, 4)}
     return packed(header, codes)

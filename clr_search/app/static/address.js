@@ -14,11 +14,17 @@ export const NOTHING = {
   least: 0,
   diverse: 0,
   sort: 'likeness',
+  colour: '',
+  off: '',
+  at: '',
+  area: '',
+  open: '',
+  groups: 0,
   view: null,
 };
 
-const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort']);
-const NUMBERS = /** @type {const} */ (['least', 'diverse']);
+const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort', 'colour', 'off', 'at', 'area', 'open']);
+const NUMBERS = /** @type {const} */ (['least', 'diverse', 'groups']);
 
 /**
  * Write a picture of a query: `12`, `12*0.5` with a weight, `12@.1,.2,.5,.5` with a part.

@@ -12,6 +12,8 @@ import { chosenBar } from './chosen.js';
 /** Tabs by name: their title, and the module that draws them. */
 const TABS = {
   search: { title: 'Search', load: () => import('./search.js') },
+  groups: { title: 'Groups', load: () => import('./groups.js') },
+  map: { title: 'Map', load: () => import('./map.js') },
   about: { title: 'About', load: () => import('./about.js') },
 };
 
