@@ -115,13 +115,14 @@ export class Points {
   }
 
   /**
-   * Draw all points.
+   * Draw the points.
    *
    * @param {import('./map_camera.js').Camera} camera
    * @param {number} size of a point, in pixels of the canvas
    * @param {number} grow how much larger points of the last code are
+   * @param {number} most how many points are drawn; as they come in random order, it is a sample
    */
-  draw(camera, size, grow) {
+  draw(camera, size, grow, most) {
     const { gl } = this;
     const { width, height } = gl.canvas;
     gl.viewport(0, 0, width, height);
@@ -133,6 +134,6 @@ export class Points {
     gl.uniform2f(this.shift ?? null, -camera.x * across, camera.y * down);
     gl.uniform1f(this.size ?? null, size);
     gl.uniform1f(this.grow ?? null, grow);
-    gl.drawArrays(gl.POINTS, 0, this.count);
+    gl.drawArrays(gl.POINTS, 0, Math.min(this.count, Math.ceil(most)));
   }
 }

@@ -14,6 +14,9 @@ import { thumbnail } from './server.js';
 
 const NEAR = 14; // pixels around the pointer in which a point is met
 const CALM = 140; // milliseconds without a move, after which pictures are chosen
+const SLOW = 22; // milliseconds of a frame, above which a moving map is drawn with fewer points
+const QUICK = 18; // and below which with more
+const LEAST = 4000; // points that are always drawn
 
 /**
  * @typedef {object} Wishes
@@ -39,6 +42,9 @@ export class Stage {
     /** @type {number[]} */
     this.marked = [];
     this.grow = 0;
+    this.most = Infinity; // points of a moving map: as many as this machine draws smoothly
+    this.moving = false;
+    this.wanted = 0; // when the next frame was asked for
     this.hovered = this.frame = this.calm = 0;
     /** @type {(code: number) => number[]} */
     this.paint = () => [140, 140, 140];
@@ -121,12 +127,15 @@ export class Stage {
 
   moved() {
     this.later();
+    this.moving = true;
     clearTimeout(this.calm);
     this.calm = setTimeout(() => this.rest(), CALM);
   }
 
   rest() {
     if (!this.element.clientWidth) return;
+    this.moving = false;
+    this.later();
     this.pictures
       .choose(this.cells, (at) => this.isShown(at), (at) => cssOf(this.paint(this.points?.codes[at] ?? 0)))
       .catch((error) => this.wishes.app.fail(error));
@@ -134,7 +143,24 @@ export class Stage {
   }
 
   later() {
-    this.frame ||= requestAnimationFrame(() => this.drawNow());
+    if (this.frame) return;
+    this.wanted = performance.now();
+    this.frame = requestAnimationFrame(() => {
+      if (this.moving) this.adapt(performance.now() - this.wanted);
+      this.drawNow();
+    });
+  }
+
+  /**
+   * Draw fewer points of a moving map where frames come slowly, and more where they come quickly.
+   *
+   * @param {number} took milliseconds from when the frame was asked for
+   */
+  adapt(took) {
+    const count = this.points?.count ?? 0;
+    const now = Math.min(this.most, count);
+    if (took > SLOW) this.most = Math.max(LEAST, now * Math.max(0.4, QUICK / took));
+    else if (took < QUICK) this.most = now >= count ? Infinity : now * 1.1;
   }
 
   drawNow() {
@@ -142,7 +168,7 @@ export class Stage {
     this.frame = 0;
     const dense = this.canvas.width / this.camera.width;
     const apart = this.camera.side / Math.sqrt(Math.max(1, this.points?.count ?? 1));
-    this.points?.draw(this.camera, dense * Math.min(11, Math.max(2.4, 0.8 * apart)), this.grow);
+    this.points?.draw(this.camera, dense * Math.min(11, Math.max(2.4, 0.8 * apart)), this.grow, this.moving ? this.most : Infinity);
     this.pictures.follow();
     this.outline(this.area.map(([x, y]) => this.camera.seen(x, y)));
   }
