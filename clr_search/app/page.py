@@ -17,6 +17,7 @@ from clr_search.app.functions.carried import Answer, carried
 from clr_search.app.functions.groups import Groups
 from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
+from clr_search.app.programs import add_endpoints
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
@@ -103,4 +104,5 @@ def compose(
             elem_id="clr-page",
             collection=name,
         )
+        add_endpoints(library, permissions)
     return page

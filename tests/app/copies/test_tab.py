@@ -8,15 +8,15 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from clr_search.app.copies.tab import CopiesTab
+from clr_search.app.copies.view import View
+from clr_search.app.explorer import Explorer
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from clr_search import images
 from clr_search.analysis.duplicates import find_duplicates
 from clr_search.app.copies.review import Remark, Review
-from clr_search.app.copies.tab import CopiesTab
-from clr_search.app.copies.view import View
-from clr_search.app.explorer import Explorer
 from clr_search.app.main import Access, serving
 from clr_search.errors import ClrSearchError
 from clr_search.index import Index
