@@ -34,6 +34,7 @@ class Mapping:
             chart = progress.result
             answer["token"] = chart.token
             answer["count"] = len(chart.ids)
+            answer["total"] = chart.total
             answer["labels"] = len(chart.labels.names)
             answer["folders"] = len(chart.folders.names)
         return answer

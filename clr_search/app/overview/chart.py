@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,9 +16,13 @@ from clr_search.app.overview import kept
 from clr_search.app.overview.classes import Classes, by_folder, by_label
 from clr_search.app.overview.kept import Kept
 from clr_search.app.overview.work import Tell
+from clr_search.index.catalog.filters import Filter
 
 if TYPE_CHECKING:
     from clr_search.index import Index
+
+MOST = 300_000
+"""Largest number of pictures on the map, an even sample of larger collections."""
 
 _MOST_ADDED = 0.2  # Where more of a map has come since it was laid out, it is laid out anew.
 
@@ -41,6 +46,8 @@ class Chart:
         Their vectors, to colour the map by likeness to a query.
     labels, folders : Classes
         Classes of the pictures.
+    total : int
+        How many pictures the collection has, which may be more.
     token : str
         It changes with the map or its classes.
     """
@@ -50,6 +57,7 @@ class Chart:
     vectors: NDArray[np.float16]
     labels: Classes
     folders: Classes
+    total: int
     token: str
 
     def scores(self, direction: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -84,10 +92,12 @@ def chart_of(index: Index, path: Path | None, tell: Tell) -> Chart:
     """
     with index.snapshot():
         tell("Reading what the pictures are like")
-        known = index.embeddings()
+        everything = index.ids()
+        among = sampled(everything)
+        known = index.embeddings(where=among)
         marks = kept.marks_of(known.vectors)
         old = kept.read(path) if path else None
-        new = _placed(index, known.ids, known.vectors, marks, old, tell)
+        new = _placed(index, among, known.ids, known.vectors, marks, old, tell)
         if path and new is not old:
             kept.write(path, new)
         tell("Reading labels and folders")
@@ -99,11 +109,27 @@ def chart_of(index: Index, path: Path | None, tell: Tell) -> Chart:
     for classes in (labels, folders):
         said.update(classes.codes.tobytes() + repr(classes.names).encode("utf-8", "replace"))
     vectors = known.vectors.astype(np.float16)[order]
-    return Chart(ids, places, vectors, labels, folders, said.hexdigest()[:16])
+    return Chart(ids, places, vectors, labels, folders, len(everything), said.hexdigest()[:16])
+
+
+def sampled(ids: Sequence[int], most: int | None = None) -> Filter | None:
+    """Return the condition to be in an even sample of pictures; None where it is all of them.
+
+    Examples
+    --------
+    >>> sampled(range(10), 4).ids, sampled(range(10))
+    ((0, 3, 6, 9), None)
+    """
+    most = most or MOST
+    if len(ids) <= most:
+        return None
+    at = np.linspace(0, len(ids) - 1, most).astype(np.int64)
+    return Filter(ids=tuple(ids[place] for place in at), on_disk=False)
 
 
 def _placed(
     index: Index,
+    among: Filter | None,
     ids: NDArray[np.int64],
     rows: NDArray[np.float32],
     marks: NDArray[np.uint64],
@@ -124,7 +150,7 @@ def _placed(
             return Kept(ids, marks, places, added)
     count = f"{min(len(ids), layout.MOST):,}"
     tell(f"Laying out {count} pictures, so that like ones lie together")
-    laid = layout.lay_out(index)
+    laid = layout.lay_out(index, where=among)
     places = np.empty((len(ids), 2), np.float32)
     there = np.isin(ids, laid.ids)
     places[there] = laid.places

@@ -24,6 +24,7 @@ MOST_ALONE = 500
 """How many pictures that are like no other are shown."""
 
 _CANDIDATES = 4000  # pictures far from the centres of their groups, compared with all others
+_FEW = 10  # pictures of a group that are always compared: each may be its own centre
 _HEIGHT = 512  # of them that are compared at a time
 
 _KEPT = 16  # numbers of groups that are remembered
@@ -132,7 +133,7 @@ def least_alike(
     """Return the pictures whose nearest picture is the least like them, that picture, and how like.
 
     Of large collections only those are compared with all others that are far from the centre of
-    their group: a picture without anything like it is far from it.
+    their group, or in a group of few: a picture without anything like it is one or the other.
 
     Parameters
     ----------
@@ -150,7 +151,9 @@ def least_alike(
     scores : float32 array (m,)
         Cosine similarities, rising.
     """
-    candidates, _ = clusters.outliers(found, _CANDIDATES)
+    far, _ = clusters.outliers(found, _CANDIDATES)
+    few = [cluster.ids for cluster in found if len(cluster) < _FEW]
+    candidates = np.unique(np.concatenate([far, *few]))
     at = np.searchsorted(ids, candidates)
     best = np.empty(len(at), np.float32)
     nearest = np.empty(len(at), np.int64)

@@ -29,6 +29,7 @@ const KEYS = [
   ['+ and −', 'Search for more, or less, like the picture'],
   ['x', 'Choose the picture; with Shift and a click, all up to it'],
   ['u', 'Undo the last change of the query'],
+  ['Arrow keys, + −, 0, Enter on the map', 'Move it, nearer and farther, all of it, list what is seen'],
   ['Esc', 'Close what is open'],
   ['?', 'Show these keys'],
 ];

@@ -120,7 +120,7 @@ export function panel(app) {
         return;
       }
       wait.show(told.ready ? '' : told.stage, told.seconds);
-      status.textContent = told.ready && told.stage ? 'Bringing the map up to date …' : '';
+      status.textContent = told.ready && told.stage ? 'Bringing the map up to date …' : told.total > told.count ? `An even sample of ${counted(told.count)}` : '';
       if (told.ready && told.token !== token) await take(told);
       if (told.stage && app.state().tab === 'map') timer = setTimeout(load, POLL);
     } catch (error) {

@@ -8,6 +8,7 @@ import { codes } from './map_answers.js';
 import { colourOf, OTHER, paletteOf, rampOf } from './map_colours.js';
 
 const POLL = 700;
+/** @type {Record<string, string>} */
 const TITLES = { label: 'Labels', folder: 'Folders', group: 'Groups', score: 'Likeness to the query', none: 'One colour' };
 
 /**

@@ -43,8 +43,11 @@ export class Points {
   constructor(gl) {
     this.gl = gl;
     this.count = 0;
+    /** @type {Uint16Array} */
     this.places = new Uint16Array(0);
+    /** @type {Uint8Array} */
     this.codes = new Uint8Array(0);
+    /** @type {Uint8Array} */
     this.palette = new Uint8Array(4 * COLOURS).fill(128);
     this.build();
   }

@@ -67,7 +67,6 @@ export class Stage {
       this.later();
     });
     new ResizeObserver(() => this.measure()).observe(element);
-    new MutationObserver(() => this.later()).observe(document.body, { attributeFilter: ['class'] });
     gestures(element, this.camera, {
       drawing: () => this.drawing,
       moved: () => this.moved(),
