@@ -35,7 +35,7 @@ export function panel(app) {
   const odd = button('Pictures like no other', () => app.go({ open: 'alone' }));
   const status = h('p', { class: 'clr-status' });
   const bar = h('div', { class: 'clr-map-bar' },
-    h('label', { class: 'clr-map-choice' }, h('span', {}, 'Groups'), select), odd,
+    h('label', { class: 'clr-map-choice' }, h('span', {}, 'How many groups'), select), odd,
     button('On the map', () => app.go({ tab: 'map', colour: 'group', off: '' })), status);
   const list = h('ul', { class: 'clr-strips', role: 'list', 'aria-label': 'Groups' });
   const heading = h('h2', { tabindex: -1 });
