@@ -217,6 +217,7 @@ def launch(
         there are no logins.
     """
     reporter = reporter or Lines()
+    reporter.message(f"Opening {collection} …")
     with (
         terminal.escaping(),
         _interrupted_by_sigterm(),

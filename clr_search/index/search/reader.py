@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -138,8 +139,18 @@ class Reader(Inventory):
         query = Query(vectors=vector, k=k, exclude=np.asarray(exclude, dtype=np.int64).tolist())
         return self._in_snapshot(self._answer, query.refined(**options))
 
-    def search_vectors(self, vectors: NDArray[np.float32], k: int = 10) -> Matches[Matches]:
+    def search_vectors(
+        self,
+        vectors: NDArray[np.float32],
+        k: int = 10,
+        *,
+        exclude: Sequence[int] | NDArray[np.int64] = (),
+        **options: Unpack[SearchOptions],
+    ) -> Matches[Matches]:
         """Find the k pictures most like each of many vectors, faster than one search for each.
+
+        Paths and labels are read only where they are looked at, so that it is also the way to many
+        results of one vector.
 
         Parameters
         ----------
@@ -147,6 +158,10 @@ class Reader(Inventory):
             Vectors of any length but 0.
         k : int
             The number of results of each query, at least 1.
+        exclude : sequence of int
+            Ids of items that are left out.
+        **options
+            The keywords of `search`.
 
         Returns
         -------
@@ -159,9 +174,36 @@ class Reader(Inventory):
             If k is less than 1, or a vector has another length or no direction.
         """
         query = Query(vectors=np.asarray(vectors), k=k)
+        if len(exclude) or options:
+            excluded = np.asarray(exclude, dtype=np.int64).tolist()
+            query = replace(query, exclude=excluded).refined(**options)
         if self._snapshot is not None and self._seen and self._seen == self._catalog.version():
             return self._answers(self._snapshot, query)  # saves a transaction of the catalogue
         return self._in_snapshot(self._answers, query)
+
+    def percentiles(self, scores: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        """Returns how unusual cosine similarities are in this collection.
+
+        Parameters
+        ----------
+        scores : float array, shape (n,)
+            Cosine similarities, in [-1, 1].
+
+        Returns
+        -------
+        float64 array, shape (n,), or None
+            The share, in per cent, of random pairs of the collection that are less alike; None if
+            the collection has only one picture.
+
+        Examples
+        --------
+        ::
+
+            index.percentiles(np.array([0.9]))  # array([99.7])
+        """
+        with self._catalog.reading():
+            self._snapshot = refresh(self._catalog, self._snapshot, self._useless)
+            return percentiles(np.asarray(scores), self._by_chance(self._snapshot))
 
     def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
         """Returns the matches of one query, with their paths and labels."""
