@@ -21,6 +21,7 @@ MOST = 10_000
 
 _PERPLEXITY = 30.0  # the usual choice, and the default of scikit-learn
 _LEAST = 8  # items for t-SNE; fewer are placed by their principal components
+_HEIGHT = 1024  # items that are compared with all placed ones at a time
 _NEIGHBOURS = 5  # placed items by which a further one is placed
 _NEAR = 0.02  # of the width of the map: neighbours farther from the first lie in another region
 _BESIDE = 0.3  # how far beside its place an item is put, of the mean distance between items
@@ -127,22 +128,34 @@ def place_among(
     >>> place_among(rows, places, rows[1:]).round()
     array([[1., 1.]], dtype=float32)
     """
-    import faiss
+    middles = [
+        _among(rows, places, others[start : start + _HEIGHT])
+        for start in range(0, len(others), _HEIGHT)
+    ]
+    middle = np.concatenate([places[:0], *middles])
+    beside = np.random.default_rng(seed).normal(size=middle.shape)
+    beside *= _BESIDE / np.sqrt(len(rows) + len(others))
+    return np.asarray(np.clip(middle + beside, 0, 1), np.float32)
 
-    flat = faiss.IndexFlatIP(rows.shape[1])
-    flat.add(rows)
-    cosines, nearest = flat.search(others, min(_NEIGHBOURS, len(rows)))
-    around = places[nearest]
+
+def _among(
+    rows: NDArray[np.float32], places: NDArray[np.float32], others: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Returns the weighted mean of the places of the nearest rows of each other, shape (m, 2)."""
+    scores = others @ rows.T
+    count = min(_NEIGHBOURS, len(rows))
+    nearest = np.argpartition(scores, -count, axis=1)[:, -count:]
+    cosines = np.take_along_axis(scores, nearest, axis=1)
+    order = np.argsort(-cosines, axis=1)
+    cosines = np.take_along_axis(cosines, order, axis=1)
+    around = places[np.take_along_axis(nearest, order, axis=1)]
     # Between two regions of the map there is nothing that is like either: only neighbours in the
     # region of the first have a say.
     away = np.linalg.norm(around - around[:, :1], axis=2)
     distances = np.maximum(1 - cosines, 1e-6)
     weights = np.where(away <= _NEAR, (distances[:, :1] / distances) ** 2, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    middle = (around * weights[:, :, None]).sum(axis=1)
-    beside = np.random.default_rng(seed).normal(size=middle.shape)
-    beside *= _BESIDE / np.sqrt(len(rows) + len(others))
-    return np.asarray(np.clip(middle + beside, 0, 1), np.float32)
+    return np.asarray((around * weights[:, :, None]).sum(axis=1), np.float32)
 
 
 def _placed(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
