@@ -17,11 +17,19 @@ export const NOTHING = {
   show: '',
   of: '',
   as: '',
+  colour: '',
+  off: '',
+  at: '',
+  area: '',
+  open: '',
+  groups: 0,
   view: null,
 };
 
-const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as']);
-const NUMBERS = /** @type {const} */ (['least', 'diverse']);
+const TEXTS = /** @type {const} */ ([
+  'label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as', 'colour', 'off', 'at', 'area', 'open',
+]);
+const NUMBERS = /** @type {const} */ (['least', 'diverse', 'groups']);
 
 /**
  * Write a picture of a query: `12`, `12*0.5` with a weight, `12@.1,.2,.5,.5` with a part.

@@ -17,6 +17,8 @@ import { chosenBar } from './chosen.js';
 const TABS = {
   search: { title: 'Search', load: () => import('./search.js') },
   label: { title: 'Label', load: () => import('./label.js') },
+  groups: { title: 'Groups', load: () => import('./groups.js') },
+  map: { title: 'Map', load: () => import('./map.js') },
   about: { title: 'About', load: () => import('./about.js') },
 };
 
@@ -30,6 +32,7 @@ const KEYS = [
   ['u', 'Undo the last change of the query'],
   ['1 to 9, 0', 'In Label: give the picture the class with this key, or none'],
   ['n and z', 'In Label: the next pictures, and undo'],
+  ['Arrow keys, + −, 0, Enter on the map', 'Move it, nearer and farther, all of it, list what is seen'],
   ['Esc', 'Close what is open'],
   ['?', 'Show these keys'],
 ];

@@ -51,6 +51,12 @@
  * @property {string} show which of the views of a tab
  * @property {string} of what the view is of, such as a class
  * @property {string} as what that is taken for
+ * @property {string} colour what the map is coloured by
+ * @property {string} off codes of classes that the map does not show, with dots between
+ * @property {string} at middle and zoom of the map
+ * @property {string} area corners of an area of the map, whose pictures are listed
+ * @property {string} open the group that is looked at, or `alone`
+ * @property {number} groups how many groups; 0 for as many as suit the collection
  * @property {number | null} view id of the picture that is looked at
  */
 
