@@ -1,4 +1,4 @@
-"""What a page of a collection is made of: each part is made once, and shared by those who need it."""
+"""What a page of a collection is made of: each part is made once, and shared."""
 
 from __future__ import annotations
 

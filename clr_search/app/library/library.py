@@ -72,11 +72,6 @@ class Library:
         with self._lock, self.index.snapshot():
             yield self.index
 
-    def version(self) -> object:
-        """Return a value that changes whenever the collection does; None where it is not known."""
-        with self._lock:
-            return self.index.version()
-
     def aside(self) -> Index:
         """Open the collection once more, for long work that others do not wait for; to close."""
         with self._lock:
@@ -123,7 +118,7 @@ class Library:
 
         Errors are those of `listing`.
         """
-        return direction(search, [self._vector(term) for term in search.terms])
+        return direction(search, [self.vector(term) for term in search.terms])
 
     def derived(self, name: str, derive: Callable[[Index], Any]) -> Any:
         """Return what `derive` makes of the collection; it is kept until the collection changes."""
