@@ -42,8 +42,8 @@ OWN = "/clr/"
 GET_PREFIXES = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/", FILE_PREFIX, OWN)
 EVENTS = f"{API}/queue/join"
 QUESTIONS = frozenset({f"{API}/component_server", f"{API}/component_server/"})
-UPLOAD, EXPORT = f"{OWN}upload", f"{OWN}export"
-POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, *QUESTIONS})
+UPLOAD, EXPORT, COPIES = f"{OWN}upload", f"{OWN}export", f"{OWN}copies"
+POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, COPIES, *QUESTIONS})
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest event message in bytes; pictures are uploaded by another route, and only named here."""

@@ -142,10 +142,12 @@ def _composed(
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
+    from clr_search.app.library.copies import CopySearch
     from clr_search.app.library.library import Library
     from clr_search.app.library.tiles import Tiles
     from clr_search.app.library.uploads import Uploads
     from clr_search.app.page import compose
+    from clr_search.app.routes.copies import copies
     from clr_search.app.routes.exports import exports
     from clr_search.app.routes.files import files
     from clr_search.app.routes.pictures import pictures
@@ -161,15 +163,19 @@ def _composed(
     store = TileStore(cache_folder())
     tiles = Tiles(library, store)
     name = collection.resolve().name.removesuffix(".clr")
-    page = compose(name, library, permissions, Probe(probe) if probe else None)
+    search = CopySearch(library)
+    page = compose(name, library, permissions, search, Probe(probe) if probe else None)
     routes = (
         files(),
         pictures(library, tiles, permissions),
         uploads(library),
         exports(library, tiles, permissions),
+        copies(search, name),
     )
 
     def close() -> None:
+        search.stop()
+        search.wait(5)
         library.close()
         store.close()
 

@@ -14,10 +14,12 @@ import gradio as gr
 
 from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
+from clr_search.app.functions.copies import Copies
 from clr_search.app.functions.search import Searching
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
+    from clr_search.app.library.copies import CopySearch
     from clr_search.app.library.library import Library
     from clr_search.app.library.permissions import Permissions
     from clr_search.serve import Probe
@@ -41,10 +43,11 @@ WAITING = '<div class="clr-app" aria-busy="true"><p class="clr-opening">Opening 
 
 
 def functions(
-    library: Library, permissions: Permissions, probe: Probe | None
+    library: Library, permissions: Permissions, probe: Probe | None, copies: CopySearch
 ) -> list[Callable[[Asked], Answer]]:
     """Return all questions that the page may ask."""
     search, about = Searching(library, permissions), About(library, probe)
+    copied = Copies(library, permissions, copies)
     return [
         search.find,
         search.rows,
@@ -55,11 +58,21 @@ def functions(
         search.reveal,
         about.about,
         about.missing,
+        copied.copies,
+        copied.copies_begin,
+        copied.copies_stop,
+        copied.copies_groups,
+        copied.copies_facts,
+        copied.copies_say,
     ]
 
 
 def compose(
-    name: str, library: Library, permissions: Permissions, probe: Probe | None = None
+    name: str,
+    library: Library,
+    permissions: Permissions,
+    copies: CopySearch,
+    probe: Probe | None = None,
 ) -> gr.Blocks:
     """Compose the page.
 
@@ -71,6 +84,8 @@ def compose(
         The collection.
     permissions : Permissions
         What visitors may see and do.
+    copies : CopySearch
+        The search for copies.
     probe : Probe, optional
         A classifier that classifies what is searched.
     """
@@ -80,7 +95,9 @@ def compose(
         gr.HTML(
             html_template=WAITING,
             js_on_load=BOOT,
-            server_functions=[carried(each) for each in functions(library, permissions, probe)],
+            server_functions=list(
+                map(carried, functions(library, permissions, probe, copies)),
+            ),
             apply_default_css=False,
             padding=False,
             elem_id="clr-page",

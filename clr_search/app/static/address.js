@@ -14,10 +14,13 @@ export const NOTHING = {
   least: 0,
   diverse: 0,
   sort: 'likeness',
+  kind: '',
+  order: '',
+  pair: '',
   view: null,
 };
 
-const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort']);
+const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort', 'kind', 'order', 'pair']);
 const NUMBERS = /** @type {const} */ (['least', 'diverse']);
 
 /**

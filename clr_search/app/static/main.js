@@ -12,6 +12,7 @@ import { chosenBar } from './chosen.js';
 /** Tabs by name: their title, and the module that draws them. */
 const TABS = {
   search: { title: 'Search', load: () => import('./search.js') },
+  copies: { title: 'Copies', load: () => import('./copies.js') },
   about: { title: 'About', load: () => import('./about.js') },
 };
 
@@ -23,6 +24,7 @@ const KEYS = [
   ['+ and −', 'Search for more, or less, like the picture'],
   ['x', 'Choose the picture; with Shift and a click, all up to it'],
   ['u', 'Undo the last change of the query'],
+  ['k and g', 'Among copies: keep only the picture; mark it to go, or to be kept'],
   ['Esc', 'Close what is open'],
   ['?', 'Show these keys'],
 ];
