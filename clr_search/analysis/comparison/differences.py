@@ -70,9 +70,9 @@ def facts_of(item: Item, load: images.Load = images.load) -> Facts:
     Raises
     ------
     ImageError
-        If it cannot be read as a picture now.
+        If it is gone, or cannot be read as a picture now.
     OSError
-        If it is gone, or cannot be read.
+        If it goes while it is read.
     """
     pixels = load(item.path, at_least=SIDE).pixels
     coloured = Detail(pixels).coloured

@@ -153,9 +153,10 @@ class Copies:
         try:
             facts = facts_of(item, self._library.workers.load)
         except (ClrSearchError, OSError) as error:
-            gone = isinstance(error, FileNotFoundError)
-            why = "the file is gone" if gone else "the file cannot be read"
-            return {"unread": why}
+            if item.is_missing():
+                return {"unread": "the file is gone"}
+            said = error.what if isinstance(error, ClrSearchError) else error.strerror
+            return {"unread": f"cannot be read: {said}"}
         taken = facts.taken
         return {
             "kind": facts.kind,
