@@ -97,8 +97,9 @@ def fine_detail(pixels: Pixels) -> float:
 
     Examples
     --------
-    >>> sharp = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    >>> soft = np.asarray(Image.fromarray(sharp).resize((16, 16)).resize((64, 64)))
+    >>> noise = np.random.default_rng(0).integers(0, 60, (512, 512, 3))
+    >>> sharp = (np.arange(0, 128, 0.25).astype(np.uint8)[:, None, None] + noise).astype(np.uint8)
+    >>> soft = np.asarray(Image.fromarray(sharp).resize((128, 128)).resize((512, 512)))
     >>> fine_detail(sharp) > 2 * fine_detail(soft)
     True
     """
