@@ -163,21 +163,28 @@ class Rounds:
 
     def _served(self, seed: int, collection: str) -> None:
         """Asks service and app for every picture."""
-        from clr_search.app import fragments
-        from clr_search.app.explorer import Explorer
-        from clr_search.index import Filter, Index
+        from clr_search.app.library.asked import Search
+        from clr_search.app.library.library import Library
+        from clr_search.app.library.tiles import Tiles
+        from clr_search.app.library.uploads import Uploads
+        from clr_search.errors import ClrSearchError
+        from clr_search.index import Index
+        from clr_search.web.tile_store import TileStore
 
         with Index.open(collection) as index:
             answers = asyncio.run(_asked(index))
             self.ran["serve"] += len(answers)
             self.failed += [f"round {seed}: {one}" for one in answers if not one.startswith("200")]
-            explorer = Explorer(index)
-            hits = explorer.opening(Filter(), 48)
-            page = fragments.grid(hits, "Pictures")
-            explorer.close()
-            self.ran["app"] += len(hits)
-            if page.count("data:image") != len(index):
-                self.failed.append(f"round {seed}: the app shows {page.count('data:image')}")
+            library = Library(index, Uploads(Path(collection)))
+            tiles = Tiles(library, TileStore(None))
+            rows = library.rows(library.listing(Search()).ids.tolist())
+            self.ran["app"] += len(rows)
+            for row in rows:
+                try:
+                    tiles.thumbnail(row["id"])
+                except ClrSearchError as error:
+                    self.failed.append(f"round {seed}: the app does not show {row}: {error}")
+            library.close()
 
 
 async def _asked(index: object) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import random
 import socket
 import time
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 MOST_SENT = 32 * 2**20
@@ -26,9 +28,8 @@ class Target:
 
 
 SERVICE = Target("serve", ("serve",), "/readyz", "/v1/search", "/v1/embed")
-APP = Target(
-    "app", ("app", "--no-browser"), "/robots.txt", "/gradio_api/queue/join", "/gradio_api/upload"
-)
+QUESTION = "/gradio_api/component_server"
+APP = Target("app", ("app", "--no-browser"), "/robots.txt", QUESTION, "/clr/upload")
 
 
 Sender = Callable[["Client"], bytes]
@@ -72,7 +73,24 @@ class Client:
 
     def ask_json(self, **fields: object) -> bytes:
         """Send a search, and return the beginning of its answer."""
-        return self.ask(json.dumps(fields).encode())
+        if self.target is SERVICE:
+            return self.ask(json.dumps(fields).encode())
+        return self.ask(json.dumps(self.question(fields)).encode())
+
+    def question(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """A search as the page of the app asks for it, with fields of any kind in it."""
+        number = page_number(self.socket.getpeername()[1])
+        search = {"terms": [{"id": 1}]} | dict(fields)
+        data = {"search": search, "count": fields.get("k")}
+        return {"component_id": number, "fn_name": "find", "session_hash": "x", "data": data}
+
+
+@functools.cache
+def page_number(port: int) -> int:
+    """The number of the component that carries the page of the app."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/config") as answer:
+        components = json.load(answer)["components"]
+    return next(int(one["id"]) for one in components if one["props"].get("elem_id") == "clr-page")
 
 
 CHUNKED = ("Content-Type: application/json", "Transfer-Encoding: chunked")

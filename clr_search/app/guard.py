@@ -35,7 +35,7 @@ from clr_search.web.requests.login import CHALLENGE, Logins
 API = "/gradio_api"
 GET_EXACT = frozenset(
     {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"}
-    | {f"{API}/{name}" for name in ("queue/data", "startup-events", "theme.css")}
+    | {f"{API}/{name}" for name in ("queue/data", "startup-events", "theme.css", "info")}
 )
 FILE_PREFIX = f"{API}/file="
 OWN = "/clr/"

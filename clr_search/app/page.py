@@ -16,6 +16,7 @@ from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
 from clr_search.app.functions.copies import Copies
 from clr_search.app.functions.search import Searching
+from clr_search.app.programs import add_endpoints
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
@@ -103,4 +104,5 @@ def compose(
             elem_id="clr-page",
             collection=name,
         )
+        add_endpoints(library, permissions)
     return page

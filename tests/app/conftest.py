@@ -13,6 +13,14 @@ from clr_search.serve import Encoder
 from clr_search.serve.probe import fit_probe, save_probe
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder of thumbnails for these tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLR_SEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def collection(
     tiny_encoder: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory

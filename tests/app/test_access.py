@@ -40,7 +40,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_nobody_is_answered_without_a_login(private: str, login: tuple[str, str] | None) -> None:
     with httpx.Client(trust_env=False) as client:
-        for path in ("/", "/config", "/gradio_api/queue/data", "/nowhere"):
+        for path in ("/", "/config", "/clr/thumb/1", "/clr/static/main.js", "/nowhere"):
             answer = client.get(private + path, auth=login and httpx.BasicAuth(*login))
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"].startswith("Basic realm=")
@@ -132,16 +132,16 @@ def test_files_without_logins_are_refused(tmp_path: Path, text: str, wrong: str)
 def test_the_limits_of_decoding_reach_the_workers_of_the_app(
     collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clr_search.app import explorer
+    from clr_search.app.library import library
 
     given: list[DecodingLimits | None] = []
-    workers = explorer.DecodingWorkers
+    workers = library.DecodingWorkers
 
     def noted(count: int, limits: DecodingLimits | None = None) -> object:
         given.append(limits)
         return workers(count, limits)
 
-    monkeypatch.setattr(explorer, "DecodingWorkers", noted)
+    monkeypatch.setattr(library, "DecodingWorkers", noted)
     limits = DecodingLimits(123 * 2**20, 4.5)
     with serving(collection, decoding=limits):
         assert given == [limits]
@@ -200,5 +200,5 @@ def test_behind_nginx_with_a_prefix(private: str, pictures: Path, tmp_path: Path
         assert client.get(f"{url}/").status_code == 200
         assert client.get(f"{url}/config").json()["root"] == url
         data = next(pictures.rglob("*.png")).read_bytes()
-        sent = client.post(f"{url}/gradio_api/upload", files={"files": ("a.png", data)})
-        assert sent.status_code == 200
+        sent = client.post(f"{url}/clr/upload", content=data)
+        assert client.get(f"{url}/clr/upload/{sent.json()['upload']}").status_code == 200

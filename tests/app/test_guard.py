@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +11,13 @@ from clr_search.app.guard import (
     MAX_MESSAGE_BYTES,
     UPLOAD,
     Guard,
-    check_message,
     check_route,
-    is_address,
 )
+from clr_search.app.messages import MAX_VALUES, Events, is_address
 from clr_search.web.hosts import is_trusted_host
-from clr_search.web.uploads import Uploads
+
+QUESTION = "/gradio_api/component_server"
+PAGE = Events(frozenset({1}), frozenset({(2, "find")}))
 
 
 def ask(
@@ -70,8 +69,7 @@ def ask(
         "query_string": b"",
         "headers": headers,
     }
-    uploads = Uploads(Path(tempfile.mkdtemp()))
-    asyncio.run(Guard(application, uploads, {1})(scope, receive, send))
+    asyncio.run(Guard(application, PAGE)(scope, receive, send))
     return (
         sent[0]["status"],
         {key.decode(): value.decode() for key, value in sent[0]["headers"]},
@@ -116,9 +114,9 @@ def test_an_upload_passes_unread_and_unlimited_by_the_message_size() -> None:
         (b"[" * 900, 400),
         (b"[" * 60_000, 413),
         (b" " * (MAX_MESSAGE_BYTES + 1), 413),
-        (b'{"data": [' + b"0," * 1000 + b'0], "fn_index": 1}', 413),
+        (b'{"data": [' + b"0," * MAX_VALUES + b'0], "fn_index": 1}', 413),
         (b"{}", 404),
-        (b"[1]", 404),
+        (b"[1]", 400),
         (b'{"fn_index": 2}', 404),
         (b'{"fn_index": true}', 404),
         (b'{"fn_index": "1"}', 404),
@@ -128,8 +126,41 @@ def test_an_upload_passes_unread_and_unlimited_by_the_message_size() -> None:
 )
 def test_event_messages(body: bytes, status: int | None) -> None:
     if len(body) <= MAX_MESSAGE_BYTES:
-        assert check_message(body, {1}) == status
+        assert PAGE.refusal(EVENTS, body) == status
     assert ask("POST", EVENTS, body=body)[0] == (status or 200)
+
+
+def question(**changes: object) -> bytes:
+    message = {"component_id": 2, "fn_name": "find", "session_hash": "s", "data": {}}
+    return json.dumps(message | changes).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, None),
+        ({"component_id": 3}, 404),
+        ({"component_id": True}, 404),
+        ({"component_id": [2]}, 404),
+        ({"fn_name": "__class__"}, 404),
+        ({"fn_name": ["find"]}, 404),
+        ({"session_hash": ["s"]}, 404),
+        ({"session_hash": "s" * 100}, 404),
+        ({"data": {"a": {"path": "http://example.org/a"}}}, 403),
+    ],
+)
+def test_questions_name_a_function_of_the_page(
+    changes: dict[str, object], status: int | None
+) -> None:
+    body = question(**changes)
+    assert PAGE.refusal(QUESTION, body) == status
+    assert ask("POST", QUESTION, body=body)[0] == (status or 200)
+    assert ask("POST", f"{QUESTION}/", body=body)[0] == (status or 200)
+
+
+def test_a_question_without_data_is_refused() -> None:
+    message = {"component_id": 2, "fn_name": "find", "session_hash": "s"}
+    assert PAGE.refusal(QUESTION, json.dumps(message).encode()) == 404
 
 
 @pytest.mark.parametrize(
@@ -141,14 +172,18 @@ def test_event_messages(body: bytes, status: int | None) -> None:
         ("GET", "/gradio_api/file=/tmp/cache/a.jpg", None),
         ("GET", "/gradio_api/file=http://example.org/a.jpg", 403),
         ("GET", "/gradio_api/proxy=https://example.org/", 404),
-        ("GET", "/gradio_api/info", 404),
+        ("GET", "/gradio_api/info", None),
         ("GET", "/gradio_api/openapi.json", 404),
         ("GET", "/openapi.json", 404),
         ("GET", "/docs", 404),
         ("GET", "/monitoring", 404),
         ("POST", "/gradio_api/run/predict", 404),
         ("POST", "/gradio_api/call/v2/predict", 404),
-        ("POST", "/gradio_api/component_server", 404),
+        ("POST", "/gradio_api/upload", 404),
+        ("POST", "/gradio_api/cancel", 404),
+        ("GET", "/clr/thumb/7", None),
+        ("POST", QUESTION, None),
+        ("POST", "/clr/thumb/7", 404),
         ("POST", "/gradio_api/process_recording", 404),
         ("POST", "/gradio_api/vibe-edit", 404),
         ("POST", "/", 404),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -14,10 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from clr_search.web.problems import Problem
-from clr_search.web.uploads import Uploads
-
-EVENTS, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
+EVENTS, UPLOAD = "/gradio_api/queue/join", "/clr/upload"
+QUESTION = "/gradio_api/component_server"
 
 
 @pytest.fixture
@@ -59,7 +56,7 @@ def test_an_event_that_the_page_does_not_have_is_refused(
     ],
 )
 def test_messages_of_another_shape_are_refused(client: httpx.Client, message: object) -> None:
-    for path in (EVENTS, "/gradio_api/cancel", "/gradio_api/reset"):
+    for path in (EVENTS, QUESTION):
         assert 400 <= client.post(path, json=message).status_code < 500
 
 
@@ -78,25 +75,11 @@ def test_no_other_page_is_answered_save_by_a_link(client: httpx.Client, site: st
     assert client.get("/config", headers=link).status_code == 403
 
 
-FILE = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
-NO_NAME = b"\r\n--x\r\nContent-Disposition: form-data\r\n\r\nb\r\n--x--\r\n"
-
-
-@pytest.mark.parametrize("end", [b"", b"\r\n--x", NO_NAME])
-def test_a_form_that_does_not_end_leaves_no_file(client: httpx.Client, end: bytes) -> None:
-    before = stored()
-    headers = {"content-type": "multipart/form-data; boundary=x"}
-    client.post(UPLOAD, content=FILE + bytes(300_000) + end, headers=headers)
-    assert stored() == before
-
-
 def test_an_upload_that_is_broken_off_never_reaches_the_disk(address: str) -> None:
     before = stored()
     with connected(address) as connection:
         connection.sendall(
-            f"POST {UPLOAD} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5000000\r\n"
-            "content-type: multipart/form-data; boundary=x\r\n\r\n".encode()
-            + FILE
+            f"POST {UPLOAD} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5000000\r\n\r\n".encode()
             + bytes(2**20)
         )
         time.sleep(0.3)
@@ -105,31 +88,75 @@ def test_an_upload_that_is_broken_off_never_reaches_the_disk(address: str) -> No
     assert stored() == before
 
 
-def test_a_form_with_many_files_is_bounded_as_a_whole(client: httpx.Client) -> None:
+@pytest.mark.parametrize("data", [b"", b"GIF89a", bytes(1000), b"\xff\xd8\xff\xe0 no photograph"])
+def test_what_is_no_picture_is_refused_in_words_and_not_kept(
+    client: httpx.Client, data: bytes
+) -> None:
     before = stored()
-    files = [("files", (f"{number}.jpg", bytes(2**20))) for number in range(70)]
-    assert client.post(UPLOAD, files=files).status_code == 413
+    answer = client.post(UPLOAD, content=data, headers={"x-name": "holiday%0A%1B.jpg"})
+    assert answer.status_code == 404
+    assert "could not be read as a picture" in answer.json()["detail"]
     assert stored() == before
 
 
-def test_uploads_together_are_bounded(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, most_bytes=1000)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/clr/thumb/999999",
+        "/clr/thumb/-1",
+        "/clr/thumb/1e9",
+        "/clr/thumb/9999999999999999999999999",
+        "/clr/thumb/..%2f..%2fetc%2fpasswd",
+        "/clr/picture/999999",
+        "/clr/original/1",
+        "/clr/upload/none",
+        "/clr/upload/..%2f..%2fetc%2fpasswd",
+        "/clr/static/..%2fpage.py",
+        "/clr/static/nothing.js",
+        "/clr/",
+    ],
+)
+def test_addresses_of_nothing(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert 400 <= answer.status_code < 500
+    assert "root:" not in answer.text
 
-    async def store(name: str, count: int) -> None:
-        async with uploads.room_for(count):
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "a.jpg").write_bytes(bytes(count))
-            (tmp_path / "tmp123").write_bytes(b"left over")
 
-    asyncio.run(store("first", 600))
-    with pytest.raises(Problem, match="Too many uploads"):
-        asyncio.run(store("second", 600))
-    assert not (tmp_path / "tmp123").exists()
-    long_ago = time.time() - 1000
-    os.utime(tmp_path / "first" / "a.jpg", (long_ago, long_ago))
-    asyncio.run(store("second", 600))
-    assert not (tmp_path / "first" / "a.jpg").exists()
-    assert (tmp_path / "second" / "a.jpg").exists()
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"kind": "csv"},
+        {"kind": "csv", "ids": [0.5]},
+        {"kind": "csv", "ids": "all"},
+        {"kind": "exe", "ids": [1]},
+        {"kind": "zip", "ids": [1]},
+        {"kind": "csv", "ids": list(range(5001))},
+        [],
+        "text",
+        7,
+        None,
+    ],
+)
+def test_exports_of_another_shape_are_refused(client: httpx.Client, message: object) -> None:
+    answer = client.post("/clr/export", json=message)
+    assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], "x", 7, [[1]], {"search": 7}, {"offset": -1}, {"ids": 3}]
+)
+def test_questions_of_another_shape_are_answered_in_words(
+    client: httpx.Client, data: object
+) -> None:
+    config = client.get("/config").json()
+    number = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "clr-page")
+    for name in ("find", "item", "rows", "terms", "reveal"):
+        message = {"component_id": number, "fn_name": name, "session_hash": "s", "data": data}
+        answer = client.post(QUESTION, json=message)
+        assert answer.status_code == 200
+        assert set(answer.json()) <= {"ok", "error"}
+        assert "its log says" not in answer.text
 
 
 MUCH = 120_000_000

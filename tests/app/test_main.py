@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -9,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +19,11 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from clr_search import errors
 from clr_search.app.guard import MAX_UPLOAD_BYTES
-from clr_search.app.main import build, serving
+from clr_search.app.main import Access, build, serving
 from clr_search.errors import MissingExtraError, UsageError
 
 
@@ -29,74 +33,101 @@ def client(address: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def send_event(client: httpx.Client, elem_id: str, event: str, data: list[Any]) -> httpx.Response:
-    """Post an event as the page would."""
+def ask(client: httpx.Client, name: str, **data: Any) -> dict[str, Any]:
+    """Ask a question as the page would."""
     config = client.get("/config").json()
-    component = next(
-        item["id"] for item in config["components"] if item["props"].get("elem_id") == elem_id
-    )
-    number = next(
-        item["id"] for item in config["dependencies"] if [component, event] in item["targets"]
-    )
-    message = {"data": data, "fn_index": number, "session_hash": "test", "trigger_id": component}
-    return client.post("/gradio_api/queue/join", json=message)
-
-
-def outcome(client: httpx.Client) -> dict[str, Any]:
-    """What became of the event that was posted last."""
-    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": "test"}) as lines:
-        for line in lines.iter_lines():
-            if line.startswith("data:"):
-                message: dict[str, Any] = json.loads(line.removeprefix("data:"))
-                if message["msg"] == "process_completed":
-                    return message
-    raise AssertionError("the event never completed")
+    number = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "clr-page")
+    message = {"component_id": number, "fn_name": name, "session_hash": "test", "data": data}
+    answer = client.post("/gradio_api/component_server", json=message)
+    assert answer.status_code == 200
+    told: dict[str, Any] = answer.json()
+    return told
 
 
 def upload(client: httpx.Client, name: str, data: bytes) -> httpx.Response:
-    return client.post("/gradio_api/upload", files={"files": (name, data)})
-
-
-def file_data(path: str) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+    return client.post("/clr/upload", content=data, headers={"x-name": name})
 
 
 def test_an_uploaded_picture_is_answered_with_its_neighbours(
     client: httpx.Client, pictures: Path
 ) -> None:
     picture = next(pictures.rglob("*.jpg"))
-    [path] = upload(client, "mine.jpg", picture.read_bytes()).json()
-    data = [file_data(path), None, 7, "", "", 0, ""]
-    assert send_event(client, "clr-upload", "input", data).status_code == 200
-    answer = outcome(client)
-    assert answer["success"]
-    assert "7 neighbours among 36 images" in str(answer["output"]["data"])
+    brought = upload(client, "m%C3%BCll.jpg", picture.read_bytes()).json()
+    assert brought["name"] == "müll.jpg"
+    search = {"terms": [{"upload": brought["upload"]}]}
+    found = ask(client, "find", search=search, count=7)["ok"]
+    assert (found["total"], len(found["rows"])) == (36, 7)
+    assert found["rows"][0]["score"] == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["collection", "system", "missing", "none"])
-def test_no_file_can_be_named_that_was_not_uploaded(
-    client: httpx.Client, pictures: Path, kind: str
-) -> None:
-    paths = {
-        "collection": str(next(pictures.rglob("*.jpg"))),
-        "system": str(Path(sys.executable).resolve()),
-        "missing": str(Path(os.environ["GRADIO_TEMP_DIR"]) / "no" / "such.jpg"),
-        "none": "",
-    }
-    data = [file_data(paths[kind]), None, 7, "", "", 0]
-    send_event(client, "clr-upload", "input", data)
-    answer = outcome(client)
-    assert not answer["success"]
-    assert "data:image" not in str(answer)
-    assert "Traceback" not in str(answer)
+def test_48_results_take_less_than_50_kB(client: httpx.Client) -> None:
+    first = ask(client, "find", search={}, count=1)["ok"]["rows"][0]["id"]
+    search = {"terms": [{"id": first}]}
+    found = ask(client, "find", search=search, count=48)
+    assert len(found["ok"]["rows"]) == 35
+    assert len(json.dumps(found)) / 35 * 48 < 50_000
+
+
+def test_thumbnails_come_by_id_and_are_kept_for_ever(client: httpx.Client) -> None:
+    row = ask(client, "find", search={}, count=1)["ok"]["rows"][0]
+    answer = client.get(f"/clr/thumb/{row['id']}", params={"v": row["v"]})
+    assert answer.content.startswith(b"\xff\xd8")
+    assert "immutable" in answer.headers["cache-control"]
+    assert "private" in answer.headers["cache-control"]
+    assert client.get(f"/clr/thumb/{row['id']}").headers["cache-control"] == "no-store"
+
+
+def test_scripts_are_asked_for_again_only_where_they_changed(client: httpx.Client) -> None:
+    answer = client.get("/clr/static/main.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    same = client.get("/clr/static/main.js", headers={"if-none-match": answer.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+
+
+def test_chosen_pictures_are_taken_away(collection: Path) -> None:
+    with (
+        serving(collection, access=Access(originals=True)) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+    ):
+        ids = [row["id"] for row in ask(client, "find", search={}, count=5)["ok"]["rows"]]
+        table = client.post("/clr/export", json={"kind": "csv", "ids": [*ids, 999_999]})
+        lines = list(csv.DictReader(io.StringIO(table.text)))
+        assert [int(line["id"]) for line in lines] == ids
+        sheet = client.post("/clr/export", json={"kind": "sheet", "ids": ids})
+        assert Image.open(io.BytesIO(sheet.content)).width > 1000
+        files = client.post("/clr/export", json={"kind": "zip", "ids": ids})
+        with zipfile.ZipFile(io.BytesIO(files.content)) as archive:
+            assert archive.testzip() is None
+            assert len(archive.namelist()) == 5
+            first = archive.read(archive.namelist()[0])
+        assert first == Path(lines[0]["path"]).read_bytes()
+        original = client.get(f"/clr/original/{ids[0]}")
+        assert original.content == first
+        assert original.headers["content-type"] == "application/octet-stream"
+        assert "attachment" in original.headers["content-disposition"]
+
+
+def test_files_and_large_pictures_are_kept_in_where_that_is_wanted(collection: Path) -> None:
+    with (
+        serving(collection, access=Access(thumbnails_only=True)) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=20) as client,
+    ):
+        number = ask(client, "find", search={}, count=1)["ok"]["rows"][0]["id"]
+        assert client.get(f"/clr/thumb/{number}").status_code == 200
+        for path in (f"/clr/picture/{number}", f"/clr/original/{number}"):
+            answer = client.get(path)
+            assert answer.status_code == 404
+            assert "Start the app with" in answer.json()["remedy"]
+        zipped = client.post("/clr/export", json={"kind": "zip", "ids": [number]})
+        assert zipped.status_code == 404
 
 
 def test_no_address_is_fetched_for_a_client(client: httpx.Client) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as trap:
         trap.settimeout(0.5)
         url = f"http://127.0.0.1:{trap.getsockname()[1]}/a.png"
-        for data in ([file_data(url), None, 7, "", "", 0], [None, None, file_data(url), "", ""]):
-            assert send_event(client, "clr-upload", "input", data).status_code == 403
+        event = {"data": [{"path": url}], "fn_index": 0, "session_hash": "s"}
+        assert client.post("/gradio_api/queue/join", json=event).status_code == 403
         assert client.get(f"/gradio_api/file={url}").status_code == 403
         assert client.get(f"/gradio_api/proxy={url}").status_code == 404
         with pytest.raises(TimeoutError):
@@ -110,42 +141,31 @@ def test_files_outside_the_upload_folder_are_not_served(
         assert client.get(f"/gradio_api/file={path}").status_code in {403, 404}
 
 
-def test_places_that_are_not_on_the_page_change_nothing(client: httpx.Client) -> None:
-    config = client.get("/config").json()
-    grid = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == "clr-results")
-    number = next(d["id"] for d in config["dependencies"] if [grid, "pick"] in d["targets"])
-    for event in ({"index": 99}, {"index": -1}, {"index": "0"}, {"index": True}, {}, None, "x"):
-        message = {
-            "data": [None, 12, "", ""],
-            "fn_index": number,
-            "session_hash": "test",
-            "event_data": event,
-        }
-        assert client.post("/gradio_api/queue/join", json=message).status_code == 200
-        assert "data:image" not in str(outcome(client))
-
-
 def test_large_uploads_are_refused(client: httpx.Client) -> None:
     assert upload(client, "big.jpg", bytes(MAX_UPLOAD_BYTES + 1)).status_code == 413
 
 
-def test_there_is_no_programming_interface(client: httpx.Client) -> None:
+def test_nothing_is_told_beyond_the_named_endpoints(client: httpx.Client) -> None:
     page = client.get("/")
-    assert '"named_endpoints":{}' in page.text.replace(" ", "")
     assert page.headers["x-frame-options"] == "DENY"
-    for path in ("/docs", "/openapi.json", "/gradio_api/info", "/gradio_api/openapi.json"):
+    told = client.get("/gradio_api/info").json()
+    assert set(told["named_endpoints"]) == {"/search", "/picture", "/overview"}
+    assert told["unnamed_endpoints"] == {}
+    for path in ("/docs", "/openapi.json", "/gradio_api/openapi.json"):
         assert client.get(path).status_code == 404
 
 
-def test_uploads_lie_in_a_private_folder_that_goes_in_the_end(collection: Path) -> None:
+def test_uploads_lie_in_a_private_folder_that_goes_in_the_end(
+    collection: Path, pictures: Path
+) -> None:
+    picture = next(pictures.rglob("*.jpg"))
     before = os.environ.get("GRADIO_TEMP_DIR")
     with serving(collection) as url:
         folder = Path(os.environ["GRADIO_TEMP_DIR"])
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         with httpx.Client(base_url=url, trust_env=False) as client:
-            [path] = upload(client, "mine.jpg", b"anything").json()
-            assert Path(path).is_relative_to(folder)
-            assert "Classify" not in client.get("/").text
+            token = upload(client, "mine.jpg", picture.read_bytes()).json()["upload"]
+            assert (folder / token).is_file()
     assert not folder.exists()
     assert os.environ.get("GRADIO_TEMP_DIR") == before
     with pytest.raises(httpx.ConnectError):

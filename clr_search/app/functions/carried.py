@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 Answer = dict[str, Any]
 """What a function answers, as JSON has it."""
 
+FAILED = {"what": "The app failed; its log says how.", "remedy": "Tell who runs it."}
+"""What is told of an error that nobody has thought of."""
+
 
 def carried(function: Callable[[Asked], Answer]) -> Callable[[Any], Answer]:
     """Return the server function for a function of the app.
@@ -44,12 +47,7 @@ def carried(function: Callable[[Asked], Answer]) -> Callable[[Any], Answer]:
             return {"error": {"what": error.what, "remedy": error.remedy}}
         except Exception:
             logger.exception("%s failed", answered.__name__)
-            return {
-                "error": {
-                    "what": "The app failed; its log says how.",
-                    "remedy": "Tell who runs it.",
-                }
-            }
+            return {"error": FAILED}
 
     answered.__name__ = function.__name__
     return answered

@@ -79,7 +79,9 @@ class Searching:
             }
         return {
             **self._library.rows([item.id])[0],
-            "path": str(item.path),
+            "file": str(
+                item.path
+            ),  # Clients of Gradio take what is called a path for a file to fetch.
             "bytes": item.size,
             "changed": day(item.mtime_ns),
             "columns": {name: value for name, value in values.items() if value is not None},
@@ -130,7 +132,7 @@ def _offers(index: Index) -> Answer:
     return {
         "labels": labels[:_MOST_NAMED],
         "folders": [] if set(folders) <= set(labels) else folders[:_MOST_NAMED],
-        "columns": index.kinds(),
+        "columns": [{"name": name, "kind": kind} for name, kind in index.kinds().items()],
         "all": len(ids),
     }
 

@@ -17,7 +17,7 @@ from clr_search.app.library.asked import Search, Term
 from clr_search.app.library.listings import Listing, Listings, listed
 from clr_search.app.library.uploads import Upload, Uploads
 from clr_search.cores import usable_cores
-from clr_search.errors import ClrSearchError
+from clr_search.errors import ClrSearchError, ImageError
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 
 if TYPE_CHECKING:
@@ -152,13 +152,11 @@ class Library:
         """
         try:
             return self.workers.load(path, at_least=side)
-        except FileNotFoundError as error:
+        except ImageError as error:
             raise ClrSearchError(
-                f"{path.name} cannot be shown: the file is gone.",
-                "Bring the collection up to date with: clr-search build-index",
+                f"{path.name} cannot be shown: {error.what.rstrip('.')}.",
+                error.remedy or "Bring the collection up to date with: clr-search build-index",
             ) from error
-        except OSError as error:
-            raise ClrSearchError(f"{path.name} cannot be read: {error.strerror}.") from error
 
     def close(self) -> None:
         """End the processes that decode; the index stays open."""

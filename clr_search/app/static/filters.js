@@ -46,13 +46,15 @@ export function filters(app) {
   }, { class: 'clr-narrow-only', 'aria-expanded': 'false', 'aria-controls': 'clr-filters' });
   const element = h('div', { class: 'clr-filters-box' }, door, box, labels, folders);
 
-  document.addEventListener('clr-offers', () => {
+  const offer = () => {
     fill(labels, app.offers.labels.map((/** @type {string} */ value) => h('option', { value })));
     fill(folders, app.offers.folders.map((/** @type {string} */ value) => h('option', { value })));
     label.element.hidden = !app.offers.labels.length;
     under.element.hidden = !app.offers.folders.length;
-    where.input.title = `Columns: ${Object.keys(app.offers.columns).join(', ')}`;
-  });
+    where.input.title = `Columns: ${app.offers.columns.map((/** @type {{name: string}} */ one) => one.name).join(', ')}`;
+  };
+  document.addEventListener('clr-offers', offer);
+  offer();
 
   /**
    * @param {string} title

@@ -21,7 +21,6 @@ const TALLEST = 12_000_000; // Browsers do not lay out what is much higher.
  * @property {(row: import('./types.js').Row, weight: number) => void} [refine] + and −
  * @property {(row: import('./types.js').Row, digit: number) => void} [digit] keys 1 to 9
  * @property {(error: unknown) => void} fail
- * @property {string} [verb] what a click does, for screen readers
  */
 
 export class Grid {
@@ -198,15 +197,13 @@ export class Grid {
       fill(item, h('div', { class: 'clr-tile' }, h('span', { class: 'clr-absent' }, 'removed')));
       return item;
     }
-    const { refine, look, verb = 'search from it' } = this.wishes;
-    const spoken = [row.name, ...this.facts(row), `${verb} with Enter`];
+    const { refine, look } = this.wishes;
     const main = h(
       'button',
       {
         type: 'button',
         class: 'clr-tile',
         tabindex: at === this.active ? 0 : -1,
-        'aria-label': spoken.join(', '),
         'data-do': 'choose',
         title: row.folder ? `${row.folder}/${row.name}` : row.name,
       },
@@ -249,20 +246,15 @@ export class Grid {
   }
 
   /** @param {import('./types.js').Row} row */
-  facts(row) {
-    return [
-      row.score !== undefined && `similarity ${row.score.toFixed(3)}`,
-      row.label,
-      row.note,
-      row.missing && 'file not found',
-    ].filter(Boolean);
-  }
-
-  /** @param {import('./types.js').Row} row */
   line2(row) {
     const score =
       row.score !== undefined &&
-      h('span', { class: 'clr-score', title: unusual(row.share) }, row.score.toFixed(3));
+      h(
+        'span',
+        { class: 'clr-score', title: unusual(row.share) },
+        h('span', { class: 'clr-spoken' }, 'similarity '),
+        row.score.toFixed(3),
+      );
     const said = row.note ?? row.label ?? row.folder ?? '';
     return [h('span', { class: 'clr-said' }, said), score];
   }

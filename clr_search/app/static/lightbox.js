@@ -10,8 +10,11 @@ export class Lightbox {
   /** @param {import('./types.js').App} app */
   constructor(app) {
     this.app = app;
-    /** @type {import('./types.js').Row[]} */
+    /** @type {(import('./types.js').Row | undefined)[]} */
     this.rows = [];
+    /** @type {any} */
+    this.about = null;
+    this.leaving = false;
     this.at = 0;
     this.image = h('img', { alt: '' });
     this.stage = h('div', { class: 'clr-stage' }, this.image);
@@ -36,7 +39,7 @@ export class Lightbox {
   /**
    * Look at one of some pictures.
    *
-   * @param {import('./types.js').Row[]} rows
+   * @param {(import('./types.js').Row | undefined)[]} rows
    * @param {number} at
    */
   open(rows, at) {
@@ -133,7 +136,7 @@ export class Lightbox {
         button(crop ? 'Search by this part' : 'View similar', () => this.leave({ tab: 'search', terms: [term] }), { class: 'clr-first' }),
         button([icon('plus'), 'More like it'], () => this.refine(row, 1)),
         button([icon('minus'), 'Less like it'], () => this.refine(row, -0.5)),
-        about && button('Copy path', () => this.copy(about.path)),
+        about && button('Copy path', () => this.copy(about.file)),
         about && app.offers.may.reveal && button('Show in folder', () => this.reveal(row)),
         about && app.offers.may.originals &&
           h('a', { class: 'clr-button', href: route(`original/${row.id}`), download: row.name }, 'Download'),
@@ -181,6 +184,7 @@ export class Lightbox {
   /** @param {KeyboardEvent} event */
   onKey(event) {
     const row = this.rows[this.at];
+    if (!row) return;
     if (event.key === 'ArrowLeft') this.step(-1);
     else if (event.key === 'ArrowRight') this.step(1);
     else if (event.key === '+' || event.key === '=') this.refine(row, 1);

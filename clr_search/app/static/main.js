@@ -9,7 +9,11 @@ import { Selection } from './selection.js';
 import { asking, asProblem } from './server.js';
 import { chosenBar } from './chosen.js';
 
-/** Tabs by name: their title, and the module that draws them. */
+/**
+ * Tabs by name: their title, and the module that draws them.
+ *
+ * @type {Record<string, {title: string, load: () => Promise<{panel: (app: import('./types.js').App) => import('./types.js').Panel}>}>}
+ */
 const TABS = {
   search: { title: 'Search', load: () => import('./search.js') },
   copies: { title: 'Copies', load: () => import('./copies.js') },
@@ -41,14 +45,14 @@ export async function start(element, server) {
   const problem = h('div', { class: 'clr-problem', role: 'alert', hidden: true });
   const selection = new Selection();
   let state = stateOf(location.search);
-  /** @type {Record<string, Promise<{show: (state: import('./types.js').State) => any, element: HTMLElement}>>} */
+  /** @type {Record<string, Promise<import('./types.js').Panel>>} */
   const shown = {};
 
   /** @type {import('./types.js').App} */
   const app = {
     ask,
     selection,
-    offers: { labels: [], folders: [], columns: {}, may: {}, all: 0 },
+    offers: { labels: [], folders: [], columns: [], may: {}, all: 0 },
     state: () => state,
     say: (text) => {
       live.textContent = '';
@@ -87,7 +91,7 @@ export async function start(element, server) {
   };
   const lightbox = new Lightbox(app);
 
-  const panels = h('main', { id: 'clr-main', tabindex: -1 });
+  const panels = h('div', { id: 'clr-main', tabindex: -1 }); // Gradio's page has its `main`.
   const tabs = h('div', { class: 'clr-tabs', role: 'tablist', 'aria-label': 'Views' });
   /** @type {Record<string, HTMLButtonElement>} */
   const doors = {};

@@ -60,7 +60,7 @@ export function asking(server) {
       let answer;
       try {
         answer = await server[name](args);
-      } catch (error) {
+      } catch {
         if (attempt >= PAUSES.length) throw NO_ANSWER;
         await pause(PAUSES[attempt]);
         continue;
@@ -119,7 +119,7 @@ export async function bring(file) {
       },
       body: file,
     });
-  } catch (error) {
+  } catch {
     throw NO_ANSWER;
   }
   if (!response.ok) throw await refusal(response);

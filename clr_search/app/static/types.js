@@ -91,6 +91,14 @@
  */
 
 /**
+ * A tab: its element, and what shows a state in it.
+ *
+ * @typedef {object} Panel
+ * @property {HTMLElement} element
+ * @property {(state: State) => void | Promise<void>} show
+ */
+
+/**
  * What tabs use of the page.
  *
  * @typedef {object} App
@@ -102,7 +110,7 @@
  * @property {() => void} settle takes away what was shown of a failure
  * @property {any} offers what there is to filter by, and what visitors may do
  * @property {import('./selection.js').Selection} selection
- * @property {(rows: Row[], at: number) => void} look opens the lightbox
+ * @property {(rows: (Row | undefined)[], at: number) => void} look opens the lightbox
  * @property {(row: Row, weight: number) => void} refine adds a picture to the query
  */
 

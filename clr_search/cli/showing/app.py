@@ -11,9 +11,7 @@ from clr_search.cli import options
 
 @options.command("app")
 @options.collection_argument()
-@click.option(
-    "--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx; adds a Classify tab."
-)
+@click.option("--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx to classify by.")
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -34,6 +32,8 @@ from clr_search.cli import options
 )
 @click.option("--no-auth", is_flag=True, help="Answer everybody who reaches --host, without login.")
 @options.hosting_options()
+@click.option("--originals", is_flag=True, help="Let visitors download files of the collection.")
+@click.option("--thumbnails-only", is_flag=True, help="Show no picture larger than its thumbnail.")
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
 @options.decoding_options()
 @options.pixels_option()
@@ -46,14 +46,17 @@ def app(
     no_auth: bool,
     allow_hosts: tuple[str, ...],
     root_path: str,
+    originals: bool,
+    thumbnails_only: bool,
     no_browser: bool,
     decode_memory: float,
     decode_seconds: float,
 ) -> None:
     """Search a collection in the browser.
 
-    Upload, paste or photograph a picture and see its neighbours; click one to search from it. The
-    app runs on this machine until Ctrl-C, and connects to no other machine.
+    Bring a picture by a click, drop, paste or camera, and see what is like it; click any to search
+    from it, mark more with + and −, draw a box to search by a part. The app runs on this machine
+    until Ctrl-C, and connects to no other machine.
 
     \b
     Example:
@@ -72,7 +75,7 @@ def app(
         probe=probe,
         host=host,
         port=port,
-        access=Access(logins, no_auth, allow_hosts, root_path),
+        access=Access(logins, no_auth, allow_hosts, root_path, originals, thumbnails_only),
         open_browser=not no_browser,
         decoding=DecodingLimits(decode_memory, decode_seconds),
     )
