@@ -130,7 +130,7 @@ export function groupCard(wishes) {
       { class: `clr-pic ${stays ? 'clr-stays' : 'clr-goes'}`, 'data-id': copy.id },
       h(
         'button',
-        { type: 'button', class: 'clr-pic-look', 'data-do': 'look', 'aria-label': `Compare ${name}`, title: 'Compare', onclick: () => open(copy) },
+        { type: 'button', class: 'clr-pic-look', 'data-do': 'look', 'aria-label': `${stays ? 'keep' : 'could go'}: compare ${name}`, title: 'Compare', onclick: () => open(copy) },
         image,
         h('span', { class: 'clr-verdict' }, stays ? 'keep' : 'could go'),
       ),
@@ -140,7 +140,7 @@ export function groupCard(wishes) {
         'div',
         { class: 'clr-pic-deeds' },
         button(go ? 'Keep' : 'Could go', () => toggle(copy), { 'data-do': 'toggle', 'aria-label': `${go ? 'Keep' : 'Could go'}: ${name}` }),
-        button('Only this', () => keepOnly(copy), { 'data-do': 'only', 'aria-label': `Keep only ${name}`, title: 'Keep only this; the others could go' }),
+        button('Only this', () => keepOnly(copy), { 'data-do': 'only', 'aria-label': `Only this: ${name}`, title: 'Keep only this; the others could go' }),
         group.count > 2 && app.offers.may.write !== false && button(
           copy.said ? 'Undo: no copy' : 'Not a copy',
           () => say(copy, copy.said),

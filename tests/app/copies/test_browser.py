@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from clr_search.analysis.duplicates import find_duplicates
 from clr_search.app.main import serving
 from clr_search.index import Index
+from tests.app.test_accessibility import AXE, RUN
 from tests.browser import PATIENCE, chromium
 
 __all__ = ["chromium"]  # a fixture
@@ -31,6 +32,13 @@ def opened(chromium: Browser, url: str) -> Page:
     return page
 
 
+def require_clean(page: Page) -> None:
+    """Let axe look at the page, where it is installed."""
+    if AXE.is_file():
+        page.evaluate(AXE.read_text())
+        assert page.evaluate(RUN) == []
+
+
 def test_a_person_looks_through_copies(chromium: Browser, copied: Path, tmp_path: Path) -> None:
     with serving(copied) as url:
         page = opened(chromium, url)
@@ -46,12 +54,14 @@ def test_a_person_looks_through_copies(chromium: Browser, copied: Path, tmp_path
         jpeg = first.locator(".clr-pic", has_text="4.jpg")
         expect(jpeg).to_contain_text("JPEG")  # what differs comes a moment later
         expect(jpeg).to_have_class(re.compile("clr-goes"))
-        jpeg.get_by_role("button", name="Keep only 4.jpg").click()
+        jpeg.get_by_role("button", name="Only this: 4.jpg").click()
         expect(jpeg).to_have_class(re.compile("clr-stays"))
         expect(first.locator(".clr-goes")).to_have_count(2)
 
+        require_clean(page)
         second.get_by_role("button", name="Not copies, or keep all").click()
         expect(second).to_contain_text("Remembered")
+        require_clean(page)
         assert found(copied) == [{"4.png", "4 again.png", "4.jpg"}]
         with page.expect_download() as download:
             page.get_by_role("button", name="List of paths").click()
@@ -88,6 +98,7 @@ def test_two_pictures_are_compared_by_the_keyboard(chromium: Browser, copied: Pa
             "aria-pressed", "true"
         )
         expect(dialog).to_contain_text("four times as bright")
+        require_clean(page)
         before = page.url
         page.keyboard.press("ArrowRight")
         page.wait_for_url(lambda url: url != before)
