@@ -133,17 +133,36 @@ def build(
     return _composed(collection, probe, decoding, Permissions(), cache)[0].page
 
 
+def _composed_of_run(
+    run: Path | str, decoding: DecodingLimits | None, cache: Path
+) -> tuple[Site, Callable[[], None]]:
+    """Return what is served of a run alone, and what ends the work behind it."""
+    require("gradio", "app")
+    from clr_search.app.library.run import RunFolder
+    from clr_search.app.page import compose_run
+    from clr_search.app.routes.files import files
+    from clr_search.app.routes.runs import runs
+    from clr_search.images.isolation import DecodingWorkers
+
+    workers = DecodingWorkers(1, decoding)
+    shown = RunFolder(run, workers)
+    page = compose_run(shown.path.resolve().name, shown)
+    return Site(page, (files(), runs(shown)), cache), workers.close
+
+
 def _composed(
     collection: Path | str,
     probe: Path | str | None,
     decoding: DecodingLimits | None,
     permissions: Permissions,
     cache: Path,
+    run: Path | str | None = None,
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
     from clr_search.app.library.copies import CopySearch
     from clr_search.app.library.library import Library
+    from clr_search.app.library.run import RunFolder
     from clr_search.app.library.tiles import Tiles
     from clr_search.app.library.uploads import Uploads
     from clr_search.app.page import compose
@@ -151,6 +170,7 @@ def _composed(
     from clr_search.app.routes.exports import exports
     from clr_search.app.routes.files import files
     from clr_search.app.routes.pictures import pictures
+    from clr_search.app.routes.runs import runs
     from clr_search.app.routes.uploads import uploads
     from clr_search.index import Index
     from clr_search.serve import Probe
@@ -164,13 +184,16 @@ def _composed(
     tiles = Tiles(library, store)
     name = collection.resolve().name.removesuffix(".clr")
     search = CopySearch(library)
-    page = compose(name, library, permissions, search, Probe(probe) if probe else None)
+    shown = RunFolder(run, library.workers) if run else None
+    known = Probe(probe) if probe else None
+    page = compose(name, library, permissions, search, known, shown)
     routes = (
         files(),
         pictures(library, tiles, permissions),
         uploads(library),
         exports(library, tiles, permissions),
         copies(search, name),
+        *([runs(shown)] if shown else []),
     )
 
     def close() -> None:
@@ -183,9 +206,10 @@ def _composed(
 
 
 def launch(
-    collection: Path | str,
+    collection: Path | str | None,
     *,
     probe: Path | str | None = None,
+    run: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     access: Access = LOCAL,
@@ -198,7 +222,10 @@ def launch(
     Parameters
     ----------
     collection, probe : path
-        The collection and the classifier, as for `build`.
+        The collection and the classifier, as for `build`; the collection may be None where there
+        is a run.
+    run : path, optional
+        The folder of a run, whose training is shown, also while it goes on.
     host : str
         Address to listen on. Any other than this machine's own needs logins.
     port : int, optional
@@ -223,10 +250,17 @@ def launch(
         terminal.escaping(),
         _interrupted_by_sigterm(),
         serving(
-            collection, probe=probe, host=host, port=port, access=access, decoding=decoding
+            collection,
+            probe=probe,
+            run=run,
+            host=host,
+            port=port,
+            access=access,
+            decoding=decoding,
         ) as url,
     ):
-        reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
+        doing = f"Showing {run}" if collection is None else f"Searching {collection}"
+        reporter.message(f"{doing} at {url} (Ctrl-C to stop)")
         if access.open_to_all and host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:
@@ -241,9 +275,10 @@ def launch(
 
 @contextmanager
 def serving(
-    collection: Path | str,
+    collection: Path | str | None,
     *,
     probe: Path | str | None = None,
+    run: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     access: Access = LOCAL,
@@ -259,7 +294,13 @@ def serving(
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(environment(settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        site, close = _composed(collection, probe, decoding, access.permissions(host), cache)
+        if collection is not None:
+            may = access.permissions(host)
+            site, close = _composed(collection, probe, decoding, may, cache, run)
+        elif run is not None:
+            site, close = _composed_of_run(run, decoding, cache)
+        else:
+            raise UsageError("There is nothing to show.", "Give a collection, or --run RUN.")
         stack.callback(close)
         yield stack.enter_context(served(site, host, port, access))
 

@@ -16,6 +16,7 @@ from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
 from clr_search.app.functions.copies import Copies
 from clr_search.app.functions.search import Searching
+from clr_search.app.functions.training import Training
 from clr_search.app.programs import add_endpoints
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from clr_search.app.library.copies import CopySearch
     from clr_search.app.library.library import Library
     from clr_search.app.library.permissions import Permissions
+    from clr_search.app.library.run import RunFolder
     from clr_search.serve import Probe
 
 MOST_WAITING = 100
@@ -30,7 +32,7 @@ MOST_WAITING = 100
 
 BOOT = """
 const begin = (attempt) => import(new URL('clr/static/main.js', document.baseURI).href)
-  .then((page) => page.start(element, server))
+  .then((page) => page.start(element, server, props.asked))
   .catch((error) => {
     if (attempt < 3) { setTimeout(() => begin(attempt + 1), 700); return; }
     element.textContent = 'The page could not be loaded: ' + error + ' Load it again.';
@@ -74,6 +76,7 @@ def compose(
     permissions: Permissions,
     copies: CopySearch,
     probe: Probe | None = None,
+    run: RunFolder | None = None,
 ) -> gr.Blocks:
     """Compose the page.
 
@@ -89,20 +92,42 @@ def compose(
         The search for copies.
     probe : Probe, optional
         A classifier that classifies what is searched.
+    run : RunFolder, optional
+        A run to show, too.
     """
+    asked = functions(library, permissions, probe, copies)
+    if run is not None:
+        asked += of_run(run)
+    page = _page(name, asked)
+    with page:
+        add_endpoints(library, permissions)
+    return page
+
+
+def of_run(run: RunFolder) -> list[Callable[[Asked], Answer]]:
+    """Return the questions about a run."""
+    training = Training(run)
+    return [training.training, training.neighbours]
+
+
+def compose_run(name: str, run: RunFolder) -> gr.Blocks:
+    """Compose a page that shows a run alone."""
+    return _page(name, of_run(run))
+
+
+def _page(name: str, asked: list[Callable[[Asked], Answer]]) -> gr.Blocks:
+    """Return a page that asks some questions; its tabs are those whose questions there are."""
     page = gr.Blocks(title=f"{name} · clr-search", analytics_enabled=False, fill_width=True)
     with page:
         page.queue(max_size=MOST_WAITING)
         gr.HTML(
             html_template=WAITING,
             js_on_load=BOOT,
-            server_functions=list(
-                map(carried, functions(library, permissions, probe, copies)),
-            ),
+            server_functions=[carried(each) for each in asked],
             apply_default_css=False,
             padding=False,
             elem_id="clr-page",
             collection=name,
+            asked=[each.__name__ for each in asked],
         )
-        add_endpoints(library, permissions)
     return page
