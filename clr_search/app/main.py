@@ -133,12 +133,30 @@ def build(
     return _composed(collection, probe, decoding, Permissions(), cache)[0].page
 
 
+def _composed_of_run(
+    run: Path | str, decoding: DecodingLimits | None, cache: Path
+) -> tuple[Site, Callable[[], None]]:
+    """Return what is served of a run alone, and what ends the work behind it."""
+    require("gradio", "app")
+    from clr_search.app.library.run import RunFolder
+    from clr_search.app.page import compose_run
+    from clr_search.app.routes.files import files
+    from clr_search.app.routes.runs import runs
+    from clr_search.images.isolation import DecodingWorkers
+
+    workers = DecodingWorkers(1, decoding)
+    shown = RunFolder(run, workers)
+    page = compose_run(shown.path.resolve().name, shown)
+    return Site(page, (files(), runs(shown)), cache), workers.close
+
+
 def _composed(
     collection: Path | str,
     probe: Path | str | None,
     decoding: DecodingLimits | None,
     permissions: Permissions,
     cache: Path,
+    run: Path | str | None = None,
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
@@ -146,14 +164,15 @@ def _composed(
     from clr_search.app.parts import Parts
     from clr_search.app.routes import of
 
-    parts = Parts.of(Path(collection), permissions, cache, probe=probe, decoding=decoding)
+    parts = Parts.of(Path(collection), permissions, cache, probe=probe, run=run, decoding=decoding)
     return Site(compose(parts), of(parts), cache), parts.close
 
 
 def launch(
-    collection: Path | str,
+    collection: Path | str | None,
     *,
     probe: Path | str | None = None,
+    run: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     access: Access = LOCAL,
@@ -166,7 +185,10 @@ def launch(
     Parameters
     ----------
     collection, probe : path
-        The collection and the classifier, as for `build`.
+        The collection and the classifier, as for `build`; the collection may be None where there
+        is a run.
+    run : path, optional
+        The folder of a run, whose training is shown, also while it goes on.
     host : str
         Address to listen on. Any other than this machine's own needs logins.
     port : int, optional
@@ -187,15 +209,22 @@ def launch(
         there are no logins.
     """
     reporter = reporter or Lines()
-    reporter.message(f"Opening {collection} …")
+    reporter.message(f"Opening {collection or run} …")
     with (
         terminal.escaping(),
         _interrupted_by_sigterm(),
         serving(
-            collection, probe=probe, host=host, port=port, access=access, decoding=decoding
+            collection,
+            probe=probe,
+            run=run,
+            host=host,
+            port=port,
+            access=access,
+            decoding=decoding,
         ) as url,
     ):
-        reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
+        doing = f"Showing {run}" if collection is None else f"Searching {collection}"
+        reporter.message(f"{doing} at {url} (Ctrl-C to stop)")
         if access.open_to_all and host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:
@@ -210,9 +239,10 @@ def launch(
 
 @contextmanager
 def serving(
-    collection: Path | str,
+    collection: Path | str | None,
     *,
     probe: Path | str | None = None,
+    run: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     access: Access = LOCAL,
@@ -228,7 +258,13 @@ def serving(
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(environment(settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        site, close = _composed(collection, probe, decoding, access.permissions(host), cache)
+        if collection is not None:
+            may = access.permissions(host)
+            site, close = _composed(collection, probe, decoding, may, cache, run)
+        elif run is not None:
+            site, close = _composed_of_run(run, decoding, cache)
+        else:
+            raise UsageError("There is nothing to show.", "Give a collection, or --run RUN.")
         stack.callback(close)
         yield stack.enter_context(served(site, host, port, access))
 

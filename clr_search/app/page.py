@@ -15,14 +15,17 @@ import gradio as gr
 from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
 from clr_search.app.functions.classify import Classifying
+from clr_search.app.functions.copies import Copies
 from clr_search.app.functions.groups import Groups
 from clr_search.app.functions.label import Labelling
 from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
+from clr_search.app.functions.training import Training
 from clr_search.app.programs import add_endpoints
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
+    from clr_search.app.library.run import RunFolder
     from clr_search.app.parts import Parts
 
 MOST_WAITING = 100
@@ -30,7 +33,7 @@ MOST_WAITING = 100
 
 BOOT = """
 const begin = (attempt) => import(new URL('clr/static/main.js', document.baseURI).href)
-  .then((page) => page.start(element, server))
+  .then((page) => page.start(element, server, props.asked))
   .catch((error) => {
     if (attempt < 3) { setTimeout(() => begin(attempt + 1), 700); return; }
     element.textContent = 'The page could not be loaded: ' + error + ' Load it again.';
@@ -50,6 +53,7 @@ def functions(parts: Parts) -> list[Callable[[Asked], Answer]]:
     mapping, groups = Mapping(parts.overview), Groups(parts.overview)
     labelling = Labelling(parts.teacher, parts.finishing, parts.permissions)
     classifying = Classifying(parts.teacher, parts.finishing, parts.probe)
+    copied = Copies(parts.library, parts.permissions, parts.copies)
     return [
         search.find,
         search.rows,
@@ -78,22 +82,48 @@ def functions(parts: Parts) -> list[Callable[[Asked], Answer]]:
         classifying.all,
         classifying.finish,
         classifying.finished,
+        copied.copies,
+        copied.copies_begin,
+        copied.copies_stop,
+        copied.copies_groups,
+        copied.copies_facts,
+        copied.copies_say,
+        *(of_run(parts.run) if parts.run else ()),
     ]
+
+
+def of_run(run: RunFolder) -> list[Callable[[Asked], Answer]]:
+    """Return the questions about a run."""
+    training = Training(run)
+    return [training.training, training.neighbours]
 
 
 def compose(parts: Parts) -> gr.Blocks:
     """Compose the page of a collection, of its parts."""
-    page = gr.Blocks(title=f"{parts.name} · clr-search", analytics_enabled=False, fill_width=True)
+    page = _page(parts.name, functions(parts))
+    with page:
+        add_endpoints(parts.library, parts.permissions)
+    return page
+
+
+def compose_run(name: str, run: RunFolder) -> gr.Blocks:
+    """Compose a page that shows a run alone."""
+    return _page(name, of_run(run))
+
+
+def _page(name: str, asked: list[Callable[[Asked], Answer]]) -> gr.Blocks:
+    """Return a page that asks some questions; its tabs are those whose questions there are."""
+    page = gr.Blocks(title=f"{name} · clr-search", analytics_enabled=False, fill_width=True)
     with page:
         page.queue(max_size=MOST_WAITING)
         gr.HTML(
             html_template=WAITING,
             js_on_load=BOOT,
-            server_functions=[carried(each) for each in functions(parts)],
+            server_functions=[carried(each) for each in asked],
             apply_default_css=False,
             padding=False,
             elem_id="clr-page",
-            collection=parts.name,
+            collection=name,
+            asked=[each.__name__ for each in asked],
         )
-        add_endpoints(parts.library, parts.permissions)
     return page

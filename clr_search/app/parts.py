@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clr_search.app.library.copies import CopySearch
 from clr_search.app.library.library import Library
 from clr_search.app.library.permissions import Permissions
+from clr_search.app.library.run import RunFolder
 from clr_search.app.library.tiles import Tiles
 from clr_search.app.library.uploads import Uploads
 from clr_search.app.overview.overview import Overview
@@ -43,8 +45,12 @@ class Parts:
         The labels, and what is learnt from them.
     finishing : Finishing
         The classifiers that are saved.
+    copies : CopySearch
+        The search for copies.
     probe : Probe or None
         The classifier that the app was started with.
+    run : RunFolder or None
+        The training that is shown, too.
     """
 
     name: str
@@ -55,7 +61,9 @@ class Parts:
     overview: Overview
     teacher: Teacher
     finishing: Finishing
+    copies: CopySearch
     probe: Probe | None
+    run: RunFolder | None
 
     @classmethod
     def of(
@@ -65,6 +73,7 @@ class Parts:
         cache: Path,
         *,
         probe: Path | str | None = None,
+        run: Path | str | None = None,
         decoding: DecodingLimits | None = None,
     ) -> Parts:
         """Open a collection, and make the parts of its page.
@@ -79,6 +88,8 @@ class Parts:
             A private folder for uploads, and for what is made for visitors.
         probe : path, optional
             A `probe.onnx`.
+        run : path, optional
+            The folder of a training.
         decoding : DecodingLimits, optional
             The most that decoding one picture may take.
 
@@ -102,10 +113,14 @@ class Parts:
             overview=Overview(library, cache_folder()),
             teacher=teacher,
             finishing=Finishing(teacher),
+            copies=CopySearch(library),
             probe=known,
+            run=RunFolder(run, library.workers) if run else None,
         )
 
     def close(self) -> None:
         """End the work behind the page; the index stays open."""
+        self.copies.stop()
+        self.copies.wait(5)
         self.library.close()
         self.store.close()

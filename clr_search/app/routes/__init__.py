@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 def of(parts: Parts) -> tuple[APIRouter, ...]:
     """Return the routes of the page of a collection."""
+    from clr_search.app.routes.copies import copies
     from clr_search.app.routes.exports import exports
     from clr_search.app.routes.files import files
     from clr_search.app.routes.labels import labels
     from clr_search.app.routes.map import maps
     from clr_search.app.routes.pictures import pictures
+    from clr_search.app.routes.runs import runs
     from clr_search.app.routes.uploads import uploads
 
     return (
@@ -26,4 +28,6 @@ def of(parts: Parts) -> tuple[APIRouter, ...]:
         exports(parts.library, parts.tiles, parts.permissions),
         maps(parts.overview),
         labels(parts.teacher, parts.finishing, parts.permissions),
+        copies(parts.copies, parts.name),
+        *([runs(parts.run)] if parts.run else []),
     )

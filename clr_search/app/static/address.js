@@ -23,11 +23,15 @@ export const NOTHING = {
   area: '',
   open: '',
   groups: 0,
+  kind: '',
+  order: '',
+  pair: '',
   view: null,
 };
 
 const TEXTS = /** @type {const} */ ([
   'label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as', 'colour', 'off', 'at', 'area', 'open',
+  'kind', 'order', 'pair',
 ]);
 const NUMBERS = /** @type {const} */ (['least', 'diverse', 'groups']);
 
