@@ -264,9 +264,7 @@ def test_pictures_like_no_other_come_with_their_distance(opened: Opened) -> None
     page = opened("tab=groups")
     page.get_by_role("button", name="Pictures like no other").click()
     expect(page.locator(TILES).first).to_contain_text("nearest: ")
-    scores = [
-        float(text.split()[-1]) for text in page.locator(".clr-score").all_inner_texts()
-    ]
+    scores = [float(text.split()[-1]) for text in page.locator(".clr-score").all_inner_texts()]
     assert len(scores) > 3
     assert scores == sorted(scores)
     page.get_by_role("button", name="All groups").click()
