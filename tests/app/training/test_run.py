@@ -71,9 +71,9 @@ def told(run: RunFolder, **values: object) -> dict[str, Any]:
 
 def test_files_are_named_as_training_names_them() -> None:
     assert (reading.CONFIG, reading.METRICS, reading.WEIGHTS) == (CONFIG, METRICS, WEIGHTS)
-    assert reading.NEIGHBOURS == album.NEIGHBOURS.as_posix()
+    assert album.NEIGHBOURS.as_posix() == reading.NEIGHBOURS
     sheets = {"sample": album.SAMPLE.as_posix(), "views": album.VIEWS.as_posix()}
-    assert reading.SHEETS == sheets
+    assert sheets == reading.SHEETS
     assert reading.COLUMNS == album.COLUMNS
     assert set(reading.MEASURES) <= set(Row.__dataclass_fields__)
 
