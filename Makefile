@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(BIN)/python -m uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: help third-party demo test lint types stages unit coverage docs constraints clean
+.PHONY: help third-party screenshots demo test lint types stages unit coverage docs constraints clean
 
 help:
 	@sed -n '2,3s/^# *//p' Makefile
@@ -47,6 +47,11 @@ coverage: .venv/.development
 docs: .venv/.development
 	$(BIN)/python -m clr_search.cli.reference > docs/cli.md
 	$(BIN)/python -m clr_search.train.settings.reference > docs/settings.md
+
+# The pictures of docs/app.md, of a collection that may be shown: make screenshots CLOTHING=clothing.clr
+screenshots: .venv/.development
+	$(BIN)/python -m bench.app --collection $(CLOTHING) --screenshots docs/app
+	$(BIN)/python -m bench.app_map $(CLOTHING) --screenshots docs/app
 
 # The tested versions. Made without index addresses, so that any mirror serves them.
 constraints: .venv/.uv

@@ -42,12 +42,17 @@ OWN = "/clr/"
 GET_PREFIXES = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/", FILE_PREFIX, OWN)
 EVENTS = f"{API}/queue/join"
 QUESTIONS = frozenset({f"{API}/component_server", f"{API}/component_server/"})
-UPLOAD, EXPORT, COPIES = f"{OWN}upload", f"{OWN}export", f"{OWN}copies"
-POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, COPIES, *QUESTIONS})
+UPLOAD, EXPORT, LABELS, COPIES = (
+    f"{OWN}{name}" for name in ("upload", "export", "labels", "copies")
+)
+POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, LABELS, COPIES, *QUESTIONS})
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest event message in bytes; pictures are uploaded by another route, and only named here."""
 
+
+MAX_LABELS_BYTES = 16 * 2**20
+"""Largest table of labels in bytes."""
 
 MAX_UPLOAD_BYTES = min(images.MAX_BYTES, 64 * 2**20)
 """Largest upload in bytes; photographs straight from a camera are smaller."""
@@ -126,13 +131,15 @@ class Guard(guard.Guard):
         self.require_small(headers)
         try:
             async with asyncio.timeout(SECONDS):
-                most = self.body_bytes if path == UPLOAD else MAX_MESSAGE_BYTES
+                most = {UPLOAD: self.body_bytes, LABELS: MAX_LABELS_BYTES}.get(
+                    path, MAX_MESSAGE_BYTES
+                )
                 body = await exchange.body(most)
         except TimeoutError:
             raise Problem(
                 HTTPStatus.REQUEST_TIMEOUT, f"The request took longer than {SECONDS:g} s."
             ) from None
-        status = None if path == UPLOAD else self._events.refusal(path, body)
+        status = None if path in {UPLOAD, LABELS} else self._events.refusal(path, body)
         if status is not None:
             raise Problem(status, "The message is none of this page's.")
         await self.app(scope, guard.replayed(body, exchange.receive), exchange.send)

@@ -160,49 +160,12 @@ def _composed(
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
-    from clr_search.app.library.copies import CopySearch
-    from clr_search.app.library.library import Library
-    from clr_search.app.library.run import RunFolder
-    from clr_search.app.library.tiles import Tiles
-    from clr_search.app.library.uploads import Uploads
     from clr_search.app.page import compose
-    from clr_search.app.routes.copies import copies
-    from clr_search.app.routes.exports import exports
-    from clr_search.app.routes.files import files
-    from clr_search.app.routes.pictures import pictures
-    from clr_search.app.routes.runs import runs
-    from clr_search.app.routes.uploads import uploads
-    from clr_search.index import Index
-    from clr_search.serve import Probe
-    from clr_search.web.tile_store import TileStore, cache_folder
+    from clr_search.app.parts import Parts
+    from clr_search.app.routes import of
 
-    collection = Path(collection)
-    index = Index.open(collection)
-    index.require_encoder()  # here, and not when a visitor's picture has to be embedded
-    library = Library(index, Uploads(cache), decoding=decoding)
-    store = TileStore(cache_folder())
-    tiles = Tiles(library, store)
-    name = collection.resolve().name.removesuffix(".clr")
-    search = CopySearch(library)
-    shown = RunFolder(run, library.workers) if run else None
-    known = Probe(probe) if probe else None
-    page = compose(name, library, permissions, search, known, shown)
-    routes = (
-        files(),
-        pictures(library, tiles, permissions),
-        uploads(library),
-        exports(library, tiles, permissions),
-        copies(search, name),
-        *([runs(shown)] if shown else []),
-    )
-
-    def close() -> None:
-        search.stop()
-        search.wait(5)
-        library.close()
-        store.close()
-
-    return Site(page, routes, cache), close
+    parts = Parts.of(Path(collection), permissions, cache, probe=probe, run=run, decoding=decoding)
+    return Site(compose(parts), of(parts), cache), parts.close
 
 
 def launch(
@@ -246,6 +209,7 @@ def launch(
         there are no logins.
     """
     reporter = reporter or Lines()
+    reporter.message(f"Opening {collection or run} …")
     with (
         terminal.escaping(),
         _interrupted_by_sigterm(),

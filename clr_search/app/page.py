@@ -14,18 +14,19 @@ import gradio as gr
 
 from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
+from clr_search.app.functions.classify import Classifying
 from clr_search.app.functions.copies import Copies
+from clr_search.app.functions.groups import Groups
+from clr_search.app.functions.label import Labelling
+from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
 from clr_search.app.functions.training import Training
 from clr_search.app.programs import add_endpoints
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
-    from clr_search.app.library.copies import CopySearch
-    from clr_search.app.library.library import Library
-    from clr_search.app.library.permissions import Permissions
     from clr_search.app.library.run import RunFolder
-    from clr_search.serve import Probe
+    from clr_search.app.parts import Parts
 
 MOST_WAITING = 100
 """Largest number of events of programs that wait to be handled; further ones are refused."""
@@ -45,12 +46,14 @@ WAITING = '<div class="clr-app" aria-busy="true"><p class="clr-opening">Opening 
 """What the component shows until its script has come."""
 
 
-def functions(
-    library: Library, permissions: Permissions, probe: Probe | None, copies: CopySearch
-) -> list[Callable[[Asked], Answer]]:
+def functions(parts: Parts) -> list[Callable[[Asked], Answer]]:
     """Return all questions that the page may ask."""
-    search, about = Searching(library, permissions), About(library, probe)
-    copied = Copies(library, permissions, copies)
+    search = Searching(parts.library, parts.permissions)
+    about = About(parts.library, parts.probe)
+    mapping, groups = Mapping(parts.overview), Groups(parts.overview)
+    labelling = Labelling(parts.teacher, parts.finishing, parts.permissions)
+    classifying = Classifying(parts.teacher, parts.finishing, parts.probe)
+    copied = Copies(parts.library, parts.permissions, parts.copies)
     return [
         search.find,
         search.rows,
@@ -59,55 +62,48 @@ def functions(
         search.chance,
         search.offers,
         search.reveal,
+        mapping.chart,
+        groups.groups,
+        groups.group,
+        groups.alone,
+        groups.members,
         about.about,
         about.missing,
+        labelling.lesson,
+        labelling.label,
+        labelling.rename,
+        labelling.relabel,
+        labelling.undo,
+        labelling.proposals,
+        labelling.pictures,
+        labelling.confusion,
+        classifying.classifiers,
+        classifying.classify,
+        classifying.all,
+        classifying.finish,
+        classifying.finished,
         copied.copies,
         copied.copies_begin,
         copied.copies_stop,
         copied.copies_groups,
         copied.copies_facts,
         copied.copies_say,
+        *(of_run(parts.run) if parts.run else ()),
     ]
-
-
-def compose(
-    name: str,
-    library: Library,
-    permissions: Permissions,
-    copies: CopySearch,
-    probe: Probe | None = None,
-    run: RunFolder | None = None,
-) -> gr.Blocks:
-    """Compose the page.
-
-    Parameters
-    ----------
-    name : str
-        Name of the collection.
-    library : Library
-        The collection.
-    permissions : Permissions
-        What visitors may see and do.
-    copies : CopySearch
-        The search for copies.
-    probe : Probe, optional
-        A classifier that classifies what is searched.
-    run : RunFolder, optional
-        A run to show, too.
-    """
-    asked = functions(library, permissions, probe, copies)
-    if run is not None:
-        asked += of_run(run)
-    page = _page(name, asked)
-    with page:
-        add_endpoints(library, permissions)
-    return page
 
 
 def of_run(run: RunFolder) -> list[Callable[[Asked], Answer]]:
     """Return the questions about a run."""
     training = Training(run)
     return [training.training, training.neighbours]
+
+
+def compose(parts: Parts) -> gr.Blocks:
+    """Compose the page of a collection, of its parts."""
+    page = _page(parts.name, functions(parts))
+    with page:
+        add_endpoints(parts.library, parts.permissions)
+    return page
 
 
 def compose_run(name: str, run: RunFolder) -> gr.Blocks:

@@ -97,6 +97,7 @@ class Index(Annotator):
         path: Path | str,
         *,
         writable: bool = False,
+        mend: bool = True,
         device: str = AUTO,
         reporter: Reporter | None = None,
     ) -> Index:
@@ -108,6 +109,9 @@ class Index(Annotator):
             The collection, such as ``flowers.clr``.
         writable : bool
             Whether to open it for changes too; only one process can at a time.
+        mend : bool
+            Whether a writer first repairs what a killed one has left, for which it reads the whole
+            search structure. Changes of labels and of what is no copy do not need it.
         device : str
             The device that embeds pictures; see `serve.Encoder`.
         reporter : Reporter, optional
@@ -122,7 +126,7 @@ class Index(Annotator):
             If the catalogue is damaged.
         """
         reporter = reporter or opening.Logged()
-        opened = opening.open_collection(Path(path), reporter, writable=writable)
+        opened = opening.open_collection(Path(path), reporter, writable=writable, mend=mend)
         return cls(*opened, reporter, device)
 
     def again(self) -> Index:

@@ -31,12 +31,12 @@ class Logged(Silent):
 
 
 def open_collection(
-    path: Path, reporter: Reporter, *, writable: bool
+    path: Path, reporter: Reporter, *, writable: bool, mend: bool = True
 ) -> tuple[Catalog, WriterLock | None]:
     """Opens a collection, and returns its catalogue and, with `writable`, its lock.
 
     The caller closes the catalogue and releases the lock. A writer also migrates an older
-    catalogue, and repairs what a killed writer has left.
+    catalogue, and with `mend` repairs what a killed writer has left.
 
     Raises
     ------
@@ -56,7 +56,8 @@ def open_collection(
             if writable:
                 migrate(catalog.database, reporter)
                 roots.settle(catalog, reporter)
-                maintenance.repair(catalog, reporter)
+                if mend:
+                    maintenance.repair(catalog, reporter)
         except BaseException:
             catalog.database.close()
             raise

@@ -231,6 +231,7 @@ def test_launch_serves_until_it_is_interrupted_and_contacts_nobody(
     )
     try:
         assert process.stderr is not None
+        assert process.stderr.readline() == f"Opening {collection} …\n"
         told = process.stderr.readline()
         assert told.startswith(f"Searching {collection} at http://127.0.0.1:")
         url = told.split(" at ")[1].split()[0]

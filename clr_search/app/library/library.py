@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.app.library.asked import Search, Term
-from clr_search.app.library.listings import Listing, Listings, listed
+from clr_search.app.library.listings import Listing, Listings, direction, listed
 from clr_search.app.library.uploads import Upload, Uploads
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError
@@ -61,11 +61,21 @@ class Library:
         with self._lock:
             return len(self.index)
 
+    def version(self) -> tuple[int, int] | None:
+        """Return a value that changes with the collection; None where it is not known."""
+        with self._lock:
+            return self.index.version()
+
     @contextmanager
     def reading(self) -> Iterator[Index]:
         """Lend the index to this thread alone, at one snapshot."""
         with self._lock, self.index.snapshot():
             yield self.index
+
+    def aside(self) -> Index:
+        """Open the collection once more, for long work that others do not wait for; to close."""
+        with self._lock:
+            return self.index.again()
 
     def item(self, number: int) -> Item:
         """Return an item by its id.
@@ -93,7 +103,7 @@ class Library:
         ClrSearchError
             If a picture of the query is gone or cannot be read, or no picture passes the filter.
         """
-        vectors = [self._vector(term) for term in search.terms]
+        vectors = [self.vector(term) for term in search.terms]
         with self._lock:
             state = self.index.version()  # asked before it is read, and so never too new
             listing = self._listings.get(state, search)
@@ -102,6 +112,13 @@ class Library:
                     listing = listed(index, search, vectors)
                 self._listings.put(state, search, listing)
             return listing
+
+    def direction(self, search: Search) -> NDArray[np.float32]:
+        """Return the unit vector by which a search with terms looks, float32 (D,).
+
+        Errors are those of `listing`.
+        """
+        return direction(search, [self.vector(term) for term in search.terms])
 
     def derived(self, name: str, derive: Callable[[Index], Any]) -> Any:
         """Return what `derive` makes of the collection; it is kept until the collection changes."""
@@ -162,8 +179,8 @@ class Library:
         """End the processes that decode; the index stays open."""
         self.workers.close()
 
-    def _vector(self, term: Term) -> NDArray[np.float32]:
-        """Return the unit vector of a picture of a query."""
+    def vector(self, term: Term) -> NDArray[np.float32]:
+        """Return the unit vector of a picture of a query, float32 (D,); errors as `listing`."""
         if term.item is not None and term.crop is None:
             self.item(term.item)
             with self._lock:

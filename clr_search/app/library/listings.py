@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from clr_search.app.library.asked import Search
 from clr_search.errors import ClrSearchError
-from clr_search.index.search.query import Query
 
 if TYPE_CHECKING:
     from clr_search.index import Index, Item
@@ -90,22 +89,18 @@ def listed(index: Index, search: Search, vectors: Sequence[NDArray[np.float32]])
     if not vectors:
         ids = np.array(index.ids(where=search.filter), dtype=np.int64)
         return _sorted(index, Listing(ids, _NONE, _NONE), search.sort)
-    query = Query(
-        vectors=direction(search, vectors),
-        k=MOST_FOUND,
-        filter=search.filter,
-        diversity=search.diverse,
-        min_percentile=search.least or None,
+    matches = index.search_vectors(
+        direction(search, vectors)[None],
+        MOST_FOUND,
         exclude=[term.item for term in search.terms if term.item is not None and not term.crop],
+        where=search.filter,
+        diverse=search.diverse,
+        min_percentile=search.least or None,
     )
-    matches = index.search(query)
-    shares = [match.percentile for match in matches]
-    found = Listing(
-        matches.ids,
-        matches.scores.astype(np.float64),
-        _NONE if None in shares else np.array(shares, dtype=np.float64),
-    )
-    return _sorted(index, found, search.sort)
+    found = matches.ids[0] >= 0
+    ids, scores = matches.ids[0][found], matches.scores[0][found].astype(np.float64)
+    shares = index.percentiles(scores)
+    return _sorted(index, Listing(ids, scores, _NONE if shares is None else shares), search.sort)
 
 
 def direction(search: Search, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -14,14 +14,26 @@ export const NOTHING = {
   least: 0,
   diverse: 0,
   sort: 'likeness',
+  show: '',
+  of: '',
+  as: '',
+  colour: '',
+  off: '',
+  at: '',
+  area: '',
+  open: '',
+  groups: 0,
   kind: '',
   order: '',
   pair: '',
   view: null,
 };
 
-const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort', 'kind', 'order', 'pair']);
-const NUMBERS = /** @type {const} */ (['least', 'diverse']);
+const TEXTS = /** @type {const} */ ([
+  'label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as', 'colour', 'off', 'at', 'area', 'open',
+  'kind', 'order', 'pair',
+]);
+const NUMBERS = /** @type {const} */ (['least', 'diverse', 'groups']);
 
 /**
  * Write a picture of a query: `12`, `12*0.5` with a weight, `12@.1,.2,.5,.5` with a part.

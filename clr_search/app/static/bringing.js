@@ -18,6 +18,7 @@ export function bringing(app, brought) {
   const camera = button(icon('camera'), () => photograph(), { class: 'clr-bare', 'aria-label': 'Take a picture with the camera', title: 'Camera' });
   const element = h('div', { class: 'clr-bring' }, input, door, camera, hint);
   const state = { element, held: false };
+  const here = () => element.getClientRects().length > 0; // several tabs have one of these
 
   /** @param {Iterable<File>} files */
   async function send(files) {
@@ -46,16 +47,16 @@ export function bringing(app, brought) {
     send(input.files ?? []);
     input.value = '';
   });
-  document.addEventListener('clr-bring', () => door.click());
+  document.addEventListener('clr-bring', () => here() && door.click());
   document.addEventListener('paste', (event) => {
     const files = event.clipboardData?.files;
-    if (!files?.length) return;
+    if (!files?.length || !here()) return;
     event.preventDefault();
     send(files);
   });
   let inside = 0;
   document.addEventListener('dragenter', (event) => {
-    if (!event.dataTransfer?.types.includes('Files')) return;
+    if (!event.dataTransfer?.types.includes('Files') || !here()) return;
     inside += 1;
     document.body.classList.add('clr-dragging');
   });
@@ -68,7 +69,7 @@ export function bringing(app, brought) {
     event.preventDefault(); // otherwise the browser leaves the page to show the file
     inside = 0;
     document.body.classList.remove('clr-dragging');
-    if (event.dataTransfer?.files.length) send(event.dataTransfer.files);
+    if (event.dataTransfer?.files.length && here()) send(event.dataTransfer.files);
   });
 
   async function photograph() {

@@ -52,6 +52,11 @@ const ICONS = {
   help: 'M5.8 6a2.2 2.2 0 114.2 1c-.6.9-2 1.200-2 2.600M8 12h.01',
   left: 'M10 3L5 8l5 5',
   right: 'M6 3l5 5-5 5',
+  undo: 'M3 6.5h6.500a3.500 3.500 0 010 7H6M3 6.500l3-3M3 6.500l3 3',
+  more: 'M3.500 8h.01M8 8h.01M12.500 8h.01',
+  lasso: 'M8 2.500c3.600 0 6 1.600 6 4s-2.400 4-6 4-6-1.600-6-4 2.400-4 6-4zM4.500 10c-1.500 1-1.500 3.500.5 4',
+  whole: 'M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4',
+  list: 'M2 4h1M6 4h8M2 8h1M6 8h8M2 12h1M6 12h8',
   filter: 'M2 3.500h12M4.500 8h7M6.500 12.500h3',
 };
 
@@ -94,6 +99,18 @@ export function button(content, onclick, traits = {}) {
  */
 export function counted(count, one = 'picture', many = `${one}s`) {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}
+
+/**
+ * Return a share for people.
+ *
+ * @param {number} share from 0 to 1
+ */
+export function percent(share) {
+  const rounded = Math.round(share * 100);
+  if (share > 0 && rounded === 0) return 'under 1\u00a0%';
+  if (share < 1 && rounded === 100) return 'over 99\u00a0%';
+  return `${rounded}\u00a0%`;
 }
 
 /**

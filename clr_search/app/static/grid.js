@@ -19,7 +19,7 @@ const TALLEST = 12_000_000; // Browsers do not lay out what is much higher.
  * @property {(row: import('./types.js').Row, at: number) => void} choose a click, or Enter
  * @property {(row: import('./types.js').Row, at: number) => void} [look] the space bar, or the eye
  * @property {(row: import('./types.js').Row, weight: number) => void} [refine] + and −
- * @property {(row: import('./types.js').Row, digit: number) => void} [digit] keys 1 to 9
+ * @property {(row: import('./types.js').Row, digit: number) => void} [digit] keys 0 to 9
  * @property {(error: unknown) => void} fail
  */
 
@@ -370,7 +370,7 @@ export class Grid {
         this.selectTo(this.active);
       }
     } else if (event.key in deeds) this.perform(deeds[event.key], this.active);
-    else if (/^[1-9]$/.test(event.key) && this.wishes.digit) {
+    else if (/^[0-9]$/.test(event.key) && this.wishes.digit) {
       const row = this.rows[this.active];
       if (row) this.wishes.digit(row, Number(event.key));
     } else return;

@@ -16,7 +16,10 @@ import { chosenBar } from './chosen.js';
  */
 const TABS = {
   search: { title: 'Search', needs: 'find', load: () => import('./search.js') },
+  label: { title: 'Label', needs: 'lesson', load: () => import('./label.js') },
   copies: { title: 'Copies', needs: 'copies', load: () => import('./copies.js') },
+  groups: { title: 'Groups', needs: 'groups', load: () => import('./groups.js') },
+  map: { title: 'Map', needs: 'chart', load: () => import('./map.js') },
   training: { title: 'Training', needs: 'training', load: () => import('./training.js') },
   about: { title: 'About', needs: 'about', load: () => import('./about.js') },
 };
@@ -29,6 +32,9 @@ const KEYS = [
   ['+ and −', 'Search for more, or less, like the picture'],
   ['x', 'Choose the picture; with Shift and a click, all up to it'],
   ['u', 'Undo the last change of the query'],
+  ['1 to 9, 0', 'In Label: give the picture the class with this key, or none'],
+  ['n and z', 'In Label: the next pictures, and undo'],
+  ['Arrow keys, + −, 0, Enter on the map', 'Move it, nearer and farther, all of it, list what is seen'],
   ['k and g', 'Among copies: keep only the picture; mark it to go, or to be kept'],
   ['Esc', 'Close what is open'],
   ['?', 'Show these keys'],

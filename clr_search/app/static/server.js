@@ -127,6 +127,24 @@ export async function bring(file) {
 }
 
 /**
+ * Bring a table of labels to the server.
+ *
+ * @param {File} file
+ * @returns {Promise<{undo: string, pictures: number, missing: number, guessed: boolean, rows: {line: number, name: string, why: string}[]}>}
+ */
+export async function bringLabels(file) {
+  const response = await fetch(route('labels'), {
+    method: 'POST',
+    headers: { 'content-type': 'text/csv', 'x-name': encodeURIComponent(file.name ?? '') },
+    body: file,
+  }).catch(() => {
+    throw NO_ANSWER;
+  });
+  if (!response.ok) throw await refusal(response);
+  return response.json();
+}
+
+/**
  * Take pictures away as a file, which the browser saves.
  *
  * @param {'csv' | 'sheet' | 'zip'} kind

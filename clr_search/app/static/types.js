@@ -20,6 +20,8 @@
  * @property {string} [gone] why an upload is no longer there
  * @property {string} [note] a line that a tab adds
  * @property {string} [badge] a word that a tab adds
+ * @property {string} [guess] the class that it is taken for
+ * @property {number} [sure] the probability of that
  */
 
 /**
@@ -46,6 +48,15 @@
  * @property {number} least
  * @property {number} diverse
  * @property {string} sort
+ * @property {string} show which of the views of a tab
+ * @property {string} of what the view is of, such as a class
+ * @property {string} as what that is taken for
+ * @property {string} colour what the map is coloured by
+ * @property {string} off codes of classes that the map does not show, with dots between
+ * @property {string} at middle and zoom of the map
+ * @property {string} area corners of an area of the map, whose pictures are listed
+ * @property {string} open the group that is looked at, or `alone`
+ * @property {number} groups how many groups; 0 for as many as suit the collection
  * @property {string} kind which groups are shown
  * @property {string} order in which order
  * @property {string} pair ids of two pictures that are compared, as in `12-15`

@@ -128,6 +128,11 @@ def read_table(path: Path | str) -> LabelTable:
         raise UsageError(f"There is no file {path}.", "Check the spelling.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    return table_of(data, path)
+
+
+def table_of(data: bytes, path: Path) -> LabelTable:
+    """Read the bytes of a table of labels, as `read_table` does; `path` is where it lies."""
     text, encoding = decoded(data, path)
     try:
         rows, unlabelled = _parse(text, path)

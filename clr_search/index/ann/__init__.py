@@ -1,1 +1,10 @@
 """FAISS indexes, which are derived from the catalogue: their kinds, choice and files."""
+
+from __future__ import annotations
+
+import os
+
+# OpenMP reads this when FAISS is loaded, which is later. Threads that wait by spinning take the
+# cores from those that they wait for as soon as another process wants one, too: k-means beside two
+# busy processes took four times as long (`python -m bench.waiting`). Who has set it, knows better.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -120,6 +120,10 @@ def nearest(
     return best
 
 
+_SCORED_AT_ONCE = 64
+"""Up to this many rows, scoring all of them in float64 is quicker than finding out which to."""
+
+
 def _nearest_to_one(
     ids: NDArray[np.int64],
     rows: NDArray[np.float32],
@@ -134,7 +138,7 @@ def _nearest_to_one(
     be among the best are scored again in float64.
     """
     count = len(ids) if counted is None else int(np.count_nonzero(counted))
-    if count > k:
+    if count > max(k, _SCORED_AT_ONCE):
         rough = np.einsum("nd,d->n", rows, query)
         if counted is not None:
             rough[~counted] = -np.inf

@@ -213,6 +213,10 @@ class Catalog:
             return self.database.integer("SELECT count(*) FROM items")
         return self.database.integer("SELECT count(*) FROM items WHERE revision <= ?", newest)
 
+    def newest(self) -> int:
+        """Returns the newest revision at which an item was embedded; 0 without items."""
+        return self.database.integer("SELECT coalesce(max(revision), 0) FROM items")
+
     def known(self) -> dict[str, IndexedFile]:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
@@ -266,6 +270,20 @@ class Catalog:
         self.database.many(
             "UPDATE items SET label = ? WHERE id = ?",
             ((text(composed(label)), number) for number, label in labels.items()),
+        )
+
+    def change_labels(self, labels: Mapping[int, str | None]) -> None:
+        """Gives some items other labels, or none, which they keep when they move.
+
+        All others keep what they have, names of folders included, which do not change any more.
+        """
+        self._set(facts.LABELS_GIVEN, 1)
+        self.database.many(
+            "UPDATE items SET label = ? WHERE id = ?",
+            (
+                (None if label is None else text(composed(label)), number)
+                for number, label in labels.items()
+            ),
         )
 
     def label_by_folder(self) -> None:

@@ -69,6 +69,20 @@ class Inventory:
         """
         return self._catalog.version()
 
+    def embedded_state(self) -> tuple[int, int]:
+        """Returns a value that changes with the items and their vectors, but not with labels.
+
+        It is the number of items and the newest revision of any: what is embedded anew has a newer
+        one, and what is removed is counted no more.
+        """
+        with self._catalog.reading():
+            return self._catalog.count(), self._catalog.newest()
+
+    def labels_are_given(self) -> bool:
+        """Returns whether labels were given; else they are the names of the folders."""
+        with self._catalog.reading():
+            return self._catalog.labels_are_given()
+
     def in_place(self) -> bool:
         """Returns whether the catalogue is still the file that was opened.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -62,6 +63,7 @@ class Reader(Inventory):
         self._encoder: Encoder | None = None
         self._chance: tuple[int, NDArray[np.float32]] | None = None  # revision and cosines
         self._passing = filters.Passing()
+        self._places = embeddings.Places()
 
     def search(
         self, query: Query | Picture, k: int = 10, **options: Unpack[SearchOptions]
@@ -138,8 +140,18 @@ class Reader(Inventory):
         query = Query(vectors=vector, k=k, exclude=np.asarray(exclude, dtype=np.int64).tolist())
         return self._in_snapshot(self._answer, query.refined(**options))
 
-    def search_vectors(self, vectors: NDArray[np.float32], k: int = 10) -> Matches[Matches]:
+    def search_vectors(
+        self,
+        vectors: NDArray[np.float32],
+        k: int = 10,
+        *,
+        exclude: Sequence[int] | NDArray[np.int64] = (),
+        **options: Unpack[SearchOptions],
+    ) -> Matches[Matches]:
         """Find the k pictures most like each of many vectors, faster than one search for each.
+
+        Paths and labels are read only where they are looked at, so that it is also the way to many
+        results of one vector.
 
         Parameters
         ----------
@@ -147,6 +159,10 @@ class Reader(Inventory):
             Vectors of any length but 0.
         k : int
             The number of results of each query, at least 1.
+        exclude : sequence of int
+            Ids of items that are left out.
+        **options
+            The keywords of `search`.
 
         Returns
         -------
@@ -159,9 +175,36 @@ class Reader(Inventory):
             If k is less than 1, or a vector has another length or no direction.
         """
         query = Query(vectors=np.asarray(vectors), k=k)
+        if len(exclude) or options:
+            excluded = np.asarray(exclude, dtype=np.int64).tolist()
+            query = replace(query, exclude=excluded).refined(**options)
         if self._snapshot is not None and self._seen and self._seen == self._catalog.version():
             return self._answers(self._snapshot, query)  # saves a transaction of the catalogue
         return self._in_snapshot(self._answers, query)
+
+    def percentiles(self, scores: NDArray[np.floating]) -> NDArray[np.float64] | None:
+        """Returns how unusual cosine similarities are in this collection.
+
+        Parameters
+        ----------
+        scores : float array, shape (n,)
+            Cosine similarities, in [-1, 1].
+
+        Returns
+        -------
+        float64 array, shape (n,), or None
+            The share, in per cent, of random pairs of the collection that are less alike; None if
+            the collection has only one picture.
+
+        Examples
+        --------
+        ::
+
+            index.percentiles(np.array([0.9]))  # array([99.7])
+        """
+        with self._catalog.reading():
+            self._snapshot = refresh(self._catalog, self._snapshot, self._useless)
+            return percentiles(np.asarray(scores), self._by_chance(self._snapshot))
 
     def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
         """Returns the matches of one query, with their paths and labels."""
@@ -247,7 +290,8 @@ class Reader(Inventory):
 
         `same` are the ids of items with the content of the query.
         """
-        items = self._catalog.items([*ids.tolist(), *same.tolist()])
+        numbers = [*ids.tolist(), *same.tolist()]
+        places = self._places.of(self._catalog, numbers, snapshot.revision)
         shares = percentiles(scores, self._by_chance(snapshot))
         percents = [None] * len(ids) if shares is None else shares.tolist()
         ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)
@@ -257,15 +301,15 @@ class Reader(Inventory):
                 Match(
                     rank,
                     number,
-                    items[number].path,
+                    places[number][0],
                     score,
-                    items[number].label,
+                    places[number][1],
                     share,
                     columns=values.get(number, {}),
                 )
                 for rank, (number, score, share) in enumerate(ranked, start=1)
             ],
-            same=[items[number].path for number in same.tolist()],
+            same=[places[number][0] for number in same.tolist()],
         )
 
     def _by_chance(self, snapshot: Snapshot) -> NDArray[np.float32]:

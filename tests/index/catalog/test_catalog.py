@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.embeddings import Places
 from clr_search.index.catalog.records import Content, IndexedFile, Root, SkippedFile
 from clr_search.index.catalog.vectors import to_blob
 from tests.index.made import clustered
@@ -47,6 +48,20 @@ def test_a_root_that_was_given_stays_so(catalog: Catalog) -> None:
         assert [root.path for root in catalog.roots()] == ["/p"]
         catalog.drop_empty_roots(also_given=[number])
         assert catalog.roots() == []
+
+
+def test_places_are_those_of_items_also_after_roots_have_changed(catalog: Catalog) -> None:
+    places = Places()
+    with catalog.writing() as revision:
+        root = catalog.add_root("/p", given=True)
+        numbers = [catalog.insert(root, name, content(), revision) for name in ("r/a.png", "b.png")]
+    for path in ("/p", "/q"):
+        with catalog.writing() as revision:
+            catalog.set_roots([Root(root, path, True)])
+        with catalog.reading():
+            expected = {n: (item.path, item.label) for n, item in catalog.items(numbers).items()}
+            assert places.of(catalog, [*numbers, 99], revision) == expected
+        assert expected[numbers[0]] == (Path(path) / "r/a.png", "r")
 
 
 def test_an_item_from_its_coming_to_its_leaving(catalog: Catalog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -273,9 +274,33 @@ class TestLeastLikeness:
             assert every[3].ids.tolist() == first.ids.tolist()
             assert every[3].paths == first.paths
 
+    @pytest.mark.parametrize(
+        "options", [{"under": "odd"}, {"min_percentile": 99.0}, {"diverse": 0.5}]
+    )
+    def test_of_many_queries_with_the_options_of_one(
+        self, many: Path, rows: Vectors, options: dict[str, Any]
+    ) -> None:
+        own = [1, 2, 3]  # A query that is among its results leaves all others equally diverse.
+        with Index.open(many) as index:
+            every = index.search_vectors(rows[:3], 10, exclude=own, **options)
+            for number in range(3):
+                one = index.search_vector(rows[number], 10, exclude=own, **options)
+                assert len(one)
+                assert every.ids[number][: len(one)].tolist() == one.ids.tolist()
+                assert (every.ids[number][len(one) :] == -1).all()
+                assert not set(own) & set(one.ids.tolist())
+
+    def test_how_unusual_scores_are(self, many: Path, rows: Vectors) -> None:
+        with Index.open(many) as index:
+            found = index.search_vector(rows[0], 10)
+            shares = index.percentiles(found.scores)
+            assert shares is not None
+            assert shares.tolist() == [match.percentile for match in found]
+
     def test_a_collection_of_one_has_no_percentiles(self, tmp_path: Path) -> None:
         one = write_vectors(tmp_path / "one.clr", np.eye(4, dtype=np.float32)[:1])
         with Index.open(one) as index:
             query = np.eye(4, dtype=np.float32)[0]
             assert len(index.search_vector(query, 5)) == 1
             assert len(index.search_vector(query, 5, min_percentile=50)) == 0
+            assert index.percentiles(np.array([0.5])) is None

@@ -21,6 +21,7 @@ def test_a_reader_changes_nothing(made: Path, pictures: Path, tiny_encoder: Path
             lambda: index.add_vectors(np.ones((1, 16)), ["a.png"]),
             lambda: index.__delitem__(1),
             lambda: index.label(None),
+            lambda: index.relabel({1: "x"}),
             lambda: index.aim(recall=0.9),
             lambda: index.settle(),
         ):

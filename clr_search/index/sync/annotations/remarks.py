@@ -111,16 +111,55 @@ class Remarks(Reader):
             if labels is None:
                 self._catalog.label_by_folder()
                 return
-            for name in labels.values():
-                if not isinstance(name, str) or not name:
-                    raise UsageError(f"The label {name!r} is no text.", "Give text, or no label.")
-            there = self._catalog.items(list(labels))
-            for number in labels:
-                if number not in there:
-                    raise ClrSearchError(
-                        f"{self._catalog.folder} has no item with the id {number}."
-                    )
+            self._require_labels(labels)
             self._catalog.give_labels({number: str(name) for number, name in labels.items()})
+
+    def relabel(self, labels: Mapping[int, str | None]) -> dict[int, str | None]:
+        """Give some pictures other labels, while all others keep theirs.
+
+        From then on the labels are given: those that were names of folders stay as they are, also
+        where a file moves, and pictures that come in later have none. `label` with None goes back.
+
+        Parameters
+        ----------
+        labels : mapping of int to str or None
+            New label of each picture by its id; None takes its label away.
+
+        Returns
+        -------
+        dict of int to str or None
+            The labels that these pictures had before.
+
+        Raises
+        ------
+        UsageError
+            If a label is no text, or empty.
+        ClrSearchError
+            If an id is not, or no longer, in the collection; nothing is changed then.
+
+        Examples
+        --------
+        ::
+
+            before = index.relabel({12: "rose", 15: None})
+            index.relabel(before)  # undoes it
+        """
+        self._require_writable()
+        with self._catalog.writing():
+            before = self._require_labels(labels)
+            self._catalog.change_labels(labels)
+        return before
+
+    def _require_labels(self, labels: Mapping[int, str | None]) -> dict[int, str | None]:
+        """Returns the labels that items have; refuses new ones that are none, or of no item."""
+        for name in labels.values():
+            if name is not None and (not isinstance(name, str) or not name):
+                raise UsageError(f"The label {name!r} is no text.", "Give text, or no label.")
+        there = self._catalog.items(list(labels))
+        for number in labels:
+            if number not in there:
+                raise ClrSearchError(f"{self._catalog.folder} has no item with the id {number}.")
+        return {number: there[number].label for number in labels}
 
     def _require_writable(self) -> None:
         """Refuses a change of a collection that is open for reading only."""

@@ -39,6 +39,36 @@ def test_given_labels_are_kept(tmp_path: Path, tiny_encoder: Path) -> None:
         assert index.ids(where=Filter(label="blue", glob="moved.jpg"))
 
 
+def test_some_labels_are_changed_and_all_others_stay(tmp_path: Path, tiny_encoder: Path) -> None:
+    """Names of folders are kept as they are from then on, until the folders name all again."""
+    folder = write_pictures(tmp_path / "photos", each=2)
+    with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
+        index.update([folder])
+        held = index.embedded_state()
+        folders = index.labels()
+        first, second, *_ = index.ids()
+        assert not index.labels_are_given()
+        before = index.relabel({first: "cafe\u0301", second: None})
+        assert index.labels_are_given()
+        assert index.labels() == ["caf\u00e9", None, *folders[2:]]
+        assert before == {first: folders[0], second: folders[1]}
+        shutil.copy(folder / "red" / "red00.jpg", folder / "blue" / "new.jpg")
+        assert index.embedded_state() == held
+        index.update([folder])
+        assert index.embedded_state() != held
+        assert index.item(index.id_at(folder / "blue" / "new.jpg")).label is None
+        index.relabel(before)
+        assert index.labels()[: len(folders)] == folders
+        index.label(None)
+        assert not index.labels_are_given()
+        assert index.item(index.id_at(folder / "blue" / "new.jpg")).label == "blue"
+
+
+def test_nothing_is_embedded_in_an_empty_collection(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "c.clr", dimension=4) as index:
+        assert index.embedded_state() == (0, 0)
+
+
 def test_labels_that_cannot_be_given(made: Path) -> None:
     with Index.open(made) as index, pytest.raises(UsageError):
         index.label({})
@@ -48,6 +78,11 @@ def test_labels_that_cannot_be_given(made: Path) -> None:
             index.label({1: ""})
         with pytest.raises(ClrSearchError, match="no item with the id 999"):
             index.label({1: "x", 999: "y"})
+        with pytest.raises(UsageError, match="The label '' is no text"):
+            index.relabel({1: ""})
+        with pytest.raises(ClrSearchError, match="no item with the id 999"):
+            index.relabel({1: "x", 999: None})
+        assert not index.labels_are_given()
         assert index.labels() == before
 
 

@@ -1,0 +1,246 @@
+"""The app, in a real browser, over a large collection.
+
+    python -m bench.app --pictures 125000
+    python -m bench.app --screenshots docs/app --collection clothing.clr
+
+The collection is made up: so many items, whose vectors lie in clumps, over 500 drawn pictures of
+1,600 × 1,200 pixels, each of which has many names (hard links). Measured are, in Chromium: from a
+click on a picture to the frame in which all pictures in the window are painted, the first time
+their thumbnails are drawn and when they are there already; the same after a jump to another part
+of the collection by scrolling; the bytes of an answer; the nodes of the page. Then ten visitors
+search at a time, each as quickly as it is answered, and every answer is compared with that of the
+index itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+from PIL import Image, ImageDraw
+
+from bench.machine import machine
+from clr_search.app.main import serving
+from clr_search.index import Index
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+DRAWN = 500
+CLICKS = 100
+VISITORS = 10
+SEARCHES = 40  # of each visitor
+
+PAINTED = """async (at) => {
+  const next = () => new Promise((done) => requestAnimationFrame(done));
+  const frame = () => next().then(next);
+  const tiles = () => Array.from(document.querySelectorAll('.clr-grid .clr-tile'));
+  const seen = (image) => {
+    const box = image.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  };
+  const before = document.querySelector('.clr-status').textContent;
+  const began = performance.now();
+  tiles()[at].click();
+  while (document.querySelector('.clr-status').textContent === before) await frame();
+  const images = Array.from(document.querySelectorAll('.clr-grid img')).filter(seen);
+  await Promise.all(images.map((image) => image.decode().catch(() => 0)));
+  await frame();
+  return [performance.now() - began, document.querySelectorAll('.clr-grid *').length];
+}"""
+
+JUMPED = """async (share) => {
+  const next = () => new Promise((done) => requestAnimationFrame(done));
+  const frame = () => next().then(next);
+  const began = performance.now();
+  scrollTo(0, share * document.documentElement.scrollHeight);
+  await frame();
+  while (document.querySelector('.clr-waiting')) await frame();
+  const images = Array.from(document.querySelectorAll('.clr-grid img'));
+  await Promise.all(images.map((image) => image.decode().catch(() => 0)));
+  await frame();
+  return performance.now() - began;
+}"""
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw pictures that differ, as photographs of this size would."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    paths = []
+    for number in range(DRAWN):
+        coarse = generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        picture = Image.fromarray(coarse).resize((1600, 1200), Image.Resampling.BICUBIC)
+        ImageDraw.Draw(picture).text((40, 40), str(number), fill="white", font_size=200)
+        paths.append(folder / f"{number:03}.jpg")
+        picture.save(paths[-1], quality=90)
+    return paths
+
+
+def make(folder: Path, count: int) -> Path:
+    """Make the collection."""
+    drawn = draw(folder / "drawn")
+    (folder / "pictures").mkdir()
+    names = [folder / "pictures" / f"{number:06}.jpg" for number in range(count)]
+    for number, name in enumerate(names):
+        os.link(drawn[number % DRAWN], name)
+    generator = np.random.default_rng(1)
+    path = folder / "large.clr"
+    with Index.create(path) as index:
+        dimension = index.info().dimension
+        centres = generator.normal(size=(400, dimension))
+        vectors = centres[generator.integers(0, 400, count)]
+        vectors = vectors + 0.7 * generator.normal(size=vectors.shape)
+        index.add_vectors(vectors.astype(np.float32), names)
+    return path
+
+
+def shares(values: Sequence[float]) -> str:
+    """Median, 95th percentile and worst, as cells of a table."""
+    return f"{np.median(values):.0f} | {np.percentile(values, 95):.0f} | {max(values):.0f}"
+
+
+def opened(browser: Browser, url: str, width: int = 1400) -> Page:
+    """A page of the app, with its first pictures."""
+    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    page.goto(url)
+    page.wait_for_function("document.querySelector('.clr-grid img')?.complete")
+    return page
+
+
+def clicks(page: Page, url: str) -> None:
+    """Print how long clicks and jumps take until they are painted."""
+    chosen = random.Random(2)
+    print("| from | to | p50, ms | p95, ms | worst, ms |\n|---|---|---|---|---|")
+    nodes = 0
+    for what in ("thumbnails drawn for it", "thumbnails there"):
+        times = []
+        for _ in range(CLICKS):
+            took, nodes = page.evaluate(PAINTED, chosen.randrange(12))
+            times.append(took)
+        print(f"| a click | pictures painted, {what} | {shares(times)} |")
+        if what.startswith("thumbnails drawn"):
+            warm(url)
+    page.goto(url)
+    page.wait_for_selector(".clr-grid img")
+    jumps = [page.evaluate(JUMPED, chosen.random()) for _ in range(CLICKS)]
+    print(f"| a jump by scrolling | pictures painted | {shares(jumps)} |")
+    print(f"\nNodes of the grid in the page: {nodes}.")
+
+
+def warm(url: str) -> None:
+    """Have the thumbnail of every drawn picture drawn."""
+    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+        for number in range(1, DRAWN + 1):
+            client.get(f"/clr/thumb/{number}")
+
+
+def ask(client: httpx.Client, component: int, search: dict[str, Any]) -> httpx.Response:
+    """Ask as the page does."""
+    data = {"search": search, "offset": 0, "count": 48}
+    message = {"component_id": component, "fn_name": "find", "session_hash": "b", "data": data}
+    return client.post("/gradio_api/component_server", json=message)
+
+
+def visitors(url: str, collection: Path) -> None:
+    """Print how long searches of ten visitors take, and whether any got the answer of another."""
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        components = client.get("/config").json()["components"]
+        number = next(c["id"] for c in components if c["props"].get("elem_id") == "clr-page")
+        with Index.open(collection) as index:
+            ids = index.ids()
+            chosen = random.Random(3).sample(ids, VISITORS * SEARCHES)
+            expected = {one: index.search(one, k=48).ids.tolist() for one in chosen}
+        answer = ask(client, number, {"terms": [{"id": ids[0]}]})
+        print(f"\nBytes of an answer with 48 results: {len(answer.content):,}.")
+    times: list[float] = []
+    wrong: list[int] = []
+
+    def visit(part: Sequence[int]) -> None:
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+            for one in part:
+                began = time.perf_counter()
+                rows = ask(client, number, {"terms": [{"id": one}]}).json()["ok"]["rows"]
+                times.append(1000 * (time.perf_counter() - began))
+                found = [row["id"] for row in rows]
+                if len(set(found) & set(expected[one])) < 46:
+                    wrong.append(one)
+
+    parts = [chosen[start::VISITORS] for start in range(VISITORS)]
+    threads = [threading.Thread(target=visit, args=(part,)) for part in parts]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rate = len(times) / (time.perf_counter() - began)
+    print(
+        f"\n{VISITORS} visitors at a time, {len(times)} searches, {rate:.0f} a second: "
+        f"p50 | p95 | worst, ms: {shares(times)}; answers of another: {len(wrong)}."
+    )
+
+
+def pictured(browser: Browser, url: str, folder: Path) -> None:
+    """Take the pictures of the documentation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = opened(browser, url, 1280)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.locator(".clr-grid .clr-tile").nth(9).click()
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / "search.jpg", type="jpeg", quality=80)
+    for at, key in ((1, "+"), (17, "-")):
+        page.locator(".clr-grid .clr-tile").nth(at).focus()
+        page.keyboard.press(key)
+        page.wait_for_timeout(1000)
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / "refined.jpg", type="jpeg", quality=80)
+
+
+def main() -> None:
+    """Measure, or take pictures."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pictures", type=int, default=125_000)
+    parser.add_argument("--collection", type=Path, help="of which pictures are taken")
+    parser.add_argument("--screenshots", type=Path, help="where they are written")
+    given = parser.parse_args()
+    found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium")
+    folder = Path(tempfile.mkdtemp(prefix="clr-bench-app-"))
+    os.environ["CLR_SEARCH_CACHE"] = str(folder / "cache")
+    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=found, args=options)
+            if given.screenshots:
+                with serving(given.collection) as url:
+                    pictured(browser, url, given.screenshots)
+                return
+            print(machine() + f"; Chromium {browser.version}\n")
+            began = time.perf_counter()
+            collection = make(folder, given.pictures)
+            print(f"{given.pictures:,} items, made in {time.perf_counter() - began:.0f} s.")
+            began = time.perf_counter()
+            with serving(collection) as url:
+                print(f"The app answered {time.perf_counter() - began:.1f} s after its start.\n")
+                clicks(opened(browser, url), url)
+                visitors(url, collection)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
