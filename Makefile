@@ -51,6 +51,7 @@ docs: .venv/.development
 # The pictures of docs/app.md, of a collection that may be shown: make screenshots CLOTHING=clothing.clr
 screenshots: .venv/.development
 	$(BIN)/python -m bench.app --collection $(CLOTHING) --screenshots docs/app
+	$(BIN)/python -m bench.app_map $(CLOTHING) --screenshots docs/app
 
 # The tested versions. Made without index addresses, so that any mirror serves them.
 constraints: .venv/.uv

@@ -42,8 +42,10 @@ OWN = "/clr/"
 GET_PREFIXES = ("/assets/", "/static/", "/svelte/", f"{API}/heartbeat/", FILE_PREFIX, OWN)
 EVENTS = f"{API}/queue/join"
 QUESTIONS = frozenset({f"{API}/component_server", f"{API}/component_server/"})
-UPLOAD, EXPORT, LABELS = f"{OWN}upload", f"{OWN}export", f"{OWN}labels"
-POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, LABELS, *QUESTIONS})
+UPLOAD, EXPORT, LABELS, COPIES = (
+    f"{OWN}{name}" for name in ("upload", "export", "labels", "copies")
+)
+POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, LABELS, COPIES, *QUESTIONS})
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest event message in bytes; pictures are uploaded by another route, and only named here."""

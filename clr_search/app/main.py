@@ -133,60 +133,46 @@ def build(
     return _composed(collection, probe, decoding, Permissions(), cache)[0].page
 
 
+def _composed_of_run(
+    run: Path | str, decoding: DecodingLimits | None, cache: Path
+) -> tuple[Site, Callable[[], None]]:
+    """Return what is served of a run alone, and what ends the work behind it."""
+    require("gradio", "app")
+    from clr_search.app.library.run import RunFolder
+    from clr_search.app.page import compose_run
+    from clr_search.app.routes.files import files
+    from clr_search.app.routes.runs import runs
+    from clr_search.images.isolation import DecodingWorkers
+
+    workers = DecodingWorkers(1, decoding)
+    shown = RunFolder(run, workers)
+    page = compose_run(shown.path.resolve().name, shown)
+    return Site(page, (files(), runs(shown)), cache), workers.close
+
+
 def _composed(
     collection: Path | str,
     probe: Path | str | None,
     decoding: DecodingLimits | None,
     permissions: Permissions,
     cache: Path,
+    run: Path | str | None = None,
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
-    from clr_search.app.library.library import Library
-    from clr_search.app.library.tiles import Tiles
-    from clr_search.app.library.uploads import Uploads
     from clr_search.app.page import compose
-    from clr_search.app.routes.exports import exports
-    from clr_search.app.routes.files import files
-    from clr_search.app.routes.labels import labels
-    from clr_search.app.routes.pictures import pictures
-    from clr_search.app.routes.uploads import uploads
-    from clr_search.app.teaching.finishing import Finishing
-    from clr_search.app.teaching.teacher import Teacher
-    from clr_search.index import Index
-    from clr_search.serve import Probe
-    from clr_search.web.tile_store import TileStore, cache_folder
+    from clr_search.app.parts import Parts
+    from clr_search.app.routes import of
 
-    collection = Path(collection)
-    index = Index.open(collection)
-    index.require_encoder()  # here, and not when a visitor's picture has to be embedded
-    library = Library(index, Uploads(cache), decoding=decoding)
-    store = TileStore(cache_folder())
-    tiles = Tiles(library, store)
-    name = collection.resolve().name.removesuffix(".clr")
-    teacher = Teacher(library, cache)
-    finishing = Finishing(teacher)
-    classifier = Probe(probe) if probe else None
-    page = compose(name, library, permissions, teacher, finishing, classifier)
-    routes = (
-        files(),
-        pictures(library, tiles, permissions),
-        uploads(library),
-        exports(library, tiles, permissions),
-        labels(teacher, finishing, permissions),
-    )
-
-    def close() -> None:
-        library.close()
-        store.close()
-
-    return Site(page, routes, cache), close
+    parts = Parts.of(Path(collection), permissions, cache, probe=probe, run=run, decoding=decoding)
+    return Site(compose(parts), of(parts), cache), parts.close
 
 
 def launch(
-    collection: Path | str,
+    collection: Path | str | None,
     *,
     probe: Path | str | None = None,
+    run: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     access: Access = LOCAL,
@@ -199,7 +185,10 @@ def launch(
     Parameters
     ----------
     collection, probe : path
-        The collection and the classifier, as for `build`.
+        The collection and the classifier, as for `build`; the collection may be None where there
+        is a run.
+    run : path, optional
+        The folder of a run, whose training is shown, also while it goes on.
     host : str
         Address to listen on. Any other than this machine's own needs logins.
     port : int, optional
@@ -220,15 +209,22 @@ def launch(
         there are no logins.
     """
     reporter = reporter or Lines()
-    reporter.message(f"Opening {collection} …")
+    reporter.message(f"Opening {collection or run} …")
     with (
         terminal.escaping(),
         _interrupted_by_sigterm(),
         serving(
-            collection, probe=probe, host=host, port=port, access=access, decoding=decoding
+            collection,
+            probe=probe,
+            run=run,
+            host=host,
+            port=port,
+            access=access,
+            decoding=decoding,
         ) as url,
     ):
-        reporter.message(f"Searching {collection} at {url} (Ctrl-C to stop)")
+        doing = f"Showing {run}" if collection is None else f"Searching {collection}"
+        reporter.message(f"{doing} at {url} (Ctrl-C to stop)")
         if access.open_to_all and host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:
@@ -243,9 +239,10 @@ def launch(
 
 @contextmanager
 def serving(
-    collection: Path | str,
+    collection: Path | str | None,
     *,
     probe: Path | str | None = None,
+    run: Path | str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     access: Access = LOCAL,
@@ -261,7 +258,13 @@ def serving(
         stack.callback(shutil.rmtree, cache, ignore_errors=True)
         stack.enter_context(environment(settings(cache, host)))
         # This imports gradio, which reads the environment, for the first time.
-        site, close = _composed(collection, probe, decoding, access.permissions(host), cache)
+        if collection is not None:
+            may = access.permissions(host)
+            site, close = _composed(collection, probe, decoding, may, cache, run)
+        elif run is not None:
+            site, close = _composed_of_run(run, decoding, cache)
+        else:
+            raise UsageError("There is nothing to show.", "Give a collection, or --run RUN.")
         stack.callback(close)
         yield stack.enter_context(served(site, host, port, access))
 

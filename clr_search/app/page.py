@@ -15,24 +15,25 @@ import gradio as gr
 from clr_search.app.functions.about import About
 from clr_search.app.functions.carried import Answer, carried
 from clr_search.app.functions.classify import Classifying
+from clr_search.app.functions.copies import Copies
+from clr_search.app.functions.groups import Groups
 from clr_search.app.functions.label import Labelling
+from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
+from clr_search.app.functions.training import Training
 from clr_search.app.programs import add_endpoints
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
-    from clr_search.app.library.library import Library
-    from clr_search.app.library.permissions import Permissions
-    from clr_search.app.teaching.finishing import Finishing
-    from clr_search.app.teaching.teacher import Teacher
-    from clr_search.serve import Probe
+    from clr_search.app.library.run import RunFolder
+    from clr_search.app.parts import Parts
 
 MOST_WAITING = 100
 """Largest number of events of programs that wait to be handled; further ones are refused."""
 
 BOOT = """
 const begin = (attempt) => import(new URL('clr/static/main.js', document.baseURI).href)
-  .then((page) => page.start(element, server))
+  .then((page) => page.start(element, server, props.asked))
   .catch((error) => {
     if (attempt < 3) { setTimeout(() => begin(attempt + 1), 700); return; }
     element.textContent = 'The page could not be loaded: ' + error + ' Load it again.';
@@ -45,17 +46,14 @@ WAITING = '<div class="clr-app" aria-busy="true"><p class="clr-opening">Opening 
 """What the component shows until its script has come."""
 
 
-def functions(
-    library: Library,
-    permissions: Permissions,
-    probe: Probe | None,
-    teacher: Teacher,
-    finishing: Finishing,
-) -> list[Callable[[Asked], Answer]]:
+def functions(parts: Parts) -> list[Callable[[Asked], Answer]]:
     """Return all questions that the page may ask."""
-    search, about = Searching(library, permissions), About(library, probe)
-    labelling = Labelling(teacher, finishing, permissions)
-    classifying = Classifying(teacher, finishing, probe)
+    search = Searching(parts.library, parts.permissions)
+    about = About(parts.library, parts.probe)
+    mapping, groups = Mapping(parts.overview), Groups(parts.overview)
+    labelling = Labelling(parts.teacher, parts.finishing, parts.permissions)
+    classifying = Classifying(parts.teacher, parts.finishing, parts.probe)
+    copied = Copies(parts.library, parts.permissions, parts.copies)
     return [
         search.find,
         search.rows,
@@ -64,6 +62,11 @@ def functions(
         search.chance,
         search.offers,
         search.reveal,
+        mapping.chart,
+        groups.groups,
+        groups.group,
+        groups.alone,
+        groups.members,
         about.about,
         about.missing,
         labelling.lesson,
@@ -79,45 +82,48 @@ def functions(
         classifying.all,
         classifying.finish,
         classifying.finished,
+        copied.copies,
+        copied.copies_begin,
+        copied.copies_stop,
+        copied.copies_groups,
+        copied.copies_facts,
+        copied.copies_say,
+        *(of_run(parts.run) if parts.run else ()),
     ]
 
 
-def compose(
-    name: str,
-    library: Library,
-    permissions: Permissions,
-    teacher: Teacher,
-    finishing: Finishing,
-    probe: Probe | None = None,
-) -> gr.Blocks:
-    """Compose the page.
+def of_run(run: RunFolder) -> list[Callable[[Asked], Answer]]:
+    """Return the questions about a run."""
+    training = Training(run)
+    return [training.training, training.neighbours]
 
-    Parameters
-    ----------
-    name : str
-        Name of the collection.
-    library : Library
-        The collection.
-    permissions : Permissions
-        What visitors may see and do.
-    teacher, finishing : Teacher, Finishing
-        The labels, what is learnt from them, and the classifiers that are saved.
-    probe : Probe, optional
-        A classifier that the app was started with.
-    """
+
+def compose(parts: Parts) -> gr.Blocks:
+    """Compose the page of a collection, of its parts."""
+    page = _page(parts.name, functions(parts))
+    with page:
+        add_endpoints(parts.library, parts.permissions)
+    return page
+
+
+def compose_run(name: str, run: RunFolder) -> gr.Blocks:
+    """Compose a page that shows a run alone."""
+    return _page(name, of_run(run))
+
+
+def _page(name: str, asked: list[Callable[[Asked], Answer]]) -> gr.Blocks:
+    """Return a page that asks some questions; its tabs are those whose questions there are."""
     page = gr.Blocks(title=f"{name} · clr-search", analytics_enabled=False, fill_width=True)
     with page:
         page.queue(max_size=MOST_WAITING)
         gr.HTML(
             html_template=WAITING,
             js_on_load=BOOT,
-            server_functions=[
-                carried(each) for each in functions(library, permissions, probe, teacher, finishing)
-            ],
+            server_functions=[carried(each) for each in asked],
             apply_default_css=False,
             padding=False,
             elem_id="clr-page",
             collection=name,
+            asked=[each.__name__ for each in asked],
         )
-        add_endpoints(library, permissions)
     return page

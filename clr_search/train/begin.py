@@ -27,6 +27,7 @@ from clr_search.train.data.teacher import absolute_teacher, teacher_sha256, with
 from clr_search.train.distributed import wait_for_all, world
 from clr_search.train.hardware import choose_device, numbered, tuned_for
 from clr_search.train.methods.supervised import require_classes
+from clr_search.train.monitor.album import ALBUM, NEIGHBOURS, SAMPLE, VIEWS
 from clr_search.train.monitor.curves import CURVES
 from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import METRICS
@@ -236,6 +237,7 @@ def _decode(
 
 
 _FILES = "|".join(map(re.escape, (CONFIG, WEIGHTS, METRICS, CURVES)))
+_ALBUM = "|".join(re.escape(path.name) for path in (SAMPLE, VIEWS, NEIGHBOURS))
 _CHECKPOINTS = "|".join(re.escape(path.name) for path in (CHECKPOINT, BEST))
 
 
@@ -250,6 +252,7 @@ def _make_room(out: Path, *, force: bool) -> OwnFolder:
     if force:
         folder.delete("", _with_temporaries(_FILES))
         folder.discard(CHECKPOINT.parent.name, _with_temporaries(_CHECKPOINTS))
+        folder.discard(ALBUM.name, _with_temporaries(_ALBUM))
         remove_cache(folder)
     return folder
 

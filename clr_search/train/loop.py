@@ -22,6 +22,7 @@ from clr_search.train.data.decode import remove_cache
 from clr_search.train.distributed import joined, wait_for_all, world
 from clr_search.train.hardware import choose_device, tuned_for
 from clr_search.train.interruption import Interruption
+from clr_search.train.monitor.album import truncate_neighbours
 from clr_search.train.monitor.curves import CURVES, draw_curves
 from clr_search.train.monitor.health import DivergedError
 from clr_search.train.monitor.metrics import METRICS, Totals, read_metrics, totals, truncate
@@ -175,6 +176,8 @@ def _prepare(
         wait_for_all()
         if world().first:  # the weights that the interruption left are out of date from here on
             (out / WEIGHTS).delete()
+    if world().first:
+        trainer.begin_album()
 
 
 def _write(out: OwnFolder, config: ResolvedConfig, trainer: Trainer, *, finished: bool) -> None:
@@ -198,6 +201,7 @@ def _keep_last_good(
     if (out / CHECKPOINT).exists():
         trainer.restore()
         truncate(out / METRICS, trainer.progress.epoch)
+        truncate_neighbours(out, trainer.progress.epoch)
         _write(out, config, trainer, finished=False)
         if trainer.progress.epoch:
             reporter.message(f"{out} keeps the weights after epoch {trainer.progress.epoch}.")

@@ -11,6 +11,7 @@ from clr_search.train.checkpoint import CHECKPOINT
 from clr_search.train.data.collection import Collection
 from clr_search.train.data.teacher import absolute_teacher
 from clr_search.train.distributed import world
+from clr_search.train.monitor.album import truncate_neighbours
 from clr_search.train.monitor.heldout import count_held_out
 from clr_search.train.monitor.metrics import (
     METRICS,
@@ -88,4 +89,5 @@ def restore(trainer: Trainer, collection: Collection, out: OwnFolder, reporter: 
         )
     if world().first:
         truncate(out / METRICS, progress.epoch)
+        truncate_neighbours(out, progress.epoch if progress.step else -1)
     reporter.message(f"Going on after epoch {progress.epoch}, step {progress.step}.")

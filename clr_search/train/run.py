@@ -7,6 +7,7 @@
       weights.safetensors    tensors "encoder.…" (f) and "head.…" (g), with the shape of the network
       metrics.jsonl          one row for each epoch
       curves.png             the metrics as a picture
+      album/                 small pictures: what the network sees, and how it learns, see `album`
       checkpoints/           last.safetensors, see `checkpoint`
 """
 

@@ -122,6 +122,11 @@ class Trainer:
         load_initial(self.method.networks, self._config)
         self._update_average(0)
 
+    def begin_album(self) -> None:
+        """Write what the network sees, for people; see `album`."""
+        with uncompiled() if self._config.compile else nullcontext():
+            self._monitor.begin(self._out, fresh=self.progress.step == 0)
+
     def restore(self) -> None:
         """Load the last checkpoint of the run.
 

@@ -55,10 +55,6 @@ LAST_CALL = 0.5
 A connection that was accepted, or that was kept open, may carry a request that has not been read.
 """
 
-_READ_AT_ONCE = 64 * 1024
-"""Bytes that are read from a connection at once, and parsed while all others wait; asyncio reads
-four times as many. In chunks of one kilobyte they take some milliseconds."""
-
 _DISCARDED = 4 * 2**20  # Bytes discarded meanwhile; beyond them, nothing is read any more.
 
 
@@ -88,7 +84,6 @@ class Connection(HttpToolsProtocol):
         many and ask for nothing do not keep others out.
         """
         super().connection_made(transport)
-        transport.max_size = _READ_AT_ONCE  # type: ignore[attr-defined]  # of asyncio's own loop
         self._chunks: list[bytes] = []  # of the body, that have not been handed on
         self._since = self.loop.time()
         if len(self.connections) > MOST and not self._take_a_place():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clr_search.analysis.layout import lay_out
+from clr_search.analysis.layout import lay_out, place_among
 from clr_search.errors import UsageError
 from clr_search.index import Index
 from clr_search.index.catalog import embeddings
@@ -79,3 +79,27 @@ def test_equal_pictures_lie_in_the_middle(tmp_path: Path) -> None:
     rows = np.repeat(clustered(1, 8), 20, axis=0)
     with Index.open(write_vectors(tmp_path / "c.clr", rows)) as index:
         np.testing.assert_allclose(lay_out(index).places, 0.5, atol=1e-6)
+
+
+def test_further_items_are_placed_with_those_that_they_are_like() -> None:
+    rows = clustered(400, 16, clusters=8)
+    known, others = rows[:300], rows[300:]
+    places = np.random.default_rng(0).random((300, 2), np.float32) * 0.01
+    nearest = np.argmax(others @ known.T, axis=1)
+    crowd = np.argmax(known @ known[:8].T, axis=1)  # each crowd in a region of its own
+    places += np.stack([crowd % 4, crowd // 4], axis=1).astype(np.float32) / 4
+    placed = place_among(known, places, others)
+    assert placed.dtype == np.float32
+    assert placed.min() >= 0
+    assert placed.max() <= 1
+    away = np.linalg.norm(placed - places[nearest], axis=1)
+    assert away.max() < 0.1  # none lies between two regions
+    assert len(np.unique(placed, axis=0)) == len(others)  # nor on another
+    np.testing.assert_array_equal(placed, place_among(known, places, others))
+
+
+def test_one_item_is_enough_to_place_others() -> None:
+    rows = clustered(3, 8)
+    placed = place_among(rows[:1], np.full((1, 2), 0.5, np.float32), rows)
+    assert placed.shape == (3, 2)
+    assert np.isfinite(placed).all()

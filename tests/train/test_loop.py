@@ -91,6 +91,7 @@ def whole(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_run_holds_what_the_contract_says(whole: Path) -> None:
     assert sorted(path.name for path in whole.iterdir()) == [
+        "album",
         "checkpoints",
         "config.json",
         "curves.png",

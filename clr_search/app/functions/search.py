@@ -83,7 +83,7 @@ class Searching:
                 item.path
             ),  # Clients of Gradio take what is called a path for a file to fetch.
             "bytes": item.size,
-            "changed": _day(item.mtime_ns),
+            "changed": day(item.mtime_ns),
             "columns": {name: value for name, value in values.items() if value is not None},
         }
 
@@ -146,7 +146,7 @@ def _folders(items: Sequence[Item]) -> list[str]:
     return (sorted(roots) if len(roots) > 1 else []) + sorted(below)
 
 
-def _day(mtime_ns: int) -> str:
+def day(mtime_ns: int) -> str:
     """Return a time of a file for people; empty where calendars do not reach."""
     try:
         return datetime.fromtimestamp(mtime_ns / 1e9).strftime("%Y-%m-%d %H:%M")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.app.library.asked import Search, Term
-from clr_search.app.library.listings import Listing, Listings, listed
+from clr_search.app.library.listings import Listing, Listings, direction, listed
 from clr_search.app.library.uploads import Upload, Uploads
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError
@@ -72,6 +72,11 @@ class Library:
         with self._lock, self.index.snapshot():
             yield self.index
 
+    def aside(self) -> Index:
+        """Open the collection once more, for long work that others do not wait for; to close."""
+        with self._lock:
+            return self.index.again()
+
     def item(self, number: int) -> Item:
         """Return an item by its id.
 
@@ -107,6 +112,13 @@ class Library:
                     listing = listed(index, search, vectors)
                 self._listings.put(state, search, listing)
             return listing
+
+    def direction(self, search: Search) -> NDArray[np.float32]:
+        """Return the unit vector by which a search with terms looks, float32 (D,).
+
+        Errors are those of `listing`.
+        """
+        return direction(search, [self.vector(term) for term in search.terms])
 
     def derived(self, name: str, derive: Callable[[Index], Any]) -> Any:
         """Return what `derive` makes of the collection; it is kept until the collection changes."""

@@ -17,11 +17,23 @@ export const NOTHING = {
   show: '',
   of: '',
   as: '',
+  colour: '',
+  off: '',
+  at: '',
+  area: '',
+  open: '',
+  groups: 0,
+  kind: '',
+  order: '',
+  pair: '',
   view: null,
 };
 
-const TEXTS = /** @type {const} */ (['label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as']);
-const NUMBERS = /** @type {const} */ (['least', 'diverse']);
+const TEXTS = /** @type {const} */ ([
+  'label', 'under', 'where', 'after', 'before', 'sort', 'show', 'of', 'as', 'colour', 'off', 'at', 'area', 'open',
+  'kind', 'order', 'pair',
+]);
+const NUMBERS = /** @type {const} */ (['least', 'diverse', 'groups']);
 
 /**
  * Write a picture of a query: `12`, `12*0.5` with a weight, `12@.1,.2,.5,.5` with a part.

@@ -2,7 +2,7 @@
  * The page: its head, its tabs, and what they share. Gradio loads it (`page.py`).
  */
 
-import { addressOf, NOTHING, stateOf } from './address.js';
+import { addressOf, stateOf } from './address.js';
 import { button, counted, fill, h, icon } from './dom.js';
 import { Lightbox } from './lightbox.js';
 import { Selection } from './selection.js';
@@ -10,14 +10,18 @@ import { asking, asProblem } from './server.js';
 import { chosenBar } from './chosen.js';
 
 /**
- * Tabs by name: their title, and the module that draws them.
+ * Tabs by name: their title, the question that they need, and the module that draws them.
  *
- * @type {Record<string, {title: string, load: () => Promise<{panel: (app: import('./types.js').App) => import('./types.js').Panel}>}>}
+ * @type {Record<string, {title: string, needs: string, load: () => Promise<{panel: (app: import('./types.js').App) => import('./types.js').Panel}>}>}
  */
 const TABS = {
-  search: { title: 'Search', load: () => import('./search.js') },
-  label: { title: 'Label', load: () => import('./label.js') },
-  about: { title: 'About', load: () => import('./about.js') },
+  search: { title: 'Search', needs: 'find', load: () => import('./search.js') },
+  label: { title: 'Label', needs: 'lesson', load: () => import('./label.js') },
+  copies: { title: 'Copies', needs: 'copies', load: () => import('./copies.js') },
+  groups: { title: 'Groups', needs: 'groups', load: () => import('./groups.js') },
+  map: { title: 'Map', needs: 'chart', load: () => import('./map.js') },
+  training: { title: 'Training', needs: 'training', load: () => import('./training.js') },
+  about: { title: 'About', needs: 'about', load: () => import('./about.js') },
 };
 
 const KEYS = [
@@ -30,6 +34,8 @@ const KEYS = [
   ['u', 'Undo the last change of the query'],
   ['1 to 9, 0', 'In Label: give the picture the class with this key, or none'],
   ['n and z', 'In Label: the next pictures, and undo'],
+  ['Arrow keys, + −, 0, Enter on the map', 'Move it, nearer and farther, all of it, list what is seen'],
+  ['k and g', 'Among copies: keep only the picture; mark it to go, or to be kept'],
   ['Esc', 'Close what is open'],
   ['?', 'Show these keys'],
 ];
@@ -39,9 +45,11 @@ const KEYS = [
  *
  * @param {HTMLElement} element
  * @param {Record<string, (args: object) => Promise<any>>} server
+ * @param {string[]} asked names of the questions that the server answers
  */
-export async function start(element, server) {
+export async function start(element, server, asked) {
   const ask = asking(server);
+  const offered = Object.keys(TABS).filter((name) => asked.includes(TABS[name].needs));
   const live = h('p', { class: 'clr-spoken', role: 'status', 'aria-live': 'polite' });
   const problem = h('div', { class: 'clr-problem', role: 'alert', hidden: true });
   const selection = new Selection();
@@ -96,8 +104,8 @@ export async function start(element, server) {
   const tabs = h('div', { class: 'clr-tabs', role: 'tablist', 'aria-label': 'Views' });
   /** @type {Record<string, HTMLButtonElement>} */
   const doors = {};
-  for (const [name, { title }] of Object.entries(TABS)) {
-    doors[name] = button(title, () => app.go({ tab: name }), {
+  for (const name of offered) {
+    doors[name] = button(TABS[name].title, () => app.go({ tab: name }), {
       class: 'clr-tab',
       role: 'tab',
       id: `clr-tab-${name}`,
@@ -148,7 +156,7 @@ export async function start(element, server) {
 
   /** Show what the address says. */
   function draw() {
-    const tab = state.tab in TABS ? state.tab : NOTHING.tab;
+    const tab = offered.includes(state.tab) ? state.tab : offered[0];
     for (const [one, door] of Object.entries(doors)) {
       door.setAttribute('aria-selected', String(one === tab));
       door.tabIndex = one === tab ? 0 : -1;
@@ -190,6 +198,7 @@ export async function start(element, server) {
   });
 
   draw();
+  if (!asked.includes('offers')) return; // a page of a run alone
   try {
     app.offers = await ask('offers');
     size.textContent = counted(app.offers.all);

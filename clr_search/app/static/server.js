@@ -164,6 +164,39 @@ export async function take(kind, ids) {
 }
 
 /**
+ * Take the list of copies that could go. The server reads their files meanwhile, and says how far.
+ *
+ * @param {object} wanted
+ * @param {(done: number, total: number) => void} progress
+ * @returns {Promise<any>} the last line of the answer, which has the file
+ */
+export async function listOf(wanted, progress) {
+  const response = await fetch(route('copies'), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(wanted),
+  }).catch(() => {
+    throw NO_ANSWER;
+  });
+  if (!response.ok || !response.body) throw await refusal(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ''; ;) {
+    const { done, value } = await reader.read().catch(() => {
+      throw NO_ANSWER;
+    });
+    const lines = (rest + (value ?? '')).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const said = JSON.parse(line);
+      if (said.error) throw new Problem(said.error.what, said.error.remedy);
+      if (said.name) return said;
+      progress(said.done, said.total);
+    }
+    if (done) throw NO_ANSWER;
+  }
+}
+
+/**
  * Let the browser save bytes under a name.
  *
  * @param {Blob} blob

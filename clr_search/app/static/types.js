@@ -51,7 +51,54 @@
  * @property {string} show which of the views of a tab
  * @property {string} of what the view is of, such as a class
  * @property {string} as what that is taken for
+ * @property {string} colour what the map is coloured by
+ * @property {string} off codes of classes that the map does not show, with dots between
+ * @property {string} at middle and zoom of the map
+ * @property {string} area corners of an area of the map, whose pictures are listed
+ * @property {string} open the group that is looked at, or `alone`
+ * @property {number} groups how many groups; 0 for as many as suit the collection
+ * @property {string} kind which groups are shown
+ * @property {string} order in which order
+ * @property {string} pair ids of two pictures that are compared, as in `12-15`
  * @property {number | null} view id of the picture that is looked at
+ */
+
+/**
+ * A picture of a group of copies.
+ *
+ * @typedef {Row & {
+ *   id: number, keep: boolean, exact: boolean, bytes: number, changed: string,
+ *   why: string, turn: string, said: boolean,
+ * }} Copy
+ */
+
+/**
+ * A group of copies.
+ *
+ * @typedef {object} Group
+ * @property {number} place its place in the search, by which the server knows it
+ * @property {number} count how many pictures it has; not all of many are shown
+ * @property {boolean} exact whether all are the same file
+ * @property {number} lowest least cosine similarity
+ * @property {number} frees bytes of what could go, as it is proposed
+ * @property {boolean} said whether people say that it has no copies
+ * @property {number[]} go ids of what could go, as it is proposed
+ * @property {Copy[]} copies
+ */
+
+/**
+ * What the file of a copy is, and how it looks; or why it cannot be read.
+ *
+ * @typedef {object} Facts
+ * @property {number} id
+ * @property {string} [unread]
+ * @property {string} [kind]
+ * @property {boolean} [lossless]
+ * @property {string} [exif]
+ * @property {string} [taken]
+ * @property {string} [camera]
+ * @property {boolean} [coloured]
+ * @property {number} [detail]
  */
 
 /**

@@ -10,7 +10,10 @@ from clr_search.cli import options
 
 
 @options.command("app")
-@options.collection_argument()
+@click.argument("collection", type=options.PATH, required=False)
+@click.option(
+    "--run", metavar="RUN", type=options.PATH, help="The folder of a run; adds a Training tab."
+)
 @click.option("--probe", metavar="ONNX", type=options.PATH, help="A probe.onnx to classify by.")
 @click.option(
     "--host",
@@ -38,7 +41,8 @@ from clr_search.cli import options
 @options.decoding_options()
 @options.pixels_option()
 def app(
-    collection: Path,
+    collection: Path | None,
+    run: Path | None,
     probe: Path | None,
     host: str,
     port: int | None,
@@ -62,6 +66,7 @@ def app(
     Example:
       clr-search app photos.clr
       clr-search app photos.clr --probe probe.onnx --port 8000 --no-browser
+      clr-search app --run run
       clr-search app photos.clr --host 0.0.0.0 --auth logins.txt
       clr-search app photos.clr --allow-host photos.example.org --root-path /photos
     """
@@ -69,10 +74,13 @@ def app(
     from clr_search.images.isolation import DecodingLimits
     from clr_search.web.requests.login import read_logins
 
+    if collection is None and (run is None or probe is not None):
+        raise click.UsageError("Give a collection, or --run RUN alone.")
     logins = read_logins(auth_file) if auth_file else None
     launch(
         collection,
         probe=probe,
+        run=run,
         host=host,
         port=port,
         access=Access(logins, no_auth, allow_hosts, root_path, originals, thumbnails_only),

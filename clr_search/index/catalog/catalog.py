@@ -8,7 +8,6 @@ numbers which items are new; a FAISS generation built at revision R holds the it
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -51,7 +50,6 @@ class Catalog:
     def __init__(self, folder: OwnFolder | Path, *, writable: bool) -> None:
         self.folder = OwnFolder.at(folder)
         self.database = Database(self.folder, writable=writable)
-        self._roots: tuple[int, dict[int, str]] = (-1, {})  # of a revision
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every commit of any process, or None if unknown."""
@@ -215,10 +213,6 @@ class Catalog:
             return self.database.integer("SELECT count(*) FROM items")
         return self.database.integer("SELECT count(*) FROM items WHERE revision <= ?", newest)
 
-    def newest(self) -> int:
-        """Returns the newest revision at which an item was embedded; 0 without items."""
-        return self.database.integer("SELECT coalesce(max(revision), 0) FROM items")
-
     def known(self) -> dict[str, IndexedFile]:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
@@ -265,37 +259,23 @@ class Catalog:
         """Returns whether the labels were given, and are not the names of the folders."""
         return self._kept(facts.LABELS_GIVEN) is not None
 
-    def give_labels(self, labels: Mapping[int, str]) -> None:
-        """Gives items labels by their ids, which they keep when they move; all others have none."""
-        self._set(facts.LABELS_GIVEN, 1)
-        self.database.rows("UPDATE items SET label = NULL")
-        self.database.many(
-            "UPDATE items SET label = ? WHERE id = ?",
-            ((text(composed(label)), number) for number, label in labels.items()),
-        )
+    def give_labels(self, labels: Mapping[int, str | None], *, others: bool = False) -> None:
+        """Gives items labels, or none, by their ids, which they keep when they move.
 
-    def change_labels(self, labels: Mapping[int, str | None]) -> None:
-        """Gives some items other labels, or none, which they keep when they move.
-
-        All others keep what they have, names of folders included, which do not change any more.
+        All others have none; with `others` they keep theirs, names of folders included.
         """
         self._set(facts.LABELS_GIVEN, 1)
-        self.database.many(
-            "UPDATE items SET label = ? WHERE id = ?",
-            (
-                (None if label is None else text(composed(label)), number)
-                for number, label in labels.items()
-            ),
-        )
+        if not others:
+            self.database.rows("UPDATE items SET label = NULL")
+        for number, label in labels.items():
+            self.set_label(number, label)
 
     def label_by_folder(self) -> None:
         """Gives all items the names of their folders as labels again."""
         self.database.rows("DELETE FROM meta WHERE key = ?", facts.LABELS_GIVEN)
         rows = self.database.rows("SELECT id, path FROM items").fetchall()
-        self.database.many(
-            "UPDATE items SET label = ? WHERE id = ?",
-            ((_label(plain(path)), number) for number, path in rows),
-        )
+        labels = ((_label(plain(path)), number) for number, path in rows)
+        self.database.many("UPDATE items SET label = ? WHERE id = ?", labels)
 
     def set_label(self, number: int, label: str | None) -> None:
         """Gives one item another label than that of its folder; it stays until the item moves."""
@@ -369,28 +349,6 @@ class Catalog:
         return {
             number: Item(number, Path(_root(roots, root)), plain_path(path), _plain(label), *rest)
             for number, root, path, label, *rest in rows
-        }
-
-    def places(self, numbers: Sequence[int], revision: int) -> dict[int, tuple[Path, str | None]]:
-        """Returns the absolute paths and the labels of the items with these ids, by id.
-
-        It takes a third of the time of `items`, of which a search has to wait for each result. The
-        roots are read once for each revision: nothing changes them without making a new one.
-        """
-        if self._roots[0] != revision:
-            self._roots = revision, {root.id: root.path for root in self.roots()}
-        roots = self._roots[1]
-        rows = self.database.rows(
-            "SELECT id, root_id, path, label FROM items WHERE id IN "
-            "(SELECT value FROM json_each(?))",
-            json.dumps([int(number) for number in numbers]),
-        )
-        return {
-            number: (
-                Path(os.path.join(_root(roots, root), plain_path(path))),  # noqa: PTH118 -- quicker
-                _plain(label),
-            )
-            for number, root, path, label in rows
         }
 
     def labels(self) -> list[str | None]:

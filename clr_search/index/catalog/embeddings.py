@@ -102,6 +102,11 @@ class Embeddings:
         return f"<{count:,} embeddings of length {dimension}, {len(names):,} labels>"
 
 
+def newest(catalog: Catalog) -> int:
+    """Returns the newest revision at which an item was embedded; 0 without items."""
+    return catalog.database.integer("SELECT coalesce(max(revision), 0) FROM items")
+
+
 def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) -> Embeddings:
     """Returns all items, or those of the ids `allowed` that exist, by one query.
 
@@ -256,3 +261,40 @@ def _damage(catalog: Catalog, rows: _Stored, dimension: int) -> ClrSearchError:
         f"{', '.join(named)}{more}.",
         f"Embed the pictures again with: clr-search repair {catalog.folder}",
     )
+
+
+class Places:
+    """Paths and labels of items, which a search has to wait for: a third of the time of `items`."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._roots: dict[int, str] = {}
+
+    def of(
+        self, catalog: Catalog, numbers: Sequence[int], revision: int
+    ) -> dict[int, tuple[Path, str | None]]:
+        """Returns the absolute paths and the labels of the items with these ids, by id.
+
+        The roots are read once for each revision: nothing changes them without making a new one.
+        """
+        if self._revision != revision:
+            self._roots = {root.id: root.path for root in catalog.roots()}
+            self._revision = revision
+        rows = catalog.database.rows(
+            "SELECT id, root_id, path, label FROM items WHERE id IN "
+            "(SELECT value FROM json_each(?))",
+            json.dumps([int(number) for number in numbers]),
+        )
+        return {
+            number: (
+                Path(absolute(self._root(root), plain_path(path))),
+                None if label is None else composed(plain(label)),
+            )
+            for number, root, path, label in rows
+        }
+
+    def _root(self, number: int) -> str:
+        """Returns the path of a root; an item of no root is damage."""
+        if number not in self._roots:
+            raise sqlite3.DatabaseError(f"an item is of a folder {number!r}, which there is not")
+        return self._roots[number]

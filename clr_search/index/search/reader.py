@@ -63,6 +63,7 @@ class Reader(Inventory):
         self._encoder: Encoder | None = None
         self._chance: tuple[int, NDArray[np.float32]] | None = None  # revision and cosines
         self._passing = filters.Passing()
+        self._places = embeddings.Places()
 
     def search(
         self, query: Query | Picture, k: int = 10, **options: Unpack[SearchOptions]
@@ -289,7 +290,8 @@ class Reader(Inventory):
 
         `same` are the ids of items with the content of the query.
         """
-        places = self._catalog.places([*ids.tolist(), *same.tolist()], snapshot.revision)
+        numbers = [*ids.tolist(), *same.tolist()]
+        places = self._places.of(self._catalog, numbers, snapshot.revision)
         shares = percentiles(scores, self._by_chance(snapshot))
         percents = [None] * len(ids) if shares is None else shares.tolist()
         ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)

@@ -11,6 +11,7 @@ from clr_search.files.own import OwnFolder
 from clr_search.progress import Reporter
 from clr_search.train.data.batches import epoch_order
 from clr_search.train.data.collection import Collection
+from clr_search.train.monitor.album import append_neighbours, write_sheets
 from clr_search.train.monitor.evaluate import features, measurable, measure_knn
 from clr_search.train.monitor.health import (
     SPREAD_IMAGES,
@@ -72,6 +73,20 @@ class EpochMonitor:
         self._spread_indices = epoch_order(len(collection), config.seed, -1)[:SPREAD_IMAGES]
         self._warned = False
 
+    def begin(self, out: OwnFolder, *, fresh: bool) -> None:
+        """Write what there is to see before the first epoch, where it is missing.
+
+        Parameters
+        ----------
+        out : OwnFolder
+            The folder of the run.
+        fresh : bool
+            Whether nothing has been trained yet, so that the neighbours of the beginning are known.
+        """
+        write_sheets(out, self._collection, self._spread_indices, self._config)
+        if fresh:
+            append_neighbours(out, 0, self._sample())
+
     def measure(self, epoch: int, out: OwnFolder, step: int, *, last: bool) -> Measurements:
         """Measure the networks after an epoch, counted from 1, or after the last one.
 
@@ -81,14 +96,19 @@ class EpochMonitor:
             If the representations are not finite; the message names `step`, and the checkpoint
             that the run in `out` keeps.
         """
-        measured_spread = self._spread(out, step)
+        h = self._sample()
+        require_finite_vectors(h, out, step)
+        measured_spread = self._spread(h)
+        append_neighbours(out, epoch, h)
         return Measurements(self._knn(epoch, last), measured_spread, self._held_out_loss())
 
-    def _spread(self, out: OwnFolder, step: int) -> Spread:
-        """Measure the spread of h, and warn once if the representation has collapsed."""
+    def _sample(self) -> Tensor:
+        """Embed the images whose spread is measured, float32 [M, D]."""
         encoder, size = self._networks["encoder"], self._config.image_size
-        h = features(encoder, self._collection, self._spread_indices, size, self._device)
-        require_finite_vectors(h, out, step)
+        return features(encoder, self._collection, self._spread_indices, size, self._device)
+
+    def _spread(self, h: Tensor) -> Spread:
+        """Measure the spread of h, and warn once if the representation has collapsed."""
         measured = spread(h)
         if measured.collapsed and not self._warned:
             self._warned = True

@@ -50,6 +50,7 @@ def test_without_gradio_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert run("app", collection, exit_code=2).stderr == (
+        f"Opening {collection} …\n"
         "Error: This needs gradio, which is not installed.\n"
         "Install it with: pip install 'clr-search[app]'\n"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.embeddings import Places
 from clr_search.index.catalog.records import Content, IndexedFile, Root, SkippedFile
 from clr_search.index.catalog.vectors import to_blob
 from tests.index.made import clustered
@@ -50,6 +51,7 @@ def test_a_root_that_was_given_stays_so(catalog: Catalog) -> None:
 
 
 def test_places_are_those_of_items_also_after_roots_have_changed(catalog: Catalog) -> None:
+    places = Places()
     with catalog.writing() as revision:
         root = catalog.add_root("/p", given=True)
         numbers = [catalog.insert(root, name, content(), revision) for name in ("r/a.png", "b.png")]
@@ -58,7 +60,7 @@ def test_places_are_those_of_items_also_after_roots_have_changed(catalog: Catalo
             catalog.set_roots([Root(root, path, True)])
         with catalog.reading():
             expected = {n: (item.path, item.label) for n, item in catalog.items(numbers).items()}
-            assert catalog.places([*numbers, 99], revision) == expected
+            assert places.of(catalog, [*numbers, 99], revision) == expected
         assert expected[numbers[0]] == (Path(path) / "r/a.png", "r")
 
 
