@@ -10,19 +10,10 @@ import { Grid } from './grid.js';
 import { Labels } from './labels.js';
 import { isTyping } from './main.js';
 import { taking } from './taking.js';
+import { NOTHING_THERE, said, VIEWS } from './views.js';
 
 const PROPOSED = 24;
 const MOST_SKIPPED = 2000;
-
-const VIEWS = [
-  ['', 'Next to label'],
-  ['none', 'Without a label'],
-  ['doubt', 'Least certain'],
-  ['wrong', 'Likely mislabelled'],
-  ['matrix', 'Confusions'],
-  ['all', 'Whole collection'],
-  ['one', 'What is this?'],
-];
 
 /** @param {import('./types.js').App} app */
 export function panel(app) {
@@ -251,21 +242,10 @@ export function panel(app) {
   function tell() {
     const { lesson } = labels;
     if (!lesson) return;
-    const { show: view, of, as } = app.state();
-    const n = counted(grid.total);
+    const state = app.state();
+    const view = state.show;
     const left = lesson.total - lesson.labelled;
-    /** @type {Record<string, string>} */
-    const said = {
-      '': `${lesson.labelled.toLocaleString('en')} of ${counted(lesson.total)} labelled. These teach it most:`,
-      none: `${n} without a label`,
-      class: `${n} labelled ${of}`,
-      doubt: `${n}, the least certain first`,
-      wrong: `${n}: another class is more likely than the label, the likeliest first`,
-      cell: of === as ? `${n} of ${of}, known as such` : `${n} of ${of}, taken for ${as}`,
-      guess: `${n} without a label, taken for ${of}, the surest first`,
-      novel: `${n} without a label, of none of the classes`,
-    };
-    status.textContent = grid.total ? said[view] ?? '' : '';
+    status.textContent = grid.total ? said(state, grid.total, lesson) : '';
     empty.hidden = grid.total > 0;
     if (grid.total) return;
     more.hidden = true;
@@ -294,17 +274,6 @@ export function panel(app) {
 
   return { element, show };
 }
-
-/** @type {Record<string, string>} */
-const NOTHING_THERE = {
-  none: 'Every picture has a label.',
-  class: 'No picture has this label yet.',
-  doubt: 'Label pictures of two classes first.',
-  wrong: 'No label looks wrong.',
-  cell: 'There are none any more: the labels have changed.',
-  guess: 'No picture without a label is taken for this class.',
-  novel: 'No picture is unlike all classes.',
-};
 
 /** @param {import('./types.js').State} state */
 function wanted({ show, of, as }) {

@@ -40,8 +40,8 @@ def propose(x: Floats, doubt: Floats | None, count: int) -> Positions:
 
     At first they are typical ones of as many groups of like pictures (Hacohen et al., Active
     Learning on a Budget, 2022), later uncertain ones that are typical, too (Settles and Craven,
-    2008), and unlike each other. What is only uncertain is mostly odd: labelling it teaches less
-    than labelling at random does, by ``bench/labelling.py``.
+    2008), and unlike each other. What is only uncertain is mostly odd. ``bench/labelling.py``
+    holds them against pictures drawn at random.
 
     Parameters
     ----------

@@ -213,10 +213,6 @@ class Catalog:
             return self.database.integer("SELECT count(*) FROM items")
         return self.database.integer("SELECT count(*) FROM items WHERE revision <= ?", newest)
 
-    def newest(self) -> int:
-        """Returns the newest revision at which an item was embedded; 0 without items."""
-        return self.database.integer("SELECT coalesce(max(revision), 0) FROM items")
-
     def known(self) -> dict[str, IndexedFile]:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
@@ -263,37 +259,23 @@ class Catalog:
         """Returns whether the labels were given, and are not the names of the folders."""
         return self._kept(facts.LABELS_GIVEN) is not None
 
-    def give_labels(self, labels: Mapping[int, str]) -> None:
-        """Gives items labels by their ids, which they keep when they move; all others have none."""
-        self._set(facts.LABELS_GIVEN, 1)
-        self.database.rows("UPDATE items SET label = NULL")
-        self.database.many(
-            "UPDATE items SET label = ? WHERE id = ?",
-            ((text(composed(label)), number) for number, label in labels.items()),
-        )
+    def give_labels(self, labels: Mapping[int, str | None], *, others: bool = False) -> None:
+        """Gives items labels, or none, by their ids, which they keep when they move.
 
-    def change_labels(self, labels: Mapping[int, str | None]) -> None:
-        """Gives some items other labels, or none, which they keep when they move.
-
-        All others keep what they have, names of folders included, which do not change any more.
+        All others have none; with `others` they keep theirs, names of folders included.
         """
         self._set(facts.LABELS_GIVEN, 1)
-        self.database.many(
-            "UPDATE items SET label = ? WHERE id = ?",
-            (
-                (None if label is None else text(composed(label)), number)
-                for number, label in labels.items()
-            ),
-        )
+        if not others:
+            self.database.rows("UPDATE items SET label = NULL")
+        for number, label in labels.items():
+            self.set_label(number, label)
 
     def label_by_folder(self) -> None:
         """Gives all items the names of their folders as labels again."""
         self.database.rows("DELETE FROM meta WHERE key = ?", facts.LABELS_GIVEN)
         rows = self.database.rows("SELECT id, path FROM items").fetchall()
-        self.database.many(
-            "UPDATE items SET label = ? WHERE id = ?",
-            ((_label(plain(path)), number) for number, path in rows),
-        )
+        labels = ((_label(plain(path)), number) for number, path in rows)
+        self.database.many("UPDATE items SET label = ? WHERE id = ?", labels)
 
     def set_label(self, number: int, label: str | None) -> None:
         """Gives one item another label than that of its folder; it stays until the item moves."""

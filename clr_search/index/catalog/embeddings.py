@@ -102,6 +102,11 @@ class Embeddings:
         return f"<{count:,} embeddings of length {dimension}, {len(names):,} labels>"
 
 
+def newest(catalog: Catalog) -> int:
+    """Returns the newest revision at which an item was embedded; 0 without items."""
+    return catalog.database.integer("SELECT coalesce(max(revision), 0) FROM items")
+
+
 def gather(catalog: Catalog, dimension: int, allowed: NDArray[np.int64] | None) -> Embeddings:
     """Returns all items, or those of the ids `allowed` that exist, by one query.
 

@@ -76,7 +76,7 @@ class Inventory:
         one, and what is removed is counted no more.
         """
         with self._catalog.reading():
-            return self._catalog.count(), self._catalog.newest()
+            return self._catalog.count(), embeddings.newest(self._catalog)
 
     def labels_are_given(self) -> bool:
         """Returns whether labels were given; else they are the names of the folders."""

@@ -147,7 +147,7 @@ class Remarks(Reader):
         self._require_writable()
         with self._catalog.writing():
             before = self._require_labels(labels)
-            self._catalog.change_labels(labels)
+            self._catalog.give_labels(labels, others=True)
         return before
 
     def _require_labels(self, labels: Mapping[int, str | None]) -> dict[int, str | None]:
