@@ -34,11 +34,13 @@ def test_app(run: Run, collection: Path, launched: list[Any]) -> None:
     assert launched == [
         (
             collection,
-            {"probe": None, "host": "127.0.0.1", "port": None, "open_browser": True} | usual,
+            {"probe": None, "run": None, "host": "127.0.0.1", "port": None, "open_browser": True}
+            | usual,
         ),
         (
             collection,
-            {"probe": Path("p.onnx"), "host": "::1", "port": 81, "open_browser": False} | usual,
+            {"probe": Path("p.onnx"), "run": None, "host": "::1", "port": 81, "open_browser": False}
+            | usual,
         ),
     ]
     result = run("app", collection, "--port", "65536", exit_code=2)
