@@ -72,7 +72,7 @@ class Training:
         wanted = {asked.count("early", 0, 2**53, 0), asked.count("late", 0, 2**53, 0)}
         noted = [one for one in self._run.neighbours() if one.epoch in wanted]
         return {
-            "noted": {one.epoch: one.neighbours for one in noted},
+            "noted": {str(one.epoch): one.neighbours for one in noted},
             "images": max((one.images for one in noted), default=0),
         }
 
