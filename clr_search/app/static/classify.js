@@ -19,7 +19,7 @@ export function classifying(app) {
   });
   const by = h('select', { 'aria-label': 'By which classifier' }, h('option', { value: 'labels' }, 'by your labels'), h('option', { value: 'given' }, 'by the classifier given'));
   by.addEventListener('change', () => app.go({ as: by.value === 'given' ? 'given' : 'labels' }));
-  const result = h('div', { class: 'clr-verdict' });
+  const result = h('div', { class: 'clr-taken' });
   const element = h('div', { class: 'clr-classify', hidden: true }, h('div', { class: 'clr-query' }, bring.element, by, h('div', { class: 'clr-query-end' }, chance)), result);
 
   /** @param {import('./types.js').State} state */
@@ -52,10 +52,10 @@ export function classifying(app) {
     const may = app.offers.may.large !== false;
     fill(
       result,
-      h('img', { class: 'clr-verdict-picture', alt: row.name ?? '', src: may ? large(row) : thumbnail(row) }),
+      h('img', { class: 'clr-taken-picture', alt: row.name ?? '', src: may ? large(row) : thumbnail(row) }),
       h(
         'div',
-        { class: 'clr-verdict-text' },
+        { class: 'clr-taken-text' },
         h('h2', {}, said),
         none && h('p', {}, 'It is unlike all pictures of the classes. If it were of one of them:'),
         h('ul', { class: 'clr-shares', role: 'list' }, found.shares.map((/** @type {[string, number]} */ [name, share]) =>

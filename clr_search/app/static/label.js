@@ -27,7 +27,7 @@ export function panel(app) {
   const status = h('p', { class: 'clr-status' });
   const empty = h('div', { class: 'clr-empty', hidden: true });
   const more = button('Next ones (n)', () => propose(), { hidden: true });
-  const doors = VIEWS.map(([show, title]) => button(title, () => app.go({ show, of: '', as: '' }), { class: 'clr-view', 'data-show': show }));
+  const doors = VIEWS.map(([show, title]) => button(title, () => app.go({ show, of: '', as: '' }), { class: 'clr-label-view', 'data-show': show }));
   let list = '';
   let asked = '';
   let turn = 0;
@@ -71,10 +71,10 @@ export function panel(app) {
     { class: 'clr-label' },
     h('div', { class: 'clr-label-side' },
       side.element,
-      folded('How well it works', known),
+      folded('Accuracy', known),
       folded('Take away', takes.element)),
     h('div', { class: 'clr-label-main' },
-      h('div', { class: 'clr-views', role: 'group', 'aria-label': 'What is shown' }, doors),
+      h('div', { class: 'clr-label-views', role: 'group', 'aria-label': 'What is shown' }, doors),
       matrix.element, one.element, all.element,
       h('div', { class: 'clr-label-status' }, status, more),
       empty,

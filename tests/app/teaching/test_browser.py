@@ -191,13 +191,13 @@ def test_what_is_this(page: Page, own_address: str, pictures: Path) -> None:
     page.locator(".clr-classify input[type=file]").set_input_files(
         str(pictures / "blue" / "blue02.jpg")
     )
-    expect(page.locator(".clr-verdict h2")).to_have_text("blue")
-    expect(page.locator(".clr-verdict")).to_contain_text("On pictures kept aside, it was right")
+    expect(page.locator(".clr-taken h2")).to_have_text("blue")
+    expect(page.locator(".clr-taken")).to_contain_text("On pictures kept aside, it was right")
     assert "show=one" in page.url
     page.get_by_role("button", name="Search for pictures like it").click()
     expect(page.locator(".clr-search .clr-chip b")).to_have_text("blue02.jpg")
     page.go_back()
-    expect(page.locator(".clr-verdict h2")).to_have_text("blue")
+    expect(page.locator(".clr-taken h2")).to_have_text("blue")
 
 
 def test_a_phone_shows_pictures_at_once(
