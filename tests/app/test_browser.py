@@ -313,7 +313,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_pictures_come_first(pho
         assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
     phone.get_by_role("tab", name="Search").click()
     phone.get_by_role("button", name="Filters").click()
-    expect(phone.get_by_label("Order")).to_be_visible()
+    expect(phone.locator("#clr-panel-search").get_by_label("Order")).to_be_visible()
 
 
 def test_a_wide_screen_is_used(chromium: Browser, address: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -40,3 +42,14 @@ def test_every_file_is_imported_or_a_style(npm: str) -> None:
     for name in texts.keys() - {"main.js"}:
         others = (text for other, text in texts.items() if other != name)
         assert any(f"'./{name}'" in text for text in others), name
+
+
+def test_no_two_style_sheets_of_tabs_speak_of_the_same_class() -> None:
+    """All are loaded at once, so that each would change the look of the other tab."""
+    named = {
+        path.name: set(re.findall(r"\.(clr-[a-z0-9-]+)", path.read_text()))
+        for path in FOLDER.glob("*.css")
+    }
+    common = named.pop("app.css")
+    for one, other in itertools.combinations(sorted(named), 2):
+        assert (named[one] & named[other]) - common == set(), (one, other)

@@ -96,7 +96,7 @@ export function chart(title, epochs, lines, wishes = {}) {
     'div',
     { class: 'clr-card' },
     h('h2', {}, title),
-    h('p', { class: 'clr-legend' }, lines.map((line, number) => h('span', { class: `clr-key clr-line-${number}` }, `${line.name}: ${newest(line.values, show)}`))),
+    h('p', { class: 'clr-chart-legend' }, lines.map((line, number) => h('span', { class: `clr-key clr-line-${number}` }, `${line.name}: ${newest(line.values, show)}`))),
     drawing,
     h('p', { class: 'clr-hint' }, `by epoch${wishes.hint ? `. ${wishes.hint}` : ''}`),
     table(title, epochs, lines, show),

@@ -43,7 +43,7 @@ export function panel(app) {
     order.element,
     h('div', { class: 'clr-field clr-take' }, h('span', {}, 'Take what is marked to go'), takes),
   );
-  const list = h('div', { class: 'clr-groups' });
+  const list = h('div', { class: 'clr-copies-groups' });
   const more = button('Show more groups', () => extend(), { hidden: true, class: 'clr-more-groups' });
   const element = h(
     'section',

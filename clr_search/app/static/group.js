@@ -43,7 +43,7 @@ export function groupCard(wishes) {
   const list = h('ul', { class: 'clr-pics', role: 'list' });
   const element = h(
     'section',
-    { class: `clr-card clr-group ${group.copies.length > 3 ? 'clr-wide' : ''}`, 'aria-label': `Group ${number}` },
+    { class: `clr-card clr-copy-group ${group.copies.length > 3 ? 'clr-wide' : ''}`, 'aria-label': `Group ${number}` },
     h('div', { class: 'clr-group-head' }, title, deeds),
     said,
     list,
@@ -203,7 +203,7 @@ export function groupCard(wishes) {
     if (event.key === 'k' && !group.said) keepOnly(copy);
     else if (event.key === 'g' && !group.said) toggle(copy);
     else if (event.key === 'ArrowRight' || event.key === 'ArrowLeft') {
-      const all = [...document.querySelectorAll('.clr-groups .clr-pic-look')];
+      const all = [...document.querySelectorAll('.clr-copies .clr-pic-look')];
       const here = all.findIndex((one) => item?.contains(one));
       const next = all[here + (event.key === 'ArrowRight' ? 1 : -1)];
       if (next instanceof HTMLElement) next.focus();

@@ -46,7 +46,10 @@ def test_a_person_looks_through_copies(chromium: Browser, copied: Path, tmp_path
         status = page.locator(".clr-copies-head .clr-status")
         expect(status).to_contain_text("2 groups of copies among 9 pictures")
         expect(status).to_contain_text("3 files could go")
-        first, second = page.locator(".clr-group").nth(0), page.locator(".clr-group").nth(1)
+        first, second = (
+            page.locator(".clr-copy-group").nth(0),
+            page.locator(".clr-copy-group").nth(1),
+        )
         expect(first.locator(".clr-pic")).to_have_count(3)
         expect(second).to_contain_text("2 <b>&copy.png")  # a name is a name
         expect(second).to_contain_text("the same file")
@@ -73,8 +76,8 @@ def test_a_person_looks_through_copies(chromium: Browser, copied: Path, tmp_path
         assert len(found(copied)) == 2
 
         page.reload()  # what was found and marked is still there
-        expect(page.locator(".clr-group")).to_have_count(2)
-        expect(page.locator(".clr-group").first.locator(".clr-goes")).to_have_count(2)
+        expect(page.locator(".clr-copy-group")).to_have_count(2)
+        expect(page.locator(".clr-copy-group").first.locator(".clr-goes")).to_have_count(2)
         page.close()
 
 
@@ -82,7 +85,7 @@ def test_two_pictures_are_compared_by_the_keyboard(chromium: Browser, copied: Pa
     with serving(copied) as url:
         page = opened(chromium, url)
         page.get_by_role("button", name="Find copies").press("Enter")
-        first = page.locator(".clr-group").first
+        first = page.locator(".clr-copy-group").first
         jpeg = first.locator(".clr-pic", has_text="4.jpg")
         jpeg.locator(".clr-pic-look").press("k")
         expect(first.locator(".clr-goes")).to_have_count(2)
