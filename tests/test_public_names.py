@@ -73,14 +73,30 @@ def test_only_what_trains_needs_torch(names: str) -> None:
     assert {"torch", "gradio", "fastapi"} & set(loaded) == set()
 
 
-@pytest.mark.parametrize("first", ["train_encoder", "export_run", "TrainConfig"])
-def test_train_and_export_are_packages_whatever_is_imported_first(first: str) -> None:
-    told = run(
-        f"from clr_search import {first}, train, export, train_encoder, export_run\n"
-        "print(type(train).__name__, type(export).__name__)\n"
-        "print(type(train_encoder).__name__, type(export_run).__name__)"
-    )
-    assert told.split() == ["module", "module", "function", "function"]
+FIRST = """
+import os
+import sys
+
+import torch  # once for all, as it takes most of the time
+
+assert not any(name.startswith("clr_search.") for name in sys.modules)
+for first in ("train_encoder", "export_run", "TrainConfig"):
+    child = os.fork()
+    if not child:
+        exec(f"from clr_search import {first}, train, export, train_encoder, export_run")
+        print(first, *(type(one).__name__ for one in (train, export, train_encoder, export_run)))
+        sys.stdout.flush()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_train_and_export_are_packages_whatever_is_imported_first() -> None:
+    told = [line.split() for line in run(FIRST).splitlines()]
+    assert [first for first, *_ in told] == ["train_encoder", "export_run", "TrainConfig"]
+    for _, *kinds in told:
+        assert kinds == ["module", "module", "function", "function"]
 
 
 @pytest.mark.parametrize("name", ["train_encoder", "export_run"])

@@ -41,8 +41,8 @@ def cache_folder() -> Path:
 
     Examples
     --------
-    >>> cache_folder().name
-    'clr-search'
+    >>> cache_folder().is_absolute()
+    True
     """
     given = os.environ.get("CLR_SEARCH_CACHE")
     if given:

@@ -240,9 +240,9 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) ->
 def test_killed_and_resumed_is_the_same_run(
     pictures: Path, tiny: TrainConfig, tmp_path: Path
 ) -> None:
-    config = replace(tiny, epochs=40, knn_every=0)
+    config = replace(tiny, epochs=16, knn_every=0)
     out, metrics = tmp_path / "run", tmp_path / "run" / "metrics.jsonl"
-    for resume, epochs in ((False, 4), (True, 15)):
+    for resume, epochs in ((False, 3), (True, 7)):
         process = start(pictures, out, config, resume=resume)
         wait_for(
             lambda n=epochs: metrics.exists() and metrics.read_bytes().count(b"\n") >= n,
