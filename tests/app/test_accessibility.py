@@ -34,8 +34,7 @@ def axe() -> str:
     return AXE.read_text()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 900), (390, 800)])
+@pytest.mark.parametrize(("theme", "size"), [("light", (1280, 900)), ("dark", (390, 800))])
 def test_axe_finds_nothing(
     chromium: Browser, address: str, axe: str, theme: str, size: tuple[int, int]
 ) -> None:

@@ -109,7 +109,6 @@ export async function start(element, server, asked) {
       class: 'clr-tab',
       role: 'tab',
       id: `clr-tab-${name}`,
-      'aria-controls': `clr-panel-${name}`,
     });
   }
   fill(tabs, ...Object.values(doors));
@@ -167,6 +166,7 @@ export async function start(element, server, asked) {
       panel.element.setAttribute('role', 'tabpanel');
       panel.element.setAttribute('aria-labelledby', `clr-tab-${tab}`);
       panels.append(panel.element);
+      doors[tab].setAttribute('aria-controls', panel.element.id);
       return panel;
     });
     shown[tab]
