@@ -118,31 +118,23 @@ def opened(browser: Browser, url: str, width: int = 1400) -> Page:
     return page
 
 
-def clicks(page: Page, url: str) -> None:
-    """Print how long clicks and jumps take until they are painted."""
-    chosen = random.Random(2)
+def clicks(browser: Browser, url: str) -> None:
+    """Print how long clicks and jumps take until they are painted.
+
+    The same clicks are made twice, the second time by a browser that has kept nothing.
+    """
     print("| from | to | p50, ms | p95, ms | worst, ms |\n|---|---|---|---|---|")
     nodes = 0
     for what in ("thumbnails drawn for it", "thumbnails there"):
-        times = []
+        chosen, times, page = random.Random(2), [], opened(browser, url)
         for _ in range(CLICKS):
             took, nodes = page.evaluate(PAINTED, chosen.randrange(12))
             times.append(took)
-        print(f"| a click | pictures painted, {what} | {shares(times)} |")
-        if what.startswith("thumbnails drawn"):
-            warm(url)
-    page.goto(url)
-    page.wait_for_selector(".clr-grid img")
+        print(f"| a click | pictures painted, {what} | {shares(times)} |", flush=True)
+    page = opened(browser, url)
     jumps = [page.evaluate(JUMPED, chosen.random()) for _ in range(CLICKS)]
-    print(f"| a jump by scrolling | pictures painted | {shares(jumps)} |")
+    print(f"| a jump by scrolling | pictures painted, thumbnails drawn for it | {shares(jumps)} |")
     print(f"\nNodes of the grid in the page: {nodes}.")
-
-
-def warm(url: str) -> None:
-    """Have the thumbnail of every drawn picture drawn."""
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
-        for number in range(1, DRAWN + 1):
-            client.get(f"/clr/thumb/{number}")
 
 
 def ask(client: httpx.Client, component: int, search: dict[str, Any]) -> httpx.Response:
@@ -236,7 +228,7 @@ def main() -> None:
             began = time.perf_counter()
             with serving(collection) as url:
                 print(f"The app answered {time.perf_counter() - began:.1f} s after its start.\n")
-                clicks(opened(browser, url), url)
+                clicks(browser, url)
                 visitors(url, collection)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
