@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence, Sized
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -13,34 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search import images
-from clr_search.errors import ImageError
-from clr_search.pictures.inline import data_uri, jpeg, shrunk
-
-TILE = 320
-"""Side of a tile in pixels: it is 160 CSS pixels wide, and a dense screen shows twice as many."""
+from clr_search.pictures.inline import jpeg, shrunk
 
 MOST_BYTES = 2**25
-"""Bytes of the memory cache: some 1,600 tiles of 20 kB, or 200 thumbnails of 1,024 pixels."""
+"""Bytes of the memory cache: some 1,600 thumbnails of 20 kB, or 200 of 1,024 pixels."""
 
 _Drawn = TypeVar("_Drawn", bound=Sized)
-
-
-def tile(pixels: NDArray[np.uint8], side: int = TILE) -> str:
-    """Return the central square, which is what the encoder sees, as a `data:` address.
-
-    Parameters
-    ----------
-    pixels : uint8 array (H, W, 3)
-        An upright RGB picture.
-    side : int
-        Side of the square in pixels. A picture that is smaller is not enlarged.
-
-    Examples
-    --------
-    >>> tile(np.zeros((4, 6, 3), np.uint8))[:23]
-    'data:image/jpeg;base64,'
-    """
-    return data_uri(images.square(pixels, min(side, *pixels.shape[:2])))
 
 
 def small_jpeg(pixels: NDArray[np.uint8], side: int) -> bytes:
@@ -113,38 +90,3 @@ class Thumbnails(Generic[_Drawn]):
                 _, forgotten = self._cache.popitem(last=False)
                 self._bytes -= len(forgotten)
         return thumbnail
-
-
-class Tiles:
-    """Tiles of files for a page; they are drawn in parallel and cached as `Thumbnails` are.
-
-    Parameters
-    ----------
-    most_bytes : int
-        Bytes of all tiles in the cache.
-    workers : int
-        Number of threads that decode files.
-    load : Load
-        As of `Thumbnails`.
-    """
-
-    def __init__(
-        self, *, most_bytes: int = MOST_BYTES, workers: int = 4, load: images.Load = images.load
-    ) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="thumbnail")
-        self._thumbnails = Thumbnails(tile, load, most_bytes=most_bytes)
-
-    def tiles(self, paths: Sequence[Path]) -> list[str]:
-        """Return the tile of each file in order, or an empty string where it cannot be read."""
-        return list(self._pool.map(self.tile, paths))
-
-    def tile(self, path: Path) -> str:
-        """Return the tile of one file, or an empty string where it cannot be read."""
-        try:
-            return self._thumbnails.of(path, TILE)
-        except (OSError, ImageError):
-            return ""
-
-    def close(self) -> None:
-        """End the threads without waiting for the tiles that they draw."""
-        self._pool.shutdown(wait=False, cancel_futures=True)

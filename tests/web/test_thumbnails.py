@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clr_search.errors import ImageError
 from clr_search.pictures.inline import preview
-from clr_search.web import thumbnails
-from clr_search.web.thumbnails import Thumbnails, Tiles, small_jpeg
+from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
 
 def opened(uri: str) -> Image.Image:
@@ -31,52 +31,38 @@ def halves(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.u
     return pixels
 
 
-@pytest.mark.parametrize(("height", "width"), [(400, 900), (900, 400), (640, 640)])
-def test_a_tile_is_the_central_square(height: int, width: int) -> None:
-    picture = opened(thumbnails.tile(halves(height, width)))
-    assert picture.size == (320, 320)
-    assert np.asarray(picture)[..., 0].mean() < 12
-
-
-def test_tiles_are_not_enlarged() -> None:
-    assert opened(thumbnails.tile(halves(40, 90))).size == (40, 40)
-    assert opened(thumbnails.tile(halves(1, 1))).size == (1, 1)
-
-
 def test_a_preview_keeps_the_whole_picture() -> None:
     assert opened(preview(halves(400, 1600))).size == (640, 160)
     assert opened(preview(halves(3, 5))).size == (5, 3)
 
 
-def test_files_are_drawn_once_in_order_and_anew_when_replaced(tmp_path: Path) -> None:
+def test_files_are_drawn_once_and_anew_when_replaced(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for i, path in enumerate(paths):
         Image.new("RGB", (10 + i, 10 + i), (50 * i, 0, 0)).save(path)
-    drawn = Tiles()
-    try:
-        first = drawn.tiles(paths)
-        assert [opened(uri).width for uri in first] == [10, 11, 12, 13, 14]
-        assert drawn.tile(paths[2]) is first[2]
-        Image.new("RGB", (30, 30)).save(paths[2])
-        assert opened(drawn.tile(paths[2])).width == 30
-    finally:
-        drawn.close()
+    drawn = Thumbnails(small_jpeg)
+
+    def width(data: bytes) -> int:
+        return Image.open(io.BytesIO(data)).width
+
+    first = [drawn.of(path, 320) for path in paths]
+    assert [width(data) for data in first] == [10, 11, 12, 13, 14]
+    assert drawn.of(paths[2], 320) is first[2]
+    Image.new("RGB", (30, 30)).save(paths[2])
+    assert width(drawn.of(paths[2], 320)) == 30
 
 
 def test_the_least_recently_used_are_forgotten(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         Image.new("RGB", (8, 8)).save(path)
-    each = len(thumbnails.tile(np.zeros((8, 8, 3), np.uint8)))
-    drawn = Tiles(most_bytes=2 * each)
-    try:
-        a, b = drawn.tile(paths[0]), drawn.tile(paths[1])
-        assert drawn.tile(paths[0]) is a
-        drawn.tile(paths[2])
-        assert drawn.tile(paths[0]) is a
-        assert drawn.tile(paths[1]) is not b
-    finally:
-        drawn.close()
+    each = len(small_jpeg(np.zeros((8, 8, 3), np.uint8), 320))
+    drawn = Thumbnails(small_jpeg, most_bytes=2 * each)
+    a, b = drawn.of(paths[0], 320), drawn.of(paths[1], 320)
+    assert drawn.of(paths[0], 320) is a
+    drawn.of(paths[2], 320)
+    assert drawn.of(paths[0], 320) is a
+    assert drawn.of(paths[1], 320) is not b
 
 
 def test_no_more_bytes_are_kept_than_allowed(tmp_path: Path) -> None:
@@ -123,14 +109,13 @@ def test_threads_that_draw_the_same_at_once_count_it_once(tmp_path: Path) -> Non
     assert drawn == [10, 10, 9]
 
 
-def test_missing_and_broken_files_give_an_empty_tile(tmp_path: Path) -> None:
+def test_missing_and_broken_files_have_no_thumbnail(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 no")
-    drawn = Tiles()
-    try:
-        assert drawn.tiles([broken, tmp_path / "gone.jpg", tmp_path]) == ["", "", ""]
-    finally:
-        drawn.close()
+    drawn = Thumbnails(small_jpeg)
+    for path in (broken, tmp_path / "gone.jpg", tmp_path):
+        with pytest.raises((OSError, ImageError)):
+            drawn.of(path, 320)
 
 
 def test_each_size_of_a_file_is_drawn_and_kept_for_itself(tmp_path: Path) -> None:

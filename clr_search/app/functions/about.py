@@ -60,10 +60,8 @@ class About:
 
     def missing(self, _: Asked) -> Answer:
         """Return how many pictures have no file any more, which looks at each of them."""
-        with self._library.reading() as index:
-            aside = index.again()  # Files on a drive in a network may take long.
-        with aside:
-            return {"missing": aside.missing()}
+        with self._library.aside() as index:  # Files on a drive in a network may take long.
+            return {"missing": index.missing()}
 
 
 def collection_rows(info: IndexInfo) -> list[tuple[str, str]]:

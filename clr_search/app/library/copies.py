@@ -90,7 +90,7 @@ class CopySearch:
 
     def is_stale(self, found: Found) -> bool:
         """Whether the collection has changed since the search, other than by its remarks."""
-        return found.state is None or self._library.index.version() != found.state
+        return found.state is None or self._library.version() != found.state
 
     def of(self, number: int) -> Found:
         """Return what the search with this number has found.
@@ -145,10 +145,10 @@ class CopySearch:
         against = [] if item is None else [other for other in ids if other != item]
         index = self._library.index
         with self._saying:
-            before = index.version()
+            before = self._library.version()
             with index.open(index.path, writable=True) as writer:
                 writer.dismiss(first, against, undo=undo)
-                after = index.version()  # nobody else can have written meanwhile
+                after = self._library.version()  # nobody else can have written meanwhile
             found = self._found
             if found is not None and found.state == before:
                 self._found = Found(found.number, found.duplicates, after)
@@ -159,9 +159,9 @@ class CopySearch:
         from clr_search.images.isolation import DecodingWorkers
 
         workers = DecodingWorkers(max(1, usable_cores() // 2), self._library.workers.limits)
-        with workers, self._library.index.again() as index:
+        with workers, self._library.aside() as index:
             state = index.version()
-            own = self._library.index.version()
+            own = self._library.version()
             duplicates = find_duplicates(index, load=workers.load, reporter=reporter)
             if index.version() != state:
                 own = None

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from starlette.requests import Request
 from starlette.responses import Response
 
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.app.library.asked import Asked
+from clr_search.errors import ClrSearchError, UsageError, shortened
 from clr_search.web.problems import Problem
+
+NEVER = {"cache-control": "no-store"}
+"""The header of an answer that no browser keeps."""
+
+
+async def message_of(request: Request) -> Asked:
+    """Return the JSON that a browser has sent; raises `UsageError` where it is none."""
+    try:
+        return Asked(await request.json())
+    except ValueError:
+        raise UsageError("The message is no JSON.") from None
+
+
+def name_of(request: Request) -> str:
+    """Return the name of the file that a browser has sent; empty where it has none."""
+    return shortened(unquote(request.headers.get("x-name", ""), errors="replace"), 200)
 
 
 def refused(error: ClrSearchError, headers: Mapping[str, str] | None = None) -> Response:

@@ -21,8 +21,8 @@ from fastapi.responses import Response, StreamingResponse
 from clr_search.app.functions.copies import KINDS, MOST_PLACE, ordered
 from clr_search.app.library.asked import MOST_CHOSEN, Asked
 from clr_search.app.library.copies import CopySearch, said_of
-from clr_search.app.routes.answers import refused
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.app.routes.answers import message_of, refused
+from clr_search.errors import ClrSearchError
 
 if TYPE_CHECKING:
     from clr_search.analysis.exchange.copies_out import Form, Marked
@@ -44,11 +44,9 @@ def copies(search: CopySearch, collection: str) -> APIRouter:
     @router.post("/copies")
     async def listed(request: Request) -> Response:
         try:
-            asked = Asked(await request.json())
+            asked = await message_of(request)
             form = asked.choice("form", tuple(FORMS))
             groups = await anyio.to_thread.run_sync(marked, search, asked)
-        except ValueError:
-            return refused(UsageError("The message is no JSON."))
         except ClrSearchError as error:
             return refused(error)
         lines = _alone(one, cast("Form", form), groups, collection)

@@ -12,11 +12,10 @@ import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from clr_search.app.library.asked import Asked
 from clr_search.app.library.library import Library
 from clr_search.app.library.permissions import Permissions
 from clr_search.app.library.tiles import Tiles
-from clr_search.app.routes.answers import attachment, refused
+from clr_search.app.routes.answers import attachment, message_of, refused
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
@@ -42,15 +41,13 @@ def exports(library: Library, tiles: Tiles, permissions: Permissions) -> APIRout
     @router.post("/export")
     async def export(request: Request) -> Response:
         try:
-            asked = Asked(await request.json())
+            asked = await message_of(request)
             kind = asked.choice("kind", KINDS)
             ids = asked.items()
             if not ids:
                 raise UsageError("No pictures are chosen.", "Choose some in the grid.")
             with_all = (library, tiles, permissions, kind, ids)
             return await anyio.to_thread.run_sync(_exported, *with_all)
-        except ValueError:
-            return refused(UsageError("The message is no JSON."))
         except ClrSearchError as error:
             return refused(error)
 

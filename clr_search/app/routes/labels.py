@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 
-from clr_search.app.routes.answers import attachment, refused
+from clr_search.app.routes.answers import NEVER, attachment, name_of, refused
 from clr_search.app.teaching.tables import LISTED, exported, import_labels
 from clr_search.errors import ClrSearchError, shortened
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from clr_search.app.library.permissions import Permissions
     from clr_search.app.teaching.finishing import Finishing
     from clr_search.app.teaching.teacher import Teacher
-
-_NEVER = {"cache-control": "no-store"}
 
 
 def labels(teacher: Teacher, finishing: Finishing, permissions: Permissions) -> APIRouter:
@@ -30,13 +27,13 @@ def labels(teacher: Teacher, finishing: Finishing, permissions: Permissions) -> 
         try:
             data = await anyio.to_thread.run_sync(exported, teacher)
         except ClrSearchError as error:
-            return refused(error, _NEVER)
-        headers = _NEVER | attachment("labels.csv")
+            return refused(error, NEVER)
+        headers = NEVER | attachment("labels.csv")
         return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
 
     @router.post("/labels")
     async def bring(request: Request) -> Response:
-        name = shortened(unquote(request.headers.get("x-name", ""), errors="replace"), 200)
+        name = name_of(request)
         data = await request.body()
         try:
             permissions.require("write")
@@ -64,8 +61,8 @@ def labels(teacher: Teacher, finishing: Finishing, permissions: Permissions) -> 
         finished = finishing.newest()
         if finished is None:
             error = ClrSearchError("There is no classifier yet.", "Make one in the Label tab.")
-            return refused(error, _NEVER)
-        headers = _NEVER | attachment("probe.onnx")
+            return refused(error, NEVER)
+        headers = NEVER | attachment("probe.onnx")
         return FileResponse(finished.path, media_type="application/octet-stream", headers=headers)
 
     return router

@@ -21,14 +21,12 @@ from numpy.typing import NDArray
 from clr_search.app.library.asked import Asked, Search
 from clr_search.app.overview.classes import OTHER, Classes
 from clr_search.app.overview.grouped import MOST_GROUPS
-from clr_search.app.routes.answers import refused
+from clr_search.app.routes.answers import NEVER, refused
 from clr_search.errors import ClrSearchError, UsageError
 
 if TYPE_CHECKING:
     from clr_search.app.overview.chart import Chart
     from clr_search.app.overview.overview import Overview
-
-_NEVER = {"cache-control": "no-store"}
 
 _WAIT = ClrSearchError("The map is not ready yet.", "Wait a moment.")
 
@@ -49,8 +47,8 @@ def maps(overview: Overview) -> APIRouter:
         try:
             data = await anyio.to_thread.run_sync(made)
         except ClrSearchError as error:
-            return refused(error, _NEVER)
-        return Response(data, media_type="application/octet-stream", headers=_NEVER)
+            return refused(error, NEVER)
+        return Response(data, media_type="application/octet-stream", headers=NEVER)
 
     @router.get("/map/places")
     async def places() -> Response:

@@ -11,13 +11,11 @@ from fastapi.responses import FileResponse, Response
 from clr_search.app.library.library import Library
 from clr_search.app.library.permissions import Permissions
 from clr_search.app.library.tiles import Tiles
-from clr_search.app.routes.answers import attachment, refused
+from clr_search.app.routes.answers import NEVER, attachment, refused
 from clr_search.errors import ClrSearchError
 
 FOR_EVER = {"cache-control": "private, max-age=31536000, immutable"}
 """An address that has the version of its file in it never shows anything else."""
-
-NEVER = {"cache-control": "no-store"}
 
 
 def pictures(library: Library, tiles: Tiles, permissions: Permissions) -> APIRouter:

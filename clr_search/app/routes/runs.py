@@ -7,10 +7,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from clr_search.app.library.run import SHEETS, RunFolder
-from clr_search.app.routes.answers import refused
+from clr_search.app.routes.answers import NEVER, refused
 from clr_search.errors import ClrSearchError
-
-NEVER = {"cache-control": "no-store"}
 
 
 def runs(run: RunFolder) -> APIRouter:

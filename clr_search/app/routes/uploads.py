@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 import anyio.to_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from clr_search.app.library.library import Library
-from clr_search.app.routes.answers import refused
-from clr_search.errors import ClrSearchError, ImageError, shortened
+from clr_search.app.routes.answers import name_of, refused
+from clr_search.errors import ClrSearchError, ImageError
 
 _UNNAMED = {"image.png", "image.jpg", "blob", "file", ""}
 """Names that browsers give to pictures that have none."""
@@ -22,7 +20,7 @@ def uploads(library: Library) -> APIRouter:
 
     @router.post("/upload")
     async def upload(request: Request) -> Response:
-        name = shortened(unquote(request.headers.get("x-name", ""), errors="replace"), 200)
+        name = name_of(request)
         title = "Your picture" if name in _UNNAMED else name
         data = await request.body()
         try:

@@ -57,9 +57,7 @@ def import_labels(teacher: Teacher, data: bytes, name: str) -> Imported:
         raise UsageError(
             f"{name} has more than {MAX_LABELS_BYTES / 2**20:g} MiB.", "Bring it in parts."
         )
-    with teacher.library.reading() as index:
-        aside = index.again()
-    with aside:
+    with teacher.library.aside() as aside:
         path = _home(aside) / "labels.csv"
         try:
             return _imported(teacher, aside, data, path, name)
@@ -104,12 +102,10 @@ def exported(teacher: Teacher) -> bytes:
 
     Names of files that are no valid text are written byte by byte, as they are.
     """
-    with teacher.library.reading() as index:
-        aside = index.again()
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("path", "label"))
-    with aside, aside.snapshot():
+    with teacher.library.aside() as aside, aside.snapshot():
         for item in aside.items(aside.ids()) if len(aside) else []:
             if item.label:
                 writer.writerow((str(item.path), item.label))

@@ -164,10 +164,8 @@ class Teacher:
 
     def _read(self) -> Lesson:
         """Read the labels, and vectors where they have changed, beside what others do."""
-        with self.library.reading() as index:
-            aside = index.again()
         held = self._lesson.held if self._lesson else None
-        with aside, aside.snapshot():
+        with self.library.aside() as aside, aside.snapshot():
             state, labels = aside.embedded_state(), aside.labels()
             if held is None or held.state != state:
                 ids, vectors = aside.vectors()
