@@ -9,6 +9,7 @@ end, thumbnails in the user's cache.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import signal
 import tempfile
@@ -130,6 +131,7 @@ def build(
         page = build("photos.clr")
     """
     cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))
+    atexit.register(shutil.rmtree, cache, ignore_errors=True)
     return _composed(collection, probe, decoding, Permissions(), cache)[0].page
 
 
