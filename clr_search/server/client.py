@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search.files.stores.address import located
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.search import query as index
 from clr_search.index.search.matches import Match, Matches
@@ -182,7 +183,7 @@ class Client:
         )
         answer = self._send("POST", "/v1/search", json=_json(query.refined(**options))).json()
         return Matches(
-            [Match(**(result | {"path": Path(result["path"])})) for result in answer["results"]]
+            [Match(**(result | {"path": located(result["path"])})) for result in answer["results"]]
         )
 
     def classify(

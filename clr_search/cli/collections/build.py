@@ -15,6 +15,7 @@ from clr_search.cli.collections.vectors import check_use, without_pictures, work
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import UsageError
+from clr_search.files.stores.address import ObjectPath
 
 if TYPE_CHECKING:
     from clr_search.index import Index, SkippedItem
@@ -257,12 +258,15 @@ def _check_use(
         raise click.UsageError("--metadata cannot go with --watch; give it before.")
     if poll is not None and not watch:
         raise click.UsageError("--poll belongs to --watch.")
+    if watch and any(isinstance(path, ObjectPath) for path in images):
+        raise click.UsageError("--watch follows folders; no object store tells of its changes.")
 
 
 def _there(index: Index, reporter: Reporter) -> tuple[Path, ...]:
     """Return the sources of a collection that are there, after a message on the others."""
     sources = index.sources()
-    there = tuple(source for source in sources if source.exists())
+    # Whether a store answers shows when it is listed, and is told then.
+    there = tuple(s for s in sources if isinstance(s, ObjectPath) or s.exists())
     missing = [source for source in sources if source not in there]
     for source in missing[:MOST_LISTED]:
         reporter.message(f"{output.shown(source)} is not there; its pictures stay.")

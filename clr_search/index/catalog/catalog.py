@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from clr_search.files.find import label_of
 from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
 from clr_search.files.selection import Selection
+from clr_search.files.stores.address import located
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, along, below
@@ -347,7 +347,7 @@ class Catalog:
         )
         roots = {root.id: root.path for root in self.roots()}
         return {
-            number: Item(number, Path(_root(roots, root)), plain_path(path), _plain(label), *rest)
+            number: Item(number, located(_root(roots, root)), plain_path(path), _plain(label), *rest)
             for number, root, path, label, *rest in rows
         }
 

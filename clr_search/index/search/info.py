@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from clr_search.files.stores.address import located
 from typing import Any
 
 from clr_search import images
@@ -90,7 +92,7 @@ def info_of(catalog: Catalog) -> IndexInfo:
         dimension=facts.dimension,
         encoder_name=facts.encoder_name,
         encoder_sha256=facts.encoder_sha256,
-        roots=tuple(Path(root.path) for root in catalog.roots()),
+        roots=tuple(located(root.path) for root in catalog.roots()),
         structure=structure,
         generation=None if generation is None else generation.number,
         beside=0 if generation is None else count - alive,

@@ -8,10 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clr_search.errors import UsageError
+from clr_search.errors import UsageError, require
 from clr_search.files.find import find_images, is_image_name
 from clr_search.files.left_out import LeftOut
 from clr_search.files.selection import DEFAULT
+from clr_search.files.stores.address import ObjectPath, is_address, located
+from clr_search.files.stores.failures import told_whole
 from clr_search.files.write import sha256_file
 from clr_search.images import DECODING, may_fit_now
 from clr_search.index.catalog.catalog import Catalog
@@ -19,6 +21,7 @@ from clr_search.index.catalog.paths import (
     KnownFolders,
     PathSet,
     absolute,
+    among_objects,
     below,
     canonical,
     folder_identity,
@@ -113,6 +116,7 @@ class Survey:
         self._changed = changed
         self._try_all = False
         self._looked_at: dict[str, int] = {}
+        self._listed: dict[str, os.stat_result] = {}  # what the lists of stores tell
         self._last_looks: PathSet | None = None
         self._selection = DEFAULT
         self._take(paths)
@@ -121,7 +125,10 @@ class Survey:
         """Stores the given paths; another spelling of a root becomes that root (`KnownFolders`)."""
         with self._catalog.reading():
             spellings = KnownFolders(root.path for root in self._catalog.roots())
-        for path in map(Path, paths):
+        for path in map(located, paths):
+            if isinstance(path, ObjectPath):
+                self._take_object(path)
+                continue
             is_folder, resolved = path.is_dir(), canonical(path)
             folder = resolved if is_folder else os.path.dirname(resolved)  # noqa: PTH120
             known_folder = spellings.of(folder)
@@ -132,6 +139,16 @@ class Survey:
             self._paths.append(path)
             if is_folder:
                 self._folders.append(resolved)
+
+    def _take_object(self, path: ObjectPath) -> None:
+        """Stores an address: a prefix, unless there is an object of exactly this key."""
+        require("obstore", "stores")
+        with told_whole():
+            is_prefix = not path.is_file()
+        self._paths.append(path)
+        self._changed = None  # no store tells of changes
+        if is_prefix:
+            self._folders.append(str(path))
 
     def plan(self) -> tuple[Plan, dict[str, IndexedFile]]:
         """Compare the paths with the catalogue.
@@ -202,6 +219,11 @@ class Survey:
         try:
             images = find_images(self._paths, left_out, self._selection)
             image_paths = [absolute(str(image.root), image.relative) for image in images]
+            self._listed = {
+                path: image.status
+                for path, image in zip(image_paths, images, strict=True)
+                if image.status is not None
+            }
         except UsageError:
             self._refuse_emptied([], known)
             raise
@@ -215,9 +237,9 @@ class Survey:
                 continue
             lost = sum(below(path, folder) is not None for path in known)
             if lost:
+                doubt = "is it the right prefix" if is_address(folder) else "is its disk mounted"
                 raise UsageError(
-                    f"{folder} has no images at all, but {lost:,} in the collection: is its disk "
-                    "mounted?",
+                    f"{folder} has no images at all, but {lost:,} in the collection: {doubt}?",
                     f"If they are gone for good: clr-search remove {self._catalog.folder} {folder}",
                 )
 
@@ -229,9 +251,11 @@ class Survey:
         listed = set(found)
         found = found + self._unlisted(listed, known, broken, plan)
         sizes = {item.size for item in known.values()}
+        lost = set(plan.vanished)
+        lost_sizes = {item.size for item in known.values() if item.id in lost}
         suspects: list[tuple[str, os.stat_result]] = []
         for path in found:
-            status = status_of(path)
+            status = self._listed.get(path) or status_of(path)
             item, entry = known.get(path), broken.get(path)
             if status is None:
                 plan.embed.append(path)  # the pipeline reports why it cannot be read
@@ -239,7 +263,8 @@ class Survey:
                 plan.unchanged += 1
             elif entry and self._stays(entry, status):
                 plan.still_unreadable.append(entry)
-            elif status.st_size in sizes:
+            # An object is read over a network, so that it is not read twice to find a mere copy.
+            elif status.st_size in (lost_sizes if item is None and is_address(path) else sizes):
                 suspects.append((path, status))
             else:
                 plan.embed.append(path)
@@ -311,12 +336,18 @@ class Survey:
         cannot be listed now. The files that are gone are entered into the plan.
         """
         present: list[str] = []
-        for path in dict.fromkeys([*known, *broken]):
-            if path in listed or not any(below(path, folder) for folder in self._folders):
-                continue
+        unlisted = [
+            path
+            for path in dict.fromkeys([*known, *broken])
+            if path not in listed and any(below(path, folder) for folder in self._folders)
+        ]
+        gone = among_objects(lambda path: is_address(path) and is_missing(path), unlisted)
+        for path, is_gone in zip(unlisted, gone, strict=True):
             if self._changed is not None and path not in self._changed:
                 _keep(path, known, broken, plan)
-            elif not (self._drop and self._is_excluded(path)) and not is_missing(path):
+            elif not (self._drop and self._is_excluded(path)) and not (
+                is_gone if is_address(path) else is_missing(path)
+            ):
                 present.append(path)
             elif path in broken:
                 plan.forgotten.append(path)
@@ -338,11 +369,8 @@ class Survey:
             return
         contents = {item.sha256 for item in known.values()}
         with self._reporter.task("Comparing", len(suspects), "files"):
-            for path, status in suspects:
-                try:
-                    sha256 = sha256_file(Path(path))
-                except OSError:
-                    sha256 = ""
+            hashes = among_objects(_content_of, [path for path, _ in suspects])
+            for (path, status), sha256 in zip(suspects, hashes, strict=True):
                 item = known.get(path)
                 if item and item.sha256 == sha256:
                     if item.mtime_ns != time_of(status):
@@ -353,6 +381,14 @@ class Survey:
                 else:
                     plan.embed.append(path)
                 self._reporter.advance()
+
+
+def _content_of(path: str) -> str:
+    """Returns the SHA-256 of a file or object; "" where it cannot be read."""
+    try:
+        return sha256_file(located(path))
+    except OSError:
+        return ""
 
 
 def _has_image(
