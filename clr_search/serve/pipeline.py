@@ -5,9 +5,9 @@ collects squares in the order of the files and runs the encoder on them. ONNX Ru
 interpreter lock, so that the decoders continue with the next batches meanwhile. At most two batches
 are decoded ahead (S×S×3 bytes a picture), so memory does not grow with the number of files.
 
-Objects of a store are read ahead of the decoder threads, by more threads, since a store takes longer
-to answer than a disk. One that cannot be read is skipped as a file is; where the store as a whole
-does not answer, the run ends.
+Objects of a store are read ahead of the decoder threads, by more threads, since a store takes
+longer to answer than a disk. One that cannot be read is skipped as a file is; where the store as a
+whole does not answer, the run ends.
 
 Pictures of strangers are decoded in worker processes on request: each decoder thread then sends the
 files of some pictures to a worker at a time.

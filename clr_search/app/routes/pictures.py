@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
@@ -63,13 +64,18 @@ def pictures(library: Library, tiles: Tiles, permissions: Permissions) -> APIRou
         except ClrSearchError as error:
             return refused(error, NEVER)
         headers = NEVER | attachment(item.path.name)
-        if isinstance(item.path, ObjectPath):
-            return StreamingResponse(
-                _pieces(item.path), media_type="application/octet-stream", headers=headers
-            )
-        return FileResponse(item.path, media_type="application/octet-stream", headers=headers)
+        return _original(item.path, headers)
 
     return router
+
+
+def _original(path: Path, headers: dict[str, str]) -> Response:
+    """Return an answer with the bytes of a file, or of an object, as they are."""
+    if isinstance(path, ObjectPath):
+        return StreamingResponse(
+            _pieces(path), media_type="application/octet-stream", headers=headers
+        )
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
 
 def _pieces(path: ObjectPath) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ else:
     from pathlib import PosixPath as _Local
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 SCHEMES = ("s3://", "gs://", "az://")
 """How addresses begin: Amazon S3 and all that speak its protocol, Google Cloud Storage, Azure."""
@@ -88,11 +88,11 @@ class ObjectPath(_Local):
         """Return the address as it is."""
         return self
 
-    def resolve(self, strict: bool = False) -> Self:  # noqa: ARG002
+    def resolve(self, strict: bool = False) -> Self:
         """Return the address as it is: stores have no links."""
         return self
 
-    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:  # noqa: ARG002
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Return size and time of the object, as `reading.status_of` has them.
 
         Raises
@@ -104,7 +104,7 @@ class ObjectPath(_Local):
 
         return status(self)
 
-    def exists(self, *, follow_symlinks: bool = True) -> bool:  # noqa: ARG002
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
         """Whether there is an object of this key, or any below it as a prefix."""
         return self.is_file() or self.is_dir()
 
@@ -168,7 +168,7 @@ def located(path: Path | str) -> Path:
     if not _BUCKET.fullmatch(rest.partition("/")[0]):
         raise UsageError(
             f"An address that begins with {scheme}:// names no bucket after it.",
-            f"Write {scheme}://BUCKET/PREFIX. Keys and passwords do not belong there: they are read "
-            "from the environment.",
+            f"Write {scheme}://BUCKET/PREFIX. Keys and passwords do not belong there; they are "
+            "read from the environment.",
         )
     return ObjectPath(text)

@@ -59,7 +59,9 @@ class StoreError(ImageError, OSError):
 def missing_bucket(path: ObjectPath) -> StoreError:
     """Return the error of a bucket that does not exist."""
     return StoreError(
-        f"There is no bucket {path.bucket}", "Check its spelling, and the region or the endpoint.", usage=True
+        f"There is no bucket {path.bucket}",
+        "Check its spelling, and the region or the endpoint.",
+        usage=True,
     )
 
 

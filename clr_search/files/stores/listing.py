@@ -78,7 +78,7 @@ def _by_client(prefix: ObjectPath) -> Iterator[ObjectMeta]:
     stream = obstore.list(store, prefix=prefix.key or None, chunk_size=1000)
     try:
         for part in stream:
-            yield from part  # type: ignore[misc]
+            yield from part 
     except InvalidPathError:
         raise
     except (BaseError, FileNotFoundError) as error:
@@ -135,4 +135,3 @@ def _is_readable(key: str) -> bool:
     """
     plain = all(letter >= " " and letter != "\x7f" for letter in key)
     return plain and not any(part in ("", ".", "..") for part in key.split("/"))
-

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clr_search.errors import UsageError, require
@@ -111,9 +110,9 @@ def _has_profile(environment: dict[str, str]) -> bool:
     if environment.get("AWS_ACCESS_KEY_ID") or "AWS_SKIP_SIGNATURE" in environment:
         return False
     named = environment.get("AWS_SHARED_CREDENTIALS_FILE"), environment.get("AWS_CONFIG_FILE")
-    home = Path.home() / ".aws"
-    files = [Path(name) for name in named if name] or [home / "credentials", home / "config"]
-    return any(file.is_file() for file in files)
+    home = os.path.expanduser("~/.aws")  # noqa: PTH111 -- `Path.home` raises where there is none
+    files = [name for name in named if name] or [f"{home}/credentials", f"{home}/config"]
+    return any(map(os.path.isfile, files))
 
 
 def _profile() -> Any:

@@ -151,7 +151,7 @@ def finish(begun: Begun) -> bytes:
 
 
 def read(path: ObjectPath, most: int) -> tuple[bytes, os.stat_result]:
-    """Return the bytes of an object of at most `most`, with its size and time; raises as `begin`."""
+    """Return the bytes of an object, with its size and time; see `begin`, which raises the same."""
     begun = begin(path, most)
     return finish(begun), begun.status
 
@@ -219,9 +219,7 @@ def _head(path: ObjectPath) -> ObjectMeta:
     return _asked(path, lambda: obstore.head(store, path.key))
 
 
-def _part(
-    path: ObjectPath, start: int, end: int, e_tag: str | None
-) -> tuple[bytes, ObjectMeta]:
+def _part(path: ObjectPath, start: int, end: int, e_tag: str | None) -> tuple[bytes, ObjectMeta]:
     """Return some bytes of an object, and what the store tells of it."""
     store = store_of(path)
     import obstore

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from clr_search.files.find import label_of
 from clr_search.files.names import composed
@@ -347,7 +348,9 @@ class Catalog:
         )
         roots = {root.id: root.path for root in self.roots()}
         return {
-            number: Item(number, located(_root(roots, root)), plain_path(path), _plain(label), *rest)
+            number: Item(
+                number, located(_root(roots, root)), plain_path(path), _plain(label), *rest
+            )
             for number, root, path, label, *rest in rows
         }
 

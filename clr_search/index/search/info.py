@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from clr_search.files.stores.address import located
 from typing import Any
 
 from clr_search import images
+from clr_search.files.stores.address import located
 from clr_search.index import contents
 from clr_search.index.ann.generations import named
 from clr_search.index.ann.tuning import Tried

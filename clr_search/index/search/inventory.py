@@ -19,7 +19,13 @@ from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import among_objects, below, canonical, file_identity, is_missing
+from clr_search.index.catalog.paths import (
+    among_objects,
+    below,
+    canonical,
+    file_identity,
+    is_missing,
+)
 from clr_search.index.catalog.records import Item, NotedItem, SkippedItem
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.search.info import IndexInfo, info_of

@@ -118,7 +118,9 @@ class Update:
             moved=len(plan.moved),
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
-            skipped=tuple(SkippedItem(located(path), reason) for path, reason in sorted(unreadable)),
+            skipped=tuple(
+                SkippedItem(located(path), reason) for path, reason in sorted(unreadable)
+            ),
             untold=bool(plan.left_out.untold),
             passed_over=plan.left_out.kinds(),
             left_out=tuple(sorted(plan.left_out.others.items())),
