@@ -78,7 +78,7 @@ def _by_client(prefix: ObjectPath) -> Iterator[ObjectMeta]:
     stream = obstore.list(store, prefix=prefix.key or None, chunk_size=1000)
     try:
         for part in stream:
-            yield from part 
+            yield from part
     except InvalidPathError:
         raise
     except (BaseError, FileNotFoundError) as error:

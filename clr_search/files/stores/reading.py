@@ -206,6 +206,14 @@ class ObjectFile(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        """Return all bytes from here on, in as few requests as possible."""
+        parts = []
+        while self._at < self._size:
+            buffer = bytearray(min(PART, self._size - self._at))
+            parts.append(bytes(buffer[: self.readinto(buffer)]))
+        return b"".join(parts)
+
 
 class _EmptyError(Exception):
     """An object has no bytes, so that no range of it can be asked for."""
