@@ -368,7 +368,8 @@ def _read(path: Path, ahead: ReadAhead) -> _File | Skipped:
         If the store of an object does not answer, so that all others would be skipped with it.
     """
     try:
-        data, status = images.read(path, ahead.read)
+        of_object = (ahead.read,) if isinstance(path, ObjectPath) else ()
+        data, status = images.read(path, *of_object)
     except StoreError:
         raise
     except ImageError as error:

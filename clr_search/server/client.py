@@ -182,9 +182,8 @@ class Client:
             else Query(picture=picture, vectors=vectors, ids=ids, k=k)
         )
         answer = self._send("POST", "/v1/search", json=_json(query.refined(**options))).json()
-        return Matches(
-            [Match(**(result | {"path": located(result["path"])})) for result in answer["results"]]
-        )
+        found = (result | {"path": located(result["path"])} for result in answer["results"])
+        return Matches([Match(**result) for result in found])
 
     def classify(
         self, pictures: Picture | Iterable[Picture], k: int = 3

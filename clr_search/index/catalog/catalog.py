@@ -218,10 +218,8 @@ class Catalog:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
         return {
-            absolute(_root(roots, root), plain_path(path)): IndexedFile(
-                number, size, mtime_ns, sha256
-            )
-            for number, root, path, size, mtime_ns, sha256 in self.database.rows(
+            absolute(_root(roots, root), plain_path(path)): IndexedFile(n, size, mtime_ns, sha256)
+            for n, root, path, size, mtime_ns, sha256 in self.database.rows(
                 "SELECT id, root_id, path, size, mtime_ns, sha256 FROM items"
             )
         }
@@ -348,10 +346,8 @@ class Catalog:
         )
         roots = {root.id: root.path for root in self.roots()}
         return {
-            number: Item(
-                number, located(_root(roots, root)), plain_path(path), _plain(label), *rest
-            )
-            for number, root, path, label, *rest in rows
+            n: Item(n, located(_root(roots, root)), plain_path(path), _plain(label), *rest)
+            for n, root, path, label, *rest in rows
         }
 
     def labels(self) -> list[str | None]:

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError, shortened
 from clr_search.files.names import composed
-from clr_search.files.stores.address import is_address
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.columns import selecting
 from clr_search.index.catalog.columns.selecting import ids_of
-from clr_search.index.catalog.paths import below
+from clr_search.index.catalog.paths import below, inside
 from clr_search.index.catalog.records import countable
 from clr_search.index.catalog.sqlite.database import plain, text
 
@@ -320,12 +319,7 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
 
 def _under(catalog: Catalog, under: str, *, on_disk: bool) -> NDArray[np.int64]:
     """Returns the ids below a folder that is absolute, or relative to a root or working folder."""
-    if is_address(under):
-        return below_folder(catalog, under.rstrip("/"))
-    if Path(under).is_absolute():
-        folders = [os.path.normpath(under)]
-    else:
-        folders = [_inside(root.path, under) for root in catalog.roots()]
+    folders = [inside(root.path, under) for root in catalog.roots()]
     resolved = _resolved(under) if on_disk else None
     if resolved is not None and Path(under).is_absolute():
         folders.append(resolved)
@@ -335,14 +329,6 @@ def _under(catalog: Catalog, under: str, *, on_disk: bool) -> NDArray[np.int64]:
     if not selections:
         return _NONE if resolved is None else below_folder(catalog, resolved)
     return selections[0] if len(selections) == 1 else np.unique(np.concatenate(selections))
-
-
-def _inside(root: str, under: str) -> str:
-    """Returns the path of a folder below a root, or of a prefix below one of a store."""
-    if is_address(root):
-        inside = os.path.normpath(under).replace(os.sep, "/")
-        return root if inside == "." else f"{root}/{inside}"
-    return os.path.normpath(str(Path(root) / under))
 
 
 def _resolved(under: str) -> str:

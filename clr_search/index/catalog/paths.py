@@ -62,6 +62,22 @@ def below(path: str, folder: str) -> str | None:
     return local if os.sep == "/" else local.replace(os.sep, "/")
 
 
+def inside(root: str, folder: str) -> str:
+    """Returns a folder that is given below a root, or by itself if it is absolute or an address.
+
+    Examples
+    --------
+    >>> inside("s3://bucket/photos", "roses/"), inside("/photos", "s3://bucket/")
+    ('s3://bucket/photos/roses', 's3://bucket')
+    """
+    if is_address(folder):
+        return folder.rstrip("/")
+    if not is_address(root) or os.path.isabs(folder):  # noqa: PTH117
+        return os.path.normpath(os.path.join(root, folder))  # noqa: PTH118
+    below_root = os.path.normpath(folder).replace(os.sep, "/")
+    return root if below_root == "." else f"{root}/{below_root}"
+
+
 class PathSet:
     """A set of absolute paths that tells which of them a path is, or lies below.
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from clr_search.errors import UsageError, require
-from clr_search.files.find import find_images, is_image_name
+from clr_search.files.find import find_images
 from clr_search.files.left_out import LeftOut
 from clr_search.files.selection import DEFAULT
 from clr_search.files.stores.address import ObjectPath, is_address, located
@@ -30,50 +29,11 @@ from clr_search.index.catalog.paths import (
 from clr_search.index.catalog.paths import status_of as status_of  # also known from here
 from clr_search.index.catalog.records import IndexedFile, SkippedFile, time_of
 from clr_search.index.sync import roots
-from clr_search.index.sync.changes import Changes, UnsureError
+from clr_search.index.sync.changes import Changes, UnsureError, has_image
+from clr_search.index.sync.report import Plan
 from clr_search.progress import Reporter
 
 _MARGIN_NS = 2 * 10**9  # by which a look counts as earlier, since times on disks are coarse
-
-
-@dataclass(slots=True)
-class Plan:
-    """The changes that an update has to make; paths are absolute, sizes and times those on disk.
-
-    Attributes
-    ----------
-    embed : list of str
-        Paths of new and changed files.
-    touched : list of (int, int)
-        Ids of items whose files have a new time but their old content, and that time in ns.
-    copies : list of (str, stat_result, str)
-        New files whose content, of this SHA-256, some item has already.
-    moved : list of (str, stat_result, int)
-        New files whose content is that of an item whose file is gone, and the id of that item.
-    vanished : list of int
-        Ids of items whose files are gone.
-    forgotten : list of str
-        Paths of skipped files that are gone.
-    unchanged : int
-        The number of items whose content is as it was.
-    still_unreadable : list of SkippedFile
-        Skipped files whose size and time are as they were.
-    tried_all : bool
-        Whether every skipped file of an older release is tried again.
-    left_out : LeftOut
-        The files and folders that the search left out; empty if only changed paths were searched.
-    """
-
-    embed: list[str] = field(default_factory=list)
-    touched: list[tuple[int, int]] = field(default_factory=list)
-    copies: list[tuple[str, os.stat_result, str]] = field(default_factory=list)
-    moved: list[tuple[str, os.stat_result, int]] = field(default_factory=list)
-    vanished: list[int] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-    unchanged: int = 0
-    still_unreadable: list[SkippedFile] = field(default_factory=list)
-    tried_all: bool = False
-    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class Survey:
@@ -208,7 +168,7 @@ class Survey:
             return None
         unchanged = [path for path in (*known, *broken) if path not in self._changed]
         named = not self._selection.any_name
-        empty = [f for f in self._folders if not _has_image(f, found, unchanged, named=named)]
+        empty = [f for f in self._folders if not has_image(f, found, unchanged, named=named)]
         is_emptied = any(below(path, folder) for folder in empty for path in known)
         if is_emptied or not (found or len(empty) < len(self._folders)):
             return None
@@ -271,7 +231,7 @@ class Survey:
         plan.tried_all = self._try_all and not broken.keys() - {*found, *plan.forgotten}
         self._recognise(suspects, known, plan)
         self._find_moved(known, plan)
-        _pair(plan, known)
+        plan.pair(known)
         return plan
 
     def _is_as_it_was(self, path: str, item: IndexedFile, status: os.stat_result) -> bool:
@@ -391,18 +351,6 @@ def _content_of(path: str) -> str:
         return ""
 
 
-def _has_image(
-    folder: str, changed: Sequence[str], unchanged: Sequence[str], *, named: bool
-) -> bool:
-    """Whether a folder has an image, changed or unchanged; if `named`, by the ending of a name."""
-    return any(below(path, folder) for path in changed) or any(
-        (not named or is_image_name(os.path.basename(path)))  # noqa: PTH119
-        and not any(name.startswith(".") for name in relative.split("/"))
-        for path in unchanged
-        if (relative := below(path, folder))
-    )
-
-
 def _keep(
     path: str, known: dict[str, IndexedFile], broken: dict[str, SkippedFile], plan: Plan
 ) -> None:
@@ -411,21 +359,3 @@ def _keep(
         plan.unchanged += 1
     else:
         plan.still_unreadable.append(broken[path])
-
-
-def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
-    """Takes copies for moved files while there are items of their content without a file."""
-    vanished = set(plan.vanished)
-    ids_by_content: dict[str, list[int]] = {}
-    for item in known.values():
-        if item.id in vanished:
-            ids_by_content.setdefault(item.sha256, []).append(item.id)
-    copies = plan.copies
-    plan.copies = []
-    for path, status, sha256 in copies:
-        if ids_by_content.get(sha256):
-            plan.moved.append((path, status, ids_by_content[sha256].pop(0)))
-        else:
-            plan.copies.append((path, status, sha256))
-    moved = {number for _, _, number in plan.moved}
-    plan.vanished = [number for number in plan.vanished if number not in moved]

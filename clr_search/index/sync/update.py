@@ -32,8 +32,8 @@ from clr_search.index.catalog.records import (
 )
 from clr_search.index.catalog.vectors import to_blob
 from clr_search.index.sync import roots
-from clr_search.index.sync.report import UpdateReport
-from clr_search.index.sync.survey import Plan, Survey
+from clr_search.index.sync.report import Plan, UpdateReport
+from clr_search.index.sync.survey import Survey
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files

@@ -31,7 +31,9 @@ def picture(seed: int, side: int = 40, form: str = "PNG", **options: object) -> 
 
 
 @pytest.fixture
-def built(store: Seaweed, prefix: str, root: str, pictures: Path, tiny_encoder: Path, tmp_path: Path) -> Path:  # fmt: skip
+def built(
+    store: Seaweed, prefix: str, root: str, pictures: Path, tiny_encoder: Path, tmp_path: Path
+) -> Path:
     """A collection of the 36 pictures of the tests, of which the store has copies."""
     store.put_folder(prefix, pictures)
     path = tmp_path / "objects.clr"
@@ -100,7 +102,9 @@ def test_the_same_content_stored_anew_is_read_and_not_embedded(built, store, roo
         assert index.item(index.id_at(path)).mtime_ns == ObjectPath(path).stat().st_mtime_ns
 
 
-def test_another_content_of_the_same_size_in_the_same_second_is_seen(store, root, prefix, tiny_encoder, tmp_path):  # fmt: skip
+def test_another_content_of_the_same_size_in_the_same_second_is_seen(
+    store, root, prefix, tiny_encoder, tmp_path
+):
     first, second = (picture(seed, form="BMP") for seed in (1, 2))
     assert len(first) == len(second)
     store.put({f"{prefix}/a.bmp": first})
@@ -195,7 +199,9 @@ def test_keys_of_all_kinds(store, root, prefix, tiny_encoder, tmp_path):
             assert index.item(index.id_at(path)).path == path
 
 
-def test_a_key_that_is_no_path_is_skipped_and_stops_nothing(store, root, prefix, tiny_encoder, tmp_path):  # fmt: skip
+def test_a_key_that_is_no_path_is_skipped_and_stops_nothing(
+    store, root, prefix, tiny_encoder, tmp_path
+):
     store.put({f"{prefix}/{name}": picture(1) for name in ("a.png", "b\n.png", "c.png", "d\t.txt")})
     with Index.create(tmp_path / "a.clr", tiny_encoder) as index:
         for _ in range(2):
@@ -225,7 +231,9 @@ def test_pictures_of_any_name(store, root, prefix, tiny_encoder, tmp_path):
         assert [path.name for path in index.embeddings().paths] == ["a"]
 
 
-def test_untrusted_objects_are_decoded_in_worker_processes(store, root, prefix, tiny_encoder, tmp_path):  # fmt: skip
+def test_untrusted_objects_are_decoded_in_worker_processes(
+    store, root, prefix, tiny_encoder, tmp_path
+):
     store.put({f"{prefix}/{n}.png": picture(n) for n in range(20)} | {f"{prefix}/x.png": b"x"})
     with Index.create(tmp_path / "a.clr", tiny_encoder) as index:
         report = index.update([root], isolation=DecodingLimits(), workers=2)
