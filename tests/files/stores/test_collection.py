@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.seaweed import BUCKET, LIMITED, OWNER, Seaweed
 from clr_search.cli.main import main
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.stores.address import ObjectPath
@@ -18,7 +19,6 @@ from clr_search.images.isolation import DecodingLimits
 from clr_search.index import Index, Query
 from clr_search.progress import Silent
 from clr_search.server.routes import Service
-from tests.seaweed import BUCKET, LIMITED, OWNER, Seaweed
 from tests.server.conftest import serving
 
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from bench.seaweed import BUCKET, LIMITED, OWNER, Seaweed
 from clr_search import images
 from clr_search.errors import ImageError
 from clr_search.files.stores import reading
@@ -13,7 +14,6 @@ from clr_search.files.stores.failures import StoreError
 from clr_search.files.stores.listing import listed
 from clr_search.files.stores.reading import FIRST, PART
 from clr_search.files.write import sha256_bytes, sha256_file
-from tests.seaweed import BUCKET, LIMITED, OWNER, Seaweed
 
 SIZES = [0, 1, FIRST - 1, FIRST, FIRST + 1, FIRST + 2 * PART + 7]
 
