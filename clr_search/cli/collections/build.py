@@ -132,6 +132,9 @@ def build_index(
     once an hour it looks at all. Between updates, other programs may search and change the
     collection. If a whole folder disappears, as with an unmounted disk, its pictures are kept.
 
+    IMAGES may be in an object store, as s3://, gs:// and az:// with a bucket and a prefix; who may
+    read them is taken from the environment (the extra [stores], docs/object-stores.md).
+
     With --vectors, nothing is embedded, and no file need be there. A new collection has no encoder
     then, and is searched by items and by vectors; once --encoder attaches the one that made the
     vectors, also by pictures. Columns of a Parquet file beside path, label and vector are kept.
@@ -151,6 +154,7 @@ def build_index(
       clr-search build-index --vectors photos.parquet --index photos.clr
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
+      clr-search build-index s3://shop/products --index products.clr
       clr-search build-index --index photos.clr --drop-column rating
     """
     from clr_search.images.isolation import DecodingLimits
