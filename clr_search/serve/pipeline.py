@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,17 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.cores import usable_cores
 from clr_search.errors import ImageError, UsageError
-from clr_search.files.stores.address import ObjectPath
+from clr_search.files.stores.address import ObjectPath, located
 from clr_search.files.stores.ahead import ReadAhead
 from clr_search.files.stores.failures import StoreError
 from clr_search.files.write import sha256_bytes
 from clr_search.images import Frame
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
-from clr_search.images.metadata.exif import Exif, exif_of
+from clr_search.images.metadata.exif import exif_of
 from clr_search.serve.encoder import Encoder
+from clr_search.serve.results import Decoded as Decoded
+from clr_search.serve.results import Embedded as Embedded
+from clr_search.serve.results import Skipped as Skipped
 
 _AHEAD = 2
 """Number of batches that are decoded ahead of the encoder, so that it never waits for one file."""
@@ -49,85 +52,6 @@ _MESSAGE_BYTES = 2**22
 """Bytes of files after which no further file is sent with them, so that few are held in memory."""
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A file that was embedded.
-
-    Attributes
-    ----------
-    path : Path
-        The path that the caller gave.
-    size, mtime_ns : int
-        Size in bytes, and time of last change in nanoseconds since 1970, of the very bytes that
-        were decoded.
-    sha256 : str
-        SHA-256 of these bytes, in hexadecimal.
-    width, height : int
-        Size of the whole picture in pixels, turned upright.
-    vector : float32 array, shape (D,)
-        The embedding, of unit L2 norm.
-    notes : tuple of Note
-        What a person should know of how the picture was read, such as rows that are missing.
-    exif : Exif or None
-        What the camera wrote into an object, which is not read once more for it; None of a file.
-    """
-
-    path: Path
-    size: int
-    mtime_ns: int
-    sha256: str
-    width: int
-    height: int
-    vector: NDArray[np.float32] = field(repr=False, compare=False)
-    notes: tuple[images.Note, ...] = ()
-    exif: Exif | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that could not be embedded.
-
-    Attributes
-    ----------
-    path : Path
-        The path that the caller gave.
-    size, mtime_ns : int
-        Size in bytes and time of last change, as of `Embedded`. Both are 0 where the file could not
-        be read, so that the next update tries it again.
-    reason : str
-        Why the file could not be embedded, for people.
-    """
-
-    path: Path
-    size: int
-    mtime_ns: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A file that was decoded.
-
-    Attributes
-    ----------
-    path : Path
-        The path that the caller gave.
-    size, mtime_ns, sha256
-        Size in bytes, time of last change and hash, as of `Embedded`.
-    square : Picture
-        The square of the encoder's size, with the size of the whole picture.
-    exif : Exif or None
-        As of `Embedded`.
-    """
-
-    path: Path
-    size: int
-    mtime_ns: int
-    sha256: str
-    square: images.Picture
-    exif: Exif | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +73,18 @@ class _File:
         return Skipped(self.path, self.size, self.mtime_ns, reason)
 
 
+Embed: TypeAlias = Callable[[Encoder, Sequence[str]], Iterator["list[Embedded | Skipped]"]]
+"""What embeds files elsewhere than `embed_files` does: it gets the encoder and absolute paths, and
+yields results in any order and in lists of any length, each path once."""
+
+
 def embed_files(
     encoder: Encoder,
     files: Iterable[Path],
     *,
     batch_size: int = 64,
     workers: int | None = None,
-    isolation: DecodingLimits | None = None,
+    isolation: DecodingLimits | DecodingWorkers | None = None,
 ) -> Iterator[list[Embedded | Skipped]]:
     """Embed files; one that cannot be decoded, for whatever reason, becomes a `Skipped`.
 
@@ -198,6 +127,13 @@ def embed_files(
     return ([_embedded(item) for item in batch] for batch in batches)
 
 
+def by_pipeline(batch_size: int, workers: int | None, isolation: DecodingLimits | None) -> Embed:
+    """Return what embeds in this process, by `embed_files` with these arguments."""
+    return lambda encoder, paths: embed_files(
+        encoder, map(located, paths), batch_size=batch_size, workers=workers, isolation=isolation
+    )
+
+
 def infer_files(
     infer: Callable[[NDArray[np.uint8]], Iterable[_Result]],
     frame: Frame | int,
@@ -205,7 +141,7 @@ def infer_files(
     *,
     batch_size: int = 64,
     workers: int | None = None,
-    isolation: DecodingLimits | None = None,
+    isolation: DecodingLimits | DecodingWorkers | None = None,
 ) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
     """Run a model over files, which threads decode ahead of it.
 
@@ -221,8 +157,9 @@ def infer_files(
         Number of files in one list, and of pictures in one run of the model.
     workers : int, optional
         Number of decoder threads; one per usable core by default.
-    isolation : DecodingLimits, optional
-        Decode in as many worker processes as there are threads, each picture within these limits.
+    isolation : DecodingLimits or DecodingWorkers, optional
+        Decode in as many worker processes as there are threads, each picture within these limits;
+        or in these worker processes, which stay.
 
     Yields
     ------
@@ -243,6 +180,9 @@ def infer_files(
             raise UsageError(f"{name} is {value}; it must be 1 or more.")
     if isolation is None:
         return _inferred(infer, frame, iter(files), batch_size, workers, _HERE)
+    if isinstance(isolation, DecodingWorkers):
+        decoder = _Decoder(partial(_decode_apart, isolation), _MESSAGE_FILES)
+        return _inferred(infer, frame, iter(files), batch_size, workers, decoder)
     return _isolated(infer, frame, iter(files), batch_size, workers, isolation)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clr_search.cli import options, output, tables
+from clr_search.cli.collections.engines import Engine, by_parquet, engine_options
 from clr_search.cli.collections.goals import Goal, goal_options
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.collections.vectors import check_use, without_pictures, works_without
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     "collection",
     metavar="COLLECTION",
     type=options.PATH,
-    required=True,
     help="The collection, such as photos.clr; made where there is none.",
 )
 @click.option(
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Embed the whole collection again, with another --encoder, then bring IMAGES up to date.",
 )
+@engine_options
 @goal_options
 @selection_options(kept=True)
 @click.option(
@@ -98,12 +99,13 @@ if TYPE_CHECKING:
 @options.pixels_option()
 def build_index(
     images: tuple[Path, ...],
-    collection: Path,
+    collection: Path | None,
     encoder: Path | None,
     share_encoder: bool,
     vectors: Path | None,
     paths: Path | None,
     rebuild: bool,
+    engine: Engine,
     goal: Goal,
     chosen: Chosen,
     verify: bool,
@@ -135,6 +137,10 @@ def build_index(
     IMAGES may be in an object store, as s3://, gs:// and az:// with a bucket and a prefix; who may
     read them is taken from the environment (the extra [stores], docs/object-stores.md).
 
+    With --engine ray, the pictures are embedded on all processors of a cluster (the extra [ray],
+    docs/ray.md), and this process writes. --to-parquet keeps embeddings as files, also without a
+    cluster, and --from-parquet makes a collection of them; each picture is embedded once.
+
     With --vectors, nothing is embedded, and no file need be there. A new collection has no encoder
     then, and is searched by items and by vectors; once --encoder attaches the one that made the
     vectors, also by pictures. Columns of a Parquet file beside path, label and vector are kept.
@@ -154,12 +160,33 @@ def build_index(
       clr-search build-index --vectors photos.parquet --index photos.clr
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
+      clr-search build-index photos --index photos.clr --engine ray --address auto
+      clr-search build-index photos --to-parquet embedded --engine ray
+      clr-search build-index --from-parquet embedded --index photos.clr
       clr-search build-index s3://shop/products --index products.clr
       clr-search build-index --index photos.clr --drop-column rating
     """
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
+    engine.check(collection, images, vectors=vectors, rebuild=rebuild, watch=watch)
+    isolation = DecodingLimits() if isolate else None
+    if collection is None or engine.from_parquet is not None:
+        by_parquet(
+            engine,
+            collection,
+            images,
+            encoder,
+            chosen.selection,
+            batch_size=batch_size,
+            workers=workers,
+            isolation=isolation,
+            device=device,
+            share_encoder=share_encoder,
+            verbose=verbose,
+            as_json=as_json,
+        )
+        return
     check_use(vectors, paths, images, rebuild=rebuild, watch=watch, verify=verify)
     if vectors is not None or (
         not images
@@ -181,7 +208,6 @@ def build_index(
     _check_use(images, collection, encoder, metadata, poll, rebuild=rebuild, watch=watch)
     # Watching begins before the first update, so that no change in between is missed.
     watched = _watched(images, poll) if watch else None
-    isolation = DecodingLimits() if isolate else None
     reporter = for_terminal()
     began = time.monotonic()
     known = not images and not rebuild
@@ -196,7 +222,7 @@ def build_index(
         rebuild=rebuild,
         wait=watch,
     )
-    with opened as index:
+    with opened as index, engine.embedding() as embed:
         reports = []
         if not rebuild:
             index.require_encoder()  # before anything is changed
@@ -227,6 +253,7 @@ def build_index(
                     workers=workers,
                     isolation=isolation,
                     verify=verify,
+                    embed=embed,
                 )
             )
         if metadata is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,19 @@ from clr_search.files.find import label_of
 from clr_search.files.stores.address import is_address, located
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import KnownFolders, below, canonical
-from clr_search.index.catalog.records import Content, IndexedFile, Root
+from clr_search.index.catalog.records import (
+    Content,
+    IndexedFile,
+    Root,
+    SkippedItem,
+    countable,
+)
 from clr_search.index.catalog.vectors import has_direction, to_blob
 from clr_search.index.sync import roots
 from clr_search.index.sync.report import UpdateReport
+from clr_search.index.sync.update import checked, commit
 from clr_search.progress import Reporter
+from clr_search.serve.results import Embedded, Skipped
 
 _COMMIT = 4096  # items in one transaction: few enough that a killed call loses little
 _MARK = b"clr-search: a vector without a file\0"  # hashed first, so that no file has the hash
@@ -115,6 +123,71 @@ def ingest(catalog: Catalog, given: Given, reporter: Reporter) -> UpdateReport:
     return UpdateReport(
         added=counts["added"], changed=counts["changed"], unchanged=counts["unchanged"]
     )
+
+
+def ingest_embedded(
+    catalog: Catalog,
+    batches: Iterable[Sequence[Embedded | Skipped]],
+    folders: Sequence[str],
+    reporter: Reporter,
+) -> UpdateReport:
+    """Add files that were embedded elsewhere, with their sizes, times and contents.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue of the collection, writable.
+    batches : iterable of sequences of Embedded or Skipped
+        The results; one list is committed at a time.
+    folders : sequence of str
+        Folders that become given roots, absolute.
+    reporter : Reporter
+        The reporter that shows the progress.
+
+    Raises
+    ------
+    UsageError
+        If a vector has another length than those of the collection.
+    """
+    with catalog.writing():
+        dimension = catalog.facts().dimension
+        for folder in folders:
+            roots.give(catalog, folder)
+    with catalog.reading():
+        known = catalog.known()
+    counts: Counter[str] = Counter()
+    skipped: list[SkippedItem] = []
+    for batch in batches:
+        results = [checked(result) for result in batch]
+        new = [result for result in results if not _is_known(result, known)]
+        for result in new:
+            if isinstance(result, Skipped):
+                skipped.append(SkippedItem(result.path, result.reason))
+            elif len(result.vector) != dimension:
+                raise UsageError(
+                    f"The vector of {result.path} has {len(result.vector)} values; this collection "
+                    f"has vectors of {dimension}."
+                )
+            else:
+                counts["changed" if str(result.path) in known else "added"] += 1
+        counts["unchanged"] += len(results) - len(new)
+        commit(catalog, new, known)
+        reporter.advance(len(results))
+    return UpdateReport(
+        added=counts["added"],
+        changed=counts["changed"],
+        unchanged=counts["unchanged"],
+        skipped=tuple(sorted(skipped, key=lambda item: str(item.path))),
+    )
+
+
+def _is_known(result: Embedded | Skipped, known: dict[str, IndexedFile]) -> bool:
+    """Whether the collection has this content of a file already."""
+    item = known.get(str(result.path))
+    if item is None or isinstance(result, Skipped):
+        return False
+    now = (result.size, countable(result.mtime_ns), result.sha256)
+    return (item.size, item.mtime_ns, item.sha256) == now
 
 
 def _commit(

@@ -7,7 +7,7 @@ any moment therefore leaves a consistent catalogue, and the next run embeds what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ from clr_search.index.sync.report import Plan, UpdateReport
 from clr_search.index.sync.survey import Survey
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
-from clr_search.serve.pipeline import Embedded, Skipped, embed_files
+from clr_search.serve.pipeline import Embed, Embedded, Skipped, by_pipeline
 
 _COMMIT = 1000  # moved files or copies in one transaction; a killed run loses no more than these
 
@@ -69,6 +69,7 @@ class Update:
         batch_size: int,
         workers: int | None,
         isolation: DecodingLimits | None,
+        embed: Embed | None = None,
     ) -> UpdateReport:
         """Compare the collection with the disk, and commit every difference.
 
@@ -82,6 +83,8 @@ class Update:
             Threads that decode; None lets the pipeline choose.
         isolation : DecodingLimits or None
             Limits of the worker processes that decode; None to decode in this process.
+        embed : Embed, optional
+            What embeds files in place of `embed_files`, for which the three above are.
 
         Returns
         -------
@@ -100,7 +103,7 @@ class Update:
         plan, known = self._survey.plan()
         self._apply(plan)
         added, changed, removed, skipped = self._embed(
-            plan, known, encoder, batch_size, workers, isolation
+            plan, known, encoder, embed or by_pipeline(batch_size, workers, isolation)
         )
         looked = self._survey.looked()
         if looked is not None:
@@ -160,9 +163,7 @@ class Update:
         plan: Plan,
         known: dict[str, IndexedFile],
         encoder: Callable[[], Encoder],
-        batch_size: int,
-        workers: int | None,
-        isolation: DecodingLimits | None,
+        embed: Embed,
     ) -> tuple[int, int, int, list[tuple[str, str]]]:
         """Returns the numbers of added, changed, removed items, and skipped paths with reasons."""
         added = changed = removed = done = 0
@@ -171,12 +172,9 @@ class Update:
             return added, changed, removed, skipped
         with self._reporter.task("Embedding", len(plan.embed), "images"):
             try:
-                files = map(located, plan.embed)
-                for batch in embed_files(
-                    encoder(), files, batch_size=batch_size, workers=workers, isolation=isolation
-                ):
+                for batch in embed(encoder(), plan.embed):
                     results = [checked(result) for result in batch]
-                    self._commit(results, known)
+                    commit(self._catalog, results, known)
                     for result in results:
                         item = known.get(str(result.path))
                         if isinstance(result, Skipped):
@@ -204,34 +202,46 @@ class Update:
                 ) from error
         return added, changed, removed, skipped
 
-    def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, IndexedFile]) -> None:
-        """Commits the results of one batch."""
-        catalog = self._catalog
-        read: list[tuple[str, Sequence[Note]]] = []
-        with catalog.writing() as revision:
-            for result in results:
-                path = str(result.path)
-                item = known.get(path)
-                if isinstance(result, Skipped):
-                    if item is None or was_read(result):
-                        catalog.skip(
-                            SkippedFile(
-                                path, result.size, countable(result.mtime_ns), result.reason
-                            )
-                        )
-                        catalog.delete([item.id] if item else [])
-                    continue
-                content = content_of(result)
-                if item:
-                    number = item.id
-                    catalog.replace(number, content, revision)
-                else:
-                    number = catalog.insert(*roots.home(self._catalog, path), content, revision)
-                if result.exif is not None:
-                    store.put_exif(catalog, [(number, result.exif)])
-                read.append((content.sha256, result.notes))
-                catalog.unskip([path])
-            notes.keep(catalog, read)
+
+def commit(
+    catalog: Catalog,
+    results: Iterable[Embedded | Skipped],
+    known: Mapping[str, IndexedFile],
+) -> None:
+    """Commits the results of one batch, in a transaction.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The catalogue of the collection, writable.
+    results : iterable of Embedded or Skipped
+        The results.
+    known : mapping of str to IndexedFile
+        The items of the collection before, by absolute path.
+    """
+    read: list[tuple[str, Sequence[Note]]] = []
+    with catalog.writing() as revision:
+        for result in results:
+            path = str(result.path)
+            item = known.get(path)
+            if isinstance(result, Skipped):
+                if item is None or was_read(result):
+                    catalog.skip(
+                        SkippedFile(path, result.size, countable(result.mtime_ns), result.reason)
+                    )
+                    catalog.delete([item.id] if item else [])
+                continue
+            content = content_of(result)
+            if item:
+                number = item.id
+                catalog.replace(number, content, revision)
+            else:
+                number = catalog.insert(*roots.home(catalog, path), content, revision)
+            if result.exif is not None:
+                store.put_exif(catalog, [(number, result.exif)])
+            read.append((content.sha256, result.notes))
+            catalog.unskip([path])
+        notes.keep(catalog, read)
 
 
 def was_read(result: Skipped | SkippedFile) -> bool:

@@ -19,6 +19,7 @@ from clr_search.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     from clr_search.images.isolation import DecodingLimits
+    from clr_search.serve.pipeline import Embed, Embedded, Skipped
 
 
 class Writer(Settings):
@@ -40,6 +41,7 @@ class Writer(Settings):
         isolation: DecodingLimits | None = None,
         changed: Iterable[Path | str] | None = None,
         verify: bool = False,
+        embed: Embed | None = None,
     ) -> UpdateReport:
         """Bring the collection up to date with these folders and files.
 
@@ -68,6 +70,8 @@ class Writer(Settings):
         verify : bool
             Whether to compare the content of every picture. Otherwise a file whose size and times
             are as they were counts as unchanged.
+        embed : Embed, optional
+            What embeds elsewhere, such as `RayEngine.embed`; decoding is then its own affair.
 
         Returns
         -------
@@ -93,6 +97,7 @@ class Writer(Settings):
             drop=True,
             changed=changed,
             verify=verify,
+            embed=embed,
         )
 
     def add(
@@ -118,6 +123,7 @@ class Writer(Settings):
         drop: bool,
         changed: Iterable[Path | str] | None = None,
         verify: bool = False,
+        embed: Embed | None = None,
     ) -> UpdateReport:
         """Runs an update, and builds the search structure if it has fallen behind."""
         from clr_search.index.sync.changes import Changes
@@ -135,7 +141,11 @@ class Writer(Settings):
         )
         update = Update(self._catalog, survey, reporter)
         report = update.run(
-            lambda: self.encoder, batch_size=batch_size, workers=workers, isolation=isolation
+            lambda: self.encoder,
+            batch_size=batch_size,
+            workers=workers,
+            isolation=isolation,
+            embed=embed,
         )
         self._settle(reporter, changed=bool(report.added or report.changed or report.removed))
         return report
@@ -198,13 +208,38 @@ class Writer(Settings):
 
         self._require_writable()
         reporter = reporter or Silent()
-        report = ingest(
-            self._catalog,
-            Given(np.asarray(vectors), paths, labels, root),
-            reporter,
-        )
+        given = Given(np.asarray(vectors), paths, labels, root)
+        report = ingest(self._catalog, given, reporter)
         if settle:
             self._settle(reporter, changed=bool(report.added or report.changed))
+        return report
+
+    def add_embedded(
+        self,
+        batches: Iterable[Sequence[Embedded | Skipped]],
+        roots: Sequence[Path | str] = (),
+        *,
+        reporter: Reporter | None = None,
+    ) -> UpdateReport:
+        """Add files that the encoder of this collection has embedded elsewhere; none is read.
+
+        An item is then as if this collection had embedded it, so that an `update` leaves it.
+
+        Parameters
+        ----------
+        batches : iterable of sequences of Embedded or Skipped
+            Results, of absolute paths; one list is committed at a time.
+        roots : sequence of path
+            Absolute folders that become indexed ones.
+        reporter : Reporter, optional
+            Shows the progress.
+        """
+        from clr_search.index.sync.ingest import ingest_embedded
+
+        self._require_writable()
+        reporter, folders = reporter or Silent(), [str(root) for root in roots]
+        report = ingest_embedded(self._catalog, batches, folders, reporter)
+        self._settle(reporter, changed=bool(report.added or report.changed))
         return report
 
     def __delitem__(self, number: int) -> None:

@@ -19,6 +19,7 @@ from clr_search.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     from clr_search.images.isolation import DecodingLimits
+    from clr_search.serve.pipeline import Embed
 
 _COMMIT = 1000  # items in one transaction; a killed run loses no more than these
 
@@ -37,6 +38,7 @@ class Annotator(Writer):
         drop: bool,
         changed: Iterable[Path | str] | None = None,
         verify: bool = False,
+        embed: Embed | None = None,
     ) -> UpdateReport:
         """Runs an update, and reads the EXIF of items of which it has not been read."""
         report = super()._bring(
@@ -48,6 +50,7 @@ class Annotator(Writer):
             drop=drop,
             changed=changed,
             verify=verify,
+            embed=embed,
         )
         self._read_exif(reporter or Silent())
         return report

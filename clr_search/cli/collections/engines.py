@@ -1,0 +1,182 @@
+"""The options by which ``build-index`` embeds on several machines, and keeps results as Parquet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import click
+
+from clr_search.cli import options, output
+from clr_search.cli.collections.updated import echo_update
+from clr_search.files.selection import Selection
+
+if TYPE_CHECKING:
+    from clr_search.images.isolation import DecodingLimits
+    from clr_search.serve.pipeline import Embed
+
+_Name = Literal["local", "ray"]
+
+_OPTIONS = (
+    click.option(
+        "--engine",
+        type=click.Choice(get_args(_Name)),
+        default="local",
+        show_default=True,
+        help="Embed in this process, or on the processors of a cluster of Ray, in worker processes "
+        "as with --isolate. It takes the extra [ray].",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="With --engine ray: the head of the cluster, or auto for the one that this machine "
+        "belongs to.  [default: this machine alone]",
+    ),
+    click.option(
+        "--to-parquet",
+        metavar="DIR",
+        type=options.PATH,
+        help="Keep the embeddings as Parquet files in a folder, in place of a collection.",
+    ),
+    click.option(
+        "--from-parquet",
+        metavar="DIR",
+        type=options.EXISTING,
+        help="Take the embeddings of such a folder, in place of IMAGES, which need not be there.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What was given of the options of `engine_options`."""
+
+    name: _Name = "local"
+    address: str | None = None
+    to_parquet: Path | None = None
+    from_parquet: Path | None = None
+
+    def check(self, collection: Path | None, images: tuple[Path, ...], **others: object) -> None:
+        """Refuse options that do not go together; `others` are those for pictures, by name."""
+        if self.address is not None and self.name != "ray":
+            raise click.UsageError("--address belongs to --engine ray.")
+        if self.to_parquet is None and collection is None:
+            raise click.UsageError("Missing option '--index'.")
+        if self.to_parquet is not None:
+            if collection is not None or self.from_parquet is not None:
+                raise click.UsageError("--to-parquet takes the place of --index; give one of them.")
+            if not images:
+                raise click.UsageError("--to-parquet needs IMAGES, the folders to embed.")
+        if self.from_parquet is not None and (images or self.name == "ray"):
+            raise click.UsageError("--from-parquet takes the place of IMAGES; nothing is embedded.")
+        parquet = self.to_parquet is not None or self.from_parquet is not None
+        own = "--to-parquet and --from-parquet" if parquet else "--engine ray"
+        refused = [name for name, given in others.items() if given]
+        if refused and (parquet or self.name == "ray"):
+            option = refused[0].replace("_", "-")
+            raise click.UsageError(f"--{option} cannot go with {own}.")
+
+    @contextmanager
+    def embedding(self) -> Iterator[Embed | None]:
+        """The function that embeds elsewhere, while the context lasts; None for this process."""
+        if self.name == "local":
+            yield None
+            return
+        from clr_search.distributed.engine import RayEngine
+
+        with RayEngine(self.address) as engine:
+            yield engine.embed
+
+
+def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--engine``, ``--address``, ``--to-parquet`` and ``--from-parquet``.
+
+    The command receives them together as `engine`, an `Engine`.
+    """
+
+    @wraps(function)
+    def command(
+        engine: _Name,
+        address: str | None,
+        to_parquet: Path | None,
+        from_parquet: Path | None,
+        **values: Any,
+    ) -> Any:
+        return function(engine=Engine(engine, address, to_parquet, from_parquet), **values)
+
+    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
+
+
+def by_parquet(
+    engine: Engine,
+    collection: Path | None,
+    images: tuple[Path, ...],
+    encoder: Path | None,
+    selection: Selection,
+    *,
+    batch_size: int,
+    workers: int | None,
+    isolation: DecodingLimits | None,
+    device: str,
+    share_encoder: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Embed images into a folder of Parquet files, or make a collection of one."""
+    if collection is not None:
+        _from_parquet(engine, collection, share_encoder, verbose=verbose, as_json=as_json)
+        return
+    from clr_search.distributed.embedding import embed_into
+    from clr_search.progress import for_terminal
+    from clr_search.serve.encoder import Encoder
+    from clr_search.serve.pipeline import by_pipeline
+
+    assert engine.to_parquet is not None
+    began = time.monotonic()
+    with engine.embedding() as embed:
+        done = embed_into(
+            engine.to_parquet,
+            images,
+            Encoder(encoder, device="cpu" if embed else device),
+            embed or by_pipeline(batch_size, workers, isolation),
+            selection=selection,
+            reporter=for_terminal(),
+        )
+    seconds = time.monotonic() - began
+    if as_json:
+        output.echo_json(
+            {
+                "folder": engine.to_parquet,
+                "embedded": done.embedded,
+                "unchanged": done.unchanged,
+                "skipped": [{"path": e.path, "reason": e.reason} for e in done.skipped],
+                "seconds": round(seconds, 3),
+            }
+        )
+        return
+    output.echo_heading(f"{output.shown(engine.to_parquet)}: embeddings as Parquet files")
+    counts = (
+        f"{done.embedded:,} embedded, {done.unchanged:,} unchanged, {len(done.skipped):,} skipped"
+    )
+    output.echo_facts([("files", counts), ("time", output.duration(seconds))])
+    output.echo_skipped([(e.path, e.reason) for e in done.skipped], verbose=verbose)
+
+
+def _from_parquet(
+    engine: Engine, collection: Path, share_encoder: bool, *, verbose: bool, as_json: bool
+) -> None:
+    """Make a collection of a folder of Parquet files, or add what it has to one."""
+    from clr_search.distributed.embedding import collect
+    from clr_search.progress import for_terminal
+
+    assert engine.from_parquet is not None
+    began = time.monotonic()
+    report, info = collect(
+        engine.from_parquet, collection, share_encoder=share_encoder, reporter=for_terminal()
+    )
+    echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
