@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from clr_search.errors import ClrSearchError, reason_of, require
+from clr_search.errors import ClrSearchError, UsageError, reason_of, require, shortened
+
+_PATIENCE = 5.0  # seconds that the head of a cluster may take to accept a connection
 
 _REMEDY = (
     "Start one with: ray start --head, and on the other machines: ray start --address=HOST:6379; "
@@ -36,14 +39,19 @@ def connected(address: str | None) -> Iterator[ModuleType]:
     ------
     MissingExtraError
         If the extra ``ray`` is not installed.
+    UsageError
+        If the address is none.
     ClrSearchError
         If there is no cluster at the address.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its files have the rest
     ray = require("ray", "ray")
     if ray.is_initialized():
         yield ray
         return
+    if address not in (None, "auto"):
+        _require_answer(address)
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
@@ -51,15 +59,29 @@ def connected(address: str | None) -> Iterator[ModuleType]:
         else:
             ray.init(address=address, **options)
     except Exception as error:  # it raises errors of many kinds, of its own and of the system
-        where = "on this machine" if address in (None, "auto") else f"at {address}"
-        raise ClrSearchError(
-            f"There is no cluster of Ray {where} that can be reached: {reason_of(error)}".rstrip(
-                "."
-            )
-            + ".",
-            _REMEDY,
-        ) from error
+        raise _unreachable(address, reason_of(error)) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        raise UsageError(
+            f"{shortened(address)} is no address of a cluster.", "It is HOST:PORT, or auto."
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, getattr(error, "strerror", None) or reason_of(error)) from error
+
+
+def _unreachable(address: str | None, why: str) -> ClrSearchError:
+    """Return the error of a cluster that cannot be reached."""
+    where = "on this machine" if address in (None, "auto") else f"at {address}"
+    return ClrSearchError(
+        f"There is no cluster of Ray {where} that can be reached: {why.rstrip('.')}.", _REMEDY
+    )
