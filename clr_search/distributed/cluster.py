@@ -50,8 +50,6 @@ def connected(address: str | None) -> Iterator[ModuleType]:
     if ray.is_initialized():
         yield ray
         return
-    if address not in (None, "auto"):
-        _require_answer(address)
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
@@ -66,8 +64,17 @@ def connected(address: str | None) -> Iterator[ModuleType]:
         ray.shutdown()
 
 
-def _require_answer(address: str) -> None:
-    """Refuse an address where nothing listens: Ray itself would try for minutes."""
+def require_reachable(address: str | None) -> None:
+    """Refuse an address where nothing listens: Ray itself would try for minutes.
+
+    Raises
+    ------
+    MissingExtraError, UsageError, ClrSearchError
+        As `connected`.
+    """
+    require("ray", "ray")
+    if address is None or address == "auto":
+        return
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "/" in host:
         raise UsageError(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from clr_search.distributed.cluster import connected
+from clr_search.distributed.cluster import connected, require_reachable
 from clr_search.distributed.rows import results_of
 from clr_search.errors import ClrSearchError, UsageError, reason_of
 from clr_search.images.isolation import DecodingLimits
@@ -32,7 +32,7 @@ _LEAST = 16  # files of a part, which costs some milliseconds to give away
 class RayEngine:
     """Embeds files in a cluster of Ray; a context manager, which leaves the cluster at its end.
 
-    The cluster is reached when there is something to embed. Its machines need this package, and the
+    The cluster is joined when there is something to embed. Its machines need this package, and the
     files at the same paths: a file system that all have, or an object store.
 
     Parameters
@@ -43,6 +43,13 @@ class RayEngine:
         Number of encoders; one for each core of the cluster by default.
     limits : DecodingLimits, optional
         The most that decoding a picture may take.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``ray`` is not installed.
+    ClrSearchError
+        If nothing answers at the address.
     """
 
     def __init__(
@@ -54,6 +61,7 @@ class RayEngine:
     ) -> None:
         if actors is not None and actors < 1:
             raise UsageError(f"The number of actors is {actors}; it must be 1 or more.")
+        require_reachable(address)
         self._address, self._actors = address, actors
         self._limits = limits or DecodingLimits()
         self._stack = ExitStack()
@@ -69,10 +77,8 @@ class RayEngine:
 
         Raises
         ------
-        MissingExtraError
-            If the extra ``ray`` is not installed.
         ClrSearchError
-            If the cluster cannot be reached, or a part cannot be embedded by anyone, as where the
+            If the cluster cannot be joined, or a part cannot be embedded by anyone, as where the
             package is missing on a machine.
         """
         ray = self._stack.enter_context(connected(self._address))

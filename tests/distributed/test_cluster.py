@@ -49,7 +49,8 @@ def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     assert lost == ["actor", "node"]
     assert set(seen.values()) == {1}
     assert (done.embedded, len(seen)) == (510, 510 + len(poisons))
-    assert {entry.path.name: entry.reason for entry in done.skipped} == poisons
+    reasons = {entry.path.name: entry.reason.partition(":")[0] for entry in done.skipped}
+    assert reasons == poisons
     collect(tmp_path / "embedded", tmp_path / "ours.clr")
     with Index.create(tmp_path / "theirs.clr", tiny_encoder) as theirs:
         theirs.update([photos])
@@ -66,7 +67,10 @@ def _none_is_left(_: object, paths: Any) -> Any:
 def _are_alike(ours: Index, theirs: Index) -> None:
     """The same items with the same vectors, in whatever order they came."""
     mine, other = ours.embeddings(), theirs.embeddings()
-    order, expected = np.argsort(list(map(str, mine.paths))), np.argsort(list(map(str, other.paths)))
+    order, expected = (
+        np.argsort(list(map(str, mine.paths))),
+        np.argsort(list(map(str, other.paths))),
+    )
     assert [mine.paths[n] for n in order] == [other.paths[n] for n in expected]
     assert [mine.labels[n] for n in order] == [other.labels[n] for n in expected]
     np.testing.assert_allclose(mine.vectors[order], other.vectors[expected], atol=2e-3)
@@ -79,7 +83,7 @@ def _poison(folder: Path) -> dict[str, str]:
     (folder / "blue" / "empty.jpg").write_bytes(b"")
     Image.new("RGB", (8000, 8000)).save(folder / "green" / "bomb.png")
     return {
-        "broken.png": "it is no picture in a known format",
+        "broken.png": "not a picture",
         "empty.jpg": "the file is empty",
         "bomb.png": "decoding it takes more memory than a picture of its size may",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -211,7 +212,8 @@ def build_index(
     reporter = for_terminal()
     began = time.monotonic()
     known = not images and not rebuild
-    opened = _open(
+    opened = partial(
+        _open,
         collection,
         encoder,
         images,
@@ -222,7 +224,7 @@ def build_index(
         rebuild=rebuild,
         wait=watch,
     )
-    with opened as index, engine.embedding() as embed:
+    with engine.embedding() as embed, opened() as index:
         reports = []
         if not rebuild:
             index.require_encoder()  # before anything is changed
