@@ -47,6 +47,8 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra watch",
         "Extra fast",
         "Extra heif",
+        "Extra ray",
+        "Extra stores",
     ]
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["healthy"] is True
