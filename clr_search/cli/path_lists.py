@@ -34,6 +34,16 @@ class Listed(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Place(click.Path):
+    """A folder, or a prefix of an object store."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the address."""
+        if is_address(str(value)):
+            return _address(str(value), ctx, param)
+        return super().convert(value, param, ctx)
+
+
 def is_list(name: str) -> bool:
     """Whether an argument names a list of paths, and no file.
 

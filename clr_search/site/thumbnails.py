@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clr_search import images
 from clr_search.errors import ImageError
+from clr_search.files.stores.failures import StoreError, told_whole
 from clr_search.progress import Reporter
 from clr_search.web.thumbnails import small_jpeg
 
@@ -56,11 +57,17 @@ def write(paths: Sequence[Path], folder: Path, side: int, reporter: Reporter) ->
     def draw(path: Path) -> bytes | None:
         try:
             return small_jpeg(images.load(path, at_least=side).pixels, side)
+        except StoreError:  # so would all the others be missing
+            raise
         except ImageError:
             return None
 
     drawn: list[int] = []
-    with reporter.task("Thumbnails", len(paths), "pictures"), ThreadPoolExecutor(4) as pool:
+    with (
+        told_whole(),
+        reporter.task("Thumbnails", len(paths), "pictures"),
+        ThreadPoolExecutor(4) as pool,
+    ):
         for start in range(0, len(paths), _BATCH):
             batch = paths[start : start + _BATCH]
             for position, data in enumerate(pool.map(draw, batch), start):

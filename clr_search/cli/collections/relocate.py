@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.path_lists import Place
 
 
 @options.command("relocate")
 @options.collection_argument()
-@click.argument("old", type=options.PATH)
-@click.argument("new", type=options.EXISTING)
+@click.argument("old", type=Place(path_type=Path))
+@click.argument("new", type=Place(exists=True, readable=False, path_type=Path))
 @options.json_option()
 def relocate(collection: Path, old: Path, new: Path, as_json: bool) -> None:
     """Tell a collection that a folder of pictures has moved.
@@ -25,6 +26,7 @@ def relocate(collection: Path, old: Path, new: Path, as_json: bool) -> None:
     \b
     Example:
       clr-search relocate photos.clr /media/card /photos/2024
+      clr-search relocate products.clr s3://old/products s3://new/products
     """
     from clr_search.index import Index
     from clr_search.progress import for_terminal

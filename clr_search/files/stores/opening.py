@@ -24,12 +24,20 @@ if TYPE_CHECKING:
 PATIENCE = "CLR_SEARCH_STORE_PATIENCE"
 """Variable of the environment: for how many seconds a request that fails is made again."""
 
+_HURRIED = 5  # seconds for a connection, and for what somebody waits for
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _TRUE = {"1", "true", "yes", "on"}
 
 
-def store_of(path: ObjectPath) -> ObjectStore:
+def store_of(path: ObjectPath, *, hurried: bool = False) -> ObjectStore:
     """Return the client of the bucket of a path; each is opened once.
+
+    Parameters
+    ----------
+    path : ObjectPath
+        The path.
+    hurried : bool
+        Whether somebody waits for the answer, so that a request is soon given up.
 
     Raises
     ------
@@ -38,7 +46,7 @@ def store_of(path: ObjectPath) -> ObjectStore:
         such as a profile that does not exist.
     """
     try:
-        return _opened(path.scheme, path.bucket, _environment())
+        return _opened(path.scheme, path.bucket, _environment(), hurried)
     except UsageError as error:
         raise StoreError(error.what.rstrip("."), error.remedy, usage=True) from error
 
@@ -50,16 +58,21 @@ def _environment() -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=64)
-def _opened(scheme: str, bucket: str, environment: tuple[tuple[str, str], ...]) -> ObjectStore:
+def _opened(
+    scheme: str, bucket: str, environment: tuple[tuple[str, str], ...], hurried: bool
+) -> ObjectStore:
     """Return a new client; the environment is the key of the cache, and read by the client."""
     stores = require("obstore.store", "stores")
     options: dict[str, Any] = {
         "client_options": {
-            "timeout": timedelta(seconds=60),
-            "connect_timeout": _patience(5),
+            "timeout": _patience(_HURRIED) if hurried else timedelta(seconds=60),
+            "connect_timeout": _patience(_HURRIED),
             "allow_http": _allows_http(scheme, dict(environment)),
         },
-        "retry_config": {"max_retries": 10, "retry_timeout": _patience(30)},
+        "retry_config": {
+            "max_retries": 10,
+            "retry_timeout": _patience(_HURRIED if hurried else 30),
+        },
     }
     opened: ObjectStore
     if scheme == "gs":
@@ -83,7 +96,7 @@ def _patience(most: int) -> timedelta:
             raise ValueError(seconds)
     except ValueError as error:
         raise UsageError(f"{PATIENCE} is {given!r}.", "It is a number of seconds.") from error
-    return timedelta(seconds=seconds if most > 5 else min(seconds, most))
+    return timedelta(seconds=seconds if most > _HURRIED else min(seconds, most))
 
 
 def _allows_http(scheme: str, environment: dict[str, str]) -> bool:

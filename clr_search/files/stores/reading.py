@@ -221,7 +221,7 @@ class _EmptyError(Exception):
 
 def _head(path: ObjectPath) -> ObjectMeta:
     """Return what the store tells of an object."""
-    store = store_of(path)  # before the import, so that it is told what is not installed
+    store = store_of(path, hurried=True)  # it comes first, to tell what is not installed
     import obstore
 
     return _asked(path, lambda: obstore.head(store, path.key))
@@ -258,7 +258,7 @@ def _asked(path: ObjectPath, ask: Callable[[], _Result], tries: int = 1) -> _Res
             unsure = is_unsure(error)
             if unsure and left and not _REPEATED.search(str(error)):
                 continue
-            if unsure and _answers(path):
+            if unsure and tries > 1 and _answers(path):
                 why = "the store does not give it, though it answers"
                 raise OSError(errno.EIO, why, str(path)) from None
             raise failure_of(error, path) from None

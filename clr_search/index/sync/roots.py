@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from clr_search.errors import UsageError
 from clr_search.files.stores.address import is_address
@@ -107,6 +108,12 @@ def settle(catalog: Catalog, reporter: Reporter) -> None:
         catalog.set_roots(now)
     if home is not None:
         reporter.message(f"The collection has moved from {home}; its folders are looked for here.")
+
+
+def known_as(folder: Path | str) -> str:
+    """Returns the absolute path of a folder that need not exist; an address stays as it is."""
+    path = str(folder)
+    return path.rstrip("/") if is_address(path) else os.path.abspath(path)  # noqa: PTH100
 
 
 def relocate(catalog: Catalog, old: str, new: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.nofollow import NotOursError
 from clr_search.index import maintenance
+from clr_search.index.catalog.paths import canonical
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.settings import Settings
 from clr_search.progress import Reporter, Silent
@@ -317,7 +317,7 @@ class Writer(Settings):
         from clr_search.index.sync import roots
 
         self._require_writable()
-        return roots.relocate(self._catalog, os.path.abspath(old), os.path.realpath(new))  # noqa: PTH100
+        return roots.relocate(self._catalog, roots.known_as(old), canonical(new))
 
     def rebuild(
         self,

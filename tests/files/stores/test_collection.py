@@ -297,6 +297,17 @@ def test_a_store_that_dies_in_the_middle_keeps_what_is_done_and_the_next_run_goe
         dying.kill()
 
 
+def test_a_prefix_that_was_moved_is_told_and_nothing_is_read(
+    built, store, root, prefix, pictures, run_command
+):
+    store.put_folder(f"{prefix}-moved", pictures)
+    store.delete(_keys(store, prefix))
+    run_command("relocate", str(built), root, f"{root}-moved")
+    with Index.open(built, writable=True) as index:
+        assert index.missing() == 0
+        assert index.update([f"{root}-moved"]).unchanged == 36
+
+
 def test_an_emptied_prefix_and_a_wrong_one_remove_nothing(built, store, root, prefix):
     store.delete(_keys(store, prefix))
     with Index.open(built, writable=True) as index:
@@ -359,6 +370,28 @@ def test_the_service_draws_thumbnails_of_items_and_fetches_no_address_of_a_reque
         store.delete([index.item(number).path.key])
         assert http.get(f"/v1/items/{number}/thumbnail").status_code == 404
         assert http.get(f"/v1/items/{number}").json()["missing"] is True
+
+
+def test_the_page_shows_objects_and_hands_them_out(built, store, monkeypatch, tmp_path):
+    httpx = pytest.importorskip("httpx")
+    pytest.importorskip("gradio")
+    from clr_search.app.main import Access
+    from clr_search.app.main import serving as app_serving
+
+    monkeypatch.setenv("CLR_SEARCH_CACHE", str(tmp_path / "cache"))
+    with Index.open(built) as index:
+        [number] = index.ids()[:1]
+        path = index.item(number).path
+    with (
+        app_serving(built, access=Access(originals=True)) as address,
+        httpx.Client(base_url=address) as http,
+    ):
+        for kind in ("thumb", "picture"):
+            answer = http.get(f"/clr/{kind}/{number}")
+            assert Image.open(io.BytesIO(answer.content)).format == "JPEG"
+        assert http.get(f"/clr/original/{number}").content == path.read_bytes()
+        store.delete([path.key])
+        assert http.get(f"/clr/original/{number}").status_code == 404
 
 
 def test_the_command_line(built, store, root, prefix, run_command, tmp_path):
