@@ -62,7 +62,9 @@ def _opened(
     scheme: str, bucket: str, environment: tuple[tuple[str, str], ...], hurried: bool
 ) -> ObjectStore:
     """Return a new client; the environment is the key of the cache, and read by the client."""
-    stores = require("obstore.store", "stores")
+    require("obstore", "stores")
+    from obstore import store as stores
+
     options: dict[str, Any] = {
         "client_options": {
             "timeout": _patience(_HURRIED) if hurried else timedelta(seconds=60),

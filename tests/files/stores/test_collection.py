@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 from PIL import Image
 
 from bench.seaweed import BUCKET, LIMITED, OWNER, Seaweed
+from clr_search import images
 from clr_search.cli.main import main
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.stores import opening
 from clr_search.files.stores.address import ObjectPath
+from clr_search.files.stores.failures import StoreError
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index import Index, Query
 from clr_search.progress import Silent
@@ -444,10 +448,24 @@ def test_wrong_addresses_on_the_command_line(store, run_command, tmp_path, addre
 
 
 def test_a_missing_extra_is_named(clean, run_command, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "obstore", None)
-    monkeypatch.setitem(__import__("sys").modules, "obstore.store", None)
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
     shown = run_command("build-index", "s3://photos/a", "--index", str(tmp_path / "a.clr"), code=2)
     assert "pip install 'clr-search[stores]'" in shown
+
+
+def test_without_the_extra_a_collection_is_searched_all_the_same(built, monkeypatch):
+    opening._opened.cache_clear()
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    with Index.open(built) as index:
+        [number] = index.ids()[:1]
+        found = index.search(number, k=5).with_missing()
+        assert [match.missing for match in found] == [False] * 5
+        assert index.missing() == 0
+        with pytest.raises(StoreError, match="This needs obstore, which is not installed"):
+            images.read(found[0].path)
+    opening._opened.cache_clear()
 
 
 def _keys(store: Seaweed, prefix: str) -> list[str]:
