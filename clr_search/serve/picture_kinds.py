@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.files.stores.address import ObjectPath
 from clr_search.images import Frame
 
 _TENSORS = (
@@ -42,8 +43,10 @@ def square_of(picture: object, position: int, frame: Frame | int) -> NDArray[np.
 
     name = f"Picture {position}"
     if isinstance(picture, (str, os.PathLike)):
-        path = os.fspath(picture)
-        return _decoded(Path(os.fsdecode(path)), os.fsdecode(path), frame)
+        path = os.fsdecode(picture)
+        # A text that is an address is none to fetch: only what is one by its type.
+        source = picture if isinstance(picture, ObjectPath) else Path(path)
+        return _decoded(source, path, frame)
     if isinstance(picture, (bytes, bytearray, memoryview)):
         return _decoded(bytes(picture), name, frame)
     if isinstance(picture, Image.Image):
