@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clr_search.files.stores.address import is_address
 from clr_search.terminal import printable, raw
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def shown(path: Path | str) -> str:
     'photos/a.jpg'
     """
     path = os.fspath(path)
+    if is_address(path):
+        return path
     try:
         relative = os.path.relpath(path)
     except ValueError:  # On Windows, the path is on another drive.

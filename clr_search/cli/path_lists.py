@@ -10,10 +10,14 @@ from typing import Any
 import click
 
 from clr_search.cli.options import Decorator
+from clr_search.errors import UsageError
+from clr_search.files.stores.address import ObjectPath, is_address, located
 
 
 class Listed(click.Path):
     """A path, or a list of paths: ``-`` for those on stdin, ``@FILE`` for those in a file.
+
+    An address of an object store is a path, too; whether it exists shows when it is read.
 
     A file or folder whose name begins with ``@`` is taken as such.
     """
@@ -25,6 +29,8 @@ class Listed(click.Path):
         """Return the path, or the name of the list as it is; `expand` reads it."""
         if is_list(str(value)):
             return Path(value)
+        if is_address(str(value)):
+            return _address(str(value), ctx, param)
         return super().convert(value, param, ctx)
 
 
@@ -51,10 +57,10 @@ def expand(
         if not is_list(str(path)):
             paths.append(path)
             continue
-        named = [Path(name) for name in _names_in(str(path), ctx, parameter)]
+        named = [_address(name, ctx, parameter) for name in _names_in(str(path), ctx, parameter)]
         if isinstance(parameter.type, Listed) and parameter.type.exists:
             for one in named:
-                if not os.path.exists(one):  # noqa: PTH110 -- `Path.exists` may raise
+                if not isinstance(one, ObjectPath) and not os.path.exists(one):  # noqa: PTH110 -- `Path.exists` may raise
                     raise click.BadParameter(
                         f"There is no file or folder {one}, which {path} names.", ctx, parameter
                     )
@@ -62,6 +68,14 @@ def expand(
     if value and not paths:
         raise click.BadParameter(f"{value[0]} names no path.", ctx, parameter)
     return tuple(paths)
+
+
+def _address(name: str, ctx: click.Context | None, parameter: click.Parameter | None) -> Path:
+    """Return a path, or the address of an object; refuses one without a bucket."""
+    try:
+        return located(name)
+    except UsageError as error:
+        raise click.BadParameter(str(error), ctx, parameter) from error
 
 
 def _names_in(source: str, ctx: click.Context, parameter: click.Parameter) -> list[str]:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from stat import S_ISLNK, S_ISREG
 
-from clr_search.errors import UsageError
+from clr_search.errors import UsageError, require
 from clr_search.files.left_out import (
     EXCLUDED,
     HIDDEN,
@@ -21,6 +21,7 @@ from clr_search.files.left_out import (
 )
 from clr_search.files.names import composed
 from clr_search.files.selection import DEFAULT, HEAD, IMAGE_SUFFIXES, Selection, is_picture
+from clr_search.files.stores.address import ObjectPath, located
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,6 +36,8 @@ class ImageFile:
         Path of the file below `root`, with forward slashes on every system.
     given : bool
         Whether the file was given itself, and not found in a folder.
+    status : stat_result or None
+        Size and time of an object, which the list of its store tells; None of a file on disk.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class ImageFile:
     root: Path
     relative: str
     given: bool = field(default=False, compare=False)
+    status: os.stat_result | None = field(default=None, compare=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -93,7 +97,7 @@ def find_images(
     Parameters
     ----------
     paths : iterable of path
-        Folders and files.
+        Folders and files, and addresses of object stores such as ``s3://bucket/prefix``.
     left_out : LeftOut, optional
         Record to which the files and folders that are left out are added.
     selection : Selection
@@ -108,6 +112,8 @@ def find_images(
     ------
     UsageError
         If a path does not exist, or no image is found at all.
+    ClrSearchError
+        If a store cannot be listed.
 
     Examples
     --------
@@ -117,11 +123,13 @@ def find_images(
     >>> [(image.relative, image.label) for image in find_images(["."])]
     [('beach/a.jpg', 'beach')]
     """
-    given_paths = [Path(path) for path in paths]
+    given_paths = [located(path) for path in paths]
     left_out = LeftOut() if left_out is None else left_out
     image_at: dict[str, ImageFile] = {}  # a hundred thousand Paths as keys take seconds
     for path in given_paths:
-        if os.path.isdir(path):  # noqa: PTH112 -- `Path.is_dir` raises on a path that is too long
+        if isinstance(path, ObjectPath):
+            images = _objects(path, left_out, selection)
+        elif os.path.isdir(path):  # noqa: PTH112 -- `Path.is_dir` raises on a path that is too long
             walk = walk_images(path.resolve(), left_out, selection=selection)
             images = sorted(walk, key=attrgetter("relative"))
         elif os.path.isfile(path):  # noqa: PTH113
@@ -138,6 +146,16 @@ def find_images(
         taken = f"Files ending in {' '.join(sorted(IMAGE_SUFFIXES))} are taken for images."
         raise UsageError(f"No images found in {names}.", " ".join([*left_out.told(), taken]))
     return list(image_at.values())
+
+
+def _objects(path: ObjectPath, left_out: LeftOut, selection: Selection) -> list[ImageFile]:
+    """Returns the images at an address, as `walk.images_at`; its errors are whole sentences."""
+    require("obstore", "stores")
+    from clr_search.files.stores.failures import told_whole
+    from clr_search.files.stores.walk import images_at
+
+    with told_whole():
+        return images_at(path, left_out, selection)
 
 
 def walk_images(
@@ -210,7 +228,7 @@ def _images(
     for name in names:
         path = f"{folder}{os.sep}{name}"
         named = is_image_name(name)
-        if not named and (kind := UNREAD_SUFFIXES.get(_suffix(name))):
+        if not named and (kind := UNREAD_SUFFIXES.get(suffix_of(name))):
             left_out.unread[path] = kind
             continue
         if not _is_file(path, root, left_out, selection, told=named):
@@ -229,7 +247,7 @@ def is_image_name(name: str) -> bool:
     >>> is_image_name("a.JPG"), is_image_name("a.txt"), is_image_name(".a.jpg")
     (True, False, False)
     """
-    return not name.startswith(".") and _suffix(name) in IMAGE_SUFFIXES
+    return not name.startswith(".") and suffix_of(name) in IMAGE_SUFFIXES
 
 
 def begins_as_picture(path: str) -> bool:
@@ -241,7 +259,7 @@ def begins_as_picture(path: str) -> bool:
         return False
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
     """Returns the suffix of a file name in lower case, with its dot."""
     return os.path.splitext(name)[1].lower()  # noqa: PTH122
 

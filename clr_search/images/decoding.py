@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, ImageError, UsageError
+from clr_search.files.stores.address import ObjectPath
 from clr_search.images.colour.modes import upright
 from clr_search.images.formats import kind_of, reason_of
 from clr_search.images.geometry import Frame, enough_for, squared
@@ -154,18 +155,30 @@ def load(path: Path, *, at_least: int | None = None, max_pixels: int | None = No
     return decode(read(path)[0], at_least=at_least, max_pixels=max_pixels)
 
 
-def read(path: Path) -> tuple[bytes, os.stat_result]:
+def read(
+    path: Path, of_object: Callable[[ObjectPath], tuple[bytes, os.stat_result]] | None = None
+) -> tuple[bytes, os.stat_result]:
     """Read a file of at most `MAX_BYTES`, with its status taken before the first byte was read.
 
     A file that is changed while it is read thus carries the older time, and a later comparison
     with the disk sees that it has changed.
 
+    Parameters
+    ----------
+    path : Path
+        The file, or an object of a store.
+    of_object : callable, optional
+        Reads objects, such as `ReadAhead.read`; they are read here and now if not given.
+
     Raises
     ------
     ImageError
-        If it is missing, no regular file, too large, or may not be read.
+        If it is missing, no regular file, too large, or may not be read; of an object, the
+        subclass `StoreError` where its store as a whole cannot be read.
     """
     try:
+        if isinstance(path, ObjectPath):
+            return (of_object or _object)(path)
         # Looked at before opening: opening a named pipe would wait for a writer for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise ImageError("it is a folder" if path.is_dir() else "it is not a regular file")
@@ -176,6 +189,8 @@ def read(path: Path) -> tuple[bytes, os.stat_result]:
                     f"{status.st_size:,} bytes are more than the limit of {MAX_BYTES:,}"
                 )
             data = handle.read(MAX_BYTES + 1)
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError("the file does not exist") from None
     except PermissionError:
@@ -187,6 +202,13 @@ def read(path: Path) -> tuple[bytes, os.stat_result]:
     if len(data) > MAX_BYTES:
         raise ImageError(f"it grew beyond the limit of {MAX_BYTES:,} bytes while it was read")
     return data, status
+
+
+def _object(path: ObjectPath) -> tuple[bytes, os.stat_result]:
+    """Reads an object of a store."""
+    from clr_search.files.stores import reading
+
+    return reading.read(path, MAX_BYTES)
 
 
 def decode_square(data: bytes, frame: Frame | int, *, max_pixels: int | None = None) -> Picture:

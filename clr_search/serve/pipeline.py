@@ -5,6 +5,10 @@ collects squares in the order of the files and runs the encoder on them. ONNX Ru
 interpreter lock, so that the decoders continue with the next batches meanwhile. At most two batches
 are decoded ahead (S×S×3 bytes a picture), so memory does not grow with the number of files.
 
+Objects of a store are read ahead of the decoder threads, by more threads, since a store takes
+longer to answer than a disk. One that cannot be read is skipped as a file is; where the store as a
+whole does not answer, the run ends.
+
 Pictures of strangers are decoded in worker processes on request: each decoder thread then sends the
 files of some pictures to a worker at a time.
 """
@@ -26,9 +30,13 @@ from numpy.typing import NDArray
 from clr_search import images
 from clr_search.cores import usable_cores
 from clr_search.errors import ImageError, UsageError
+from clr_search.files.stores.address import ObjectPath
+from clr_search.files.stores.ahead import ReadAhead
+from clr_search.files.stores.failures import StoreError
 from clr_search.files.write import sha256_bytes
 from clr_search.images import Frame
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
+from clr_search.images.metadata.exif import Exif, exif_of
 from clr_search.serve.encoder import Encoder
 
 _AHEAD = 2
@@ -62,6 +70,8 @@ class Embedded:
         The embedding, of unit L2 norm.
     notes : tuple of Note
         What a person should know of how the picture was read, such as rows that are missing.
+    exif : Exif or None
+        What the camera wrote into an object, which is not read once more for it; None of a file.
     """
 
     path: Path
@@ -72,6 +82,7 @@ class Embedded:
     height: int
     vector: NDArray[np.float32] = field(repr=False, compare=False)
     notes: tuple[images.Note, ...] = ()
+    exif: Exif | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,8 @@ class Decoded:
         Size in bytes, time of last change and hash, as of `Embedded`.
     square : Picture
         The square of the encoder's size, with the size of the whole picture.
+    exif : Exif or None
+        As of `Embedded`.
     """
 
     path: Path
@@ -114,6 +127,7 @@ class Decoded:
     mtime_ns: int
     sha256: str
     square: images.Picture
+    exif: Exif | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,8 @@ class _File:
 
     def decoded(self, square: images.Picture) -> Decoded:
         """Return the file with its square."""
-        return Decoded(self.path, self.size, self.mtime_ns, sha256_bytes(self.data), square)
+        exif = exif_of(self.data) if isinstance(self.path, ObjectPath) else None
+        return Decoded(self.path, self.size, self.mtime_ns, sha256_bytes(self.data), square, exif)
 
     def skipped(self, reason: str) -> Skipped:
         """Return the file as one that cannot be decoded."""
@@ -160,6 +175,8 @@ def embed_files(
     ------
     UsageError
         If `batch_size` or `workers` is below 1.
+    StoreError
+        If the store of an object does not answer; earlier lists are complete.
 
     Examples
     --------
@@ -218,7 +235,7 @@ def infer_files(
     UsageError
         If `batch_size` or `workers` is below 1.
     ClrSearchError
-        If the worker processes cannot be started.
+        If the worker processes cannot be started, or a store does not answer.
     """
     workers = usable_cores() if workers is None else workers
     for name, value in (("batch_size", batch_size), ("workers", workers)):
@@ -233,7 +250,7 @@ def infer_files(
 class _Decoder:
     """How files are decoded: the function of a thread, and the number of files it takes at once."""
 
-    decode: Callable[[Sequence[Path], Frame | int], list[Decoded | Skipped]]
+    decode: Callable[[Sequence[Path], Frame | int, ReadAhead], list[Decoded | Skipped]]
     most: int
 
 
@@ -261,14 +278,16 @@ def _inferred(
 ) -> Iterator[list[tuple[Decoded, _Result] | Skipped]]:
     """Yield the batches of `infer_files`, whose arguments have been checked."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="clr-decode")
+    ahead = ReadAhead(images.MAX_BYTES)
     batches: deque[list[Future[list[Decoded | Skipped]]]] = deque()
 
     def fill_queue() -> None:
         while len(batches) < _AHEAD and (paths := list(islice(files, batch_size))):
+            ahead.expect(paths)
             parts = [
                 paths[start : start + decoder.most] for start in range(0, len(paths), decoder.most)
             ]
-            batches.append([pool.submit(decoder.decode, part, frame) for part in parts])
+            batches.append([pool.submit(decoder.decode, part, frame, ahead) for part in parts])
 
     try:
         fill_queue()
@@ -283,19 +302,22 @@ def _inferred(
             yield [file if isinstance(file, Skipped) else (file, next(results)) for file in batch]
     finally:
         pool.shutdown(cancel_futures=True)
+        ahead.close()
 
 
-def _decode_here(paths: Sequence[Path], frame: Frame | int) -> list[Decoded | Skipped]:
+def _decode_here(
+    paths: Sequence[Path], frame: Frame | int, ahead: ReadAhead
+) -> list[Decoded | Skipped]:
     """Read and decode files in this process."""
-    return [_decode(path, frame) for path in paths]
+    return [_decode(path, frame, ahead) for path in paths]
 
 
 _HERE = _Decoder(_decode_here, 1)
 
 
-def _decode(path: Path, frame: Frame | int) -> Decoded | Skipped:
+def _decode(path: Path, frame: Frame | int, ahead: ReadAhead) -> Decoded | Skipped:
     """Read one file and decode it to a square, or return the reason why that is not possible."""
-    file = _read(path)
+    file = _read(path, ahead)
     if isinstance(file, Skipped):
         return file
     try:
@@ -307,14 +329,14 @@ def _decode(path: Path, frame: Frame | int) -> Decoded | Skipped:
 
 
 def _decode_apart(
-    processes: DecodingWorkers, paths: Sequence[Path], frame: Frame | int
+    processes: DecodingWorkers, paths: Sequence[Path], frame: Frame | int, ahead: ReadAhead
 ) -> list[Decoded | Skipped]:
     """Read files, and have them decoded by a worker process, as many at a time as are small."""
     results: list[Decoded | Skipped] = []
     group: list[_File | Skipped] = []
     held = 0
     for path in paths:
-        group.append(_read(path))
+        group.append(_read(path, ahead))
         held += group[-1].size
         if held > _MESSAGE_BYTES or path is paths[-1]:
             results += _decode_group(processes, group, frame)
@@ -337,10 +359,19 @@ def _decode_group(
             yield file.decoded(picture)
 
 
-def _read(path: Path) -> _File | Skipped:
-    """Read one file, or return the reason why that is not possible."""
+def _read(path: Path, ahead: ReadAhead) -> _File | Skipped:
+    """Read one file, or return the reason why that is not possible.
+
+    Raises
+    ------
+    StoreError
+        If the store of an object does not answer, so that all others would be skipped with it.
+    """
     try:
-        data, status = images.read(path)
+        of_object = (ahead.read,) if isinstance(path, ObjectPath) else ()
+        data, status = images.read(path, *of_object)
+    except StoreError:
+        raise
     except ImageError as error:
         return Skipped(path, 0, 0, error.what)
     except Exception as error:  # noqa: BLE001  # One file must never end a run over a million.
@@ -363,4 +394,5 @@ def _embedded(result: tuple[Decoded, NDArray[np.float32]] | Skipped) -> Embedded
         picture.height,
         vector,
         picture.notes,
+        file.exif,
     )

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, UsageError, require
+from clr_search.files.stores.address import located
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.search import query as index
 from clr_search.index.search.matches import Match, Matches
@@ -181,9 +182,8 @@ class Client:
             else Query(picture=picture, vectors=vectors, ids=ids, k=k)
         )
         answer = self._send("POST", "/v1/search", json=_json(query.refined(**options))).json()
-        return Matches(
-            [Match(**(result | {"path": Path(result["path"])})) for result in answer["results"]]
-        )
+        found = (result | {"path": located(result["path"])} for result in answer["results"])
+        return Matches([Match(**result) for result in found])
 
     def classify(
         self, pictures: Picture | Iterable[Picture], k: int = 3

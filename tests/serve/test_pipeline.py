@@ -213,7 +213,7 @@ def test_look_ahead_is_bounded(
 ) -> None:
     begun = []
     real = pipeline._decode
-    monkeypatch.setattr(pipeline, "_decode", lambda p, s: (begun.append(p), real(p, s))[1])
+    monkeypatch.setattr(pipeline, "_decode", lambda p, s, a: (begun.append(p), real(p, s, a))[1])
     asked = 0
 
     def endless() -> Iterator[Path]:
@@ -248,11 +248,11 @@ def test_decoding_goes_on_during_inference(
     inferring, decoded_meanwhile = threading.Event(), threading.Event()
     real = pipeline._decode
 
-    def decode(path: Path, size: int) -> Any:
+    def decode(path: Path, size: int, ahead: Any) -> Any:
         if path in files[8:16]:  # of the batch after the one in inference, or later
             assert inferring.wait(10), "inference has to begin first"
             decoded_meanwhile.set()
-        return real(path, size)
+        return real(path, size, ahead)
 
     class Waiting(Stub):
         def encode_squares(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -300,7 +300,7 @@ def test_an_exception_in_the_files_comes_through(encoder: Encoder, files: list[P
 def test_closing_drops_what_waits(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = []
 
-    def slow(path: Path, size: int) -> Skipped:
+    def slow(path: Path, size: int, _: object) -> Skipped:
         begun.append(path)
         time.sleep(0.02)
         return Skipped(path, 0, 0, "slow")

@@ -11,6 +11,7 @@ import numpy as np
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.find import label_of
+from clr_search.files.stores.address import is_address, located
 from clr_search.files.tables.vector_reading import VectorTable, read_vectors
 from clr_search.index import Index, UpdateReport
 from clr_search.index.catalog.columns.store import EVERYWHERE
@@ -120,10 +121,20 @@ def _paths(path: Path, table: VectorTable, names: Sequence[str] | None) -> Seque
 def _common(paths: Iterable[str]) -> str | None:
     """Returns the folder that all paths lie below, absolute; None where they have none."""
     folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 -- a million Paths are slow
+    if any(map(is_address, folders)):
+        return _common_prefix(folders)
     try:
         return os.path.commonpath([os.path.abspath(folder) for folder in folders])  # noqa: PTH100
     except ValueError:  # on several disks of Windows
         return None
+
+
+def _common_prefix(folders: Iterable[str]) -> str | None:
+    """Returns the prefix that all addresses lie below; None where they are of several buckets."""
+    if not all(map(is_address, folders)):
+        return None
+    scheme, _, inside = os.path.commonpath(list(folders)).partition(":/")
+    return f"{scheme}://{inside}" if inside else None
 
 
 def _may_be_root(index: Index, folder: str) -> bool:
@@ -132,7 +143,8 @@ def _may_be_root(index: Index, folder: str) -> bool:
     It may not be a whole disk, nor more than a folder that the collection was made of.
     """
     inside = [root for root in index.sources() if root.is_relative_to(folder)]
-    return Path(folder).parent != Path(folder) and inside in ([], [Path(folder)])
+    given = located(folder)
+    return given.parent != given and inside in ([], [given])
 
 
 def _give_columns(index: Index, table: VectorTable, paths: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from clr_search.app.functions.carried import Answer
 from clr_search.app.library.asked import MOST_ROWS, Asked, Search, Term
 from clr_search.app.library.listings import MOST_FOUND
 from clr_search.errors import ClrSearchError
+from clr_search.files.stores.address import ObjectPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,6 +167,8 @@ def reveal(path: Path) -> None:
     import subprocess
     import sys
 
+    if isinstance(path, ObjectPath):
+        raise ClrSearchError(f"{path} is in an object store, which no file manager shows.")
     if not path.exists():
         raise ClrSearchError(f"{path.name} is gone.", "Run clr-search build-index again.")
     command: list[str]

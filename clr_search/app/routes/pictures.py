@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import anyio.to_thread
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from clr_search.app.library.library import Library
 from clr_search.app.library.permissions import Permissions
 from clr_search.app.library.tiles import Tiles
 from clr_search.app.routes.answers import NEVER, attachment, refused
 from clr_search.errors import ClrSearchError
+from clr_search.files.stores.address import ObjectPath
 
 FOR_EVER = {"cache-control": "private, max-age=31536000, immutable"}
 """An address that has the version of its file in it never shows anything else."""
+
+_PIECE = 2**20
 
 
 def pictures(library: Library, tiles: Tiles, permissions: Permissions) -> APIRouter:
@@ -55,11 +59,27 @@ def pictures(library: Library, tiles: Tiles, permissions: Permissions) -> APIRou
         try:
             permissions.require("originals")
             item = await anyio.to_thread.run_sync(library.item, number)
-            if not item.path.is_file():
+            if not await anyio.to_thread.run_sync(item.path.is_file):
                 raise ClrSearchError(f"{item.path.name} is gone.")
         except ClrSearchError as error:
             return refused(error, NEVER)
         headers = NEVER | attachment(item.path.name)
-        return FileResponse(item.path, media_type="application/octet-stream", headers=headers)
+        return _original(item.path, headers)
 
     return router
+
+
+def _original(path: Path, headers: dict[str, str]) -> Response:
+    """Return an answer with the bytes of a file, or of an object, as they are."""
+    if isinstance(path, ObjectPath):
+        return StreamingResponse(
+            _pieces(path), media_type="application/octet-stream", headers=headers
+        )
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+
+
+def _pieces(path: ObjectPath) -> Iterator[bytes]:
+    """Yield the bytes of an object, of which no more than a piece is held at a time."""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            yield piece

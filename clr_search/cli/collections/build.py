@@ -15,6 +15,7 @@ from clr_search.cli.collections.vectors import check_use, without_pictures, work
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import UsageError
+from clr_search.files.stores.address import ObjectPath
 
 if TYPE_CHECKING:
     from clr_search.index import Index, SkippedItem
@@ -131,6 +132,9 @@ def build_index(
     once an hour it looks at all. Between updates, other programs may search and change the
     collection. If a whole folder disappears, as with an unmounted disk, its pictures are kept.
 
+    IMAGES may be in an object store, as s3://, gs:// and az:// with a bucket and a prefix; who may
+    read them is taken from the environment (the extra [stores], docs/object-stores.md).
+
     With --vectors, nothing is embedded, and no file need be there. A new collection has no encoder
     then, and is searched by items and by vectors; once --encoder attaches the one that made the
     vectors, also by pictures. Columns of a Parquet file beside path, label and vector are kept.
@@ -150,6 +154,7 @@ def build_index(
       clr-search build-index --vectors photos.parquet --index photos.clr
       clr-search build-index photos --index photos.clr --watch
       clr-search build-index uploads --index uploads.clr --isolate
+      clr-search build-index s3://shop/products --index products.clr
       clr-search build-index --index photos.clr --drop-column rating
     """
     from clr_search.images.isolation import DecodingLimits
@@ -257,12 +262,15 @@ def _check_use(
         raise click.UsageError("--metadata cannot go with --watch; give it before.")
     if poll is not None and not watch:
         raise click.UsageError("--poll belongs to --watch.")
+    if watch and any(isinstance(path, ObjectPath) for path in images):
+        raise click.UsageError("--watch follows folders; no object store tells of its changes.")
 
 
 def _there(index: Index, reporter: Reporter) -> tuple[Path, ...]:
     """Return the sources of a collection that are there, after a message on the others."""
     sources = index.sources()
-    there = tuple(source for source in sources if source.exists())
+    # Whether a store answers shows when it is listed, and is told then.
+    there = tuple(s for s in sources if isinstance(s, ObjectPath) or s.exists())
     missing = [source for source in sources if source not in there]
     for source in missing[:MOST_LISTED]:
         reporter.message(f"{output.shown(source)} is not there; its pictures stay.")

@@ -81,13 +81,30 @@ def read_exif(path: Path) -> Exif:
 
         def read(at: int, count: int) -> bytes:
             file.seek(at)
-            return file.read(count)
+            data: bytes = file.read(count)
+            return data
 
-        try:
-            block = exif_block(read)
-            return NONE if block is None else _parsed(block)
-        except (error, ValueError, OverflowError, IndexError):  # cut off, or offsets beyond reason
-            return NONE
+        return _told(read)
+
+
+def exif_of(data: bytes) -> Exif:
+    """Return what the EXIF of the bytes of a picture file tells, as `read_exif` of a file.
+
+    Examples
+    --------
+    >>> exif_of(b"no picture") == NONE
+    True
+    """
+    return _told(lambda at, count: data[at : at + count])
+
+
+def _told(read: Read) -> Exif:
+    """Return what the EXIF of a file tells, of which `read` gives the bytes from a place on."""
+    try:
+        block = exif_block(read)
+        return NONE if block is None else _parsed(block)
+    except (error, ValueError, OverflowError, IndexError):  # cut off, or offsets beyond reason
+        return NONE
 
 
 def _parsed(read: Read) -> Exif:

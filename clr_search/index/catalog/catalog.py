@@ -18,6 +18,7 @@ from clr_search.files.find import label_of
 from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
 from clr_search.files.selection import Selection
+from clr_search.files.stores.address import located
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
 from clr_search.index.catalog.paths import absolute, along, below
@@ -217,10 +218,8 @@ class Catalog:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
         return {
-            absolute(_root(roots, root), plain_path(path)): IndexedFile(
-                number, size, mtime_ns, sha256
-            )
-            for number, root, path, size, mtime_ns, sha256 in self.database.rows(
+            absolute(_root(roots, root), plain_path(path)): IndexedFile(n, size, mtime_ns, sha256)
+            for n, root, path, size, mtime_ns, sha256 in self.database.rows(
                 "SELECT id, root_id, path, size, mtime_ns, sha256 FROM items"
             )
         }
@@ -347,8 +346,8 @@ class Catalog:
         )
         roots = {root.id: root.path for root in self.roots()}
         return {
-            number: Item(number, Path(_root(roots, root)), plain_path(path), _plain(label), *rest)
-            for number, root, path, label, *rest in rows
+            n: Item(n, located(_root(roots, root)), plain_path(path), _plain(label), *rest)
+            for n, root, path, label, *rest in rows
         }
 
     def labels(self) -> list[str | None]:

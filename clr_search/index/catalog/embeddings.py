@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError
 from clr_search.files.names import composed
+from clr_search.files.stores.address import located
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import absolute
 from clr_search.index.catalog.sqlite.database import plain, plain_path
@@ -60,7 +61,7 @@ class Paths(Sequence[Path]):
         if isinstance(position, slice):
             return Paths(self._roots, self._placed[position])
         root, relative = self._placed[position]
-        return Path(absolute(self._roots[root], relative))
+        return located(absolute(self._roots[root], relative))
 
     def __repr__(self) -> str:
         shown = [str(path) for path in self[:3]]
@@ -287,7 +288,7 @@ class Places:
         )
         return {
             number: (
-                Path(absolute(self._root(root), plain_path(path))),
+                located(absolute(self._root(root), plain_path(path))),
                 None if label is None else composed(plain(label)),
             )
             for number, root, path, label in rows

@@ -20,7 +20,7 @@ from clr_search.files.names import composed
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.columns import selecting
 from clr_search.index.catalog.columns.selecting import ids_of
-from clr_search.index.catalog.paths import below
+from clr_search.index.catalog.paths import below, inside
 from clr_search.index.catalog.records import countable
 from clr_search.index.catalog.sqlite.database import plain, text
 
@@ -319,10 +319,7 @@ def below_folder(catalog: Catalog, folder: str) -> NDArray[np.int64]:
 
 def _under(catalog: Catalog, under: str, *, on_disk: bool) -> NDArray[np.int64]:
     """Returns the ids below a folder that is absolute, or relative to a root or working folder."""
-    if Path(under).is_absolute():
-        folders = [os.path.normpath(under)]
-    else:
-        folders = [os.path.normpath(str(Path(root.path) / under)) for root in catalog.roots()]
+    folders = [inside(root.path, under) for root in catalog.roots()]
     resolved = _resolved(under) if on_disk else None
     if resolved is not None and Path(under).is_absolute():
         folders.append(resolved)

@@ -7,11 +7,20 @@ They take strings and not `Path`, since an update compares every file of a colle
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from typing import TypeVar
 
 from clr_search.files.names import composed
+from clr_search.files.stores.address import ObjectPath, is_address, located
+
+_AT_ONCE = 16  # objects that a store is asked for at the same time
+_PART = 1024  # objects that are asked for before the first answer is used
+
+_Result = TypeVar("_Result")
 
 
 def absolute(root: str, relative: str) -> str:
@@ -23,6 +32,8 @@ def absolute(root: str, relative: str) -> str:
 
         absolute("/photos", "roses/1.jpg")  # "/photos/roses/1.jpg" on Linux
     """
+    if is_address(root):
+        return f"{root}/{relative}"
     local = relative if os.sep == "/" else relative.replace("/", os.sep)
     return root + local if root.endswith(os.sep) else f"{root}{os.sep}{local}"
 
@@ -42,11 +53,29 @@ def below(path: str, folder: str) -> str | None:
     """
     if path == folder:
         return ""
+    if is_address(folder):
+        return path[len(folder) + 1 :] if path.startswith(f"{folder}/") else None
     prefix = folder if folder.endswith(os.sep) else folder + os.sep
     if not path.startswith(prefix):
         return None
     local = path[len(prefix) :]
     return local if os.sep == "/" else local.replace(os.sep, "/")
+
+
+def inside(root: str, folder: str) -> str:
+    """Returns a folder that is given below a root, or by itself if it is absolute or an address.
+
+    Examples
+    --------
+    >>> inside("s3://bucket/photos", "roses/"), inside("/photos", "s3://bucket/")
+    ('s3://bucket/photos/roses', 's3://bucket')
+    """
+    if is_address(folder):
+        return folder.rstrip("/")
+    if not is_address(root) or os.path.isabs(folder):  # noqa: PTH117
+        return os.path.normpath(os.path.join(root, folder))  # noqa: PTH118
+    below_root = os.path.normpath(folder).replace(os.sep, "/")
+    return root if below_root == "." else f"{root}/{below_root}"
 
 
 class PathSet:
@@ -121,7 +150,7 @@ def along(root: str, was: str | None, here: str) -> str:
     here : str
         Absolute path of the collection now.
     """
-    if was is None or was == here or os.path.isdir(root):  # noqa: PTH112
+    if is_address(root) or was is None or was == here or os.path.isdir(root):  # noqa: PTH112
         return root
     try:
         relative = os.path.relpath(root, was)
@@ -134,13 +163,15 @@ def along(root: str, was: str | None, here: str) -> str:
 def is_missing(path: str) -> bool:
     """Returns whether there is certainly no file; one that cannot be read now is not missing.
 
+    Nor is an object while its store does not answer, or forbids to look.
+
     Examples
     --------
     >>> is_missing("no such file.jpg")
     True
     """
     try:
-        return not S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 -- a million of them
+        return not S_ISREG(_stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
@@ -148,7 +179,7 @@ def is_missing(path: str) -> bool:
 
 
 def status_of(path: str) -> os.stat_result | None:
-    """Returns the size and times of a file, or None if the system cannot tell them.
+    """Returns the size and times of a file or object, or None if they cannot be told.
 
     Examples
     --------
@@ -156,21 +187,47 @@ def status_of(path: str) -> os.stat_result | None:
     True
     """
     try:
-        return os.stat(path)  # noqa: PTH116 -- a million Paths would take seconds
+        return _stat(path)
     except OSError:
         return None
+
+
+def _stat(path: str) -> os.stat_result:
+    """Returns the status of a file or object; raises OSError where it cannot be told."""
+    if is_address(path):
+        return located(path).stat()
+    return os.stat(path)  # noqa: PTH116 -- a million Paths would take seconds
+
+
+def among_objects(work: Callable[[str], _Result], paths: Sequence[str]) -> Iterator[_Result]:
+    """Yields what a function returns of each path, in order; of objects, many at the same time.
+
+    Examples
+    --------
+    >>> list(among_objects(is_missing, ["no such file.jpg"]))
+    [True]
+    """
+    with ThreadPoolExecutor(_AT_ONCE, "clr-object") as pool:  # it starts threads as they are needed
+        for start in range(0, len(paths), _PART):
+            part = paths[start : start + _PART]
+            asked = {path: pool.submit(work, path) for path in part if is_address(path)}
+            for path in part:
+                yield asked[path].result() if path in asked else work(path)
 
 
 def folder_identity(folder: str) -> tuple[int, int] | None:
     """Returns device and inode of a folder; None where there is none, or it cannot be read.
 
-    They differ where another folder has taken its place, as when a disk is unmounted.
+    They differ where another folder has taken its place, as when a disk is unmounted. Those of a
+    prefix of a store are made of its address, so that it is never another one.
 
     Examples
     --------
     >>> folder_identity("no such folder") is None
     True
     """
+    if is_address(folder):
+        return -1, int.from_bytes(sha256(os.fsencode(folder)).digest()[:7], "big")
     try:
         status = os.stat(folder)  # noqa: PTH116
     except OSError:
@@ -197,14 +254,16 @@ def canonical(path: Path | str) -> str:
     """Returns an absolute path in the form that items have.
 
     Links among the folders are resolved, a link that is the file itself is not. `realpath` does
-    it, since `Path.resolve` raises an error where links form a circle.
+    it, since `Path.resolve` raises an error where links form a circle. An address stays as it is.
 
     Examples
     --------
     >>> canonical("1.jpg") == str(Path(os.path.realpath(".")) / "1.jpg")
     True
     """
-    path = Path(path)
+    path = located(path)
+    if isinstance(path, ObjectPath):
+        return str(path)
     # `Path.is_dir` raises where a name is longer than the file system allows.
     if path.name in ("", "..") or os.path.isdir(path):  # noqa: PTH112
         return os.path.realpath(path)
@@ -232,6 +291,8 @@ class KnownFolders:
 
     def of(self, folder: str) -> str:
         """Returns a folder, an absolute path, by its known spelling, and adds it to the set."""
+        if is_address(folder):
+            return folder
         spelt = folder
         for path in _upwards(folder):
             if path in self._known:
@@ -245,6 +306,8 @@ class KnownFolders:
 
     def _learn(self, folder: str) -> None:
         """Adds a folder and those above it to the known ones."""
+        if is_address(folder):
+            return
         new = [path for path in _upwards(folder) if path not in self._known]
         self._known.update(new)
         self._unseen += new

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search import images
+from clr_search.files.stores.address import located
 from clr_search.index import contents
 from clr_search.index.ann.generations import named
 from clr_search.index.ann.tuning import Tried
@@ -90,7 +91,7 @@ def info_of(catalog: Catalog) -> IndexInfo:
         dimension=facts.dimension,
         encoder_name=facts.encoder_name,
         encoder_sha256=facts.encoder_sha256,
-        roots=tuple(Path(root.path) for root in catalog.roots()),
+        roots=tuple(located(root.path) for root in catalog.roots()),
         structure=structure,
         generation=None if generation is None else generation.number,
         beside=0 if generation is None else count - alive,

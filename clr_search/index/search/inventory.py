@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.stores.address import is_address, located
+from clr_search.files.stores.failures import StoreError
 from clr_search.index.ann.generations import named
 from clr_search.index.catalog import dismissals, embeddings, filters
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.columns import notes
 from clr_search.index.catalog.embeddings import Embeddings
 from clr_search.index.catalog.filters import Filter
-from clr_search.index.catalog.paths import canonical, file_identity, is_missing
+from clr_search.index.catalog.paths import (
+    among_objects,
+    below,
+    canonical,
+    file_identity,
+    is_missing,
+)
 from clr_search.index.catalog.records import Item, NotedItem, SkippedItem
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.search.info import IndexInfo, info_of
@@ -299,7 +307,7 @@ class Inventory:
     def skipped(self) -> list[SkippedItem]:
         """Returns the files that could not be used, with the reasons, ordered by path."""
         with self._catalog.reading():
-            return [SkippedItem(Path(e.path), e.reason) for e in self._catalog.skipped()]
+            return [SkippedItem(located(e.path), e.reason) for e in self._catalog.skipped()]
 
     def noted(self) -> list[NotedItem]:
         """Returns the pictures that were read with a loss, or of which something is not shown.
@@ -310,9 +318,17 @@ class Inventory:
             return notes.noted(self._catalog)
 
     def missing(self) -> int:
-        """Returns the number of items whose files are certainly not there."""
+        """Returns the number of items whose files are certainly not there.
+
+        Objects are looked for in the list of their store, which is a request for each thousand;
+        while that cannot be read, none of them counts.
+        """
         with self._catalog.reading():
-            return sum(map(is_missing, self._catalog.known()))
+            known = list(self._catalog.known())
+            given = [root.path for root in self._catalog.roots() if root.given]
+        objects = [path for path in known if is_address(path)]
+        files = (path for path in known if not is_address(path))
+        return sum(map(is_missing, files)) + _missing_objects(objects, given)
 
     def sources(self) -> list[Path]:
         """Returns what the collection was made of: its folders, and files given by themselves."""
@@ -320,10 +336,23 @@ class Inventory:
             roots = self._catalog.roots()
             files = list(self._catalog.known())
         single = {root.path for root in roots if not root.given}
-        folders = [Path(root.path) for root in roots if root.given]
-        return folders + [Path(f) for f in files if os.path.dirname(f) in single]  # noqa: PTH120
+        folders = [located(root.path) for root in roots if root.given]
+        return folders + [located(f) for f in files if os.path.dirname(f) in single]  # noqa: PTH120
 
     def info(self) -> IndexInfo:
         """Returns the numbers, the encoder and the search structure of the collection."""
         with self._catalog.reading():
             return info_of(self._catalog)
+
+
+def _missing_objects(paths: Sequence[str], given: Sequence[str]) -> int:
+    """Returns the number of objects that their stores do not list; none of one that cannot."""
+    from clr_search.files.stores.listing import addresses
+
+    count, waiting = 0, set(paths)
+    for prefix in filter(is_address, given):
+        inside = {path for path in waiting if below(path, prefix)}
+        waiting -= inside
+        with suppress(StoreError):
+            count += len(inside.difference(addresses(prefix))) if inside else 0
+    return count + sum(among_objects(is_missing, sorted(waiting)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.index.catalog.paths import is_missing
+from clr_search.index.catalog.paths import among_objects, is_missing
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -144,7 +144,8 @@ class Matches(Sequence[One]):
         >>> Matches([Match(1, 7, Path("no such file.jpg"), 0.9, None)]).with_missing()[0].missing
         True
         """
-        looked_for = [replace(match, missing=is_missing(str(match.path))) for match in self]
+        missing = among_objects(is_missing, [str(match.path) for match in self])
+        looked_for = [replace(match, missing=one) for match, one in zip(self, missing, strict=True)]
         return Matches(looked_for, same=self.same)
 
     def recall(self, expected: NDArray[np.int64]) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.errors import ClrSearchError, ImageError, QueryError, shortened
+from clr_search.files.stores.address import ObjectPath, located
 from clr_search.files.write import sha256_bytes
 from clr_search.images import Crop, cut
 from clr_search.index.catalog import embeddings
@@ -171,7 +172,7 @@ class Resolver:
             return self._content(picture, None)
         if not isinstance(picture, (str, Path)):
             return _Part(self._encoder().encode(picture)[0])
-        path = Path(picture)
+        path = located(picture)
         number = self._item_at(path)
         if number is not None and self._is_its_vector(number, path):
             return _Part(self._stored(number), (number,), self._copies(number))
@@ -213,7 +214,7 @@ class Resolver:
             own = self._item(number).own
             picture = self._catalog.items([number])[number].path
         if isinstance(picture, (str, Path)):
-            path = Path(picture)
+            path = located(picture)
             with _explained(path):
                 pixels = images.decode(images.read(path)[0]).pixels
             id_at_path = self._item_at(path)
@@ -229,6 +230,8 @@ class Resolver:
     def _item_at(self, path: Path) -> int | None:
         """Returns the id of the item at this path, or at the path that it links to, if any."""
         number = self._catalog.at(canonical(path))
+        if isinstance(path, ObjectPath):
+            return number
         # `Path.resolve` raises where links lead round in a circle.
         return self._catalog.at(os.path.realpath(path)) if number is None else number
 
@@ -260,7 +263,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        if not os.path.exists(path):  # noqa: PTH110  # `Path.exists` raises where a name is too long
+        if not isinstance(path, ObjectPath) and not os.path.exists(path):  # noqa: PTH110  # `Path.exists` raises where a name is too long
             raise QueryError(f"There is no file {shortened(str(path))}.", _remedy(path)) from None
         raise ClrSearchError(f"{path} cannot be searched for: {error.what}.") from error
 

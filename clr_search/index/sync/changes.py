@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
@@ -92,6 +92,18 @@ class Changes:
             relative = below(path, root)
             if relative and not self._inside(path):
                 yield from _at(path, root, relative, selection)
+
+
+def has_image(
+    folder: str, changed: Sequence[str], unchanged: Sequence[str], *, named: bool
+) -> bool:
+    """Whether a folder has an image, changed or unchanged; if `named`, by the ending of a name."""
+    return any(below(path, folder) for path in changed) or any(
+        (not named or is_image_name(os.path.basename(path)))  # noqa: PTH119
+        and not any(name.startswith(".") for name in relative.split("/"))
+        for path in unchanged
+        if (relative := below(path, folder))
+    )
 
 
 def _at(path: str, root: str, relative: str, selection: Selection) -> Iterator[ImageFile]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.files.find import label_of
+from clr_search.files.stores.address import is_address, located
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import KnownFolders, below, canonical
 from clr_search.index.catalog.records import Content, IndexedFile, Root
@@ -208,18 +209,25 @@ def _texts(labels: Sequence[str | None] | None) -> list[str | None] | None:
     return [None if label is None else str(label) for label in labels]
 
 
+def _spelt(path: Path | str, base: str, folders: dict[str, str], spellings: KnownFolders) -> str:
+    """Returns one path as items have it; `folders` caches the spellings of folders."""
+    if is_address(str(path)) or is_address(base):
+        return str(located(str(path) if is_address(str(path)) else f"{base}/{path}"))
+    folder, name = os.path.split(os.path.normpath(os.path.join(base, path)))  # noqa: PTH118
+    if not name or "\0" in name or "\0" in folder:
+        raise UsageError(f"{str(path)!r} cannot be the path of a file.")
+    if folder not in folders:
+        folders[folder] = spellings.of(os.path.realpath(folder))
+    return os.path.join(folders[folder], name)  # noqa: PTH118
+
+
 def _absolute(paths: Sequence[Path | str], root: str | None, spellings: KnownFolders) -> list[str]:
     """Returns absolute paths as items have them; refuses any that repeat or leave the root."""
     base = os.getcwd() if root is None else root  # noqa: PTH109 -- a million Paths are slow
     folders: dict[str, str] = {}
     absolute_paths: dict[str, None] = {}
     for path in paths:
-        folder, name = os.path.split(os.path.normpath(os.path.join(base, path)))  # noqa: PTH118
-        if not name or "\0" in name or "\0" in folder:
-            raise UsageError(f"{str(path)!r} cannot be the path of a file.")
-        if folder not in folders:
-            folders[folder] = spellings.of(os.path.realpath(folder))
-        absolute_path = os.path.join(folders[folder], name)  # noqa: PTH118
+        absolute_path = _spelt(path, base, folders, spellings)
         if root is not None and not below(absolute_path, root):
             raise UsageError(f"{path} does not lie below {root}.", "Give another root, or none.")
         if absolute_path in absolute_paths:

@@ -18,13 +18,21 @@ from pathlib import Path
 from clr_search import images
 from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.stores.address import located
+from clr_search.files.stores.failures import StoreError
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations
 from clr_search.index.catalog import staging
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.columns import notes
-from clr_search.index.catalog.paths import below, folder_identity, is_missing, status_of
+from clr_search.index.catalog.paths import (
+    among_objects,
+    below,
+    folder_identity,
+    is_missing,
+    status_of,
+)
 from clr_search.index.catalog.records import (
     IndexedFile,
     SkippedFile,
@@ -148,8 +156,8 @@ class Rebuild:
             known = self._catalog.known()
             staged = staging.staged(self._catalog)
         waiting = []
-        for path, item in known.items():
-            status = status_of(path)
+        statuses = among_objects(status_of, list(known))
+        for (path, item), status in zip(known.items(), statuses, strict=True):
             current = None if status is None else (status.st_size, time_of(status))
             if current is None or staged.get(item.id) != current:
                 waiting.append(path)
@@ -169,7 +177,7 @@ class Rebuild:
         with self._reporter.task("Embedding again", len(known), "images"):
             self._reporter.advance(len(known) - len(waiting))
             try:
-                files = (Path(path) for path in waiting)
+                files = map(located, waiting)
                 for batch in embed_files(
                     encoder, files, batch_size=batch_size, workers=workers, isolation=isolation
                 ):
@@ -184,6 +192,12 @@ class Rebuild:
                     "command goes on from there. Until then the collection stays as it was."
                 )
                 raise
+            except StoreError as error:
+                raise ClrSearchError(
+                    f"{error.what}; {done:,} of {len(waiting):,} images are done and kept, and the "
+                    "collection stays as it was.",
+                    error.remedy,
+                ) from error
 
     def _keep(self, number: int, result: Embedded | Skipped) -> None:
         """Stages one result: a new embedding, or the reason why there is none."""
@@ -215,7 +229,7 @@ class Rebuild:
             catalog.set_decoding(images.DECODING)
             catalog.set_generation(None)
             noted = notes.noted(catalog)  # also of what an earlier, interrupted run has embedded
-        skipped = tuple(SkippedItem(Path(e.path), e.reason) for _, e in broken)
+        skipped = tuple(SkippedItem(located(e.path), e.reason) for _, e in broken)
         return UpdateReport(
             changed=len(known) - len(broken),
             removed=len(broken),

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 
 from clr_search.errors import UsageError
+from clr_search.files.stores.address import is_address
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import absolute, below, folder_identity, is_missing
 from clr_search.index.catalog.records import Root
@@ -60,7 +61,10 @@ def home(catalog: Catalog, path: str, given: Iterable[Root] | None = None) -> tu
     for root in catalog.roots() if given is None else given:
         if root.given and (relative := below(path, root.path)):
             return root.id, relative
-    folder, name = os.path.split(path)
+    if is_address(path):
+        folder, _, name = path.rpartition("/")
+    else:
+        folder, name = os.path.split(path)
     return catalog.add_root(folder, given=False), name
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from clr_search.errors import UsageError
-from clr_search.files.find import find_images, is_image_name
+from clr_search.errors import UsageError, require
+from clr_search.files.find import find_images
 from clr_search.files.left_out import LeftOut
 from clr_search.files.selection import DEFAULT
+from clr_search.files.stores.address import ObjectPath, is_address, located
+from clr_search.files.stores.failures import told_whole
 from clr_search.files.write import sha256_file
 from clr_search.images import DECODING, may_fit_now
 from clr_search.index.catalog.catalog import Catalog
@@ -19,6 +20,7 @@ from clr_search.index.catalog.paths import (
     KnownFolders,
     PathSet,
     absolute,
+    among_objects,
     below,
     canonical,
     folder_identity,
@@ -27,50 +29,11 @@ from clr_search.index.catalog.paths import (
 from clr_search.index.catalog.paths import status_of as status_of  # also known from here
 from clr_search.index.catalog.records import IndexedFile, SkippedFile, time_of
 from clr_search.index.sync import roots
-from clr_search.index.sync.changes import Changes, UnsureError
+from clr_search.index.sync.changes import Changes, UnsureError, has_image
+from clr_search.index.sync.report import Plan
 from clr_search.progress import Reporter
 
 _MARGIN_NS = 2 * 10**9  # by which a look counts as earlier, since times on disks are coarse
-
-
-@dataclass(slots=True)
-class Plan:
-    """The changes that an update has to make; paths are absolute, sizes and times those on disk.
-
-    Attributes
-    ----------
-    embed : list of str
-        Paths of new and changed files.
-    touched : list of (int, int)
-        Ids of items whose files have a new time but their old content, and that time in ns.
-    copies : list of (str, stat_result, str)
-        New files whose content, of this SHA-256, some item has already.
-    moved : list of (str, stat_result, int)
-        New files whose content is that of an item whose file is gone, and the id of that item.
-    vanished : list of int
-        Ids of items whose files are gone.
-    forgotten : list of str
-        Paths of skipped files that are gone.
-    unchanged : int
-        The number of items whose content is as it was.
-    still_unreadable : list of SkippedFile
-        Skipped files whose size and time are as they were.
-    tried_all : bool
-        Whether every skipped file of an older release is tried again.
-    left_out : LeftOut
-        The files and folders that the search left out; empty if only changed paths were searched.
-    """
-
-    embed: list[str] = field(default_factory=list)
-    touched: list[tuple[int, int]] = field(default_factory=list)
-    copies: list[tuple[str, os.stat_result, str]] = field(default_factory=list)
-    moved: list[tuple[str, os.stat_result, int]] = field(default_factory=list)
-    vanished: list[int] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-    unchanged: int = 0
-    still_unreadable: list[SkippedFile] = field(default_factory=list)
-    tried_all: bool = False
-    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 class Survey:
@@ -113,6 +76,7 @@ class Survey:
         self._changed = changed
         self._try_all = False
         self._looked_at: dict[str, int] = {}
+        self._listed: dict[str, os.stat_result] = {}  # what the lists of stores tell
         self._last_looks: PathSet | None = None
         self._selection = DEFAULT
         self._take(paths)
@@ -121,7 +85,10 @@ class Survey:
         """Stores the given paths; another spelling of a root becomes that root (`KnownFolders`)."""
         with self._catalog.reading():
             spellings = KnownFolders(root.path for root in self._catalog.roots())
-        for path in map(Path, paths):
+        for path in map(located, paths):
+            if isinstance(path, ObjectPath):
+                self._take_object(path)
+                continue
             is_folder, resolved = path.is_dir(), canonical(path)
             folder = resolved if is_folder else os.path.dirname(resolved)  # noqa: PTH120
             known_folder = spellings.of(folder)
@@ -132,6 +99,16 @@ class Survey:
             self._paths.append(path)
             if is_folder:
                 self._folders.append(resolved)
+
+    def _take_object(self, path: ObjectPath) -> None:
+        """Stores an address: a prefix, unless there is an object of exactly this key."""
+        require("obstore", "stores")
+        with told_whole():
+            is_prefix = not path.is_file()
+        self._paths.append(path)
+        self._changed = None  # no store tells of changes
+        if is_prefix:
+            self._folders.append(str(path))
 
     def plan(self) -> tuple[Plan, dict[str, IndexedFile]]:
         """Compare the paths with the catalogue.
@@ -191,7 +168,7 @@ class Survey:
             return None
         unchanged = [path for path in (*known, *broken) if path not in self._changed]
         named = not self._selection.any_name
-        empty = [f for f in self._folders if not _has_image(f, found, unchanged, named=named)]
+        empty = [f for f in self._folders if not has_image(f, found, unchanged, named=named)]
         is_emptied = any(below(path, folder) for folder in empty for path in known)
         if is_emptied or not (found or len(empty) < len(self._folders)):
             return None
@@ -202,6 +179,11 @@ class Survey:
         try:
             images = find_images(self._paths, left_out, self._selection)
             image_paths = [absolute(str(image.root), image.relative) for image in images]
+            self._listed = {
+                path: image.status
+                for path, image in zip(image_paths, images, strict=True)
+                if image.status is not None
+            }
         except UsageError:
             self._refuse_emptied([], known)
             raise
@@ -215,9 +197,9 @@ class Survey:
                 continue
             lost = sum(below(path, folder) is not None for path in known)
             if lost:
+                doubt = "is it the right prefix" if is_address(folder) else "is its disk mounted"
                 raise UsageError(
-                    f"{folder} has no images at all, but {lost:,} in the collection: is its disk "
-                    "mounted?",
+                    f"{folder} has no images at all, but {lost:,} in the collection: {doubt}?",
                     f"If they are gone for good: clr-search remove {self._catalog.folder} {folder}",
                 )
 
@@ -229,9 +211,11 @@ class Survey:
         listed = set(found)
         found = found + self._unlisted(listed, known, broken, plan)
         sizes = {item.size for item in known.values()}
+        lost = set(plan.vanished)
+        lost_sizes = {item.size for item in known.values() if item.id in lost}
         suspects: list[tuple[str, os.stat_result]] = []
         for path in found:
-            status = status_of(path)
+            status = self._listed.get(path) or status_of(path)
             item, entry = known.get(path), broken.get(path)
             if status is None:
                 plan.embed.append(path)  # the pipeline reports why it cannot be read
@@ -239,14 +223,15 @@ class Survey:
                 plan.unchanged += 1
             elif entry and self._stays(entry, status):
                 plan.still_unreadable.append(entry)
-            elif status.st_size in sizes:
+            # An object is read over a network, so that it is not read twice to find a mere copy.
+            elif status.st_size in (lost_sizes if item is None and is_address(path) else sizes):
                 suspects.append((path, status))
             else:
                 plan.embed.append(path)
         plan.tried_all = self._try_all and not broken.keys() - {*found, *plan.forgotten}
         self._recognise(suspects, known, plan)
         self._find_moved(known, plan)
-        _pair(plan, known)
+        plan.pair(known)
         return plan
 
     def _is_as_it_was(self, path: str, item: IndexedFile, status: os.stat_result) -> bool:
@@ -311,12 +296,18 @@ class Survey:
         cannot be listed now. The files that are gone are entered into the plan.
         """
         present: list[str] = []
-        for path in dict.fromkeys([*known, *broken]):
-            if path in listed or not any(below(path, folder) for folder in self._folders):
-                continue
+        unlisted = [
+            path
+            for path in dict.fromkeys([*known, *broken])
+            if path not in listed and any(below(path, folder) for folder in self._folders)
+        ]
+        gone = among_objects(lambda path: is_address(path) and is_missing(path), unlisted)
+        for path, is_gone in zip(unlisted, gone, strict=True):
             if self._changed is not None and path not in self._changed:
                 _keep(path, known, broken, plan)
-            elif not (self._drop and self._is_excluded(path)) and not is_missing(path):
+            elif not (self._drop and self._is_excluded(path)) and not (
+                is_gone if is_address(path) else is_missing(path)
+            ):
                 present.append(path)
             elif path in broken:
                 plan.forgotten.append(path)
@@ -338,11 +329,8 @@ class Survey:
             return
         contents = {item.sha256 for item in known.values()}
         with self._reporter.task("Comparing", len(suspects), "files"):
-            for path, status in suspects:
-                try:
-                    sha256 = sha256_file(Path(path))
-                except OSError:
-                    sha256 = ""
+            hashes = among_objects(_content_of, [path for path, _ in suspects])
+            for (path, status), sha256 in zip(suspects, hashes, strict=True):
                 item = known.get(path)
                 if item and item.sha256 == sha256:
                     if item.mtime_ns != time_of(status):
@@ -355,16 +343,12 @@ class Survey:
                 self._reporter.advance()
 
 
-def _has_image(
-    folder: str, changed: Sequence[str], unchanged: Sequence[str], *, named: bool
-) -> bool:
-    """Whether a folder has an image, changed or unchanged; if `named`, by the ending of a name."""
-    return any(below(path, folder) for path in changed) or any(
-        (not named or is_image_name(os.path.basename(path)))  # noqa: PTH119
-        and not any(name.startswith(".") for name in relative.split("/"))
-        for path in unchanged
-        if (relative := below(path, folder))
-    )
+def _content_of(path: str) -> str:
+    """Returns the SHA-256 of a file or object; "" where it cannot be read."""
+    try:
+        return sha256_file(located(path))
+    except OSError:
+        return ""
 
 
 def _keep(
@@ -375,21 +359,3 @@ def _keep(
         plan.unchanged += 1
     else:
         plan.still_unreadable.append(broken[path])
-
-
-def _pair(plan: Plan, known: dict[str, IndexedFile]) -> None:
-    """Takes copies for moved files while there are items of their content without a file."""
-    vanished = set(plan.vanished)
-    ids_by_content: dict[str, list[int]] = {}
-    for item in known.values():
-        if item.id in vanished:
-            ids_by_content.setdefault(item.sha256, []).append(item.id)
-    copies = plan.copies
-    plan.copies = []
-    for path, status, sha256 in copies:
-        if ids_by_content.get(sha256):
-            plan.moved.append((path, status, ids_by_content[sha256].pop(0)))
-        else:
-            plan.copies.append((path, status, sha256))
-    moved = {number for _, _, number in plan.moved}
-    plan.vanished = [number for number in plan.vanished if number not in moved]

@@ -13,11 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.stores.address import located
+from clr_search.files.stores.failures import StoreError
 from clr_search.images import DECODING, Note
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.columns import notes
+from clr_search.index.catalog.columns import notes, store
 from clr_search.index.catalog.paths import PathSet, canonical, folder_identity, in_known_form
 from clr_search.index.catalog.records import (
     Content,
@@ -30,8 +32,8 @@ from clr_search.index.catalog.records import (
 )
 from clr_search.index.catalog.vectors import to_blob
 from clr_search.index.sync import roots
-from clr_search.index.sync.report import UpdateReport
-from clr_search.index.sync.survey import Plan, Survey
+from clr_search.index.sync.report import Plan, UpdateReport
+from clr_search.index.sync.survey import Survey
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
@@ -90,6 +92,8 @@ class Update:
         ------
         UsageError
             If the survey refuses the paths; see `Survey.plan`.
+        ClrSearchError
+            If a store does not answer; the batches that are done are committed.
         KeyboardInterrupt
             If the user stops it; the batches that are done are committed.
         """
@@ -114,7 +118,9 @@ class Update:
             moved=len(plan.moved),
             removed=removed + len(plan.vanished),
             unchanged=plan.unchanged,
-            skipped=tuple(SkippedItem(Path(path), reason) for path, reason in sorted(unreadable)),
+            skipped=tuple(
+                SkippedItem(located(path), reason) for path, reason in sorted(unreadable)
+            ),
             untold=bool(plan.left_out.untold),
             passed_over=plan.left_out.kinds(),
             left_out=tuple(sorted(plan.left_out.others.items())),
@@ -165,7 +171,7 @@ class Update:
             return added, changed, removed, skipped
         with self._reporter.task("Embedding", len(plan.embed), "images"):
             try:
-                files = (Path(path) for path in plan.embed)
+                files = map(located, plan.embed)
                 for batch in embed_files(
                     encoder(), files, batch_size=batch_size, workers=workers, isolation=isolation
                 ):
@@ -191,6 +197,11 @@ class Update:
                     "command goes on from there."
                 )
                 raise
+            except StoreError as error:
+                raise ClrSearchError(
+                    f"{error.what}; {done:,} of {len(plan.embed):,} images are done and kept.",
+                    error.remedy,
+                ) from error
         return added, changed, removed, skipped
 
     def _commit(self, results: Iterable[Embedded | Skipped], known: dict[str, IndexedFile]) -> None:
@@ -212,9 +223,12 @@ class Update:
                     continue
                 content = content_of(result)
                 if item:
-                    catalog.replace(item.id, content, revision)
+                    number = item.id
+                    catalog.replace(number, content, revision)
                 else:
-                    catalog.insert(*roots.home(self._catalog, path), content, revision)
+                    number = catalog.insert(*roots.home(self._catalog, path), content, revision)
+                if result.exif is not None:
+                    store.put_exif(catalog, [(number, result.exif)])
                 read.append((content.sha256, result.notes))
                 catalog.unskip([path])
             notes.keep(catalog, read)

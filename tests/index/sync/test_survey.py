@@ -10,8 +10,9 @@ import pytest
 
 from clr_search.errors import UsageError
 from clr_search.index import Index
+from clr_search.index.sync.report import Plan
 from clr_search.index.sync.roots import refuse_replaced
-from clr_search.index.sync.survey import Plan, Survey, status_of
+from clr_search.index.sync.survey import Survey, status_of
 from clr_search.progress import Silent
 from tests.index.made import write_noise
 

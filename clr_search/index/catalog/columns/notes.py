@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import get_args
 
 from clr_search.errors import shortened
+from clr_search.files.stores.address import located
 from clr_search.images import Note
 from clr_search.images.picture import NoteKind
 from clr_search.index.catalog.catalog import Catalog
@@ -52,7 +52,7 @@ def noted(catalog: Catalog) -> list[NotedItem]:
         "SELECT items.root_id, items.path, notes.notes FROM notes JOIN items USING (sha256)"
     )
     found = [
-        NotedItem(Path(absolute(roots[root], plain_path(path))), _read(text))
+        NotedItem(located(absolute(roots[root], plain_path(path))), _read(text))
         for root, path, text in rows
         if root in roots
     ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clr_search.errors import UsageError
+from clr_search.files.stores.address import located
 from clr_search.images.metadata.exif import Exif, read_exif
 from clr_search.index.catalog.columns import store
 from clr_search.index.catalog.columns.literals import Value, kind_of, value_of
 from clr_search.index.catalog.columns.store import ColumnInfo
+from clr_search.index.catalog.paths import status_of
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.writer import Writer
 from clr_search.progress import Reporter, Silent
@@ -166,8 +167,8 @@ def _read(items: Iterable[tuple[int, str, int, int]]) -> Iterator[tuple[int, Exi
     """Yields id and EXIF of the items whose files are there, and unchanged."""
     for number, path, size, mtime_ns in items:
         try:
-            status = os.stat(path)  # noqa: PTH116  # a million Paths are slow
-            if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
-                yield number, read_exif(Path(path))
+            status = status_of(path)
+            if status and (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
+                yield number, read_exif(located(path))
         except (OSError, ValueError):
             continue
