@@ -48,6 +48,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra watch",
         "Extra fast",
         "Extra heif",
+        "Extra stores",
     ]
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["healthy"] is True
