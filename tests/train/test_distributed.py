@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +46,26 @@ with joined("cpu") as world:
             print(f"{name} refused: {error.what}", flush=True)
 """
 
+TORCHRUN = """
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+def work():
+    exec({program!r}, {{"__name__": "__main__"}})
+
+elastic_launch(
+    LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node={processes},
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        start_method="fork",
+    ),
+    work,
+)()
+"""
+"""What torchrun does, whose processes begin here with PyTorch already imported."""
+
 VARIANTS: dict[str, dict[str, object]] = {
     "plain": {},
     "parts": {"micro_batch": 2, "loss": "dcl"},
@@ -67,19 +85,17 @@ Job = tuple[str, TrainConfig, bool]
 def torchrun(processes: int, pictures: Path, folder: Path, jobs: list[Job]) -> str:
     """Do trainings in so many processes, one after the other; what they printed."""
     listed = json.dumps([(name, config.to_json(), resume) for name, config, resume in jobs])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), "--no-python", sys.executable, "-c", PROGRAM]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(pictures), str(folder), listed],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env=environment,
-        check=False,
+    code = TORCHRUN.format(program=PROGRAM, processes=processes)
+    done = Forked(
+        code,
+        pictures,
+        folder,
+        listed,
+        output=folder / "told",
+        environment={"OMP_NUM_THREADS": "1"},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.wait(240) == 0, done.errors()
+    return done.output.read_text()
 
 
 def forked(processes: int, folder: Path, code: str, *arguments: object) -> list[str]:
