@@ -12,6 +12,7 @@ import pytest
 
 import clr_search
 from clr_search.errors import MissingExtraError
+from tests.forked import Forked
 
 HOUSE = Path(__file__).parents[1]
 
@@ -78,8 +79,7 @@ FIRST = """
 import os
 import sys
 
-import torch  # once for all, as it takes most of the time
-
+assert "torch" in sys.modules  # as it takes most of the time
 assert not any(name.startswith("clr_search.") for name in sys.modules)
 for first in ("train_encoder", "export_run", "TrainConfig"):
     child = os.fork()
@@ -93,8 +93,10 @@ for first in ("train_encoder", "export_run", "TrainConfig"):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-def test_train_and_export_are_packages_whatever_is_imported_first() -> None:
-    told = [line.split() for line in run(FIRST).splitlines()]
+def test_train_and_export_are_packages_whatever_is_imported_first(tmp_path: Path) -> None:
+    process = Forked(FIRST, output=tmp_path / "told")
+    assert process.wait() == 0, process.errors()
+    told = [line.split() for line in process.output.read_text().splitlines()]
     assert [first for first, *_ in told] == ["train_encoder", "export_run", "TrainConfig"]
     for _, *kinds in told:
         assert kinds == ["module", "module", "function", "function"]

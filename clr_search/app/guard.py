@@ -45,7 +45,8 @@ QUESTIONS = frozenset({f"{API}/component_server", f"{API}/component_server/"})
 UPLOAD, EXPORT, LABELS, COPIES = (
     f"{OWN}{name}" for name in ("upload", "export", "labels", "copies")
 )
-POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, LABELS, COPIES, *QUESTIONS})
+TOOLS = f"{OWN}mcp"
+POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, LABELS, COPIES, TOOLS, *QUESTIONS})
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest event message in bytes; pictures are uploaded by another route, and only named here."""
@@ -53,6 +54,9 @@ MAX_MESSAGE_BYTES = 64 * 1024
 
 MAX_LABELS_BYTES = 16 * 2**20
 """Largest table of labels in bytes."""
+
+MAX_CALL_BYTES = 16 * 2**20
+"""Largest message of an agent in bytes, which may bring a picture as text."""
 
 MAX_UPLOAD_BYTES = min(images.MAX_BYTES, 64 * 2**20)
 """Largest upload in bytes; photographs straight from a camera are smaller."""
@@ -131,15 +135,18 @@ class Guard(guard.Guard):
         self.require_small(headers)
         try:
             async with asyncio.timeout(SECONDS):
-                most = {UPLOAD: self.body_bytes, LABELS: MAX_LABELS_BYTES}.get(
-                    path, MAX_MESSAGE_BYTES
-                )
+                large = {
+                    UPLOAD: self.body_bytes,
+                    LABELS: MAX_LABELS_BYTES,
+                    TOOLS: MAX_CALL_BYTES,
+                }
+                most = large.get(path, MAX_MESSAGE_BYTES)
                 body = await exchange.body(most)
         except TimeoutError:
             raise Problem(
                 HTTPStatus.REQUEST_TIMEOUT, f"The request took longer than {SECONDS:g} s."
             ) from None
-        status = None if path in {UPLOAD, LABELS} else self._events.refusal(path, body)
+        status = None if path in large else self._events.refusal(path, body)
         if status is not None:
             raise Problem(status, "The message is none of this page's.")
         await self.app(scope, guard.replayed(body, exchange.receive), exchange.send)

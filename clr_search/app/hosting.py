@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from clr_search.web.hosts import Names, root_path
 if TYPE_CHECKING:
     import gradio as gr
     from fastapi import APIRouter, FastAPI
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from clr_search.app.main import Access
 
@@ -38,11 +40,14 @@ class Site:
         The app's own addresses, below ``/clr``.
     cache : Path
         A private folder, which is removed at the end.
+    tools : StreamableHTTPSessionManager or None
+        What answers agents; None where they may not ask.
     """
 
     page: gr.Blocks
     routes: tuple[APIRouter, ...]
     cache: Path
+    tools: StreamableHTTPSessionManager | None = None
 
 
 @contextmanager
@@ -70,15 +75,19 @@ def _mounted(site: Site, door: socket.socket, below: str) -> FastAPI:
     """Return the application that answers for a page and the app's own routes."""
     import gradio as gr
     from fastapi import FastAPI
+    from starlette.routing import Route
 
-    from clr_search.app.guard import MAX_UPLOAD_BYTES
+    from clr_search.app.guard import MAX_UPLOAD_BYTES, TOOLS
     from clr_search.app.theme import STYLE_SHEETS, theme, write_icon
 
     host, port = door.getsockname()[:2]
     site.page.has_launched = True  # Else Gradio reads any file of the machine that a browser names.
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    lifespan = None if site.tools is None else _running(site.tools)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     for router in site.routes:
         app.include_router(router, prefix="/clr")
+    if site.tools is not None:
+        app.router.routes.append(Route(TOOLS, _Asgi(site.tools.handle_request), methods=["POST"]))
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         site.page,
@@ -100,6 +109,29 @@ def _mounted(site: Site, door: socket.socket, below: str) -> FastAPI:
         favicon_path=write_icon(site.cache),
     )
     return mounted
+
+
+def _running(
+    manager: StreamableHTTPSessionManager,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return the lifespan of an application during which agents are answered."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with manager.run():
+            yield
+
+    return lifespan
+
+
+class _Asgi:
+    """An application made of a method, which a route would take for a function of a request."""
+
+    def __init__(self, answer: ASGIApp) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._answer(scope, receive, send)
 
 
 def listening_on(host: str, port: int | None) -> socket.socket:

@@ -55,6 +55,8 @@ class Access:
         Whether files of the collection can be downloaded as they are.
     thumbnails_only : bool
         Whether no picture is shown larger than its thumbnail.
+    tools : bool
+        Whether agents may search by the Model Context Protocol; see `programs.tools`.
     """
 
     logins: Logins | None = None
@@ -63,6 +65,7 @@ class Access:
     root_path: str = ""
     originals: bool = False
     thumbnails_only: bool = False
+    tools: bool = False
 
     def is_known(self, host: str) -> bool:
         """Whether only people with a login, or on this machine, reach the address `host`."""
@@ -74,8 +77,16 @@ class Access:
         Raises
         ------
         UsageError
-            If other machines can reach the address `host`, and nobody said that they may.
+            If other machines can reach the address `host`, and nobody said that they may; or agents
+            on other machines could, without a login.
         """
+        elsewhere = host not in LOOPBACK or self.more_hosts or self.root_path
+        if self.tools and self.logins is None and elsewhere:
+            raise UsageError(
+                "With --mcp, agents of others could search the pictures.",
+                "Give --auth FILE with a login a line, as in ada:password, or leave out --host, "
+                "--allow-host and --root-path.",
+            )
         if not self.is_known(host) and not self.open_to_all:
             raise UsageError(
                 f"On {host} everybody in the network could see the pictures.",
@@ -132,7 +143,7 @@ def build(
     """
     cache = Path(tempfile.mkdtemp(prefix="clr-search-app-"))
     atexit.register(shutil.rmtree, cache, ignore_errors=True)
-    return _composed(collection, probe, decoding, Permissions(), cache)[0].page
+    return _composed(collection, probe, decoding, Permissions(), cache, None, tools=False)[0].page
 
 
 def _composed_of_run(
@@ -158,16 +169,27 @@ def _composed(
     decoding: DecodingLimits | None,
     permissions: Permissions,
     cache: Path,
-    run: Path | str | None = None,
+    run: Path | str | None,
+    *,
+    tools: bool,
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
     require("gradio", "app")
+    if tools:
+        require("mcp", "mcp")
     from clr_search.app.page import compose
     from clr_search.app.parts import Parts
+    from clr_search.app.programs.actions import Actions
     from clr_search.app.routes import of
 
     parts = Parts.of(Path(collection), permissions, cache, probe=probe, run=run, decoding=decoding)
-    return Site(compose(parts), of(parts), cache), parts.close
+    actions = Actions(parts)
+    manager = None
+    if tools:
+        from clr_search.app.programs.tools import manager_of, tools_of
+
+        manager = manager_of(tools_of(parts.name, actions))
+    return Site(compose(parts, actions), of(parts), cache, manager), parts.close
 
 
 def launch(
@@ -227,6 +249,8 @@ def launch(
     ):
         doing = f"Showing {run}" if collection is None else f"Searching {collection}"
         reporter.message(f"{doing} at {url} (Ctrl-C to stop)")
+        if access.tools:
+            reporter.message(f"Agents ask at {url}clr/mcp, by the Model Context Protocol.")
         if access.open_to_all and host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:
@@ -262,7 +286,9 @@ def serving(
         # This imports gradio, which reads the environment, for the first time.
         if collection is not None:
             may = access.permissions(host)
-            site, close = _composed(collection, probe, decoding, may, cache, run)
+            site, close = _composed(
+                collection, probe, decoding, may, cache, run, tools=access.tools
+            )
         elif run is not None:
             site, close = _composed_of_run(run, decoding, cache)
         else:

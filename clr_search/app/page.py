@@ -21,7 +21,8 @@ from clr_search.app.functions.label import Labelling
 from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
 from clr_search.app.functions.training import Training
-from clr_search.app.programs import add_endpoints
+from clr_search.app.programs.actions import Actions
+from clr_search.app.programs.endpoints import add_endpoints
 
 if TYPE_CHECKING:
     from clr_search.app.library.asked import Asked
@@ -98,11 +99,11 @@ def of_run(run: RunFolder) -> list[Callable[[Asked], Answer]]:
     return [training.training, training.neighbours]
 
 
-def compose(parts: Parts) -> gr.Blocks:
-    """Compose the page of a collection, of its parts."""
+def compose(parts: Parts, actions: Actions) -> gr.Blocks:
+    """Compose the page of a collection, of its parts and of what programs may ask."""
     page = _page(parts.name, functions(parts))
     with page:
-        add_endpoints(parts.library, parts.permissions)
+        add_endpoints(actions)
     return page
 
 

@@ -13,7 +13,19 @@ import click
 from clr_search.cli import options, output
 from clr_search.cores import usable_cores
 
-EXTRAS = ("train", "app", "serve", "plots", "parquet", "watch", "fast", "heif", "ray", "stores")
+EXTRAS = (
+    "train",
+    "app",
+    "mcp",
+    "serve",
+    "plots",
+    "parquet",
+    "watch",
+    "fast",
+    "heif",
+    "ray",
+    "stores",
+)
 
 _MODULES = {"faiss-cpu": "faiss", "pillow": "PIL", "scikit-learn": "sklearn"}
 """Names of modules that differ from the names of their distributions."""

@@ -41,6 +41,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Base install",
         "Extra train",
         "Extra app",
+        "Extra mcp",
         "Extra serve",
         "Extra plots",
         "Extra parquet",

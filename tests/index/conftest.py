@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,16 @@ def fresh() -> Vectors:
     return clustered(3400, 24, seed=3)[3000:]
 
 
+@pytest.fixture(scope="session")
+def pristine(rows: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection of which each test gets a copy."""
+    return write_vectors(tmp_path_factory.mktemp("many") / "c.clr", rows, paths_of(len(rows)))
+
+
 @pytest.fixture
-def many(rows: Vectors, tmp_path: Path) -> Path:
+def many(pristine: Path, tmp_path: Path) -> Path:
     """A collection of `rows`, under ids that are their positions + 1, in thirty folders."""
-    return write_vectors(tmp_path / "many.clr", rows, paths_of(len(rows)))
+    return Path(shutil.copytree(pristine, tmp_path / "many.clr"))
 
 
 def paths_of(count: int, first: int = 0) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+import socket
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from clr_search.train.distributed import (
     total,
 )
 from clr_search.train.hardware import numbered
+from tests.forked import Forked
 from tests.train.conftest import TINY
 from tests.train.test_loop import Interrupting
 
@@ -46,23 +46,25 @@ with joined("cpu") as world:
             print(f"{name} refused: {error.what}", flush=True)
 """
 
-FORKED = """
-import os, socket, sys
-import clr_search.train  # once for all processes, as PyTorch takes longer than the trainings
-with socket.create_server(("127.0.0.1", 0)) as free:
-    port = str(free.getsockname()[1])
-count, children = sys.argv[4], []
-for rank in map(str, range(int(count))):
-    child = os.fork()
-    if not child:
-        os.environ.update(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=count, LOCAL_WORLD_SIZE=count)
-        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-        break
-    children.append(child)
-else:
-    sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+TORCHRUN = """
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+def work():
+    exec({program!r}, {{"__name__": "__main__"}})
+
+elastic_launch(
+    LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node={processes},
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        start_method="fork",
+    ),
+    work,
+)()
 """
-"""What torchrun does to start processes of one machine, as far as they see it."""
+"""What torchrun does, whose processes begin here with PyTorch already imported."""
 
 VARIANTS: dict[str, dict[str, object]] = {
     "plain": {},
@@ -83,33 +85,41 @@ Job = tuple[str, TrainConfig, bool]
 def torchrun(processes: int, pictures: Path, folder: Path, jobs: list[Job]) -> str:
     """Do trainings in so many processes, one after the other; what they printed."""
     listed = json.dumps([(name, config.to_json(), resume) for name, config, resume in jobs])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), "--no-python", sys.executable, "-c", PROGRAM]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(pictures), str(folder), listed],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env=environment,
-        check=False,
+    code = TORCHRUN.format(program=PROGRAM, processes=processes)
+    done = Forked(
+        code,
+        pictures,
+        folder,
+        listed,
+        output=folder / "told",
+        environment={"OMP_NUM_THREADS": "1"},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.wait(240) == 0, done.errors()
+    return done.output.read_text()
 
 
-def forked(processes: int, pictures: Path, folder: Path, jobs: list[Job]) -> None:
-    """Do trainings as `torchrun` does them, in processes that share what they import."""
-    listed = json.dumps([(name, config.to_json(), resume) for name, config, resume in jobs])
-    done = subprocess.run(
-        [sys.executable, "-c", FORKED + PROGRAM, pictures, folder, listed, str(processes)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+def forked(processes: int, folder: Path, code: str, *arguments: object) -> list[str]:
+    """Run a program in so many processes, as far as they see it as `torchrun` does it.
+
+    Returns what each has printed. All of them share the import of PyTorch, which takes longer than
+    the trainings.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    shared |= {"WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    started = [
+        Forked(
+            code,
+            *arguments,
+            output=folder / f"told-{rank}",
+            environment={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(processes)
+    ]
+    statuses = [one.wait() for one in started]
+    assert statuses == [0] * processes, [one.errors() for one in started]
+    return [one.output.read_text() for one in started]
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +164,8 @@ def test_two_processes_equal_one_with_the_whole_batch(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_four_processes_equal_one(pictures: Path, alone: Path, tmp_path: Path) -> None:
-    forked(4, pictures, tmp_path, [("plain", CONFIG, False)])
+    jobs = json.dumps([("plain", CONFIG.to_json(), False)])
+    forked(4, tmp_path, PROGRAM, pictures, tmp_path, jobs)
     assert_same_training(alone / "plain", tmp_path / "plain")
 
 
@@ -246,17 +257,13 @@ def test_shares_are_disjoint_and_complete(monkeypatch: pytest.MonkeyPatch) -> No
         share_of(10)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
 def test_the_result_is_json_of_one_process_only(pictures: Path, tmp_path: Path) -> None:
     """``torchrun -m clr_search train --json`` prints one line, not one a process."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", "-m", "clr_search", "train", str(pictures)]
-    command += ["--out", str(tmp_path / "run"), "--epochs", "1", "--image-size", "16"]
-    command += ["--width", "0.25", "--batch-size", "8", "--device", "cpu", "--json"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=240, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    code = "import runpy; runpy.run_module('clr_search', run_name='__main__', alter_sys=True)"
+    words = ["train", pictures, "--out", tmp_path / "run", "--epochs", "1", "--image-size", "16"]
+    words += ["--width", "0.25", "--batch-size", "8", "--device", "cpu", "--json"]
+    told = forked(2, tmp_path, code, *words)
+    lines = "".join(told).splitlines()
     assert len(lines) == 1
     assert json.loads(lines[0])["epochs"] == 1

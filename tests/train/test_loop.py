@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +30,7 @@ from clr_search.train import (
 )
 from clr_search.train.optimization import pace
 from clr_search.train.run import load_config, write_config
+from tests.forked import Forked
 from tests.index.made import Heard
 
 WEIGHTS = "weights.safetensors"
@@ -220,16 +219,14 @@ sys.exit(3 if result.interrupted else 0)
 """
 
 
-def start(
-    pictures: Path, out: Path, config: TrainConfig, *, resume: bool
-) -> subprocess.Popen[bytes]:
+def start(pictures: Path, out: Path, config: TrainConfig, *, resume: bool) -> Forked:
     settings = out.with_suffix(".settings")
     settings.write_text(config.to_json())
-    arguments = [str(pictures), str(out), str(settings), "resume" if resume else "anew"]
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments])
+    how = "resume" if resume else "anew"
+    return Forked(SCRIPT, pictures, out, settings, how, output=out.with_suffix(".told"))
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Callable[[], bool], process: Forked) -> None:
     deadline = time.monotonic() + 60
     while not condition():
         assert process.poll() is None, "training ended too early"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -93,8 +93,12 @@ def table(items: Sequence[Item]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def sheet(tiles: Tiles, items: Sequence[Item]) -> bytes:
-    """Return a JPEG with the thumbnails of pictures beside each other, and their names.
+def _name(item: Item) -> str:
+    return item.path.name
+
+
+def sheet(tiles: Tiles, items: Sequence[Item], named: Callable[[Item], str] = _name) -> bytes:
+    """Return a JPEG with the thumbnails of pictures beside each other, and what `named` says.
 
     Raises
     ------
@@ -125,7 +129,7 @@ def sheet(tiles: Tiles, items: Sequence[Item]) -> bytes:
             picture.thumbnail((_TILE, _TILE))
             across, down = (_TILE - picture.width) // 2, (_TILE - picture.height) // 2
             page.paste(picture, (x + across, y + down))
-        name = shortened(item.path.name, _TEXT, _TILE)
+        name = shortened(named(item), _TEXT, _TILE)
         write(draw, (x, y + _TILE + _GAP // 2), name, _TEXT, INK)
     buffer = io.BytesIO()
     page.save(buffer, "JPEG", quality=88)

@@ -37,6 +37,12 @@ from clr_search.cli import options
 @options.hosting_options()
 @click.option("--originals", is_flag=True, help="Let visitors download files of the collection.")
 @click.option("--thumbnails-only", is_flag=True, help="Show no picture larger than its thumbnail.")
+@click.option(
+    "--mcp",
+    "tools",
+    is_flag=True,
+    help="Let agents search and classify, by the Model Context Protocol, at /clr/mcp.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open the page in the browser.")
 @options.decoding_options()
 @options.pixels_option()
@@ -52,6 +58,7 @@ def app(
     root_path: str,
     originals: bool,
     thumbnails_only: bool,
+    tools: bool,
     no_browser: bool,
     decode_memory: float,
     decode_seconds: float,
@@ -68,13 +75,14 @@ def app(
       clr-search app photos.clr --probe probe.onnx --port 8000 --no-browser
       clr-search app --run run
       clr-search app photos.clr --host 0.0.0.0 --auth logins.txt
+      clr-search app photos.clr --mcp
       clr-search app photos.clr --allow-host photos.example.org --root-path /photos
     """
     from clr_search.app.main import Access, launch
     from clr_search.images.isolation import DecodingLimits
     from clr_search.web.requests.login import read_logins
 
-    if collection is None and (run is None or probe is not None):
+    if collection is None and (run is None or probe is not None or tools):
         raise click.UsageError("Give a collection, or --run RUN alone.")
     logins = read_logins(auth_file) if auth_file else None
     launch(
@@ -83,7 +91,7 @@ def app(
         run=run,
         host=host,
         port=port,
-        access=Access(logins, no_auth, allow_hosts, root_path, originals, thumbnails_only),
+        access=Access(logins, no_auth, allow_hosts, root_path, originals, thumbnails_only, tools),
         open_browser=not no_browser,
         decoding=DecodingLimits(decode_memory, decode_seconds),
     )

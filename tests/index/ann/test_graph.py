@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,27 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
+@pytest.fixture(scope="module")
+def built() -> dict[str, Path]:
+    """The collection with each of the graphs, once one was built."""
+    return {}
+
+
 @pytest.fixture
-def graphed(many: Path, name: str) -> Path:
-    with Index.open(many, writable=True) as index:
-        if name == "HNSW16":
-            index.aim(graph=True)
-        else:
-            index.aim(serve="single")
-        index.settle()
+def graphed(
+    many: Path, name: str, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    if name not in built:
+        with Index.open(many, writable=True) as index:
+            if name == "HNSW16":
+                index.aim(graph=True)
+            else:
+                index.aim(serve="single")
+            index.settle()
+        built[name] = Path(shutil.copytree(many, tmp_path_factory.mktemp(name) / "c.clr"))
+    else:
+        shutil.rmtree(many)
+        shutil.copytree(built[name], many)
     return many
 
 

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from clr_search.contract.model_file import read_model
-from clr_search.export.onnx import export_run
+from clr_search.export.onnx import describe, export_run
 from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.settings.names import LossName
 from tests.train.test_loop import Interrupting, learned, same_weights
@@ -51,12 +51,26 @@ def test_it_trains_and_goes_on_where_it_was_stopped(
         ("dcl", "dcl", "36 images, no labels used"),
     ],
 )
-def test_the_exported_encoder_says_how_it_learned(
+def test_the_encoder_says_how_it_learned(
     name: str, loss: str, data: str, pictures: Path, tiny: TrainConfig, tmp_path: Path
 ) -> None:
     config = replace(tiny, **VARIANTS[name], epochs=1)
     train([pictures], tmp_path / "run", config)
-    export_run(tmp_path / "run", tmp_path / "encoder.onnx")
-    card = read_model(tmp_path / "encoder.onnx").card
+    card = describe(load_run(tmp_path / "run"), "one", "")
     assert (card.method, card.loss, card.training_data) == (config.method, loss, data)
-    assert card.embedding_dim == load_run(tmp_path / "run").encoder.dimension
+
+
+@pytest.mark.parametrize("name", ["instdisc", "group"])  # another head, and another norm
+def test_the_exported_encoder_says_so_too(
+    name: str, pictures: Path, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    train([pictures], tmp_path / "run", replace(tiny, **VARIANTS[name], epochs=1))
+    export_run(tmp_path / "run", tmp_path / "encoder.onnx")
+    card, run = read_model(tmp_path / "encoder.onnx").card, load_run(tmp_path / "run")
+    told = describe(run, card.name, "")
+    assert (card.method, card.loss, card.training_data) == (
+        told.method,
+        told.loss,
+        told.training_data,
+    )
+    assert card.embedding_dim == run.encoder.dimension

@@ -1,0 +1,222 @@
+"""What a collection of a million to a billion pictures takes: cores, hours, disk, memory, network.
+
+    python -m bench.scale_model                       # the tables of docs/scale.md
+    python -m bench.scale_model --pixels photos --nodes 32 --cores 16
+
+The model has constants that were measured on one machine of two cores, each with the result it is
+from, and says how each grows: embedding with the number of pictures, and building, searching and
+memory by a power of it, fitted to the sizes that were measured. `check` predicts the largest size
+measured from the smaller ones, and prints by how much that is off: beyond it, the error is at
+least as large for each factor of ten.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Pixels = Literal["small", "photos"]
+
+IMAGES_PER_CORE_S = {"small": 1403 / 2, "photos": 279 / 2}
+"""Embedded pictures a second and core: embed-flowers5.md (128 pixels) and embed-camera.md."""
+
+BYTES = {"small": 15_100, "photos": 3_000_000}
+"""Bytes of a file: those of object-store.md; a photo of 12 megapixels as cameras write it."""
+
+OBJECTS_PER_CORE_S = 1401 / 2
+"""Objects read a second and core from an object store: object-store.md."""
+
+ROW_BYTES = 1500
+"""Bytes of an item in the catalogue beside its vector: path, sizes, times, SHA-256, pages."""
+
+MAPPED_BYTES = 2
+"""Bytes of a number of a vector in the file that search maps; the catalogue has it once more."""
+
+BATCH = {10_000: 15_953, 100_000: 30_567, 1_000_000: 14_195}
+BUILD = {100_000: 4.9, 1_000_000: 24.3}
+BUILD_MB = {10_000: 44.0, 100_000: 286.0, 1_000_000: 926.0}
+SINGLE_MS = {100_000: 0.10, 1_000_000: 0.23}
+OWN_MB = {100_000: 3.0, 1_000_000: 82.0}
+"""Queries a second of a batch, seconds and peak memory of building, one search, and memory of a
+process that searches, by the number of items: growth.md, vectors of length 256, two cores."""
+
+LARGEST_LOCAL = 10_000_000
+"""Items up to which one machine is proposed: its catalogue is written by one process."""
+
+SHARD = 10_000_000
+"""Items of a query node of Milvus: 256 numbers as fp32 and an HNSW graph take about 14 GB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A quantity that grows by a power of the number of items: factor · n ** exponent."""
+
+    factor: float
+    exponent: float
+
+    @classmethod
+    def through(cls, points: dict[int, float]) -> Power:
+        """The power that lies nearest to measured points, in logarithms.
+
+        Examples
+        --------
+        >>> fitted = Power.through({10: 2.0, 1000: 200.0})
+        >>> round(fitted.at(100), 6), round(fitted.exponent, 6)
+        (20.0, 1.0)
+        """
+        exponent, offset = np.polyfit(np.log(list(points)), np.log(list(points.values())), 1)
+        return cls(float(np.exp(offset)), float(exponent))
+
+    def at(self, items: int) -> float:
+        """The quantity for a number of items."""
+        return float(self.factor * float(items) ** self.exponent)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What there is to compute with."""
+
+    nodes: int
+    cores: int
+    gigabits: float
+
+    @property
+    def all_cores(self) -> int:
+        """Cores of all nodes."""
+        return self.nodes * self.cores
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What a collection takes.
+
+    Attributes
+    ----------
+    core_hours, hours : float
+        Of embedding: in all, and on the cluster.
+    network_hours : float
+        Of reading the files at the rate of the network, which goes on at the same time.
+    read_tb, disk_gb : float
+        What is read, and what the index keeps: catalogue and vectors.
+    memory_gb : float
+        That a search wants for its vectors, in the cache of the system or of the process.
+    build_hours : float
+        Of building the search structure; of each shard where there are several, side by side.
+    single_ms : float
+        One search, on one machine or one shard.
+    shards : int
+        Nodes that hold the index.
+    engine, first : str
+        What holds the index, and what becomes the limit first.
+    """
+
+    core_hours: float
+    hours: float
+    network_hours: float
+    read_tb: float
+    disk_gb: float
+    memory_gb: float
+    build_hours: float
+    single_ms: float
+    shards: int
+    engine: str
+    first: str
+
+
+def needed(items: int, pixels: Pixels, cluster: Cluster, dimension: int = 256) -> Needed:
+    """What a number of pictures takes.
+
+    Examples
+    --------
+    >>> small = needed(10**6, "small", Cluster(1, 2, 1.0))
+    >>> small.shards, round(small.core_hours, 1)
+    (1, 0.8)
+    """
+    seconds = items * (1 / IMAGES_PER_CORE_S[pixels] + 1 / OBJECTS_PER_CORE_S)
+    hours = seconds / cluster.all_cores / 3600
+    read = items * BYTES[pixels]
+    network = read * 8 / (cluster.nodes * cluster.gigabits * 1e9) / 3600
+    local = items <= LARGEST_LOCAL
+    shards = 1 if local else -(-items // SHARD)
+    each = -(-items // shards)
+    vector = dimension * MAPPED_BYTES
+    memory = items * (vector if local else 2 * vector + 350)
+    limits = {
+        "the network": network,
+        "decoding and inference": hours,
+        "building the structure": Power.through(BUILD).at(each) / 3600,
+    }
+    return Needed(
+        core_hours=seconds / 3600,
+        hours=max(hours, network),
+        network_hours=network,
+        read_tb=read / 1e12,
+        disk_gb=items * (ROW_BYTES + 2 * vector) / 1e9,
+        memory_gb=memory / 1e9,
+        build_hours=limits["building the structure"],
+        single_ms=Power.through(SINGLE_MS).at(each),
+        shards=shards,
+        engine="one folder" if local else "Milvus",
+        first=max(limits, key=lambda name: limits[name]),
+    )
+
+
+def check() -> list[str]:
+    """Rows of what the smaller sizes predict of the largest one measured, beside what it was."""
+    rows = ["| | predicted of 1,000,000 | measured | off by |", "|---|---|---|---|"]
+    for name, points, unit in (("peak memory of building", BUILD_MB, "MB"),):
+        largest = max(points)
+        before = {items: value for items, value in points.items() if items < largest}
+        predicted = Power.through(before).at(largest)
+        off = predicted / points[largest] - 1
+        rows.append(
+            f"| {name} | {predicted:,.0f} {unit} | {points[largest]:,.0f} {unit} | {off:+.0%} |"
+        )
+    return rows
+
+
+def table(pixels: Pixels, cluster: Cluster) -> list[str]:
+    """Rows for a million to a billion pictures."""
+    lines = [
+        "| pictures | core-hours | hours | read, TB | on disk, GB | in memory, GB | build, h "
+        "| one search, ms | held by | the limit |",
+        "|" + "---|" * 10,
+    ]
+    for items in (10**6, 10**7, 10**8, 10**9):
+        one = needed(items, pixels, cluster)
+        holder = one.engine if one.shards == 1 else f"{one.engine}, {one.shards} nodes"
+        lines.append(
+            f"| {items:,} | {one.core_hours:,.0f} | {one.hours:,.1f} | {one.read_tb:,.2f} "
+            f"| {one.disk_gb:,.0f} | {one.memory_gb:,.1f} | {one.build_hours:,.2f} "
+            f"| {one.single_ms:,.1f} | {holder} | {one.first} |"
+        )
+    return lines
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pixels", choices=["small", "photos"], default=None)
+    parser.add_argument("--nodes", type=int, default=8)
+    parser.add_argument("--cores", type=int, default=16)
+    parser.add_argument("--gigabits", type=float, default=10.0, help="of the network of a node")
+    given = parser.parse_args()
+    cluster = Cluster(given.nodes, given.cores, given.gigabits)
+    kinds: tuple[Pixels, ...] = (given.pixels,) if given.pixels else ("small", "photos")
+    for pixels in kinds:
+        print(
+            f"\nPictures of {BYTES[pixels]:,} bytes; {cluster.nodes} nodes of {cluster.cores} "
+            f"cores, {cluster.gigabits:g} Gbit/s each\n"
+        )
+        print("\n".join(table(pixels, cluster)))
+    print()
+    print("\n".join(check()))
+
+
+if __name__ == "__main__":
+    main()
