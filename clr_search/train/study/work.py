@@ -1,0 +1,137 @@
+"""Working off the trainings of a study: one after the other, side by side, within a time.
+
+Any number of processes may work on one folder. Each takes the first training that has no result and
+that no other process holds the lock of; a process that has died holds none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from clr_search.files.exclusive import Exclusive
+from clr_search.progress import Reporter
+from clr_search.train.data.collection import resident
+from clr_search.train.hardware import tuned_for
+from clr_search.train.resume import restore
+from clr_search.train.settings.choices import resolve
+from clr_search.train.study.experiment import Cell, Experiment
+from clr_search.train.study.measures import measure
+from clr_search.train.study.pictures import Pictures
+from clr_search.train.study.store import Result, Store, Training
+from clr_search.train.threads import using_threads
+from clr_search.train.trainer import Trainer
+
+
+def training(cell: Cell, length: int, seed: int, pictures: Pictures) -> Training:
+    """The training of a cell at a length, in epochs, with a seed."""
+    epochs = length if cell.config.epochs is None else cell.config.epochs
+    config = replace(cell.config, epochs=epochs, seed=seed)
+    return Training(resolve(config, len(pictures.train)), pictures.sha256)
+
+
+def in_order(
+    experiments: Iterable[Experiment], lengths: Sequence[int], seeds: int, pictures: Pictures
+) -> list[Training]:
+    """All trainings of a study, each once, in the order in which they are to be done.
+
+    Short ones come first, so that a report is soon complete for a length; among those of a length,
+    the cells of the four insights, experiment by experiment, each with all its seeds.
+    """
+    experiments = tuple(experiments)
+    found: dict[str, Training] = {}
+    for length in sorted(set(lengths)):
+        for core in (True, False):
+            for cell in (cell for one in experiments for cell in one.cells if cell.core == core):
+                for seed in range(seeds):
+                    one = training(cell, length, seed, pictures)
+                    found.setdefault(one.name, one)
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What trains cells in this process.
+
+    Attributes
+    ----------
+    store : Store
+        The folder of the study.
+    pictures : Pictures
+        The images.
+    threads : int
+        Number of threads of the processor.
+    stop : callable
+        Returns True when the work is to stop, which it does after the current step.
+    reporter : Reporter
+        Receives the progress.
+    """
+
+    store: Store
+    pictures: Pictures
+    threads: int
+    stop: Callable[[], bool]
+    reporter: Reporter
+
+    def work(self, trainings: Sequence[Training]) -> bool:
+        """Do the trainings that have no result and that no other process is at.
+
+        Returns
+        -------
+        bool
+            Whether all were looked at; False if the work was stopped before.
+        """
+        while True:
+            for number, one in enumerate(trainings, start=1):
+                if self.stop():
+                    return False
+                if self.store.result(one) is None:
+                    done = self._attempt(one, f"{number} of {len(trainings)}")
+                    if done is not None:
+                        break
+            else:
+                return True
+            if not done:
+                return False
+
+    def _attempt(self, one: Training, number: str) -> bool | None:
+        """Do a training unless another process is at it; whether it was done, None if not tried."""
+        lock = self.store.lock(one)
+        with Exclusive(lock) as exclusive:
+            if not exclusive.held:
+                return None
+            result = self.store.result(one)  # another process may just have finished it
+            if result is None:
+                self.reporter.message(f"{number}: {one.name}")
+                result = self._train(one)
+                if result is None:
+                    return False
+                self.store.keep(one, result)
+            self.store.forget(one)
+            lock.delete()
+        return True
+
+    def _train(self, one: Training) -> Result | None:
+        """Train and measure, from the last checkpoint if there is one; None if it was stopped."""
+        config, run = one.config, self.store.run(one)
+        began, cpu_began = time.monotonic(), time.process_time()
+        with tuned_for(config.device), using_threads(self.threads):
+            images = resident(self.pictures.train, config.device)
+            trainer = Trainer(run, config, images, self.reporter)
+            again = bool(run.names())
+            if again:
+                restore(trainer, self.pictures.train, run, self.reporter)
+            before = trainer.progress.total_seconds + trainer.progress.seconds
+            if not trainer.run(self.stop):
+                return None
+            measures = measure(trainer.networks, config, self.pictures)
+        on_processor = not again and torch.device(config.device).type == "cpu"
+        return Result(
+            {name: round(value, 4) for name, value in measures.items()},
+            round(before + time.monotonic() - began, 1),
+            round(time.process_time() - cpu_began, 1) if on_processor else None,
+            f"{config.device}, {self.threads} threads, torch {torch.__version__}",
+        )
