@@ -7,8 +7,8 @@ that no other process holds the lock of; a process that has died holds none.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -17,39 +17,11 @@ from clr_search.progress import Reporter
 from clr_search.train.data.collection import resident
 from clr_search.train.hardware import tuned_for
 from clr_search.train.resume import restore
-from clr_search.train.settings.choices import resolve
-from clr_search.train.study.experiment import Cell, Experiment
 from clr_search.train.study.measures import measure
 from clr_search.train.study.pictures import Pictures
 from clr_search.train.study.store import Result, Store, Training
 from clr_search.train.threads import using_threads
 from clr_search.train.trainer import Trainer
-
-
-def training(cell: Cell, length: int, seed: int, pictures: Pictures) -> Training:
-    """The training of a cell at a length, in epochs, with a seed."""
-    epochs = length if cell.config.epochs is None else cell.config.epochs
-    config = replace(cell.config, epochs=epochs, seed=seed)
-    return Training(resolve(config, len(pictures.train)), pictures.sha256)
-
-
-def in_order(
-    experiments: Iterable[Experiment], lengths: Sequence[int], seeds: int, pictures: Pictures
-) -> list[Training]:
-    """All trainings of a study, each once, in the order in which they are to be done.
-
-    Short ones come first, so that a report is soon complete for a length; among those of a length,
-    the cells of the four insights, experiment by experiment, each with all its seeds.
-    """
-    experiments = tuple(experiments)
-    found: dict[str, Training] = {}
-    for length in sorted(set(lengths)):
-        for core in (True, False):
-            for cell in (cell for one in experiments for cell in one.cells if cell.core == core):
-                for seed in range(seeds):
-                    one = training(cell, length, seed, pictures)
-                    found.setdefault(one.name, one)
-    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

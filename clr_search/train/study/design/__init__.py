@@ -55,10 +55,13 @@ def experiment(name: str, base: TrainConfig) -> Experiment:
     return _DESIGNS[name](base)
 
 
-def chosen(names: tuple[str, ...], base: TrainConfig) -> tuple[Experiment, ...]:
+def chosen(
+    names: tuple[str, ...], base: TrainConfig, *, core: bool = False
+) -> tuple[Experiment, ...]:
     """The experiments of some names, each once; "insights" and "all" are several.
 
-    An experiment that only "insights" asks for has the cells and claims of the four insights only.
+    With `core`, and where only "insights" asks for it, an experiment has the cells and claims of
+    the four insights only.
     """
     whole = [name for given in names for name in (NAMES if given == "all" else (given,))]
     found: dict[str, Experiment] = {}
@@ -68,7 +71,7 @@ def chosen(names: tuple[str, ...], base: TrainConfig) -> tuple[Experiment, ...]:
                 found.setdefault(one, experiment(one, base).core())
         else:
             found[name] = experiment(name, base)
-    return tuple(found.values())
+    return tuple(one.core() if core else one for one in found.values())
 
 
 _DESIGNS: dict[str, Callable[[TrainConfig], Experiment]] = {
