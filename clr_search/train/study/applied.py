@@ -20,7 +20,7 @@ from clr_search.train.data.resample import blur, kernel_size
 from clr_search.train.monitor.evaluate import linear_accuracy_on
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.resolved import ResolvedConfig
-from clr_search.train.study.measures import Change, embed
+from clr_search.train.study.embedding import Change, embed
 from clr_search.train.study.pictures import Pictures
 
 PROBED = (1000, 500)

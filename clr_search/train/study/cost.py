@@ -1,4 +1,4 @@
-"""What a study will cost on this machine: its trainings, and the time of a few steps of each kind."""
+"""What a study will cost on this machine, by the time of a few steps of each kind of training."""
 
 from __future__ import annotations
 
@@ -68,9 +68,15 @@ def _kind(config: ResolvedConfig) -> ResolvedConfig:
     """The settings without those that do not change the time of a picture, or hardly."""
     return replace(
         config,
-        **{"temperature": 0.2, "normalise": True, "seed": 0, "learning_rate": 1e-4},
-        **{"epochs": 1, "warmup_epochs": 0.0, "batch_size": min(config.batch_size, 256)},
-        **{"micro_batch": None, "head_dim": 128},
+        temperature=0.2,
+        normalise=True,
+        seed=0,
+        learning_rate=1e-4,
+        epochs=1,
+        warmup_epochs=0.0,
+        batch_size=min(config.batch_size, 256),
+        micro_batch=None,
+        head_dim=128,
     )
 
 

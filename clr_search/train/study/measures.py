@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clr_search.train.data.augment import apply
 from clr_search.train.data.collection import Collection
-from clr_search.train.data.draws import central_squares, draw
-from clr_search.train.data.resample import resample
+from clr_search.train.data.draws import draw
 from clr_search.train.losses.nt_xent import nt_xent
 from clr_search.train.monitor.evaluate import knn_accuracy_on, linear_accuracy_on
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.study.applied import applied
+from clr_search.train.study.embedding import embed
 from clr_search.train.study.pictures import Pictures
 
 CONTRASTED = 256
 """Number of test images at a time on which contrastive accuracy and entropy are measured."""
 
 _TIMES = 4  # how often, each time on other images
-
-_BLOCK = 256  # images that are embedded at once
-
-Change = Callable[[Tensor], Tensor]
-"""What is done to the squares of images, float32 [n, S, 3, S] in [0, 1], row-planar."""
 
 
 def measure(
@@ -52,8 +46,6 @@ def measure(
         "entropy": entropy of the softmax over the other views, in nats. And those of
         `applied.applied`.
     """
-    from clr_search.train.study.applied import applied
-
     networks.eval()
     device = torch.device(config.device)
     embedded = [
@@ -76,47 +68,6 @@ def measure(
 
 
 @torch.inference_mode()
-def embed(
-    networks: nn.ModuleDict,
-    collection: Collection,
-    indices: Tensor,
-    config: ResolvedConfig,
-    change: Change | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Embed the central square of images, as the exported encoder does, and project it.
-
-    Parameters
-    ----------
-    networks : nn.ModuleDict
-        "encoder" and "head", in evaluation mode.
-    collection : Collection
-        The images.
-    indices : Tensor
-        int64 [M]: numbers of the images.
-    config : ResolvedConfig
-        Image size and device.
-    change : callable, optional
-        What is done to the squares before.
-
-    Returns
-    -------
-    h, z : Tensor
-        float32 [M, D] and [M, d] on the device, rows of unit length.
-    """
-    device = torch.device(config.device)
-    pairs = []
-    for part in indices.split(_BLOCK):
-        boxes = central_squares(collection.aspects[part]).to(device)
-        squares = resample(collection.take(part).to(device), boxes, config.image_size)
-        if change is not None:
-            squares = change(squares)
-        h = networks["encoder"](squares.permute(0, 2, 1, 3)).float()
-        pairs.append((F.normalize(h, dim=1), F.normalize(networks["head"](h).float(), dim=1)))
-    h, z = (torch.cat(vectors) for vectors in zip(*pairs, strict=True))
-    return h, z
-
-
-@torch.inference_mode()
 def contrast(
     network: nn.Module, config: ResolvedConfig, collection: Collection
 ) -> tuple[float, float]:
@@ -128,7 +79,7 @@ def contrast(
     device = torch.device(config.device)
     order = torch.randperm(len(collection), generator=generator_for(0, "contrast"))
     found = []
-    for number, indices in enumerate(order[: _TIMES * CONTRASTED].split(CONTRASTED)):
+    for number, indices in enumerate(torch.split(order[: _TIMES * CONTRASTED], CONTRASTED)):
         aspects = collection.aspects[indices].repeat(2)
         draws = draw(aspects, config.augmentation, generator_for(0, "contrast views", number))
         pixels = collection.take(indices).to(device)

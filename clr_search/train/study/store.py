@@ -7,8 +7,8 @@
     out/work/<settings>-<identity>.lock     locked by the process that trains it
 
 A training is identified by its settings and its images, and not by the experiment that asks for it:
-a cell that two experiments or two studies in the same folder share is trained once. Its name is made
-for people, and ends in the first digits of the SHA-256 of its identity, which is what counts.
+a cell that two experiments or two studies in the same folder share is trained once. Its name is
+made for people, and ends in the first digits of the SHA-256 of its identity, which is what counts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from clr_search.files.own import OwnFile, OwnFolder
+from clr_search.files.strict_json import is_of
 from clr_search.files.write import sha256_bytes
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
@@ -31,19 +32,17 @@ MEASURED = 2
 CELLS, WORK = "cells", "work"
 
 _OF_THE_MACHINE = frozenset(
-    ("device", "threads", "timed_threads", "channels_last", "compile")
-    + ("cache", "cache_gigabytes", "cache_size")
-    + ("knn_every", "checkpoint_every", "checkpoint_minutes")
+    "device threads timed_threads channels_last compile cache cache_gigabytes cache_size "
+    "knn_every checkpoint_every checkpoint_minutes".split()
 )
 """Settings that do not change what is learned, or not by more than rounding."""
 
 _SINCE = frozenset(
-    ("method", "loss", "margin", "normalise", "negatives", "init", "teacher", "teacher_weight")
-    + ("architecture", "drop_path", "width", "stem", "norm", "image_size", "grow_from")
-    + ("local_views", "local_size", "head", "head_dim", "head_hidden", "temperature")
-    + ("batch_size", "micro_batch", "epochs", "seconds", "patience", "average", "optimizer")
-    + ("learning_rate", "scaling", "weight_decay", "warmup_epochs", "augmentation", "precision")
-    + ("seed", "init_sha256", "teacher_sha256")
+    "method loss margin normalise negatives init teacher teacher_weight architecture drop_path "
+    "width stem norm image_size grow_from local_views local_size head head_dim head_hidden "
+    "temperature batch_size micro_batch epochs seconds patience average optimizer learning_rate "
+    "scaling weight_decay warmup_epochs augmentation precision seed init_sha256 "
+    "teacher_sha256".split()
 )
 """Settings that always count. One that a later release adds counts where it is not the default, so
 that results from before stay valid."""
@@ -132,6 +131,12 @@ class Result:
     machine: str
 
 
+def _is_sound(result: Result) -> bool:
+    """Whether a result that was read has the types it should have."""
+    numbers = [*result.measures.values(), result.seconds, result.cpu_seconds or 0]
+    return isinstance(result.machine, str) and all(is_of(number, float) for number in numbers)
+
+
 class Store:
     """The folder of a study.
 
@@ -151,8 +156,9 @@ class Store:
             stored = json.loads((self._folder / f"{CELLS}/{training.name}.json").read_text())
             if stored["identity"] != training.identity:
                 return None
-            return Result(**{item.name: stored[item.name] for item in fields(Result)})
-        except (OSError, ValueError, KeyError, TypeError):
+            result = Result(**{item.name: stored[item.name] for item in fields(Result)})
+            return result if _is_sound(result) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def keep(self, training: Training, result: Result) -> None:

@@ -55,7 +55,9 @@ def augmentation(base: TrainConfig) -> Experiment:
         (
             gain("Crop + colour beats crop alone.", "crop+colour", "crop"),
             gain("Crop + colour beats colour alone.", "crop+colour", "colour"),
-            gain("No single augmentation suffices: crop + colour beats each.", "crop+colour", *SINGLE),
+            gain(
+                "No single augmentation suffices: crop + colour beats each.", "crop+colour", *SINGLE
+            ),
             gain("Crop + colour is the best pair.", "crop+colour", *others),
         ),
         ("linear h", "kNN h", "contrastive"),
@@ -71,7 +73,9 @@ def colour(base: TrainConfig) -> Experiment:
         changed = replace(base, augmentation=replace(whole, strength=strength, blur=blur))
         taught = replace(changed, method="supervised")
         core = blur == 0 and strength in (1 / 8, 1)
-        return Cell(name, changed, paper[0], core), Cell(f"supervised, {name}", taught, paper[1], core)
+        return Cell(name, changed, paper[0], core), Cell(
+            f"supervised, {name}", taught, paper[1], core
+        )
 
     pairs = (
         pair("1-8", 1 / 8, 0.0, ("59.6", "77.0")),

@@ -48,9 +48,7 @@ def gains_more(text: str, one: tuple[str, str], other: tuple[str, str]) -> Claim
     """The claim that a change, from the first to the second cell, helps `one` more than `other`."""
 
     def points(measures: Measures) -> float:
-        (a, b), (c, d) = (
-            [measures[name]["linear h"] for name in names] for names in (one, other)
-        )
+        (a, b), (c, d) = ([measures[name]["linear h"] for name in names] for names in (one, other))
         return (b - a) - (d - c)
 
     return Claim(text, points, (*one, *other))

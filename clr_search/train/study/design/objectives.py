@@ -63,13 +63,17 @@ def temperature(base: TrainConfig) -> Experiment:
         (*cosine, *dot),
         (
             gain("τ 0.2 beats both ends, 0.05 and 1.", "l2, τ 0.2", "l2, τ 0.05", "l2, τ 1"),
-            gain("Cosines beat dot products for the task that follows.", "l2, τ 0.2", "no l2, τ 10"),
+            gain(
+                "Cosines beat dot products for the task that follows.", "l2, τ 0.2", "no l2, τ 10"
+            ),
             gain(
                 "Dot products find more partners all the same.",
                 *("no l2, τ 10", "l2, τ 0.2"),
                 measure="contrastive",
             ),
-            best_of("A temperature in the middle beats both ends.", inner, ["l2, τ 0.05", "l2, τ 1"]),
+            best_of(
+                "A temperature in the middle beats both ends.", inner, ["l2, τ 0.05", "l2, τ 1"]
+            ),
             best_of(
                 "The best cosine beats the best dot product.",
                 [cell.name for cell in cosine],

@@ -39,14 +39,13 @@ def batch(base: TrainConfig) -> Experiment:
 
 def size(base: TrainConfig) -> Experiment:
     """Width and depth of the network, for SimCLR and for supervised training (Fig. 7)."""
-    wide, deep = {"width": 2 * base.width}, {"architecture": "resnet34"}
     cells = []
     for method in ("simclr", "supervised"):
         here = base if method == "simclr" else replace(base, method="supervised")
         cells += [
             Cell(method, here, core=True),
-            Cell(f"{method}, twice as wide", replace(here, **wide), core=True),
-            Cell(f"{method}, resnet34", replace(here, **deep)),
+            Cell(f"{method}, twice as wide", replace(here, width=2 * base.width), core=True),
+            Cell(f"{method}, resnet34", replace(here, architecture="resnet34")),
         ]
     return Experiment(
         "size",

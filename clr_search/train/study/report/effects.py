@@ -1,9 +1,9 @@
 """By how much each finding holds at each length, and from which length on it holds.
 
-The rule: at a length, a finding *holds* where at least two seeds were trained and the whole interval
-of its effect lies above 0, *fails* where the whole interval lies at or below 0, and is *open* where
-the interval contains 0. It begins to hold at the shortest length from which on it holds at every
-length that two seeds were trained at.
+The rule: at a length, a finding *holds* where at least two seeds were trained and the whole
+interval of its effect lies above 0, *fails* where the whole interval lies at or below 0, and is
+*open* where the interval contains 0. It begins to hold at the shortest length from which on it
+holds at every length that two seeds were trained at.
 """
 
 from __future__ import annotations
@@ -115,6 +115,17 @@ def effects(claim: Claim, results: Results) -> list[Effect]:
     return found
 
 
+def epochs(length: int) -> str:
+    """A length in words.
+
+    Examples
+    --------
+    >>> epochs(1), epochs(20)
+    ('1 epoch', '20 epochs')
+    """
+    return f"{length:,} epoch{'s' if length > 1 else ''}"
+
+
 def sentence(found: Sequence[Effect]) -> str:
     """From which length on a finding holds, in words, by the rule of this module.
 
@@ -134,15 +145,15 @@ def sentence(found: Sequence[Effect]) -> str:
         return "cannot tell: one seed"
     longest = judged[-1]
     if longest.fails:
-        return f"does not hold up to {longest.length} epochs"
+        return f"does not hold up to {epochs(longest.length)}"
     if not longest.holds:
         shown = "the seeds disagree" if len(longest.points) == 2 else "the interval contains 0"
-        return f"is open up to {longest.length} epochs: {shown}"
+        return f"is open up to {epochs(longest.length)}: {shown}"
     first = longest
     for effect in reversed(judged):
         if not effect.holds:
-            return f"begins to hold at {first.length} epochs"
+            return f"begins to hold at {epochs(first.length)}"
         first = effect
     if len(judged) == 1:
-        return f"holds at {first.length} epochs"
-    return f"holds from {first.length} epochs on, the shortest length"
+        return f"holds at {epochs(first.length)}"
+    return f"holds from {epochs(first.length)} on, the shortest length"

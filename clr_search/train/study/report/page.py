@@ -9,14 +9,14 @@ from pathlib import Path
 from clr_search.files.write import write_atomically
 from clr_search.train.study.experiment import Claim, Experiment
 from clr_search.train.study.report.drawing import draw
-from clr_search.train.study.report.effects import Results, effects, sentence
+from clr_search.train.study.report.effects import Results, effects, epochs, sentence
 from clr_search.train.study.scope import Scope
 
 RULE = (
     "An effect is the difference of two trainings of the same seed, in points; its mean over the "
     "seeds is followed by the 95 % interval of the mean by Student's t, or with two seeds by the "
-    "range. A finding holds at a length where the whole interval lies above 0. It begins to hold at "
-    "the shortest length from which on it holds at every length that two seeds were trained at."
+    "range. A finding holds at a length where the whole interval lies above 0. It begins to hold "
+    "at the shortest length from which on it holds at every length that two seeds were trained at."
 )
 """The rule of `effects`, for people."""
 
@@ -67,7 +67,7 @@ def markdown(experiment: Experiment, results: Results, scope: Scope) -> str:
     ]
     for length in sorted(results):
         seeds = len(results[length])
-        lines += ["", f"## {length} epochs, {seeds} seed{'s' if seeds > 1 else ''}", ""]
+        lines += ["", f"## {epochs(length)}, {seeds} seed{'s' if seeds > 1 else ''}", ""]
         lines += _table(experiment, results, length)
     return "\n".join(lines) + "\n"
 
@@ -75,7 +75,7 @@ def markdown(experiment: Experiment, results: Results, scope: Scope) -> str:
 def findings(claims: Sequence[Claim], results: Results) -> list[str]:
     """The table of the findings: the effect at each length, and from where on each holds."""
     lengths = sorted(results)
-    heads = ["finding of the paper", *(f"{length} epochs" for length in lengths), "so it"]
+    heads = ["finding of the paper", *(epochs(length) for length in lengths), "so it"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for claim in claims:
         found = effects(claim, results)
