@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = ("augmentation", "head", "temperature", "batch", "colour", "size", "loss", "method")
 
+_USUAL = 20  # epochs, where no length is given
+
 
 class Lengths(click.ParamType):  # type: ignore[type-arg]  # generic since 8.3 only
     """Numbers of epochs, separated by commas, in ascending order.
@@ -83,10 +85,8 @@ class Lengths(click.ParamType):  # type: ignore[type-arg]  # generic since 8.3 o
     "--lengths",
     metavar="N,N,…",
     type=Lengths(),
-    default="20",
-    show_default=True,
     help="Numbers of epochs of the trainings; with several, the pages show from which on a finding "
-    "holds.",
+    "holds.  [default: 20]",
 )
 @click.option("--epochs", type=options.COUNT, help="The same for one number of epochs.")
 @click.option("--core", is_flag=True, help="Only what the four insights need.")
@@ -140,7 +140,7 @@ def study(
     out: Path,
     seeds: int,
     limit: int,
-    lengths: tuple[int, ...],
+    lengths: tuple[int, ...] | None,
     epochs: int | None,
     core: bool,
     image_size: int,
@@ -184,6 +184,9 @@ def study(
     from clr_search.train.study.pictures import find_pictures
     from clr_search.train.study.scope import Scope
 
+    if epochs and lengths:
+        raise click.UsageError("--epochs and --lengths say the same; give one of them.")
+    lengths = lengths or (epochs or _USUAL,)
     reporter = for_terminal()
     pictures = find_pictures(
         _paths("images", images),
@@ -201,9 +204,9 @@ def study(
         image_size=image_size,
         width=width,
         batch_size=batch_size,
-        lengths=(epochs,) if epochs else lengths,
+        lengths=lengths,
         seeds=seeds,
-        command=_command(chosen),
+        command=_command(chosen, lengths),
     )
     wanted = design.chosen(experiments, scope.base(device), core=core)
     trainings = scope.trainings(wanted)
@@ -217,7 +220,7 @@ def study(
     _tell(outcome, len(trainings))
 
 
-def _command(chosen: Chosen) -> str:
+def _command(chosen: Chosen, lengths: tuple[int, ...]) -> str:
     """The command that makes the study again, with EXPERIMENT in place of their names."""
     context = click.get_current_context()
     given = context.params
@@ -226,8 +229,7 @@ def _command(chosen: Chosen) -> str:
         *(word for path in given["test"] for word in ("--test", str(path))),
         *("--out", str(given["out"]), *chosen.words()),
         *("--seeds", f"{given['seeds']}", "--limit", f"{given['limit']}"),
-        "--lengths",
-        ",".join(map(str, (given["epochs"],) if given["epochs"] else given["lengths"])),
+        *("--lengths", ",".join(map(str, lengths))),
         *("--image-size", f"{given['image_size']}", "--width", f"{given['width']:g}"),
         *("--batch-size", f"{given['batch_size']}"),
         *(["--core"] if given["core"] else []),
@@ -248,13 +250,14 @@ def _plan(
     open_ones = [one for one in trainings if store.result(one) is None]
     click.echo(f"{len(trainings):,} trainings, of which {len(open_ones):,} have no result yet.")
     priced = list(zip(open_ones, cost.costs(open_ones, pictures, threads), strict=True))
-    click.echo("\nlength       trainings   hours   pictures/s")
+    click.echo("\nepochs   trainings   hours   pictures/s")
     sums = 0.0
     for length in sorted({one.config.epochs for one in open_ones}):
         here = [price for one, price in priced if one.config.epochs == length]
         hours = sum(price.seconds for price in here) / 3600
         slow, fast = min(price.rate for price in here), max(price.rate for price in here)
-        click.echo(f"{length:6,} epochs {len(here):9,} {hours:7.1f}   {slow:,.0f} to {fast:,.0f}")
+        rates = f"{slow:,.0f} to {fast:,.0f}"
+        click.echo(f"{length:6,}{len(here):12,} {hours:7.1f}   {rates}")
         sums += hours
     click.echo(
         f"\n{sums:.1f} hours with {threads} thread{'s' if threads > 1 else ''} a training, one "

@@ -100,10 +100,13 @@ class Worker:
             if not trainer.run(self.stop):
                 return None
             measures = measure(trainer.networks, config, self.pictures)
-        on_processor = not again and torch.device(config.device).type == "cpu"
+        on_processor = torch.device(config.device).type == "cpu"
+        threads = (
+            f", {self.threads} thread{'s' if self.threads > 1 else ''}" if on_processor else ""
+        )
         return Result(
             {name: round(value, 4) for name, value in measures.items()},
             round(before + time.monotonic() - began, 1),
-            round(time.process_time() - cpu_began, 1) if on_processor else None,
-            f"{config.device}, {self.threads} threads, torch {torch.__version__}",
+            round(time.process_time() - cpu_began, 1) if on_processor and not again else None,
+            f"{config.device}{threads}, torch {torch.__version__}",
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clr_search.errors import UsageError
 from clr_search.train.settings.choices import augmentation_for
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.study.design import augmentations, objectives, scales
@@ -62,6 +63,11 @@ def chosen(
 
     With `core`, and where only "insights" asks for it, an experiment has the cells and claims of
     the four insights only.
+
+    Raises
+    ------
+    UsageError
+        If none is left of an experiment with `core`.
     """
     whole = [name for given in names for name in (NAMES if given == "all" else (given,))]
     found: dict[str, Experiment] = {}
@@ -71,7 +77,13 @@ def chosen(
                 found.setdefault(one, experiment(one, base).core())
         else:
             found[name] = experiment(name, base)
-    return tuple(one.core() if core else one for one in found.values())
+    kept = tuple(one.core() if core else one for one in found.values())
+    for empty in (one for one in kept if not one.cells):
+        raise UsageError(
+            f"The four insights need nothing of the experiment {empty.name}.",
+            f"Leave out --core, or choose among {', '.join(INSIGHTS)}.",
+        )
+    return kept
 
 
 _DESIGNS: dict[str, Callable[[TrainConfig], Experiment]] = {

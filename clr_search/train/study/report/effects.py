@@ -136,13 +136,13 @@ def sentence(found: Sequence[Effect]) -> str:
     >>> sentence([Effect(5, (-1.0, -2.0)), Effect(20, (-1.0, 2.0))])
     'is open up to 20 epochs: the seeds disagree'
     >>> sentence([Effect(5, (1.0,))])
-    'cannot tell: one seed'
+    'cannot be told yet: one seed'
     """
     judged = [effect for effect in found if effect.judged]
     if not found:
-        return "not trained yet"
+        return "has not been trained yet"
     if not judged:
-        return "cannot tell: one seed"
+        return "cannot be told yet: one seed"
     longest = judged[-1]
     if longest.fails:
         return f"does not hold up to {epochs(longest.length)}"

@@ -56,8 +56,8 @@ def test_the_interval_is_that_of_student() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ({}, "not trained yet"),
-        ({5: (1.0,), 60: (9.0,)}, "cannot tell: one seed"),
+        ({}, "has not been trained yet"),
+        ({5: (1.0,), 60: (9.0,)}, "cannot be told yet: one seed"),
         ({5: (1.0, 2.0)}, "holds at 5 epochs"),
         ({5: (1.0, 2.0), 20: (3.0, 1.0)}, "holds from 5 epochs on, the shortest length"),
         ({5: (-1.0, 2.0), 20: (3.0, 1.0)}, "begins to hold at 20 epochs"),
