@@ -1,6 +1,6 @@
 """The paper's four insights at a scale that a processor cannot reach, in ten minutes of a GPU.
 
-    python -m bench.gpu.packed DATA --out packed --sets cifar10 --each 4000  # where the pictures are
+    python -m bench.gpu.packed DATA --out packed --sets cifar10 --each 4000
     python -m bench.gpu.insights packed --out insights --minutes 9.5
 
 40,000 pictures of CIFAR-10 (one file of 53 MiB, which is why not 50,000), a ResNet-18 of full width

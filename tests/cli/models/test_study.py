@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.cli.models import study as cli
-from clr_search.train.study import cost, design
+from clr_search.train.study import cost, design, measures
 from tests.cli.conftest import Run
 
 SMALL = ("--core", "--seeds", 1, "--epochs", 1, "--batch-size", 8, "--image-size", 16)
@@ -21,6 +21,7 @@ def test_pages_are_written_and_named(
     run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cost, "_SECONDS", 0.01)
+    monkeypatch.setattr(measures, "applied", lambda *given: {})  # takes most of the time
     given = ("study", "augmentation", "--images", pictures, "--out", "study", *SMALL)
     plan = run(*given, "--plan").stdout
     assert plan.startswith("3 trainings, of which 3 have no result yet.\n")
@@ -61,8 +62,11 @@ def test_wrong_use(run: Run, pictures: Path, words: tuple[str, ...], complaint: 
     assert complaint in run(*given, exit_code=2).stderr
 
 
-def test_pictures_of_lists_and_of_a_selection(run: Run, pictures: Path, tmp_path: Path) -> None:
+def test_pictures_of_lists_and_of_a_selection(
+    run: Run, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page names the list, and not all that is in it."""
+    monkeypatch.setattr(measures, "applied", lambda *given: {})  # takes most of the time
     (tmp_path / "list.txt").write_text("\n".join(map(str, sorted(pictures.rglob("*.*g")))))
     given = ("--images", "@list.txt", "--test", pictures, "--test", "@list.txt")
     words = ("--exclude", "x", "--any-name", *SMALL)

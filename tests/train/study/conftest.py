@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clr_search.train.study import measures
 from clr_search.train.study.design import base_config
 from clr_search.train.study.pictures import Pictures, find_pictures
 from clr_search.train.study.scope import Scope
@@ -17,6 +18,12 @@ BASE = replace(base_config(image_size=16, width=0.25, batch_size=16, device="cpu
 @pytest.fixture(scope="package")
 def found(pictures: Path) -> Pictures:
     return find_pictures([pictures], [], limit=30, side=16)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what was applied (`test_measures` tests it), which takes most of the time here."""
+    monkeypatch.setattr(measures, "applied", lambda *given: {})
 
 
 @pytest.fixture

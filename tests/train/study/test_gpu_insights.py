@@ -30,6 +30,7 @@ def test_so_many_of_each_folder_are_packed(pictures: Path, tmp_path: Path) -> No
 
 
 def test_a_rehearsal_goes_on_where_the_time_was_over(
+    quick: None,
     pictures: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
+import multiprocessing
+import os
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from clr_search.files.exclusive import Exclusive
 from clr_search.progress import Silent
+from clr_search.train.interruption import Interruption
 from clr_search.train.study import workers
 from clr_search.train.study.experiment import Cell
 from clr_search.train.study.pictures import Pictures
@@ -22,6 +23,8 @@ from clr_search.train.study.store import CELLS, Store, Training
 from clr_search.train.study.work import Worker
 from tests.train.study.conftest import BASE
 from tests.train.test_loop import Interrupting
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def some(scope: Scope, count: int, length: int = 2) -> list[Training]:
@@ -69,73 +72,6 @@ def test_time_that_is_over_stops_the_work(scope: Scope, found: Pictures, tmp_pat
     assert (outcome.done, outcome.interrupted, outcome.time_over) == (0, False, True)
 
 
-SIDE_BY_SIDE = """
-import os
-import sys
-from dataclasses import replace
-from pathlib import Path
-
-import torch
-
-from clr_search.train.settings.resolved import ResolvedConfig
-from clr_search.train.study import workers
-from clr_search.train.study.pictures import find_pictures
-from clr_search.train.study.store import Training
-
-if __name__ == "__main__":
-    images, out, *settings = map(Path, sys.argv[1:])
-    found = find_pictures([images], [], limit=30, side=16)
-    configs = [replace(ResolvedConfig.from_file(s), checkpoint_minutes=1e-3) for s in settings]
-    trainings = [Training(config, found.sha256) for config in configs]
-    workers.work(trainings, found, out, jobs=2)
-"""
-
-
-def held(store: Store, one: Training) -> bool:
-    """Whether a process is at a training."""
-    with Exclusive(store.lock(one)) as ours:
-        return not ours.held
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition is met, a minute at most."""
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it has not happened within a minute")
-
-
-def test_a_killed_process_leaves_checkpoints_and_no_claims(
-    pictures: Path, scope: Scope, found: Pictures, tmp_path: Path
-) -> None:
-    """Two processes share two trainings; the first is killed, so the second stops as well."""
-    trainings, out = some(scope, 2, length=400), tmp_path / "out"
-    settings = [tmp_path / f"{number}.json" for number in range(2)]
-    for path, one in zip(settings, trainings, strict=True):
-        path.write_text(one.config.to_json())
-    (tmp_path / "work.py").write_text(SIDE_BY_SIDE)
-    store = Store(out)
-    checkpoints = [out / "work" / o.name / "checkpoints" / "last.safetensors" for o in trainings]
-    process = subprocess.Popen(
-        [sys.executable, *map(str, [tmp_path / "work.py", pictures, out, *settings])]
-    )
-    try:
-        until(lambda: all(path.exists() for path in checkpoints))
-        assert all(held(store, one) for one in trainings)
-        assert Worker(store, found, 1, lambda: False, Silent()).work(trainings)  # nothing is free
-        assert all(store.result(one) is None for one in trainings)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    until(lambda: not any(held(store, one) for one in trainings))
-    said = Heard()
-    stopped = iter([False] * 3 + [True] * 9)
-    assert not Worker(store, found, 1, lambda: next(stopped), said).work(trainings)
-    assert said.lines[1].startswith("Going on after epoch ")
-    assert not said.lines[1].startswith("Going on after epoch 0, step 0")
-
-
 class Heard(Silent):
     """A reporter that keeps its messages."""
 
@@ -144,6 +80,49 @@ class Heard(Silent):
 
     def message(self, text: str) -> None:
         self.lines.append(text)
+
+
+class Killing(Heard):
+    """A reporter that waits for the checkpoint of the process beside this one, and kills it."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        super().__init__()
+        self.checkpoint = checkpoint
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        others = multiprocessing.active_children()
+        for _ in range(6000):
+            if not others or self.checkpoint.exists():
+                break
+            time.sleep(0.01)
+        for other in others:
+            other.kill()
+            other.join()
+
+
+def test_a_killed_process_leaves_its_checkpoint_and_no_claim(
+    scope: Scope, found: Pictures, tmp_path: Path
+) -> None:
+    """Two processes share two trainings; one is killed, and the other goes on where it was."""
+    short, long = some(scope, 2, length=1)[0], some(scope, 2, length=60)[1]
+    long = replace(long, config=replace(long.config, checkpoint_minutes=1e-3))
+    said = Killing(tmp_path / "work" / long.name / "checkpoints" / "last.safetensors")
+    outcome = workers.work([short, long], found, tmp_path, jobs=2, reporter=said)
+    assert (outcome.done, outcome.interrupted) == (2, False)
+    assert said.lines[0] == f"1 of 2: {short.name}"
+    assert said.lines[1] == f"2 of 2: {long.name}"
+    assert re.fullmatch(r"Going on after epoch \d+, step [1-9]\d*\.", said.lines[2])
+    result = Store(tmp_path).result(long)
+    assert result is not None
+    assert result.cpu_seconds is None
+
+
+def test_who_has_lost_the_process_that_started_it_stops(found: Pictures, tmp_path: Path) -> None:
+    shared = workers._Shared(tmp_path, found, [], 1, os.getppid(), time.time() + 60)
+    with Interruption() as interruption:
+        assert not workers._stopping(shared, interruption)()
+        assert workers._stopping(replace(shared, parent=0), interruption)()
+        assert workers._stopping(replace(shared, until=0.0), interruption)()
 
 
 def test_the_first_that_is_free_is_taken(
