@@ -1,12 +1,11 @@
 """The report on the paper's four insights, from the results that lie in its folder.
 
-    clr-search study insights --images cifar10/train --test cifar10/test --out docs/study \\
-        --seeds 2 --limit 5000 --lengths 5,20,60 --batch-size 128 --hours 2
     python -m bench.study_page docs/study
 
-The first command trains what has no result yet, on any machine, and may be stopped and given again;
-the second writes `README.md` and the pages and pictures of the experiments, in a few seconds and
-without the images. Give it again when more results have come.
+writes `README.md`, and the pages and pictures of the experiments, in a few seconds and without the
+images. The results are of `clr-search study insights`, with the options that the report shows: it
+trains what has no result yet, on any machine, and may be stopped and given again. Give the command
+above again when more results have come.
 """
 
 from __future__ import annotations
@@ -51,30 +50,31 @@ INSIGHTS = (
     Insight(
         "1. Crop and colour belong together",
         "Two crops of one photo have like colours, so a network can find the partner of a view by "
-        "its colour histogram and learn nothing of what is on it. Colour jitter takes that shortcut "
-        "away. The task becomes harder, and what is learned becomes better.",
+        "its colour histogram and learn nothing of what is on it. Colour jitter takes that "
+        "shortcut away. The task becomes harder, and what is learned becomes better.",
         "augmentation",
         ("Crop + colour beats crop", "Crop + colour beats colour"),
     ),
     Insight(
         "2. A head to throw away",
-        "The loss is computed on z = g(h), not on h. z is rewarded for being the same for all views "
-        "of a picture, so it loses colour and orientation. With a small network g in between, h "
-        "need not lose them, and h is what is kept.",
+        "The loss is computed on z = g(h), not on h. z is rewarded for being the same for all "
+        "views of a picture, so it loses colour and orientation. With a small network g in "
+        "between, h need not lose them, and h is what is kept.",
         "head",
         ("A non-linear head beats none", "h is better than z", "z has lost what h knows of rot"),
     ),
     Insight(
         "3. Cosines, and a temperature",
         "Similarities are cosines, divided by a temperature τ that says how much the most similar "
-        "negatives count. Without unit length, partners are found more easily, and less is learned.",
+        "negatives count. Without unit length, partners are found more easily, and less is "
+        "learned.",
         "temperature",
         ("τ 0.2 beats both ends", "Cosines beat dot products", "Dot products find more"),
     ),
     Insight(
         "4. Larger batches, longer training",
-        "A larger batch has more negatives in each step. In the paper that helps most where training "
-        "is short, and longer training makes up for it.",
+        "A larger batch has more negatives in each step. In the paper that helps most where "
+        "training is short, and longer training makes up for it.",
         "batch",
         ("A batch of 1,024 beats", "Longer training helps"),
     ),
@@ -132,13 +132,13 @@ def report(study: Study) -> str:
     lines = [
         "# The paper's four insights, and from where on they hold",
         "",
-        "The SimCLR paper rests on four observations, made with a ResNet-50 and ImageNet on 128 TPU "
-        "cores. Here they are tested on a machine that anyone has, not at one scale but at growing "
-        f"lengths of training ({lengths} epochs of {scope.images:,} pictures of CIFAR-10), so that "
-        "each picture shows **from where on** an insight holds: something that the paper does not. "
-        f"The network is a ResNet-18 of width {scope.width:g}; each training is measured by a linear "
-        f"classifier on {scope.tested:,} test pictures, and is compared with its partner of the "
-        f"same seed, {scope.seeds} seeds in all.",
+        "The SimCLR paper rests on four observations, made with a ResNet-50 and ImageNet on 128 "
+        "TPU cores. Here they are tested on a machine that anyone has, not at one scale but at "
+        f"growing lengths of training ({lengths} epochs of {scope.images:,} pictures of CIFAR-10), "
+        "so that each picture shows **from where on** an insight holds, which the paper does not "
+        f"show. The network is a ResNet-18 of width {scope.width:g}; each training is measured by "
+        f"a linear classifier on {scope.tested:,} test pictures, and is compared with its partner "
+        f"of the same seed, {scope.seeds} seeds in all.",
         "",
     ]
     for insight in INSIGHTS:
@@ -218,41 +218,48 @@ def _cost(study: Study) -> list[str]:
 
 
 def _missing(study: Study) -> list[str]:
-    """Which trainings have no result yet, by length."""
+    """How many seeds each cell has been trained with, at each length; of those that lack some."""
     lines = ["## What is missing", ""]
     if not study.missing:
         return [*lines, "Nothing: every cell has been trained at every length.", ""]
-    for length in study.scope.lengths:
-        here = [one.name for one in study.missing if one.config.epochs == length]
-        if here:
-            names = ", ".join(
-                f"`{name.partition('-epochs-')[2].rpartition('-')[0]}`" for name in here
-            )
-            lines.append(f"- {epochs(length)}: {len(here)} trainings. {names}")
-    return [*lines, "", "The same command trains them.", ""]
+    lengths, seeds = study.scope.lengths, study.scope.seeds
+    lines += [
+        f"{len(study.missing)} trainings. The command above does them, and leaves out what is "
+        f"done. Seeds trained, of {seeds}:",
+        "",
+        f"| cell | {' | '.join(epochs(length) for length in lengths)} |",
+        "|---|" + "---|" * len(lengths),
+    ]
+    for name, experiment in study.experiments.items():
+        for cell in experiment.cells:
+            by_length = [study.results[name].get(length, {}) for length in lengths]
+            counts = [sum(cell.name in rows for rows in of.values()) for of in by_length]
+            if min(counts) < seeds:
+                lines.append(f"| {name}: {cell.name} | {' | '.join(map(str, counts))} |")
+    return [*lines, ""]
 
 
 _CAUTION = (
-    "With two seeds that is a weak test. The accuracy of one training on 10,000 test pictures has a "
-    "standard error of half a point, which the range over seeds does not contain: differences below "
-    "a point should not be built upon."
+    "With two seeds that is a weak test. The accuracy of one training on 10,000 test pictures has "
+    "a standard error of half a point, which the range over seeds does not contain: differences "
+    "below a point should not be built upon."
 )
 
 _WHY = (
     "What fails has one thing in common: it is about what the network learns to *ignore*. Until a "
     "small network has solved the contrastive task so far that it would use shortcuts, or throw "
-    "information away, taking the shortcut away only takes information away, and z is as good as h. "
-    "Larger batches have fewer steps in as many epochs: at batch 1,024, an epoch of 5,000 pictures "
-    "has four."
+    "information away, taking the shortcut away only takes information away, and z is as good as "
+    "h. Larger batches have fewer steps in as many epochs: at batch 1,024, an epoch of 5,000 "
+    "pictures has four."
 )
 
 _EARLIER = (
     "## Earlier reports\n\n"
-    "[Seven experiments at one length, 10 epochs](ten-epochs/README.md), each with all its rows: all "
-    "pairs of augmentations, head dimensions, losses, methods. What is not tested above (NT-Xent is "
-    "the best loss, SimCLR beats InstDisc and the untrained network, supervised training is still "
-    "ahead) was found there to hold. The experiments can be had at any lengths: `clr-search study "
-    "loss method --lengths 5,20,60`."
+    "[Seven experiments at one length, 10 epochs](ten-epochs/README.md), each with all its rows: "
+    "all pairs of augmentations, head dimensions, losses, methods. What is not tested above "
+    "(NT-Xent is the best loss, SimCLR beats InstDisc and the untrained network, supervised "
+    "training is still ahead) was found there to hold. The experiments can be had at any lengths: "
+    "`clr-search study loss method --lengths 5,20,60`."
 )
 
 

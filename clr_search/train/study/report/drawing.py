@@ -32,7 +32,8 @@ def draw(experiment: Experiment, results: Results, path: Path) -> None:
 
     over = len(results) > 1
     pairs = not over and _grid_is_whole(experiment, results)
-    height = 4.2 if over else 4.6 if pairs else 1.2 + 0.32 * len(experiment.cells)
+    shown = max(len(experiment.claims), min(_MOST, len(experiment.cells)))
+    height = 3.2 + 0.2 * shown if over else 4.6 if pairs else 1.2 + 0.32 * len(experiment.cells)
     figure = Figure(figsize=(10 if over else 6.4, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     if over:
@@ -82,7 +83,7 @@ def _accuracies(axes: Any, experiment: Experiment, results: Results) -> None:
         _line(axes, at, colour, cell.name)
     _axis_of_lengths(axes, sorted(results))
     axes.set_ylabel(f"{measure}, %", color=_GREY)
-    axes.legend(frameon=False, fontsize=9)
+    _legend(axes)
 
 
 def _effects(axes: Any, claims: Sequence[Claim], results: Results) -> None:
@@ -93,7 +94,11 @@ def _effects(axes: Any, claims: Sequence[Claim], results: Results) -> None:
         _band(axes, line, colour, claim.text.removesuffix("."))
     _axis_of_lengths(axes, sorted(results))
     axes.set_ylabel("effect, points", color=_GREY)
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.14))
+    _legend(axes)
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(-0.02, -0.16))
 
 
 def _line(axes: Any, at: Sequence[tuple[int, list[float]]], colour: str, name: str) -> None:
