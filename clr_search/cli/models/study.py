@@ -175,8 +175,7 @@ def study(
     \b
     Example:
       clr-search study loss --images cifar10/train --test cifar10/test --out study
-      clr-search study insights --images cifar10/train --test cifar10/test --out study \\
-        --lengths 5,20,60 --seeds 2 --batch-size 128 --jobs 2 --plan
+      clr-search study insights --images photos --out study --lengths 5,20,60 --plan
     """
     require("torch", "train")
     from clr_search.progress import for_terminal

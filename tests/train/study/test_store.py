@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.files.exclusive import Exclusive
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.study import design
 from clr_search.train.study.experiment import Cell
@@ -84,12 +83,3 @@ def test_a_scope_is_kept(scope: Scope) -> None:
     for text in ("{}", "[]", scope.to_json().replace('"seeds"', '"sides"')):
         with pytest.raises(UsageError, match=r"study.json is not that of a study: .*\n?"):
             Scope.from_json(text, "study.json")
-
-
-def test_a_lock_is_held_once(tmp_path: Path, scope: Scope) -> None:
-    file = Store(tmp_path).lock(scope.training(Cell("one", BASE), 1, 0))
-    with Exclusive(file) as first, Exclusive(file) as second:
-        assert first.held
-        assert not second.held
-    with Exclusive(file) as third:
-        assert third.held
