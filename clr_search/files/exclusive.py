@@ -40,6 +40,7 @@ class Exclusive:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> file = OwnFile.at(Path("cell.lock"))
     >>> with Exclusive(file) as first, Exclusive(file) as second:
     ...     first.held, second.held

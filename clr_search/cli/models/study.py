@@ -186,6 +186,10 @@ def study(
     if epochs and lengths:
         raise click.UsageError("--epochs and --lengths say the same; give one of them.")
     lengths = lengths or (epochs or _USUAL,)
+    base = design.base_config(
+        image_size=image_size, width=width, batch_size=batch_size, device=device
+    )
+    wanted = design.chosen(experiments, base, core=core)
     reporter = for_terminal()
     pictures = find_pictures(
         _paths("images", images),
@@ -207,7 +211,6 @@ def study(
         seeds=seeds,
         command=_command(chosen, lengths),
     )
-    wanted = design.chosen(experiments, scope.base(device), core=core)
     trainings = scope.trainings(wanted)
     if plan:
         _plan(trainings, pictures, out, threads, jobs)
@@ -245,8 +248,10 @@ def _plan(
     from clr_search.train.study import cost
     from clr_search.train.study.store import Store
 
-    store = Store(out)
-    open_ones = [one for one in trainings if store.result(one) is None]
+    open_ones = trainings
+    if out.exists():  # a plan writes nothing
+        store = Store(out)
+        open_ones = [one for one in trainings if store.result(one) is None]
     click.echo(f"{len(trainings):,} trainings, of which {len(open_ones):,} have no result yet.")
     priced = list(zip(open_ones, cost.costs(open_ones, pictures, threads), strict=True))
     click.echo("\nepochs   trainings   hours   pictures/s")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from clr_search.train.data.batches import batches
+from clr_search.train.data.collection import resident
 from clr_search.train.hardware import tuned_for
 from clr_search.train.methods import build_method
 from clr_search.train.optimization.optimizers import build_optimizer
@@ -82,7 +83,7 @@ def _kind(config: ResolvedConfig) -> ResolvedConfig:
 
 def _rate(config: ResolvedConfig, pictures: Pictures) -> float:
     """Pictures per second in steps of a training; the first step does not count."""
-    collection, device = pictures.train, torch.device(config.device)
+    collection, device = resident(pictures.train, config.device), torch.device(config.device)
     method = build_method(config, collection)
     method.networks.train()
     optimizer = build_optimizer(method.networks, config)

@@ -26,7 +26,7 @@ def test_pages_are_written_and_named(
     plan = run(*given, "--plan").stdout
     assert plan.startswith("3 trainings, of which 3 have no result yet.\n")
     assert "     1           3 " in plan
-    assert not (tmp_path / "study" / "cells").exists()
+    assert not (tmp_path / "study").exists()
     result = run(*given)
     assert result.stdout == "study/augmentation.md\n"
     page = (tmp_path / "study" / "augmentation.md").read_text(encoding="utf-8")
