@@ -11,6 +11,7 @@ above again when more results have come.
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,25 +192,33 @@ def _failing(study: Study) -> list[str]:
 
 def _cost(study: Study) -> list[str]:
     """What the report has cost, and the command."""
-    rows: dict[str, Result] = {}
+    rows: dict[str, tuple[int, Result]] = {}
     for name, experiment in study.experiments.items():
-        configs = {cell.name: cell for cell in experiment.cells}
+        cells = {cell.name: cell for cell in experiment.cells}
         for length, seeds in study.results[name].items():
-            for seed, cells in seeds.items():
-                for cell, result in cells.items():
-                    rows[study.scope.training(configs[cell], length, seed).name] = result
-    seconds = sum(row.seconds for row in rows.values())
-    known = [row.cpu_seconds for row in rows.values() if row.cpu_seconds is not None]
-    cpu = sum(known) * len(rows) / max(1, len(known))
-    machines = sorted({row.machine for row in rows.values()})
+            for seed, found in seeds.items():
+                for cell, result in found.items():
+                    one = study.scope.training(cells[cell], length, seed)
+                    rows[one.name] = (length, result)
+    every = [row for _, row in rows.values()]
+    seconds = sum(row.seconds for row in every)
+    known = [row.cpu_seconds for row in every if row.cpu_seconds is not None]
+    cpu = statistics.fmean(known) * len(every)
+    times = []
+    for length in study.scope.lengths:
+        here = [row.cpu_seconds for of, row in rows.values() if of == length and row.cpu_seconds]
+        if here:
+            times.append(f"{statistics.fmean(here) / 60:.1f} minutes for {epochs(length)}")
     command = study.scope.command.replace("EXPERIMENT", "insights")
     return [
         "## What it costs to repeat",
         "",
-        f"The {len(rows)} trainings so far took {cpu / 3600:.1f} hours of one processor core "
-        f"({seconds / 3600:.1f} hours by the clock, beside other work): {'; '.join(machines)}. "
-        f"So two cores need half of that with `--jobs 2`. `--plan` tells what your machine would "
-        "need. Trainings that are done are in [cells](cells), and are not done again:",
+        f"The {len(every)} trainings so far took {cpu / 3600:.1f} hours of one processor core "
+        f"({seconds / 3600:.1f} hours by the clock, beside other work; "
+        f"{', '.join(sorted({row.machine for row in every}))}): {', '.join(times)}. Two cores need "
+        "half of the time with `--jobs 2`; `--plan` tells what your machine would need. Trainings "
+        "that are done are kept in [cells](cells), and with the same files of pictures (here JPEG "
+        "copies of CIFAR-10) they are not done again:",
         "",
         f"    {command}",
         "    python -m bench.study_page docs/study",

@@ -3,7 +3,7 @@
     python -m bench.gpu.packed DATA --out packed --sets cifar10 --each 4000
     python -m bench.gpu.insights packed --out insights --minutes 9.5
 
-40,000 pictures of CIFAR-10 (one file of 53 MiB, which is why not 50,000), a ResNet-18 of full width
+40,000 pictures of CIFAR-10 (one file of 50 MiB, which is why not 50,000), a ResNet-18 of full width
 in bf16, and the cells that the four insights need, as `clr-search study insights` has them. It
 times a few steps of each kind first and chooses three lengths, each four times the one before, such
 that all fits into the time; short ones come first, so that what is cut off is the longest. Results,
