@@ -149,7 +149,7 @@ def report(study: Study) -> str:
         experiment = study.experiments[name]
         lines += [f"### {experiment.title}", ""]
         if study.results[name]:
-            lines += [*findings(experiment.claims, study.results[name]), ""]
+            lines += [*findings(experiment.claims, study.results[name], scope.tested), ""]
             lines += [f"Every number: [{name}]({name}.md).", ""]
         else:
             lines += ["No training of it is done yet.", ""]
@@ -165,13 +165,13 @@ def _section(insight: Insight, study: Study) -> list[str]:
         lines += [f"![{experiment.title}]({experiment.name}.png)", ""]
     for claim in experiment.claims:
         if claim.text.startswith(insight.sentences):
-            lines.append(f"- {_told(claim, results)}")
+            lines.append(f"- {_told(claim, results, study.scope.tested)}")
     return [*lines, ""]
 
 
-def _told(claim: Claim, results: Results) -> str:
+def _told(claim: Claim, results: Results, tested: int) -> str:
     """A finding with its verdict, and its effect at the longest length."""
-    found = effects(claim, results)
+    found = effects(claim, results, tested)
     told = f"*{claim.text}* It **{sentence(found)}**"
     return told + (f"; {found[-1]} points at {epochs(found[-1].length)}." if found else ".")
 
@@ -181,7 +181,7 @@ def _failing(study: Study) -> list[str]:
     lines = []
     for name, experiment in study.experiments.items():
         for claim in experiment.claims:
-            found = effects(claim, study.results[name])
+            found = effects(claim, study.results[name], study.scope.tested)
             said = sentence(found)
             if said.startswith(("does not", "is open")):
                 lines.append(f"- {claim.text} It {said}: {found[-1]} points.")
@@ -249,9 +249,8 @@ def _missing(study: Study) -> list[str]:
 
 
 _CAUTION = (
-    "With two seeds that is a weak test. The accuracy of one training on 10,000 test pictures has "
-    "a standard error of half a point, which the range over seeds does not contain: differences "
-    "below a point should not be built upon."
+    "With two seeds that is a weak test: where there is no effect, two seeds agree in half of all "
+    "cases by chance. Differences below a point should not be built upon."
 )
 
 _WHY = (

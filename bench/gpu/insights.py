@@ -138,7 +138,7 @@ class Job:
             if results:
                 write_page(experiment, results, scope, self.out)
                 print(f"\n### {experiment.title}\n")
-                print("\n".join(findings(experiment.claims, results)), flush=True)
+                print("\n".join(findings(experiment.claims, results, scope.tested)), flush=True)
         print(f"\n{outcome.done} of {len(trainings)} trainings are done.", flush=True)
         return outcome.done == len(trainings)
 

@@ -53,11 +53,14 @@ class Claim:
         finding; negative if they contradict it.
     needs : tuple of str
         Names of the cells whose measures `points` reads; see `SHORTER`.
+    tested : int or None
+        Number of answers that the measure is a share of; None for one on each test image.
     """
 
     text: str
     points: Callable[[Measures], float]
     needs: tuple[str, ...]
+    tested: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

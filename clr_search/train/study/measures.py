@@ -21,7 +21,8 @@ from clr_search.train.study.pictures import Pictures
 CONTRASTED = 256
 """Number of test images at a time on which contrastive accuracy and entropy are measured."""
 
-_TIMES = 4  # how often, each time on other images
+TIMES = 4
+"""How often, each time on other images."""
 
 
 def measure(
@@ -79,7 +80,7 @@ def contrast(
     device = torch.device(config.device)
     order = torch.randperm(len(collection), generator=generator_for(0, "contrast"))
     found = []
-    for number, indices in enumerate(torch.split(order[: _TIMES * CONTRASTED], CONTRASTED)):
+    for number, indices in enumerate(torch.split(order[: TIMES * CONTRASTED], CONTRASTED)):
         aspects = collection.aspects[indices].repeat(2)
         draws = draw(aspects, config.augmentation, generator_for(0, "contrast views", number))
         pixels = collection.take(indices).to(device)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from clr_search.train.study.experiment import SHORTER, Claim, Measures
 
 
-def gain(text: str, better: str, *others: str, measure: str = "linear h") -> Claim:
-    """The claim that a cell is better than each of the others.
+def gain(
+    text: str, better: str, *others: str, measure: str = "linear h", tested: int | None = None
+) -> Claim:
+    """The claim that a cell is better than each of the others; `tested` as in `Claim`.
 
     Examples
     --------
@@ -20,7 +22,7 @@ def gain(text: str, better: str, *others: str, measure: str = "linear h") -> Cla
     def points(measures: Measures) -> float:
         return measures[better][measure] - max(measures[name][measure] for name in others)
 
-    return Claim(text, points, (better, *others))
+    return Claim(text, points, (better, *others), tested)
 
 
 def best_of(text: str, better: Sequence[str], others: Sequence[str]) -> Claim:
@@ -35,13 +37,15 @@ def best_of(text: str, better: Sequence[str], others: Sequence[str]) -> Claim:
     return Claim(text, points, (*better, *others))
 
 
-def within(text: str, cells: Sequence[str], better: str, worse: str) -> Claim:
+def within(
+    text: str, cells: Sequence[str], better: str, worse: str, tested: int | None = None
+) -> Claim:
     """The claim that one measure is higher than another in each of some cells."""
 
     def points(measures: Measures) -> float:
         return min(measures[name][better] - measures[name][worse] for name in cells)
 
-    return Claim(text, points, tuple(cells))
+    return Claim(text, points, tuple(cells), tested)
 
 
 def gains_more(text: str, one: tuple[str, str], other: tuple[str, str]) -> Claim:

@@ -7,10 +7,13 @@ from typing import get_args
 
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Head
+from clr_search.train.study.applied import PROBED
 from clr_search.train.study.design.comparisons import best_of, gain, within
 from clr_search.train.study.experiment import Cell, Experiment
+from clr_search.train.study.measures import CONTRASTED, TIMES
 
 _USUAL = "nonlinear 128"
+_PROBED = 2 * PROBED[1]  # answers, of two forms at least of each picture
 
 
 def head(base: TrainConfig) -> Experiment:
@@ -31,9 +34,15 @@ def head(base: TrainConfig) -> Experiment:
             gain("A non-linear head beats none (paper: by over 10).", _USUAL, "none"),
             gain("A non-linear head beats a linear one (paper: by 3).", _USUAL, "linear 128"),
             within("h is better than z (paper: by over 10).", [_USUAL], "linear h", "linear z"),
-            within("z has lost what h knows of rotation.", [_USUAL], "rotation h", "rotation z"),
-            within("z has lost what h knows of grey.", [_USUAL], "grey h", "grey z"),
-            within("z has lost what h knows of blur.", [_USUAL], "blur h", "blur z"),
+            within(
+                "z has lost what h knows of rotation.",
+                [_USUAL],
+                "rotation h",
+                "rotation z",
+                _PROBED,
+            ),
+            within("z has lost what h knows of grey.", [_USUAL], "grey h", "grey z", _PROBED),
+            within("z has lost what h knows of blur.", [_USUAL], "blur h", "blur z", _PROBED),
             within("h is better than z, for every dimension.", nonlinear, "linear h", "linear z"),
             best_of("The best non-linear head beats none.", nonlinear, ["none"]),
             best_of("The best non-linear head beats the best linear one.", nonlinear, linear),
@@ -70,6 +79,7 @@ def temperature(base: TrainConfig) -> Experiment:
                 "Dot products find more partners all the same.",
                 *("no l2, τ 10", "l2, τ 0.2"),
                 measure="contrastive",
+                tested=2 * CONTRASTED * TIMES,
             ),
             best_of(
                 "A temperature in the middle beats both ends.", inner, ["l2, τ 0.05", "l2, τ 1"]

@@ -20,7 +20,7 @@ ByCell = Mapping[str, Sequence[float]]
 """Values of a measure by cell, one for each seed."""
 
 
-def draw(experiment: Experiment, results: Results, path: Path) -> None:
+def draw(experiment: Experiment, results: Results, tested: int, path: Path) -> None:
     """Draw an experiment as a PNG file.
 
     With several lengths: on the left the first measure of its cells over the length, those of the
@@ -39,7 +39,7 @@ def draw(experiment: Experiment, results: Results, path: Path) -> None:
     if over:
         left, right = figure.subplots(1, 2)
         _accuracies(left, experiment, results)
-        _effects(right, experiment.claims, results)
+        _effects(right, experiment.claims, results, tested)
         figure.suptitle(experiment.title, x=0.01, ha="left", color=_INK, fontweight="bold")
     else:
         axes = figure.subplots()
@@ -86,9 +86,9 @@ def _accuracies(axes: Any, experiment: Experiment, results: Results) -> None:
     _legend(axes)
 
 
-def _effects(axes: Any, claims: Sequence[Claim], results: Results) -> None:
+def _effects(axes: Any, claims: Sequence[Claim], results: Results, tested: int) -> None:
     """A line for each finding that has an effect, with its interval, and the line of no effect."""
-    found = [(claim, effects(claim, results)) for claim in claims]
+    found = [(claim, effects(claim, results, tested)) for claim in claims]
     axes.axhline(0, color=_INK, linewidth=1)
     for colour, (claim, line) in zip(_COLOURS, ((c, e) for c, e in found if e), strict=False):
         _band(axes, line, colour, claim.text.removesuffix("."))

@@ -1,9 +1,10 @@
 """By how much each finding holds at each length, and from which length on it holds.
 
-The rule: at a length, a finding *holds* where at least two seeds were trained and the whole
-interval of its effect lies above 0, *fails* where the whole interval lies at or below 0, and is
-*open* where the interval contains 0. It begins to hold at the shortest length from which on it
-holds at every length that two seeds were trained at.
+The rule: at a length, a finding *holds* where at least two seeds were trained, the whole interval
+of its effect lies above 0, and its mean is above the standard error of an accuracy that is measured
+on so many pictures, which the interval over seeds does not contain. It *fails* where the whole
+interval lies at or below 0, and is *open* otherwise. It begins to hold at the shortest length from
+which on it holds at every length that two seeds were trained at.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ class Effect:
         Epochs.
     points : tuple of float
         Percentage points of each seed, paired: both sides of the comparison have the same seed.
+    error : float
+        Points that an effect must be above to be told from the chance in which pictures are tested
+        on.
     """
 
     length: int
     points: tuple[float, ...]
+    error: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -61,8 +66,8 @@ class Effect:
 
     @property
     def holds(self) -> bool:
-        """Whether the whole interval lies above 0."""
-        return self.judged and self.interval[0] > 0
+        """Whether the whole interval lies above 0, and the mean above the error."""
+        return self.judged and self.interval[0] > 0 and self.mean > self.error
 
     @property
     def fails(self) -> bool:
@@ -88,17 +93,38 @@ def gathered(experiment: Experiment, scope: Scope, store: Store) -> Results:
     return found
 
 
-def effects(claim: Claim, results: Results) -> list[Effect]:
+def standard_error(tested: int) -> float:
+    """The standard error, in points, of an accuracy near one half that is measured on so many.
+
+    Examples
+    --------
+    >>> standard_error(10_000)
+    0.5
+    """
+    return 50 / math.sqrt(tested)
+
+
+def effects(claim: Claim, results: Results, tested: int) -> list[Effect]:
     """The effect of a finding at each length at which some seed has all cells that it needs.
+
+    Parameters
+    ----------
+    claim : Claim
+        The finding.
+    results : Results
+        The results that there are.
+    tested : int
+        Number of test images.
 
     Examples
     --------
     >>> def row(value): return Result({"linear h": value}, 1.0, None, "cpu")
     >>> claim = Claim("b beats a", lambda m: m["b"]["linear h"] - m["a"]["linear h"], ("a", "b"))
     >>> results = {5: {0: {"a": row(40), "b": row(41)}, 1: {"a": row(40)}}}
-    >>> [str(effect) for effect in effects(claim, results)]
+    >>> [str(effect) for effect in effects(claim, results, tested=10_000)]
     ['+1.0, one seed']
     """
+    error = standard_error(min(tested, claim.tested or tested))
     found, before = [], None
     for length in sorted(results):
         points = []
@@ -110,7 +136,7 @@ def effects(claim: Claim, results: Results) -> list[Effect]:
             if set(claim.needs) <= rows.keys():
                 points.append(claim.points(rows))
         if points:
-            found.append(Effect(length, tuple(points)))
+            found.append(Effect(length, tuple(points), error))
         before = length
     return found
 
@@ -148,6 +174,8 @@ def sentence(found: Sequence[Effect]) -> str:
         return f"does not hold up to {epochs(longest.length)}"
     if not longest.holds:
         shown = "the seeds disagree" if len(longest.points) == 2 else "the interval contains 0"
+        if longest.interval[0] > 0:
+            shown = "too small to be told from chance"
         return f"is open up to {epochs(longest.length)}: {shown}"
     first = longest
     for effect in reversed(judged):

@@ -15,8 +15,10 @@ from clr_search.train.study.scope import Scope
 RULE = (
     "An effect is the difference of two trainings of the same seed, in points; its mean over the "
     "seeds is followed by the 95 % interval of the mean by Student's t, or with two seeds by the "
-    "range. A finding holds at a length where the whole interval lies above 0. It begins to hold "
-    "at the shortest length from which on it holds at every length that two seeds were trained at."
+    "range. A finding holds at a length where the whole interval lies above 0, and the mean above "
+    "the standard error of an accuracy that is measured on so many pictures (half a point on "
+    "10,000). It begins to hold at the shortest length from which on it holds at every length that "
+    "two seeds were trained at."
 )
 """The rule of `effects`, for people."""
 
@@ -40,7 +42,7 @@ def write_page(experiment: Experiment, results: Results, scope: Scope, out: Path
     Path
         The path of the page.
     """
-    draw(experiment, results, out / f"{experiment.name}.png")
+    draw(experiment, results, scope.tested, out / f"{experiment.name}.png")
     page = out / f"{experiment.name}.md"
     write_atomically(page, markdown(experiment, results, scope))
     return page
@@ -61,7 +63,7 @@ def markdown(experiment: Experiment, results: Results, scope: Scope) -> str:
         "",
         f"![{experiment.title}]({experiment.name}.png)",
         "",
-        *findings(experiment.claims, results),
+        *findings(experiment.claims, results, scope.tested),
         "",
         RULE,
     ]
@@ -72,13 +74,13 @@ def markdown(experiment: Experiment, results: Results, scope: Scope) -> str:
     return "\n".join(lines) + "\n"
 
 
-def findings(claims: Sequence[Claim], results: Results) -> list[str]:
+def findings(claims: Sequence[Claim], results: Results, tested: int) -> list[str]:
     """The table of the findings: the effect at each length, and from where on each holds."""
     lengths = sorted(results)
     heads = ["finding of the paper", *(epochs(length) for length in lengths), "so it"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for claim in claims:
-        found = effects(claim, results)
+        found = effects(claim, results, tested)
         at = {effect.length: str(effect) for effect in found}
         shown = [at.get(length, "") for length in lengths]
         lines.append(f"| {' | '.join([claim.text, *shown, sentence(found)])} |")

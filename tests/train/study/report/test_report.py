@@ -32,7 +32,7 @@ def row(value: float) -> Result:
 
 def test_effects_are_paired_by_seed() -> None:
     results = {5: {0: {"a": row(3), "b": row(5)}, 1: {"a": row(9), "b": row(8)}, 2: {"a": row(0)}}}
-    (effect,) = effects(gain("", "b", "a"), results)
+    (effect,) = effects(gain("", "b", "a"), results, 10_000)
     assert effect.points == (2.0, -1.0)
     assert effect.mean == 0.5
     assert effect.interval == (-1.0, 2.0)  # two seeds: the range
@@ -73,12 +73,23 @@ def test_the_rule(line: dict[int, tuple[float, ...]], said: str) -> None:
     assert sentence([Effect(length, points) for length, points in line.items()]) == said
 
 
+def test_what_is_smaller_than_the_error_of_measuring_is_open() -> None:
+    results = {5: {seed: {"a": row(40), "b": row(40.4)} for seed in range(2)}}
+    (effect,) = effects(gain("", "b", "a"), results, 10_000)
+    assert effect.error == 0.5
+    assert sentence([effect]) == "is open up to 5 epochs: too small to be told from chance"
+    (effect,) = effects(gain("", "b", "a"), results, 40_000)
+    assert sentence([effect]) == "holds at 5 epochs"
+    (effect,) = effects(gain("", "b", "a", tested=2_500), results, 40_000)  # a measure on fewer
+    assert effect.error == 1.0
+
+
 def test_longer_trainings_are_compared_with_the_next_shorter() -> None:
     results = {
         5: {0: {"a": row(30), "b": row(31)}},
         20: {0: {"a": row(35), "b": row(33)}, 1: {"a": row(35), "b": row(33)}},
     }
-    (effect,) = effects(longer_helps("", ["a", "b"]), results)
+    (effect,) = effects(longer_helps("", ["a", "b"]), results, 10_000)
     assert (effect.length, effect.points) == (20, (2.0,))  # the second seed has no shorter one
 
 
