@@ -19,7 +19,14 @@ from pathlib import Path
 from clr_search.files.write import write_atomically
 from clr_search.train.study import design
 from clr_search.train.study.experiment import Claim, Experiment
-from clr_search.train.study.report.effects import Results, effects, epochs, gathered, sentence
+from clr_search.train.study.report.effects import (
+    Effect,
+    Results,
+    effects,
+    epochs,
+    gathered,
+    sentence,
+)
 from clr_search.train.study.report.page import RULE, findings, write_page
 from clr_search.train.study.scope import SCOPE, Scope
 from clr_search.train.study.store import Result, Store, Training
@@ -173,7 +180,14 @@ def _told(claim: Claim, results: Results, tested: int) -> str:
     """A finding with its verdict, and its effect at the longest length."""
     found = effects(claim, results, tested)
     told = f"*{claim.text}* It **{sentence(found)}**"
-    return told + (f"; {found[-1]} points at {epochs(found[-1].length)}." if found else ".")
+    return told + (f"; {_shown(found[-1])}." if found else ".")
+
+
+def _shown(effect: Effect) -> str:
+    """An effect in a sentence."""
+    low, high = effect.interval
+    seeds = f"{low:+.1f} to {high:+.1f}" if effect.judged else "one seed"
+    return f"{effect.mean:+.1f} points at {epochs(effect.length)} ({seeds})"
 
 
 def _failing(study: Study) -> list[str]:
@@ -184,7 +198,7 @@ def _failing(study: Study) -> list[str]:
             found = effects(claim, study.results[name], study.scope.tested)
             said = sentence(found)
             if said.startswith(("does not", "is open")):
-                lines.append(f"- {claim.text} It {said}: {found[-1]} points.")
+                lines.append(f"- {claim.text} It {said}; {_shown(found[-1])}.")
     if not lines:
         return ["## What does not hold", "", "Of what has been trained, everything holds.", ""]
     return ["## What does not hold, and why", "", *lines, "", _WHY, ""]
