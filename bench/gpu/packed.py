@@ -1,9 +1,11 @@
 """Pictures packed into a few files, for a machine to which only so much can be carried at once.
 
     python -m bench.gpu.packed DATA --out packed
+    python -m bench.gpu.packed DATA --out packed --sets cifar10 --each 4000
 
-DATA holds `imagenette128` and `tinyimagenet`, as in `bench/default_encoder/make.py`. Their training
-pictures are stored as they are, uncompressed, in as few ZIP files of at most 60 MiB as hold them.
+DATA holds `imagenette128` and `tinyimagenet`, as in `bench/default_encoder/make.py`, or the sets
+that are named. Their pictures, at most `--each` of a folder, are stored as they are, uncompressed,
+in as few ZIP files of at most 60 MiB as hold them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import zipfile
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from bench.default_encoder.make import PHOTOS
@@ -21,8 +24,16 @@ MOST_BYTES = 60 * 2**20
 _ENTRY = 128  # bytes that a ZIP file spends on an entry, beside its name (twice) and its content
 
 
-def pack(data: Path, sets: Sequence[str], out: Path, most_bytes: int = MOST_BYTES) -> list[Path]:
+def pack(
+    data: Path,
+    sets: Sequence[str],
+    out: Path,
+    most_bytes: int = MOST_BYTES,
+    each: int | None = None,
+) -> list[Path]:
     """Store the pictures of some folders below `data` in ZIP files, in the order of their paths.
+
+    Of each folder the first `each` by name are taken, or all.
 
     Returns
     -------
@@ -31,6 +42,10 @@ def pack(data: Path, sets: Sequence[str], out: Path, most_bytes: int = MOST_BYTE
     """
     out.mkdir(parents=True, exist_ok=True)
     files = sorted(file for name in sets for file in (data / name).rglob("*") if file.is_file())
+    if each is not None:
+        files = [
+            file for _, group in groupby(files, lambda f: f.parent) for file in list(group)[:each]
+        ]
     parts: list[list[Path]] = [[]]
     size = 0
     for file in files:
@@ -68,8 +83,10 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=PHOTOS)
+    parser.add_argument("--each", type=int, help="most pictures of a folder")
     given = parser.parse_args()
-    for path in pack(given.data, PHOTOS, given.out):
+    for path in pack(given.data, given.sets, given.out, each=given.each):
         print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 

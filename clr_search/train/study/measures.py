@@ -10,14 +10,19 @@ from clr_search.train.data.augment import apply
 from clr_search.train.data.collection import Collection
 from clr_search.train.data.draws import draw
 from clr_search.train.losses.nt_xent import nt_xent
-from clr_search.train.monitor.evaluate import features, knn_accuracy_on, linear_accuracy_on
+from clr_search.train.monitor.evaluate import knn_accuracy_on, linear_accuracy_on
 from clr_search.train.rng import generator_for
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
+from clr_search.train.study.applied import applied
+from clr_search.train.study.embedding import embed
 from clr_search.train.study.pictures import Pictures
 
 CONTRASTED = 256
-"""Number of test images on which contrastive accuracy and entropy are measured."""
+"""Number of test images at a time on which contrastive accuracy and entropy are measured."""
+
+TIMES = 4
+"""How often, each time on other images."""
 
 
 def measure(
@@ -39,26 +44,27 @@ def measure(
     dict of str to float
         "linear h", "kNN h" and "linear z": accuracy on the test images, in per cent. "contrastive":
         share of views of test images, in per cent, whose most similar other view is the partner.
-        "entropy": entropy of the softmax over the other views, in nats.
+        "entropy": entropy of the softmax over the other views, in nats. And those of
+        `applied.applied`.
     """
-    device = torch.device(config.device)
     networks.eval()
-    whole = nn.Sequential(networks["encoder"], networks["head"])
-    vectors = {}
-    for name, module in (("h", networks["encoder"]), ("z", whole)):
-        vectors[name] = [
-            features(module, part, torch.arange(len(part)), config.image_size, device)
-            for part in (pictures.train, pictures.test)
-        ]
+    device = torch.device(config.device)
+    embedded = [
+        embed(networks, part, torch.arange(len(part)), config)
+        for part in (pictures.train, pictures.test)
+    ]
     labels = [part.labels.to(device) for part in (pictures.train, pictures.test)]
-    (h_train, h_test), (z_train, z_test) = vectors["h"], vectors["z"]
-    accuracy, entropy = contrast(whole, config, pictures.test)
+    (h_train, z_train), (h_test, z_test) = embedded
+    accuracy, entropy = contrast(
+        nn.Sequential(networks["encoder"], networks["head"]), config, pictures.test
+    )
     return {
         "linear h": 100 * linear_accuracy_on(h_train, labels[0], h_test, labels[1]),
         "kNN h": 100 * knn_accuracy_on(h_train, labels[0], h_test, labels[1]),
         "linear z": 100 * linear_accuracy_on(z_train, labels[0], z_test, labels[1]),
         "contrastive": 100 * accuracy,
         "entropy": entropy,
+        **applied(networks, config, pictures),
     }
 
 
@@ -68,21 +74,26 @@ def contrast(
 ) -> tuple[float, float]:
     """Contrastive accuracy in [0, 1], and entropy in nats (Table 5), of z.
 
-    Both are measured on the first `CONTRASTED` images of a random order; order and views are always
-    the same.
+    Both are means over the first groups of `CONTRASTED` images of a random order, in each of which
+    a view is to find its partner among all others; order and views are always the same.
     """
     device = torch.device(config.device)
     order = torch.randperm(len(collection), generator=generator_for(0, "contrast"))
-    indices = order[:CONTRASTED]
-    draws = draw(
-        collection.aspects[indices].repeat(2),
-        config.augmentation,
-        generator_for(0, "contrast views"),
+    found = []
+    for number, indices in enumerate(torch.split(order[: TIMES * CONTRASTED], CONTRASTED)):
+        aspects = collection.aspects[indices].repeat(2)
+        draws = draw(aspects, config.augmentation, generator_for(0, "contrast views", number))
+        pixels = collection.take(indices).to(device)
+        views = apply(pixels, draws, config.augmentation, config.image_size)
+        z1, z2 = network(views).float().chunk(2)
+        objective = nt_xent(z1, z2, config.temperature, normalise=config.normalise)
+        entropy = softmax_entropy(torch.cat([z1, z2]), config)
+        found.append((len(indices), float(objective.accuracy), float(entropy)))
+    total = sum(count for count, _, _ in found)
+    return (
+        sum(count * accuracy for count, accuracy, _ in found) / total,
+        sum(count * entropy for count, _, entropy in found) / total,
     )
-    pixels = collection.take(indices).to(device)
-    z1, z2 = network(apply(pixels, draws, config.augmentation, config.image_size)).float().chunk(2)
-    objective = nt_xent(z1, z2, config.temperature, normalise=config.normalise)
-    return float(objective.accuracy), float(softmax_entropy(torch.cat([z1, z2]), config))
 
 
 def softmax_entropy(z: Tensor, config: TrainConfig) -> Tensor:

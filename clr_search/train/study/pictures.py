@@ -17,6 +17,10 @@ from clr_search.progress import Reporter, Silent
 from clr_search.train.data.collection import Collection
 from clr_search.train.data.decode import decode_collection
 
+TESTED = 10_000
+"""Most images to test on. A difference of two accuracies of about 40 %, measured on so many, has a
+standard error of half a point; on 2,500 it would be a whole one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
@@ -30,6 +34,11 @@ class Pictures:
 
     train: Collection
     test: Collection
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of which images these are, to train and to test on."""
+        return sha256_bytes(f"{self.train.fingerprint} {self.test.fingerprint}".encode())
 
 
 def find_pictures(
@@ -53,7 +62,7 @@ def find_pictures(
     test : sequence of path
         What to test on; if empty, a fifth of each class of `images` is used.
     limit : int
-        Most images to train on; at most half as many are tested on.
+        Most images to train on; at most `TESTED` are tested on.
     side : int
         Side, in pixels, to which images are decoded.
     reporter : Reporter, optional
@@ -84,7 +93,7 @@ def find_pictures(
         )
     if min(map(len, train_files.values())) < 4 or min(map(len, test_files.values())) < 1:
         raise UsageError("A study needs at least 5 pictures a class.", "Give more pictures.")
-    chosen = (_balanced(train_files, limit), _balanced(test_files, max(1, limit // 2)))
+    chosen = (_balanced(train_files, limit), _balanced(test_files, TESTED))
     collections = [decode_collection(f, side, "memory", Path(), reporter) for f in chosen]
     return Pictures(*collections)
 
