@@ -141,6 +141,8 @@ class Index(Annotator):
         self._catalog.database.close()
         if self._lock is not None:
             self._lock.release()
+        if self._catalog.remote is not None:
+            self._catalog.remote.close()
         self._snapshot = self._encoder = None
 
     def __enter__(self) -> Index:

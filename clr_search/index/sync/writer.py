@@ -356,8 +356,14 @@ class Writer(Settings):
             reporter.message(f"They are removed. The search structure stays as it was: {error}")
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
-        """Builds the structure if needed, and measures the latency anew if anything changed."""
+        """Builds the structure if needed, and measures the latency anew if anything changed.
+
+        That of a server is measured when its index is another one: there, items change little.
+        """
         renewed = maintenance.settle(self._catalog, reporter)
+        if self._catalog.remote is not None:
+            with self._catalog.reading():
+                changed = changed and self._catalog.facts().latency_ms is None
         if changed or renewed:
             latency = self.latency()
             with self._catalog.writing():

@@ -1,0 +1,116 @@
+"""A real server of Milvus for tests and measurements, from the package `milvus`, on this machine.
+
+``python -m bench.milvus_server FOLDER`` starts one and prints its address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+_SECONDS = 120.0
+
+
+class Server:
+    """A server with its data in a folder; it listens on ports of this machine that are free.
+
+    Parameters
+    ----------
+    folder : Path
+        Where its data, logs and unpacked program go.
+    options : str, int or bool
+        Entries of the package's configuration, such as ``authorization_enabled=True``.
+    """
+
+    def __init__(self, folder: Path, **options: str | int | bool) -> None:
+        from milvus import MilvusServer, _initialize_data_files  # type: ignore[import-untyped]
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._server: Any = MilvusServer(data_dir=str(folder), wait_for_started=False)
+        config = self._server.config
+        config.resolve()
+        for name, value in options.items():
+            config.set(name, value)
+        config.write_config()
+        _initialize_data_files(str(folder))
+        self.port = int(config.get("proxy_port"))
+        self._health, held = config.resolve_port(23_000 + os.getpid() % 5000)
+        held.close()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        """Starts the server, again after `kill`, and waits until it answers."""
+        binaries = self._folder / "bin"
+        environment = os.environ | {
+            "DEPLOY_MODE": "STANDALONE",
+            "METRICS_PORT": str(self._health),
+            "MILVUS_RUN_DIR": str(self._folder / "run"),
+            "LD_LIBRARY_PATH": f"{binaries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
+        }
+        with (self._folder / "logs" / "output.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [binaries / "milvus", "run", "standalone"],
+                cwd=self._folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the one who started it
+            )
+        ends = time.monotonic() + _SECONDS
+        while time.monotonic() < ends:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"Milvus has ended; see {self._folder / 'logs'}")
+            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+                url = f"http://127.0.0.1:{self._health}/healthz"
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    if b"OK" in answer.read():
+                        return self
+            time.sleep(0.2)
+        raise RuntimeError(f"Milvus does not answer; see {self._folder / 'logs'}")
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None, "it was started"
+        return self._process.pid
+
+    def address(self, collection: str, options: str = "") -> str:
+        """Returns the address of a collection on it."""
+        return f"milvus://127.0.0.1:{self.port}/{collection}{options}"
+
+    def kill(self) -> None:
+        """Kills it as ``kill -9`` does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ends it, in whatever time it takes, for its data are no longer needed."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        """Sends a signal, and waits for the end."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait()
+        self._process = None
+
+
+def main() -> None:
+    """Starts a server, and runs until Ctrl-C."""
+    server = Server(Path(sys.argv[1]).absolute()).start()
+    print(server.address("COLLECTION"), server.pid, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.pause()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()
