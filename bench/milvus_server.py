@@ -31,7 +31,7 @@ class Server:
     """
 
     def __init__(self, folder: Path, **options: str | int | bool) -> None:
-        from milvus import MilvusServer, _initialize_data_files  # type: ignore[import-untyped]
+        from milvus import MilvusServer, _initialize_data_files
 
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from clr_search.cli.options import Decorator
+from clr_search.cli.options import Decorator, PlacePath
 
 
 class Listed(click.Path):
@@ -25,6 +25,8 @@ class Listed(click.Path):
         """Return the path, or the name of the list as it is; `expand` reads it."""
         if is_list(str(value)):
             return Path(value)
+        if not self.exists and str(value).startswith("milvus"):
+            return PlacePath().convert(value, param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -101,6 +101,11 @@ def create(
     if dimension is not None and not 0 < dimension <= MOST_VALUES:
         raise UsageError(f"Vectors have 1 to {MOST_VALUES:,} values, not {dimension:,}.")
     if is_address(path):
+        if share_encoder:
+            raise UsageError(
+                f"{path} is on Milvus, and has no file of an encoder to share.",
+                "Leave out --share-encoder: the encoder is kept once in your cache.",
+            )
         return _create_remote(Address.read(str(path)), encoder, dimension)
     if path.exists():
         _refuse_foreign(path)

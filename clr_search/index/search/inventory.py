@@ -58,8 +58,13 @@ class Inventory:
 
     @property
     def path(self) -> Path:
-        """Path of the folder of the collection."""
+        """Path of the folder of the collection, or its address on a server."""
         return self._catalog.folder.path
+
+    @property
+    def folder(self) -> Path:
+        """The folder on this machine: the collection, or what is here of one on a server."""
+        return self._catalog.folder.real
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every change of the collection, by any process.

@@ -330,6 +330,12 @@ class Writer(Settings):
         from clr_search.index.sync.rebuild import Rebuild
 
         self._require_writable()
+        if self._catalog.remote is not None:
+            self._catalog.remote.refuse(
+                "Embedding everything again in place",
+                "Make a collection of another name with the new encoder, then use that one: "
+                f"clr-search build-index IMAGES --index NAME --encoder {encoder}",
+            )
         reporter = reporter or Silent()
         run = Rebuild(
             self._catalog, Path(encoder), reporter, self._device, share_encoder=share_encoder

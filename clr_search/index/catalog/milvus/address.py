@@ -214,3 +214,21 @@ class AddressPath(type(Path())):  # type: ignore[misc]  # the class of paths on 
         from clr_search.index.catalog.milvus.schema import is_there
 
         return is_there(Address.read(str(self)))
+
+
+def place_of(value: object) -> AddressPath | None:
+    """Returns the address that a value is, as a path; None where it names a folder or file.
+
+    Raises
+    ------
+    UsageError
+        If it is meant as an address, and is none.
+
+    Examples
+    --------
+    >>> str(place_of("milvus://localhost/photos")), place_of("photos.clr")
+    ('milvus://localhost:19530/photos', None)
+    """
+    if not is_address(str(value)):
+        return None
+    return AddressPath(str(Address.read(str(value))))

@@ -69,7 +69,7 @@ class Connection:
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
         """Turns errors of pymilvus and gRPC into ones that say what to do, without a token."""
-        import grpc  # type: ignore[import-untyped]
+        import grpc
 
         try:
             yield
