@@ -21,9 +21,6 @@ Decorator = Callable[[AnyCallable], AnyCallable]
 class PlacePath(click.Path):
     """A path, or the address of a collection on Milvus, which `Path` would change."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path or the address, or fail as `click.Path` does."""
         if str(value).startswith("milvus"):
@@ -33,7 +30,7 @@ class PlacePath(click.Path):
         return value if isinstance(value, Path) else super().convert(value, param, ctx)
 
 
-PATH = PlacePath()
+PATH = PlacePath(path_type=Path)
 """A path that the called package checks; its message tells how to make a missing file."""
 
 EXISTING = click.Path(exists=True, readable=False, path_type=Path)
@@ -170,11 +167,7 @@ class Limit(Size):
 
 
 class EncoderPath(PlacePath):
-    """The path of an ONNX file, or of what may stand in its place.
-
-    The name ``default`` becomes the path of the encoder that comes with the package, unless the
-    working folder has a file of that name.
-    """
+    """The path of an ONNX file; the name ``default`` is the one that comes with the package."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or fail as `click.Path` does."""
@@ -212,7 +205,7 @@ SEED = WholeNumber(0)
 
 POSITIVE = PositiveNumber()
 
-ENCODER = EncoderPath()
+ENCODER = EncoderPath(path_type=Path)
 """The path of an encoder or a probe; the package that loads it checks the file."""
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -325,10 +318,7 @@ def device_option() -> Decorator[Any]:
 
 
 def embedding_options() -> Decorator[Any]:
-    """Return the options that say how pictures are embedded, as one decorator.
-
-    They are ``--batch-size``, ``--workers``, ``--device`` and ``--isolate``.
-    """
+    """Return ``--batch-size``, ``--workers``, ``--device`` and ``--isolate`` as one decorator."""
 
     def decorate(function: AnyCallable) -> AnyCallable:
         workers = click.option(

@@ -26,7 +26,7 @@ class Listed(click.Path):
         if is_list(str(value)):
             return Path(value)
         if not self.exists and str(value).startswith("milvus"):
-            return PlacePath().convert(value, param, ctx)
+            return PlacePath(path_type=Path).convert(value, param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -141,9 +141,10 @@ class Index(Annotator):
     def copy_from(self, source: Reader, *, reporter: Reporter | None = None) -> UpdateReport:
         """Copy everything that another collection keeps into this one.
 
-        This one is new, or an unfinished copy. Vectors are copied bit for bit, with labels, columns, folders, what was skipped or read with
-        a loss, and what was dismissed as copies. Items get ids of this collection. A copy that was
-        killed goes on when it is made again. `settle` is due afterwards.
+        This one is new, or an unfinished copy. Vectors are copied bit for bit, with labels,
+        columns, folders, what was skipped or read with a loss, and what was dismissed as copies.
+        Items get ids of this collection. A copy that was killed goes on when it is made again.
+        `settle` is due afterwards.
 
         Parameters
         ----------
