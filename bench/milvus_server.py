@@ -1,11 +1,14 @@
 """A real server of Milvus for tests and measurements, from the package `milvus`, on this machine.
 
-``python -m bench.milvus_server FOLDER`` starts one and prints its address.
+``python -m bench.milvus_server FOLDER`` starts one and prints its address. With ``--shared``, it
+runs as long as a process that has put its number into ``FOLDER/users`` does, and is started again
+where it was killed: so several processes share one, and none is left behind.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 _SECONDS = 120.0
+STATE = "state.json"
+"""File in the folder with the port of a server that answers, and the number of its process."""
 
 
 class Server:
@@ -83,33 +88,59 @@ class Server:
         assert self._process is not None, "it was started"
         return self._process.pid
 
+    def is_running(self) -> bool:
+        """Whether its process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def address(self, collection: str, options: str = "") -> str:
         """Returns the address of a collection on it."""
         return f"milvus://127.0.0.1:{self.port}/{collection}{options}"
 
     def kill(self) -> None:
         """Kills it as ``kill -9`` does."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """Ends it, in whatever time it takes, for its data are no longer needed."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: signal.Signals) -> None:
-        """Sends a signal, and waits for the end."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
+        if self._process is not None and self.is_running():
+            self._process.kill()
             self._process.wait()
         self._process = None
 
 
+def share(server: Server, folder: Path) -> None:
+    """Keeps a server running as long as any of its users does."""
+    while any(_lives(int(user.name)) for user in (folder / "users").iterdir()):
+        if not server.is_running():
+            (folder / STATE).unlink(missing_ok=True)
+            server.start()
+        if not (folder / STATE).exists():
+            written = folder / "state.next"
+            written.write_text(json.dumps({"port": server.port, "pid": server.pid}))
+            written.rename(folder / STATE)
+        time.sleep(0.1)
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def main() -> None:
-    """Starts a server, and runs until Ctrl-C."""
-    server = Server(Path(sys.argv[1]).absolute()).start()
+    """Starts a server, and runs until Ctrl-C or until nobody uses it."""
+    folder = Path(sys.argv[1]).absolute()
+    server = Server(folder, **({"authorization_enabled": True} if "--token" in sys.argv else {}))
+    server.start()
     print(server.address("COLLECTION"), server.pid, flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        signal.pause()
-    server.stop()
+    try:
+        if "--shared" in sys.argv:
+            share(server, folder)
+        else:
+            signal.pause()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.kill()
 
 
 if __name__ == "__main__":

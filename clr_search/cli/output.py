@@ -166,6 +166,8 @@ def shown(path: Path | str) -> str:
     'photos/a.jpg'
     """
     path = os.fspath(path)
+    if path.startswith("milvus"):
+        return path  # an address, or a name that is short
     try:
         relative = os.path.relpath(path)
     except ValueError:  # On Windows, the path is on another drive.

@@ -196,7 +196,8 @@ def sample_of_ids(catalog: Catalog, most: int) -> NDArray[np.int64]:
     least, last = catalog.database.rows("SELECT min(id), max(id) FROM items").fetchone()
     if least is None:
         return np.empty(0, np.int64)
-    if last - least < 2 * most:
+    some = "SELECT count(*) FROM (SELECT 1 FROM items LIMIT ?)"
+    if last - least < 2 * most or catalog.database.integer(some, 2 * most) < 2 * most:
         numbers = ids(catalog)
     else:  # takes the next id after each random number, since removed items leave gaps
         starts = np.random.default_rng(0).integers(least, last + 1, most)

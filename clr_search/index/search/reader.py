@@ -37,7 +37,7 @@ _NONE = np.empty(0, np.int64)
 _TIMED = 128
 """Number of searches that the latency is measured on: they take less than a second."""
 
-_TIMED_REMOTE = 16
+_TIMED_REMOTE = 4
 """The same for a collection on a server, where each may wait for its clock."""
 
 

@@ -373,4 +373,5 @@ class Writer(Settings):
         if changed or renewed:
             latency = self.latency()
             with self._catalog.writing():
-                self._catalog.set_latency(latency.median, latency.p99)
+                few = self._catalog.remote is not None  # too few for a percentile
+                self._catalog.set_latency(latency.median, None if few else latency.p99)

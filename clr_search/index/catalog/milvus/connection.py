@@ -55,7 +55,7 @@ class Connection:
             require("milvus_lite", "milvus")
             os.makedirs(os.path.dirname(address.uri), exist_ok=True)  # noqa: PTH103, PTH120
         # It logs each error with a traceback, and what is raised here says the same.
-        for name in ("pymilvus", "milvus_lite"):
+        for name in ("pymilvus", "milvus_lite", "grpc._server"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         self._pymilvus = pymilvus
         self._closed = threading.Event()
