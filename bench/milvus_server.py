@@ -46,6 +46,7 @@ class Server:
         for name, value in options.items():
             config.set(name, value)
         config.write_config()
+        self._etcd = _etcd(folder, config)
         _initialize_data_files(str(folder))
         self.port = int(config.get("proxy_port"))
         self._health, held = config.resolve_port(23_000 + os.getpid() % 5000)
@@ -57,6 +58,7 @@ class Server:
         binaries = self._folder / "bin"
         environment = os.environ | {
             "DEPLOY_MODE": "STANDALONE",
+            "ETCD_CONFIG_PATH": str(self._etcd),
             "METRICS_PORT": str(self._health),
             "MILVUS_RUN_DIR": str(self._folder / "run"),
             "LD_LIBRARY_PATH": f"{binaries}:{os.environ.get('LD_LIBRARY_PATH', '')}",
@@ -104,6 +106,25 @@ class Server:
         self._process = None
 
 
+def _etcd(folder: Path, config: Any) -> Path:
+    """Writes the configuration of the etcd inside, whose ports the package does not set."""
+    peer, held = config.resolve_port(28_000 + os.getpid() % 2000)
+    held.close()
+    file = folder / "configs" / "etcd.yaml"
+    settings = {
+        "name": "default",
+        "data-dir": config.get("etcd_data_dir"),
+        "listen-client-urls": f"http://localhost:{config.get('etcd_port')}",
+        "advertise-client-urls": f"http://localhost:{config.get('etcd_port')}",
+        "listen-peer-urls": f"http://localhost:{peer}",
+        "initial-advertise-peer-urls": f"http://localhost:{peer}",
+        "initial-cluster": f"default=http://localhost:{peer}",
+        "log-level": "error",
+    }
+    file.write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
+    return file
+
+
 def share(server: Server, folder: Path) -> None:
     """Keeps a server running as long as any of its users does."""
     while any(_lives(int(user.name)) for user in (folder / "users").iterdir()):
@@ -128,6 +149,7 @@ def _lives(pid: int) -> bool:
 
 def main() -> None:
     """Starts a server, and runs until Ctrl-C or until nobody uses it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
     folder = Path(sys.argv[1]).absolute()
     server = Server(folder, **({"authorization_enabled": True} if "--token" in sys.argv else {}))
     server.start()

@@ -41,19 +41,18 @@ def tell(index: Index, pictures: Path) -> None:
     index.dismiss(ids[:2])
 
 
-def found(matches: Matches) -> list[tuple[Any, ...]]:
-    """What a search has found, without ids: equal scores in the order of their paths."""
-    rows = [
-        (
-            -round(match.score, 5),
-            str(match.path),
-            match.label,
-            None if match.percentile is None else round(match.percentile, 4),
-            tuple(match.columns.items()),
-        )
-        for match in matches
-    ]
-    return sorted(rows) + sorted(("same", str(path)) for path in matches.same)
+def found(index: Index, matches: Matches) -> list[tuple[Any, ...]]:
+    """What a search has found, without ids; of copies, which score the same, any may be found."""
+    rows: list[tuple[Any, ...]] = []
+    for match in matches:
+        sha256 = index.item(match.id).sha256
+        copied = len(index.ids_with_content(sha256)) > 1
+        seen = (sha256, "") if copied else (str(match.path), str(match.label))
+        values = () if copied else tuple(match.columns.items())
+        share = None if match.percentile is None else round(match.percentile, 4)
+        rows.append((round(match.score, 5), share, *seen, values))
+    assert [row[0] for row in rows] == sorted((row[0] for row in rows), reverse=True)
+    return sorted(rows, key=str) + sorted(("same", str(path)) for path in matches.same)
 
 
 def state(index: Index) -> dict[str, Any]:

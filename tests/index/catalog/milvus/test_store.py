@@ -52,9 +52,9 @@ SEARCHES: dict[str, Callable[[Index, Path], Any]] = {
 def test_every_search_finds_what_it_finds_in_a_folder(
     filled: Index, twin: Index, odd_pictures: Path, search: Callable[[Index, Path], Any]
 ) -> None:
-    expected = found(search(twin, odd_pictures))
+    expected = found(twin, search(twin, odd_pictures))
     assert expected
-    assert found(search(filled, odd_pictures)) == expected
+    assert found(filled, search(filled, odd_pictures)) == expected
 
 
 FILTERS: dict[str, dict[str, Any]] = {
@@ -82,14 +82,14 @@ def test_every_filter_passes_what_it_passes_in_a_folder(
     where = Filter(**conditions)
     assert paths_of(filled, filled.ids(where=where)) == paths_of(twin, twin.ids(where=where))
     query = Query(picture=odd_pictures / "blue/blue00.jpg", k=50, filter=where)
-    assert found(filled.search(query)) == found(twin.search(query))
+    assert found(filled, filled.search(query)) == found(twin, twin.search(query))
     rows = np.eye(16, dtype=np.float32)[:3]
     for here, there in zip(
         filled.search_vectors(rows, 4, where=where),
         twin.search_vectors(rows, 4, where=where),
         strict=True,
     ):
-        assert found(here) == found(there)
+        assert found(filled, here) == found(twin, there)
 
 
 def test_a_filter_of_ids_and_what_nothing_passes(filled: Index, twin: Index) -> None:
