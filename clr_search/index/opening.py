@@ -159,6 +159,7 @@ def _pin(
 
 def _open_remote(address: Address, *, writable: bool) -> tuple[Catalog, Held | None]:
     """Opens a collection on Milvus, and returns its replica and, with `writable`, its lease."""
+    schema.require_file(address)
     connection = Connection(address)
     try:
         store = MilvusStore(connection, schema.check(connection))

@@ -8,6 +8,7 @@ vector is there because Milvus has no collection without one.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -46,6 +47,8 @@ def beside(collection: str) -> str:
 
 def is_there(address: Address) -> bool:
     """Returns whether both collections are there; raises the errors of `Connection`."""
+    if address.is_file and not os.path.exists(address.uri):  # noqa: PTH110  # opening would make it
+        return False
     connection = Connection(address)
     try:
         return both_are_there(connection)
@@ -97,11 +100,8 @@ def check(connection: Connection) -> int:
         the address names none, or the other way round.
     """
     address = connection.address
-    if not connection.has(address.collection):
-        raise UsageError(
-            f"There is no collection {address}.",
-            f"Make one with: clr-search build-index IMAGES --index {address}",
-        )
+    if not both_are_there(connection):
+        raise _none(address)
     if not _is_ours(connection):
         raise UsageError(
             f"{address} is a collection of another program.", "Choose another name for it."
@@ -128,6 +128,26 @@ def check(connection: Connection) -> int:
             f"{address} is damaged: its dimension is {kept.get(DIMENSION)!r}.",
             "Restore it from a backup, or build it anew.",
         ) from None
+
+
+def require_file(address: Address) -> None:
+    """Refuses a file of milvus-lite that is not there, which opening would make.
+
+    Raises
+    ------
+    UsageError
+        Says how to make a collection.
+    """
+    if address.is_file and not os.path.exists(address.uri):  # noqa: PTH110
+        raise _none(address)
+
+
+def _none(address: Address) -> UsageError:
+    """Returns the error for a collection that is not there."""
+    return UsageError(
+        f"There is no collection {address}.",
+        f"Make one with: clr-search build-index IMAGES --index {address}",
+    )
 
 
 def _is_ours(connection: Connection) -> bool:
