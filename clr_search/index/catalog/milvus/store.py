@@ -334,7 +334,8 @@ class MilvusStore:
         """Returns ids and cosines of the nearest items of each query."""
         more = len(wanted.excluded) if len(wanted.excluded) > expressions.MOST_EXCLUDED else 0
         most = min(PAGE, k + more)
-        params = tuning.params(self._search, most)
+        allowed = None if wanted.allowed is None else len(wanted.allowed)
+        params = tuning.params(self._search, most, allowed)
         parts = [
             self.connection.search(
                 self._items,

@@ -39,6 +39,7 @@ KEY = "milvus_index"
 
 _GRAPH = {"M": 16, "efConstruction": 200}
 _EFFORTS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+_GREATEST_EFFORT = 32_768  # more Milvus refuses
 _SAMPLE = 200
 _K = 10
 
@@ -97,15 +98,23 @@ def described(tuned: Tuned, version: str) -> RemoteStructure:
     return RemoteStructure(name, tuned.recall, tuned.recall_at_1)
 
 
-def params(tuned: Tuned, k: int) -> dict[str, int]:
+def params(tuned: Tuned, k: int, allowed: int | None = None) -> dict[str, int]:
     """Returns the parameters of a search for k neighbours; Milvus wants an effort of k at least.
+
+    Where only some items are `allowed`, the effort grows as their share falls: a graph passes
+    through items that are not, and would end before it has met enough that are.
 
     Examples
     --------
     >>> params(EXACT, 10), params(Tuned("HNSW", 64, 0.99, 1.0, 10**6, 0.99), 100)
     ({}, {'ef': 100})
+    >>> params(Tuned("HNSW", 64, 0.99, 1.0, 10**6, 0.99), 10, allowed=10**5)
+    {'ef': 640}
     """
-    return {} if tuned.index == "FLAT" else {"ef": max(tuned.ef, k)}
+    if tuned.index == "FLAT":
+        return {}
+    narrowed = 1 if not allowed else max(1, tuned.over // allowed)
+    return {"ef": max(min(tuned.ef * narrowed, _GREATEST_EFFORT), k)}
 
 
 def settle(
