@@ -83,11 +83,11 @@ class Catalog:
     def facts(self) -> CollectionFacts:
         """Returns the facts on the collection as a whole; raises the errors of `facts_of`."""
         rows = self.database.rows("SELECT key, value FROM meta")
-        return facts_of(self.folder.path, dict(rows.fetchall()))
+        return facts_of(self.folder.place, dict(rows.fetchall()))
 
     def revision(self) -> int:
         """Returns the revision alone, which every search needs; 0 before the first change."""
-        return facts.count_of(self.folder.path, facts.REVISION, self._kept(facts.REVISION))
+        return facts.count_of(self.folder.place, facts.REVISION, self._kept(facts.REVISION))
 
     def is_pinned(self) -> bool:
         """Returns whether it is known of which encoder it is, or of none; else it is half made."""
@@ -135,7 +135,7 @@ class Catalog:
 
     def selection(self) -> Selection:
         """Returns which files of folders the collection takes."""
-        return facts.selection_of(self.folder.path, self._kept(facts.SELECTION))
+        return facts.selection_of(self.folder.place, self._kept(facts.SELECTION))
 
     def set_selection(self, selection: Selection) -> None:
         """Stores which files of folders the collection takes."""
@@ -143,7 +143,7 @@ class Catalog:
 
     def looked_at(self) -> dict[str, int]:
         """Returns when each folder was last looked at as a whole, in nanoseconds since 1970."""
-        return facts.times_of(self.folder.path, self._kept(facts.LOOKED_AT))
+        return facts.times_of(self.folder.place, self._kept(facts.LOOKED_AT))
 
     def set_looked_at(self, folders: Iterable[str], time_ns: int) -> None:
         """Stores that these folders, and all below them, were looked at as a whole at this time."""

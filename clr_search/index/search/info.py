@@ -86,7 +86,7 @@ def info_of(catalog: Catalog) -> IndexInfo:
     structure = "exact" if generation is None else generation.described
     remote = None if catalog.remote is None else catalog.remote.structure(catalog)
     return IndexInfo(
-        path=catalog.folder.path,
+        path=catalog.folder.place,
         count=count,
         skipped=len(catalog.skipped()),
         dimension=facts.dimension,

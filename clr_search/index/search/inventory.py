@@ -59,7 +59,7 @@ class Inventory:
     @property
     def path(self) -> Path:
         """Path of the folder of the collection, or its address on a server."""
-        return self._catalog.folder.path
+        return self._catalog.folder.place
 
     @property
     def folder(self) -> Path:

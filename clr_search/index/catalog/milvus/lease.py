@@ -56,9 +56,13 @@ class Lease:
     def __init__(
         self, connection: Connection, folder: OwnFolder, stored: Read, store: Write
     ) -> None:
-        self._lock = WriterLock(folder / "lock")
         self._store = store
         self._where = str(connection.address)
+        try:
+            self._lock = WriterLock(folder / "lock")
+        except LockedError as error:
+            what = error.what.replace(str(folder.path), self._where)
+            raise LockedError(what, error.remedy) from None
         here = f"{socket.gethostname()}:{folder.real}"
         self._me: list[object] = [here, os.getpid(), secrets.token_hex(8)]
         self._renewed = time.monotonic()

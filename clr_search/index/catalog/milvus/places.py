@@ -7,7 +7,6 @@ collection brought it here.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from clr_search.contract.model_file import ModelFile
@@ -20,12 +19,24 @@ from clr_search.index.catalog.milvus.address import Address, AddressPath
 ENCODER = "encoder.onnx"
 
 
-def replica_folder(address: Address) -> OwnFolder:
-    """Makes the folder of the replica, and returns it; messages name it by the address."""
-    folder = OwnFolder.make(cache_folder() / "milvus" / address.key)
-    os.chmod(folder.real, 0o700)  # noqa: PTH101  # paths and labels are the user's own
-    folder.path = AddressPath(str(address))
-    return folder
+class ReplicaFolder(OwnFolder):
+    """The folder of a replica, which messages name by the address of the collection."""
+
+    def __init__(self, path: Path, address: Address) -> None:
+        super().__init__(path)
+        self._place = AddressPath(str(address))
+
+    @property
+    def place(self) -> Path:
+        """The address of the collection."""
+        return self._place
+
+
+def replica_folder(address: Address) -> ReplicaFolder:
+    """Makes the folder of the replica, and returns it."""
+    path = OwnFolder.make(cache_folder() / "milvus" / address.key).real
+    path.chmod(0o700)  # paths and labels are the user's own
+    return ReplicaFolder(path, address)
 
 
 def keep_encoder(folder: OwnFolder, model: ModelFile) -> None:
