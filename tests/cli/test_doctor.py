@@ -47,6 +47,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra watch",
         "Extra fast",
         "Extra heif",
+        "Extra milvus",
     ]
     facts = json.loads(run("doctor", "--json").stdout)
     assert facts["healthy"] is True

@@ -15,9 +15,9 @@ from clr_search.cli import options, output
 @click.argument("target", type=options.PATH)
 @options.json_option()
 def copy(source: Path, target: Path, as_json: bool) -> None:
-    """Copy a collection to another folder, to Milvus, or from there.
+    """Copy a collection to another folder, or to Milvus.
 
-    Nothing is embedded: vectors are copied bit for bit, with labels, columns, skipped files and
+    It works from Milvus, too. Nothing is embedded: vectors are copied bit for bit, with labels, columns, skipped files and
     what was dismissed as copies. The target is new. After an interruption, the same command goes on
     where it stopped. Pictures get ids of the target.
 
