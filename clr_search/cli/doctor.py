@@ -13,7 +13,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.cores import usable_cores
 
-EXTRAS = ("train", "app", "serve", "plots", "parquet", "watch", "fast", "heif")
+EXTRAS = ("train", "app", "serve", "plots", "parquet", "watch", "fast", "heif", "milvus")
 
 _MODULES = {"faiss-cpu": "faiss", "pillow": "PIL", "scikit-learn": "sklearn"}
 """Names of modules that differ from the names of their distributions."""

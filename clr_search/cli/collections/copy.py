@@ -17,9 +17,9 @@ from clr_search.cli import options, output
 def copy(source: Path, target: Path, as_json: bool) -> None:
     """Copy a collection to another folder, or to Milvus.
 
-    It works from Milvus, too. Nothing is embedded: vectors are copied bit for bit, with labels, columns, skipped files and
-    what was dismissed as copies. The target is new. After an interruption, the same command goes on
-    where it stopped. Pictures get ids of the target.
+    It works from Milvus, too. Nothing is embedded: vectors are copied bit for bit, with labels,
+    columns, skipped files and what was dismissed as copies. The target is new. After an
+    interruption, the same command goes on where it stopped. Pictures get ids of the target.
 
     \b
     Example:

@@ -100,6 +100,12 @@ class Connection:
                 "Only one process at a time can use such a file: end the other one, or use a "
                 "server of Milvus.",
             )
+        if "not loaded" in low or "not fully loaded" in low:
+            return ClrSearchError(
+                f"{self.address} cannot be searched now: its index is being built, or Milvus has "
+                "just started.",
+                "Try again in some seconds.",
+            )
         unreachable = ("connect", "unavailable", "timeout", "timed out", "deadline", "not ready")
         if any(word in low for word in unreachable):
             return ClrSearchError(
@@ -211,12 +217,14 @@ class Connection:
             )
         return int(found[0]["count(*)"])
 
-    def upsert(self, collection: str, rows: Sequence[Row], bytes_each: int) -> None:
+    def upsert(
+        self, collection: str, rows: Sequence[Row], bytes_each: int, seconds: float = _SECONDS
+    ) -> None:
         """Writes rows over those of the same ids; when it returns, the server has them."""
         step = max(1, min(1000, _MESSAGE // max(bytes_each, 1)))
         for start in range(0, len(rows), step):
             with self.explained():
-                self._client.upsert(collection, list(rows[start : start + step]), timeout=_SECONDS)
+                self._client.upsert(collection, list(rows[start : start + step]), timeout=seconds)
 
     def delete(self, collection: str, numbers: Sequence[int]) -> None:
         """Deletes the rows with these ids; those of no row are ignored."""

@@ -7,8 +7,9 @@ found in the replica, and given as a list of ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,3 +96,38 @@ def _expressed(where: Filter) -> str | None:
             if value is not None:
                 conditions.append(f"{field} {comparison} {countable(value)}")
     return every(*conditions)
+
+
+def joined(
+    parts: Sequence[Sequence[Sequence[Mapping[str, Any]]]], most: int, excluded: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Returns ids and cosines, shape (Q, most), of the answers to several expressions.
+
+    Parameters
+    ----------
+    parts : sequence
+        For each expression, for each of Q queries, its hits: mappings with id and distance.
+    most : int
+        The most neighbours of a query.
+    excluded : int64 array
+        Ids that no expression has left out.
+
+    Examples
+    --------
+    >>> hits = [[{"id": 7, "distance": 0.5}]], [[{"id": 4, "distance": 0.75}]]
+    >>> joined(hits, 2, np.empty(0, np.int64))[0]
+    array([[4, 7]])
+    """
+    ids = np.full((len(parts[0]), most * len(parts)), -1)
+    scores = np.full(ids.shape, -np.inf, np.float32)
+    for part, answers in enumerate(parts):
+        for row, hits in enumerate(answers):
+            columns = slice(part * most, part * most + len(hits))
+            ids[row, columns] = [hit["id"] for hit in hits]
+            scores[row, columns] = [hit["distance"] for hit in hits]
+    if len(excluded):
+        left_out = np.isin(ids, excluded)
+        ids, scores = np.where(left_out, -1, ids), np.where(left_out, -np.inf, scores)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :most]
+    row_numbers = np.arange(len(ids))[:, None]
+    return ids[row_numbers, order], scores[row_numbers, order].clip(-np.inf, 1.0)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.errors import UsageError
+from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.names import composed
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.milvus import expressions, journal, places, replica, schema, tuning
@@ -75,7 +75,7 @@ class MilvusStore:
 
     def write_lease(self, values: list[object]) -> None:
         """Writes the row of the lease."""
-        self._write_facts([(_LEASE, (_LEASE,), values, 0)])
+        self._write_facts([(_LEASE, (_LEASE,), values, 0)], seconds=10)
 
     def stored_lease(self) -> str | None:
         """Returns the row of the lease, whoever has written it."""
@@ -195,6 +195,7 @@ class MilvusStore:
                 "Open it with Index.open(path, writable=True).",
             )
         self.lease.require()
+        self._alone = False  # until all is written: what is cut short has to be read again
         making = making or secrets.token_hex(8)
         rows = [(c, replica.facts_row(database, c)) for c in changes if c.kind != ITEMS]
         self._write_changes([(c, row) for c, row in rows if row is not None], revision)
@@ -210,6 +211,7 @@ class MilvusStore:
         replica.given_away(database, sorted(there))
         replica.reached(database, making, revision)
         journal.forget(database)
+        self._alone = True
         self._seal(len(changes))
 
     def _write_changes(
@@ -221,7 +223,9 @@ class MilvusStore:
         )
 
     def _write_facts(
-        self, rows: Sequence[tuple[str, tuple[Any, ...], list[Any] | None, int]]
+        self,
+        rows: Sequence[tuple[str, tuple[Any, ...], list[Any] | None, int]],
+        seconds: float = 60,
     ) -> None:
         """Writes rows beside the items: kind, key, values or None, and revision."""
         tenant = self.address.tenant
@@ -236,7 +240,7 @@ class MilvusStore:
             }
             for kind, key, values, revision in rows
         ]
-        self.connection.upsert(self._facts, found, bytes_each=2000)
+        self.connection.upsert(self._facts, found, bytes_each=2000, seconds=seconds)
 
     def _write_items(self, database: Database, numbers: Sequence[int], revision: int) -> set[int]:
         """Writes the items of these ids that are there, and returns their ids."""
@@ -246,10 +250,14 @@ class MilvusStore:
             found = replica.item_rows(database, numbers[start : start + step])
             kept = {n: columns[-1] for n, columns, blob, *_ in found if not blob}
             blobs = self.blobs(kept) if kept else {}  # type: ignore[arg-type]  # checksums
+            if len(blobs) < len(kept):
+                raise ClrSearchError(
+                    f"{self.address} has lost {len(kept) - len(blobs):,} vectors.",
+                    f"Delete {database.folder.real}, which is read anew, and run build-index.",
+                )
             rows = [
                 self._item(number, columns, blob or blobs[number], exif, cells, revision)
                 for number, columns, blob, exif, cells in found
-                if blob or number in blobs
             ]
             self.connection.upsert(self._items, rows, bytes_each=4 * self.dimension + 1000)
             there.update(row["id"] for row in rows)
@@ -346,19 +354,7 @@ class MilvusStore:
             )
             for expression in expressions.of(wanted)
         ]
-        ids = np.full((len(queries), most * len(parts)), -1)
-        scores = np.full(ids.shape, -np.inf, np.float32)
-        for part, answers in enumerate(parts):
-            for row, hits in enumerate(answers):
-                columns = slice(part * most, part * most + len(hits))
-                ids[row, columns] = [hit["id"] for hit in hits]
-                scores[row, columns] = [hit["distance"] for hit in hits]
-        if more:
-            left_out = np.isin(ids, wanted.excluded)
-            ids, scores = np.where(left_out, -1, ids), np.where(left_out, -np.inf, scores)
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :most]
-        row_numbers = np.arange(len(ids))[:, None]
-        return ids[row_numbers, order], scores[row_numbers, order].clip(-np.inf, 1.0)
+        return expressions.joined(parts, most, wanted.excluded if more else wanted.excluded[:0])
 
     # -- the index
 

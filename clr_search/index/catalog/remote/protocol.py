@@ -132,6 +132,8 @@ def blobs_of(catalog: Catalog, wanted: Mapping[int, int]) -> dict[int, bytes]:
     found = catalog.remote.blobs(wanted)
     if len(found) < len(wanted):
         raise ClrSearchError(
-            f"{catalog.folder} was changed by another process while it was read.", "Try again."
+            f"{catalog.folder} was changed by another process while it was read.",
+            "Try again. If it stays so, Milvus has lost vectors: delete "
+            f"{catalog.folder.real}, which is read anew, and run build-index.",
         )
     return found

@@ -252,6 +252,8 @@ class Database:
             If the disk is full or fails, or another program holds the file for 30 seconds.
         """
         with self._mutex, self._explained():
+            if self.origin is not None:
+                self.origin.refresh(self)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
