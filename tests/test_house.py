@@ -70,6 +70,7 @@ SQL_IS_SPOKEN = ("index/catalog/", "web/tile_store.py")
         # Behind ann/ lies how vectors are found; k-means for groups; and `doctor`.
         ("faiss", ("index/ann/", "analysis/clusters.py", "cli/examine.py")),
         ("onnxruntime", ("contract/runtime.py",)),
+        ("grpc", ("index/catalog/milvus/connection.py",)),
         ("sqlite3", (*SQL_IS_SPOKEN,)),
     ],
 )

@@ -15,9 +15,10 @@ from clr_search.app.library.uploads import Uploads
 from clr_search.app.overview.overview import Overview
 from clr_search.app.teaching.finishing import Finishing
 from clr_search.app.teaching.teacher import Teacher
+from clr_search.files.cache import cache_folder
 from clr_search.index import Index
 from clr_search.serve import Probe
-from clr_search.web.tile_store import TileStore, cache_folder
+from clr_search.web.tile_store import TileStore
 
 if TYPE_CHECKING:
     from clr_search.images.isolation import DecodingLimits

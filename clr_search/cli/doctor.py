@@ -23,6 +23,7 @@ EXTRAS = (
     "watch",
     "fast",
     "heif",
+    "milvus",
     "ray",
     "stores",
 )

@@ -61,6 +61,7 @@ SECTIONS = {
         "remove": Entry(
             "collections.change", "Remove files, and all below folders, from a collection."
         ),
+        "copy": Entry("collections.copy", "Copy a collection to another folder, or to Milvus."),
         "relocate": Entry(
             "collections.relocate", "Tell a collection that a folder of pictures has moved."
         ),

@@ -17,7 +17,20 @@ from clr_search.contract.shipped import encoder_named
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 Decorator = Callable[[AnyCallable], AnyCallable]
 
-PATH = click.Path(path_type=Path)
+
+class PlacePath(click.Path):
+    """A path, or the address of a collection on Milvus, which `Path` would change."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path or the address, or fail as `click.Path` does."""
+        if str(value).startswith("milvus"):
+            from clr_search.index.catalog.milvus.address import place_of
+
+            value = place_of(value) or value
+        return value if isinstance(value, Path) else super().convert(value, param, ctx)
+
+
+PATH = PlacePath(path_type=Path)
 """A path that the called package checks; its message tells how to make a missing file."""
 
 EXISTING = click.Path(exists=True, readable=False, path_type=Path)
@@ -153,15 +166,8 @@ class Limit(Size):
         return super().convert(value, param, ctx)
 
 
-class EncoderPath(click.Path):
-    """The path of an ONNX file.
-
-    The name ``default`` becomes the path of the encoder that comes with the package, unless the
-    working folder has a file of that name.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+class EncoderPath(PlacePath):
+    """The path of an ONNX file; the name ``default`` is the one that comes with the package."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or fail as `click.Path` does."""
@@ -199,7 +205,7 @@ SEED = WholeNumber(0)
 
 POSITIVE = PositiveNumber()
 
-ENCODER = EncoderPath()
+ENCODER = EncoderPath(path_type=Path)
 """The path of an encoder or a probe; the package that loads it checks the file."""
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -312,10 +318,7 @@ def device_option() -> Decorator[Any]:
 
 
 def embedding_options() -> Decorator[Any]:
-    """Return the options that say how pictures are embedded, as one decorator.
-
-    They are ``--batch-size``, ``--workers``, ``--device`` and ``--isolate``.
-    """
+    """Return ``--batch-size``, ``--workers``, ``--device`` and ``--isolate`` as one decorator."""
 
     def decorate(function: AnyCallable) -> AnyCallable:
         workers = click.option(

@@ -169,6 +169,8 @@ def shown(path: Path | str) -> str:
     path = os.fspath(path)
     if is_address(path):
         return path
+    if path.startswith("milvus"):
+        return path  # an address, or a name that is short
     try:
         relative = os.path.relpath(path)
     except ValueError:  # On Windows, the path is on another drive.

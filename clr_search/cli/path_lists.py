@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from clr_search.cli.options import Decorator
+from clr_search.cli.options import Decorator, PlacePath
 from clr_search.errors import UsageError
 from clr_search.files.stores.address import ObjectPath, is_address, located
 
@@ -31,6 +31,8 @@ class Listed(click.Path):
             return Path(value)
         if is_address(str(value)):
             return _address(str(value), ctx, param)
+        if not self.exists and str(value).startswith("milvus"):
+            return PlacePath(path_type=Path).convert(value, param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -88,8 +88,13 @@ class OwnFolder:
             raise nofollow.refused(self.path / name, "a link", "a folder")
         return folder
 
+    @property
+    def place(self) -> Path:
+        """What messages call it: its path, unless it holds a part of what is elsewhere."""
+        return self.path
+
     def __str__(self) -> str:
-        return str(self.path)
+        return str(self.place)
 
     def __repr__(self) -> str:
         return f"OwnFolder({str(self.path)!r})"

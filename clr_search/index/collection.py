@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 
 from clr_search.index import opening
+from clr_search.index.search.reader import Reader
 from clr_search.index.sync.annotations.annotating import Annotator
-from clr_search.progress import Reporter
+from clr_search.index.sync.report import UpdateReport
+from clr_search.progress import Reporter, Silent
 from clr_search.serve.devices import AUTO
 
 
@@ -53,7 +55,7 @@ class Index(Annotator):
         Parameters
         ----------
         path : path
-            The collection, such as ``flowers.clr``.
+            The collection, such as ``flowers.clr``, or ``milvus://host:19530/flowers``.
         encoder : path, optional
             An `encoder.onnx`, which is copied into the collection. Without it, a new collection
             gets the encoder that comes with the package, and an existing one keeps its own. One
@@ -106,7 +108,7 @@ class Index(Annotator):
         Parameters
         ----------
         path : path
-            The collection, such as ``flowers.clr``.
+            The collection, such as ``flowers.clr``, or ``milvus://host:19530/flowers``.
         writable : bool
             Whether to open it for changes too; only one process can at a time.
         mend : bool
@@ -136,11 +138,48 @@ class Index(Annotator):
         """
         return self.open(self.path, device=self._device, reporter=self._reporter)
 
+    def copy_from(self, source: Reader, *, reporter: Reporter | None = None) -> UpdateReport:
+        """Copy everything that another collection keeps into this one.
+
+        This one is new, or an unfinished copy. Vectors are copied bit for bit, with labels,
+        columns, folders, what was skipped or read with a loss, and what was dismissed as copies.
+        Items get ids of this collection. A copy that was killed goes on when it is made again.
+        `settle` is due afterwards.
+
+        Parameters
+        ----------
+        source : Reader
+            The other collection, by the same encoder.
+        reporter : Reporter, optional
+            The reporter that shows the progress; none if not given.
+
+        Returns
+        -------
+        UpdateReport
+            The numbers of items that were `added`, `changed` or `unchanged`.
+
+        Raises
+        ------
+        UsageError
+            If this collection has another encoder, or items that the other one has not.
+        ClrSearchError
+            If a stored vector of the other one is damaged.
+        """
+        from clr_search.index.catalog.remote import transfer
+
+        self._require_writable()
+        added, changed, unchanged = transfer.copy(
+            source._catalog, self._catalog, reporter or Silent()
+        )
+        return UpdateReport(added=added, changed=changed, unchanged=unchanged)
+
     def close(self) -> None:
         """Closes the files and releases the lock; no data is lost if this is never called."""
         self._catalog.database.close()
         if self._lock is not None:
             self._lock.release()
+        if self._catalog.remote is not None:
+            self._catalog.remote.close()
         self._snapshot = self._encoder = None
 
     def __enter__(self) -> Index:

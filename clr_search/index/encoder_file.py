@@ -18,6 +18,7 @@ from clr_search.files.own import OwnFile, OwnFolder, temporary_of
 
 if TYPE_CHECKING:
     from clr_search.index.catalog.facts import CollectionFacts
+    from clr_search.index.catalog.remote.protocol import Remote
     from clr_search.serve.encoder import Encoder
 
 FILE_NAME = "encoder.onnx"
@@ -89,8 +90,10 @@ def put(file: OwnFile, model: ModelFile, *, share: bool) -> None:
         raise UsageError(f"{model.path} was changed while it was read.", "Try again.")
 
 
-def load(folder: OwnFolder, sha256: str, device: str) -> Encoder:
+def load(folder: OwnFolder, sha256: str, device: str, remote: Remote | None = None) -> Encoder:
     """Loads the encoder with this SHA-256 from a collection onto a device; see `serve.Encoder`.
+
+    For a collection on a server, `remote`, the error says how to bring the encoder to this machine.
 
     Raises
     ------
@@ -105,6 +108,10 @@ def load(folder: OwnFolder, sha256: str, device: str) -> Encoder:
             model = read_model(file)
             if model.sha256 == sha256:
                 return Encoder(model, device=device)
+    if remote is not None:
+        raise WrongEncoderError(
+            f"The encoder of {folder} is not on this machine.", remote.encoder_remedy(sha256)
+        )
     file = folder / FILE_NAME
     state = "has been altered" if file.exists() else "is missing"
     raise WrongEncoderError(

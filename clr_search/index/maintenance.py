@@ -79,6 +79,7 @@ def revise_goal(
         If the recall is not in (0, 1), the memory is less than a byte, no structure over the
         present items fits into it, or `serve` is given with a graph.
     """
+    _require_folder(catalog, memory, graph, serve)
     with catalog.reading():
         goal = goal_of(catalog)
     if recall is not None:
@@ -103,8 +104,23 @@ def revise_goal(
     if goal.memory is not None and goal.memory < 1:
         raise UsageError(f"The memory is {goal.memory:,} bytes; it must be 1 or more.")
     with catalog.writing():
-        that_fit(catalog.count(), catalog.facts().dimension, goal)
+        _refuse_too_large(catalog, goal)
         catalog.set_goal(json.dumps(asdict(goal)))
+
+
+def _require_folder(catalog: Catalog, *goals: object) -> None:
+    """Refuses goals that only a structure in a folder can have, of a collection on a server."""
+    if catalog.remote is not None and any(goal is not None for goal in goals):
+        catalog.remote.refuse(
+            "A limit of memory, or a kind of search structure,",
+            "Milvus chooses what it keeps in memory; --recall is measured there, too.",
+        )
+
+
+def _refuse_too_large(catalog: Catalog, goal: Goal) -> None:
+    """Refuses a goal that nothing over the present items can reach; a server has its own memory."""
+    if catalog.remote is None:
+        that_fit(catalog.count(), catalog.facts().dimension, goal)
 
 
 def settle(catalog: Catalog, reporter: Reporter) -> bool:
@@ -118,6 +134,10 @@ def settle(catalog: Catalog, reporter: Reporter) -> bool:
     bool
         Whether another generation, or none, is in use now, so that latency has to be measured.
     """
+    if catalog.remote is not None:
+        with catalog.reading():
+            goal = goal_of(catalog) if catalog.facts().goal is not None else None
+        return catalog.remote.settle(catalog, None if goal is None else goal.recall, reporter)
     with catalog.reading():
         count, dimension = catalog.count(), catalog.facts().dimension
         generation, goal = generations.named(catalog), goal_of(catalog)

@@ -13,7 +13,12 @@ from clr_search.images import DECODING
 from clr_search.index import contents, encoder_file, maintenance, repair
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.facts import MOST_VALUES, NO_ENCODER, CollectionFacts
-from clr_search.index.catalog.lock import WriterLock
+from clr_search.index.catalog.lock import Held, WriterLock
+from clr_search.index.catalog.milvus import journal, places, schema
+from clr_search.index.catalog.milvus.address import Address, is_address
+from clr_search.index.catalog.milvus.connection import Connection
+from clr_search.index.catalog.milvus.lease import Lease
+from clr_search.index.catalog.milvus.store import MilvusStore
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 from clr_search.index.catalog.sqlite.migrations import migrate
 from clr_search.index.sync import roots
@@ -32,7 +37,7 @@ class Logged(Silent):
 
 def open_collection(
     path: Path, reporter: Reporter, *, writable: bool, mend: bool = True
-) -> tuple[Catalog, WriterLock | None]:
+) -> tuple[Catalog, Held | None]:
     """Opens a collection, and returns its catalogue and, with `writable`, its lock.
 
     The caller closes the catalogue and releases the lock. A writer also migrates an older
@@ -46,6 +51,8 @@ def open_collection(
     ClrSearchError
         If the catalogue is damaged.
     """
+    if is_address(path):
+        return _open_remote(Address.read(str(path)), writable=writable)
     folder = _require_collection(path)
     lock = WriterLock(folder / contents.LOCK) if writable else None
     try:
@@ -75,7 +82,7 @@ def create(
     reporter: Reporter,
     *,
     share_encoder: bool = False,
-) -> tuple[Catalog, WriterLock]:
+) -> tuple[Catalog, Held]:
     """Makes a collection, or opens the one at `path`, and returns its catalogue and lock.
 
     The caller closes the catalogue and releases the lock. A new collection gets `encoder`; without,
@@ -93,6 +100,13 @@ def create(
     """
     if dimension is not None and not 0 < dimension <= MOST_VALUES:
         raise UsageError(f"Vectors have 1 to {MOST_VALUES:,} values, not {dimension:,}.")
+    if is_address(path):
+        if share_encoder:
+            raise UsageError(
+                f"{path} is on Milvus, and has no file of an encoder to share.",
+                "Leave out --share-encoder: the encoder is kept once in your cache.",
+            )
+        return _create_remote(Address.read(str(path)), encoder, dimension)
     if path.exists():
         _refuse_foreign(path)
     # It may fail, so that it comes before the folder is made.
@@ -131,7 +145,7 @@ def _pin(
             return
     elif dimension is None and model is None:
         model = read_model(shipped_encoder())
-    if model is not None:
+    if model is not None and catalog.remote is None:
         file = catalog.folder / encoder_file.FILE_NAME
         encoder_file.put(file, model, share=share_encoder)
     with catalog.writing():
@@ -141,6 +155,87 @@ def _pin(
             catalog.pin_encoder(NO_ENCODER, NO_ENCODER, dimension)
         if facts is None:
             catalog.set_decoding(DECODING)
+
+
+def _open_remote(address: Address, *, writable: bool) -> tuple[Catalog, Held | None]:
+    """Opens a collection on Milvus, and returns its replica and, with `writable`, its lease."""
+    schema.require_file(address)
+    connection = Connection(address)
+    try:
+        store = MilvusStore(connection, schema.check(connection))
+        catalog = _replica(store, writable=writable)
+        try:
+            with catalog.reading():
+                facts = catalog.facts()  # raises an error for a half-made or damaged collection
+            places.bring_encoder(catalog.folder, facts.encoder_sha256)
+        except BaseException:
+            _let_go(catalog, store)
+            raise
+    except BaseException:
+        connection.close()
+        raise
+    return catalog, store.lease
+
+
+def _create_remote(
+    address: Address, encoder: Path | None, dimension: int | None
+) -> tuple[Catalog, Held]:
+    """Makes a collection on Milvus, or opens that at the address, and returns replica and lease."""
+    model = None if encoder is None else read_model(encoder)
+    if model is not None and dimension is not None:
+        _require_length(model, dimension)
+    connection = Connection(address)
+    try:
+        if not schema.both_are_there(connection):
+            if model is None and dimension is None:
+                model = read_model(shipped_encoder())
+            schema.make(connection, dimension or (model.card.embedding_dim if model else 0))
+        store = MilvusStore(connection, schema.check(connection))
+        if model is not None:
+            _require_length(model, store.dimension)
+        catalog = _replica(store, writable=True)
+        try:
+            _pin(catalog, model, dimension, share_encoder=False)
+            if model is not None:
+                places.keep_encoder(catalog.folder, model)
+            with catalog.reading():
+                places.bring_encoder(catalog.folder, catalog.facts().encoder_sha256)
+        except BaseException:
+            _let_go(catalog, store)
+            raise
+    except BaseException:
+        connection.close()
+        raise
+    assert store.lease is not None, "it was opened for writing"
+    return catalog, store.lease
+
+
+def _replica(store: MilvusStore, *, writable: bool) -> Catalog:
+    """Opens the replica of a collection on Milvus; for a writer, after taking the lease."""
+    folder = places.replica_folder(store.address)
+    if writable:
+        store.lease = Lease(store.connection, folder, store.stored_lease, store.write_lease)
+    try:
+        catalog = Catalog(folder, writable=True, remote=store)
+        try:
+            migrate(catalog.database, Silent())
+            journal.watch(catalog.database)
+        except BaseException:
+            catalog.database.close()
+            raise
+    except BaseException:
+        if store.lease is not None:
+            store.lease.release()
+        raise
+    catalog.database.origin = store
+    return catalog
+
+
+def _let_go(catalog: Catalog, store: MilvusStore) -> None:
+    """Closes a replica and gives its lease back."""
+    catalog.database.close()
+    if store.lease is not None:
+        store.lease.release()
 
 
 def _require_same(

@@ -48,6 +48,7 @@ def test_a_healthy_installation(run: Run) -> None:
         "Extra watch",
         "Extra fast",
         "Extra heif",
+        "Extra milvus",
         "Extra ray",
         "Extra stores",
     ]

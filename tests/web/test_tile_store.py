@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clr_search.web.tile_store import TileStore, cache_folder
+from clr_search.files.cache import cache_folder
+from clr_search.web.tile_store import TileStore
 
 
 def test_thumbnails_outlive_the_process_and_lie_in_a_private_folder(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import click
 from clr_search.cli import options, output
 from clr_search.errors import UsageError
 from clr_search.files.own import OwnFolder
+from clr_search.index.catalog.milvus.address import place_of
 
 if TYPE_CHECKING:
     from clr_search.importing.describe import ForeignFacts
@@ -51,6 +52,9 @@ def info(path: Path, check: bool, verbose: bool, as_json: bool) -> None:
       clr-search info default                # the encoder that comes with the package
       clr-search info run --json | jq .config.temperature
     """
+    if place_of(path) is not None:
+        _collection(path, check=check, verbose=verbose, as_json=as_json)
+        return
     if not path.exists():
         raise UsageError(
             f"There is no file or folder {path}.", "Check the spelling, or give an absolute path."
@@ -142,7 +146,9 @@ def _collection(path: Path, *, check: bool, verbose: bool, as_json: bool) -> Non
             {"kind": "collection"} | details.summary() | listed | _checked_json(checked)
         )
         return
-    output.echo_heading(f"{output.shown(path)}: collection, {output.size(details.bytes_on_disk)}")
+    here = " on this machine" if place_of(path) is not None else ""
+    size = output.size(details.bytes_on_disk)
+    output.echo_heading(f"{output.shown(path)}: collection, {size}{here}")
     facts = {
         "images": f"{details.count:,}",
         "not there": f"{missing:,}; clr-search relocate says where they are" if missing else "",
@@ -164,12 +170,11 @@ def _collection(path: Path, *, check: bool, verbose: bool, as_json: bool) -> Non
 
 def _measured(details: IndexInfo) -> str:
     """Return what was measured of the search structure; empty for an exact search."""
-    if details.bytes_per_vector is None or details.recall_at_1 is None:
+    if details.recall_at_1 is None:
         return ""
-    phrases = [
-        f"recall@1 {details.recall_at_1:.3f}",
-        f"{details.bytes_per_vector:,.0f} bytes a vector",
-    ]
+    phrases = [f"recall@1 {details.recall_at_1:.3f}"]
+    if details.bytes_per_vector is not None:
+        phrases.append(f"{details.bytes_per_vector:,.0f} bytes a vector")
     if details.latency_p99_ms is not None:
         phrases.append(f"99 % of searches within {details.latency_p99_ms:.2g} ms")
     return ", ".join(phrases)

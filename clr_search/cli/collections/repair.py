@@ -9,6 +9,7 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.errors import UsageError
+from clr_search.index.catalog.milvus.address import place_of
 
 if TYPE_CHECKING:
     from clr_search.index.repair import Salvage
@@ -40,6 +41,8 @@ def repair(collection: Path, as_json: bool) -> None:
     from clr_search.index.sync.mend import mend
     from clr_search.progress import Lines
 
+    if place_of(collection) is not None:
+        _refuse_place(collection)
     if not collection.is_dir() or not is_collection(folder := OwnFolder(collection)):
         raise UsageError(f"{collection} is not a collection.", "Give one, such as photos.clr.")
     result = salvage(folder)
@@ -60,6 +63,19 @@ def repair(collection: Path, as_json: bool) -> None:
         _echo_salvage(collection, result)
     if mended.embedded or mended.lost:
         _echo_mended(collection, mended)
+
+
+def _refuse_place(collection: Path) -> None:
+    """Refuse a collection on Milvus, and say what to do instead."""
+    from clr_search.index.catalog.milvus.address import Address
+    from clr_search.index.catalog.milvus.places import replica_folder
+
+    replica = replica_folder(Address.read(str(collection))).real
+    raise UsageError(
+        f"{collection} is on Milvus, which keeps its own copies of what it stores.",
+        f"What is on this machine can be deleted, and is read anew: {replica}. What Milvus has "
+        "lost comes back from its backup, or with: clr-search build-index.",
+    )
 
 
 def _echo_salvage(collection: Path, result: Salvage) -> None:

@@ -13,6 +13,7 @@ from clr_search.cli import options, output, tables
 from clr_search.cli.path_lists import paths_argument
 from clr_search.cli.selecting import Chosen, selection_options
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.index.catalog.milvus.address import place_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ def _collection(sources: tuple[Path, ...], encoder: Path | None, chosen: Chosen)
     UsageError
         If there is a collection beside others, or an option that is not of collections.
     """
-    held = [one for one in sources if os.path.exists(one / "catalog.sqlite")]  # noqa: PTH110 -- may be long
+    held = [one for one in sources if _is_collection(one)]
     if not held and (len(sources) > 1 or sources[0].suffix != ".clr"):
         return None
     source = held[0] if held else sources[0]
@@ -159,6 +160,13 @@ class Given(NamedTuple):
     encoder: Path
     skipped: list[Path]
     unmatched: list[dict[str, Any]]
+
+
+def _is_collection(path: Path) -> bool:
+    """Return whether a path holds a catalogue, or is the address of a collection."""
+    if place_of(path) is not None:
+        return True
+    return os.path.exists(path / "catalog.sqlite")  # noqa: PTH110 -- may be long
 
 
 def _of_collection(collection: Path, table: Path | None) -> Given:

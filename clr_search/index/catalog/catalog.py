@@ -8,21 +8,27 @@ numbers which items are new; a FAISS generation built at revision R holds the it
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from clr_search.files.find import label_of
 from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
 from clr_search.files.selection import Selection
 from clr_search.files.stores.address import located
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of
-from clr_search.index.catalog.paths import absolute, along, below
+from clr_search.index.catalog.paths import (
+    absolute,
+    along,
+    below,
+    label_text,
+    plain_label,
+    root_of,
+)
 from clr_search.index.catalog.records import Content, IndexedFile, Item, Root, SkippedFile
+from clr_search.index.catalog.remote.protocol import Remote, blobs_of, next_number
 from clr_search.index.catalog.sqlite.database import Database, plain, plain_path, text
 
 _GIVEN = f"EXISTS (SELECT 1 FROM meta WHERE key = '{facts.LABELS_GIVEN}')"  # noqa: S608  # a constant
@@ -39,6 +45,8 @@ class Catalog:
         The folder of the collection.
     writable : bool
         Whether changes are allowed; the caller then holds the writer's lock.
+    remote : Remote, optional
+        The server that has the collection, of which the folder holds a replica.
 
     Raises
     ------
@@ -48,9 +56,12 @@ class Catalog:
         If the file cannot be opened, or is damaged.
     """
 
-    def __init__(self, folder: OwnFolder | Path, *, writable: bool) -> None:
+    def __init__(
+        self, folder: OwnFolder | Path, *, writable: bool, remote: Remote | None = None
+    ) -> None:
         self.folder = OwnFolder.at(folder)
-        self.database = Database(self.folder, writable=writable)
+        self.remote = remote
+        self.database = Database(self.folder, writable=writable or remote is not None)
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every commit of any process, or None if unknown."""
@@ -73,11 +84,11 @@ class Catalog:
     def facts(self) -> CollectionFacts:
         """Returns the facts on the collection as a whole; raises the errors of `facts_of`."""
         rows = self.database.rows("SELECT key, value FROM meta")
-        return facts_of(self.folder.path, dict(rows.fetchall()))
+        return facts_of(self.folder.place, dict(rows.fetchall()))
 
     def revision(self) -> int:
         """Returns the revision alone, which every search needs; 0 before the first change."""
-        return facts.count_of(self.folder.path, facts.REVISION, self._kept(facts.REVISION))
+        return facts.count_of(self.folder.place, facts.REVISION, self._kept(facts.REVISION))
 
     def is_pinned(self) -> bool:
         """Returns whether it is known of which encoder it is, or of none; else it is half made."""
@@ -125,7 +136,7 @@ class Catalog:
 
     def selection(self) -> Selection:
         """Returns which files of folders the collection takes."""
-        return facts.selection_of(self.folder.path, self._kept(facts.SELECTION))
+        return facts.selection_of(self.folder.place, self._kept(facts.SELECTION))
 
     def set_selection(self, selection: Selection) -> None:
         """Stores which files of folders the collection takes."""
@@ -133,7 +144,7 @@ class Catalog:
 
     def looked_at(self) -> dict[str, int]:
         """Returns when each folder was last looked at as a whole, in nanoseconds since 1970."""
-        return facts.times_of(self.folder.path, self._kept(facts.LOOKED_AT))
+        return facts.times_of(self.folder.place, self._kept(facts.LOOKED_AT))
 
     def set_looked_at(self, folders: Iterable[str], time_ns: int) -> None:
         """Stores that these folders, and all below them, were looked at as a whole at this time."""
@@ -194,7 +205,7 @@ class Catalog:
         moved = [(prefix + plain(path), number) for path, number in rows]
         self.database.many(
             f"UPDATE items SET root_id = ?, path = ?, label = {_KEPT_OR} WHERE id = ?",  # noqa: S608
-            ((target, text(path), _label(path), number) for path, number in moved),
+            ((target, text(path), label_text(path), number) for path, number in moved),
         )
         self.database.rows("DELETE FROM roots WHERE id = ?", source.id)
 
@@ -218,8 +229,10 @@ class Catalog:
         """Returns the size, time and SHA-256 of all items, by their absolute paths."""
         roots = {root.id: root.path for root in self.roots()}
         return {
-            absolute(_root(roots, root), plain_path(path)): IndexedFile(n, size, mtime_ns, sha256)
-            for n, root, path, size, mtime_ns, sha256 in self.database.rows(
+            absolute(root_of(roots, root), plain_path(path)): IndexedFile(
+                number, size, mtime_ns, sha256
+            )
+            for number, root, path, size, mtime_ns, sha256 in self.database.rows(
                 "SELECT id, root_id, path, size, mtime_ns, sha256 FROM items"
             )
         }
@@ -230,12 +243,13 @@ class Catalog:
         Its label is the name of its folder; where labels were given, it has none.
         """
         cursor = self.database.rows(
-            "INSERT INTO items (root_id, path, label, revision, added_at, size, mtime_ns, sha256, "  # noqa: S608
-            f"width, height, embedding, checksum) "
-            f"VALUES (?, ?, {_NONE_OR}, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (id, root_id, path, label, revision, added_at, size, mtime_ns, "  # noqa: S608
+            f"sha256, width, height, embedding, checksum) "
+            f"VALUES (?, ?, ?, {_NONE_OR}, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            next_number(self, root, relative),
             root,
             text(relative),
-            _label(relative),
+            label_text(relative),
             revision,
             datetime.now(UTC).isoformat(timespec="seconds"),
             *content.values(),
@@ -273,7 +287,7 @@ class Catalog:
         """Gives all items the names of their folders as labels again."""
         self.database.rows("DELETE FROM meta WHERE key = ?", facts.LABELS_GIVEN)
         rows = self.database.rows("SELECT id, path FROM items").fetchall()
-        labels = ((_label(plain(path)), number) for number, path in rows)
+        labels = ((label_text(plain(path)), number) for number, path in rows)
         self.database.many("UPDATE items SET label = ? WHERE id = ?", labels)
 
     def set_label(self, number: int, label: str | None) -> None:
@@ -295,7 +309,7 @@ class Catalog:
             "WHERE id = ?",
             root,
             text(relative),
-            _label(relative),
+            label_text(relative),
             mtime_ns,
             number,
         )
@@ -315,9 +329,12 @@ class Catalog:
         The embedding is not held against its checksum.
         """
         row = self.database.rows(
-            "SELECT width, height, embedding, checksum FROM items WHERE sha256 = ? LIMIT 1", sha256
+            "SELECT width, height, embedding, checksum, id FROM items WHERE sha256 = ? LIMIT 1",
+            sha256,
         ).fetchone()
-        return None if row is None else (row[0], row[1], row[2], row[3])
+        if row is None:
+            return None
+        return row[0], row[1], row[2] or blobs_of(self, {row[4]: row[3]})[row[4]], row[3]
 
     def with_content(self, sha256: str) -> list[int]:
         """Returns the ids of the items with this SHA-256, ascending."""
@@ -346,14 +363,16 @@ class Catalog:
         )
         roots = {root.id: root.path for root in self.roots()}
         return {
-            n: Item(n, located(_root(roots, root)), plain_path(path), _plain(label), *rest)
-            for n, root, path, label, *rest in rows
+            number: Item(
+                number, located(root_of(roots, root)), plain_path(path), plain_label(label), *rest
+            )
+            for number, root, path, label, *rest in rows
         }
 
     def labels(self) -> list[str | None]:
         """Returns the labels of all items, in the order of their ids."""
         rows = self.database.rows("SELECT label FROM items ORDER BY id")
-        return [_plain(label) for (label,) in rows]
+        return [plain_label(label) for (label,) in rows]
 
     def contents(self) -> dict[int, str]:
         """Returns the SHA-256 of all items, by id."""
@@ -379,21 +398,3 @@ class Catalog:
     def unskip(self, paths: Iterable[str]) -> None:
         """Deletes the entries of skipped files at these absolute paths."""
         self.database.many("DELETE FROM skipped WHERE path = ?", ((text(p),) for p in paths))
-
-
-def _label(relative: str) -> str | bytes | None:
-    """Returns the label of a relative path as it is stored."""
-    label = label_of(relative)
-    return None if label is None else text(label)
-
-
-def _root(roots: dict[int, str], number: int) -> str:
-    """Returns the path of a root; an item of no root is damage."""
-    if number not in roots:
-        raise sqlite3.DatabaseError(f"an item is of a folder {number!r}, which there is not")
-    return roots[number]
-
-
-def _plain(label: str | bytes | None) -> str | None:
-    """Returns a stored label as text, composed: older releases have stored any form."""
-    return None if label is None else composed(plain(label))

@@ -21,6 +21,7 @@ from clr_search.files.names import composed
 from clr_search.files.stores.address import located
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import absolute
+from clr_search.index.catalog.remote.protocol import blobs_of
 from clr_search.index.catalog.sqlite.database import plain, plain_path
 from clr_search.index.catalog.sqlite.schema import CHECKED
 from clr_search.index.catalog.vectors import checksum_of, halves, is_intact, unit_rows
@@ -170,10 +171,14 @@ def chunks(
 
 def damaged(catalog: Catalog, dimension: int) -> list[int]:
     """Returns the ids of all items whose stored embedding is not the one that was written."""
-    rows = catalog.database.rows(
+    cursor = catalog.database.rows(
         f"SELECT {_stored(catalog)} FROM items ORDER BY id"  # noqa: S608
     )
-    return [number for number, blob, kept in rows if not is_intact(blob, kept, dimension)]
+    found: list[int] = []
+    while rows := cursor.fetchmany(_CHUNK):
+        rows = _with_vectors(catalog, rows)
+        found += [number for number, blob, kept in rows if not is_intact(blob, kept, dimension)]
+    return found
 
 
 def ids(catalog: Catalog, *, newer_than: int = -1, newest: int = _EVER) -> NDArray[np.int64]:
@@ -192,7 +197,8 @@ def sample_of_ids(catalog: Catalog, most: int) -> NDArray[np.int64]:
     least, last = catalog.database.rows("SELECT min(id), max(id) FROM items").fetchone()
     if least is None:
         return np.empty(0, np.int64)
-    if last - least < 2 * most:
+    some = "SELECT count(*) FROM (SELECT 1 FROM items LIMIT ?)"
+    if last - least < 2 * most or catalog.database.integer(some, 2 * most) < 2 * most:
         numbers = ids(catalog)
     else:  # takes the next id after each random number, since removed items leave gaps
         starts = np.random.default_rng(0).integers(least, last + 1, most)
@@ -231,6 +237,7 @@ def _halves(
         If an embedding is not the one that was written.
     """
     size = 2 * dimension
+    rows = _with_vectors(catalog, rows)
     for (
         _,
         blob,
@@ -243,6 +250,15 @@ def _halves(
         return numbers, halves([blob for _, blob, _ in rows], dimension)
     except ClrSearchError:
         raise _damage(catalog, rows, dimension) from None
+
+
+def _with_vectors(catalog: Catalog, rows: _Stored) -> _Stored:
+    """Returns rows with the embeddings that only the server has, where there is one."""
+    if catalog.remote is None:
+        return rows
+    absent = {number: checksum for number, blob, checksum in rows if not blob}
+    blobs = blobs_of(catalog, absent) if absent else {}  # type: ignore[arg-type]  # none is NULL there
+    return [(number, blob or blobs[number], checksum) for number, blob, checksum in rows]
 
 
 def _differs(blob: bytes, checksum: int | None) -> bool:

@@ -12,6 +12,7 @@ import sys
 from datetime import datetime
 from io import RawIOBase
 from pathlib import Path
+from typing import Protocol
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.own import OwnFile
@@ -26,6 +27,13 @@ _FAR = 2**30  # offset of the locked byte, behind the text: Windows forbids read
 
 class LockedError(UsageError):
     """The error for a collection that another process, or another object, is writing to."""
+
+
+class Held(Protocol):
+    """The right to write to a collection, until it is released."""
+
+    def release(self) -> None:
+        """Gives the right back, so that others may write."""
 
 
 class WriterLock:

@@ -7,6 +7,7 @@ They take strings and not `Path`, since an update compares every file of a colle
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -14,8 +15,10 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TypeVar
 
+from clr_search.files.find import label_of
 from clr_search.files.names import composed
 from clr_search.files.stores.address import ObjectPath, is_address, located
+from clr_search.index.catalog.sqlite.database import plain, text
 
 _AT_ONCE = 16  # objects that a store is asked for at the same time
 _PART = 1024  # objects that are asked for before the first answer is used
@@ -328,3 +331,21 @@ def _upwards(folder: str) -> Iterator[str]:
     while (parent := os.path.dirname(folder)) != folder:  # noqa: PTH120
         folder = parent
         yield folder
+
+
+def label_text(relative: str) -> str | bytes | None:
+    """Returns the label of a relative path as it is stored."""
+    label = label_of(relative)
+    return None if label is None else text(label)
+
+
+def plain_label(label: str | bytes | None) -> str | None:
+    """Returns a stored label as text, composed: older releases have stored any form."""
+    return None if label is None else composed(plain(label))
+
+
+def root_of(roots: dict[int, str], number: int) -> str:
+    """Returns the path of a root; an item of no root is damage."""
+    if number not in roots:
+        raise sqlite3.DatabaseError(f"an item is of a folder {number!r}, which there is not")
+    return roots[number]

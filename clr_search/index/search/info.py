@@ -9,9 +9,10 @@ from typing import Any
 from clr_search import images
 from clr_search.files.stores.address import located
 from clr_search.index import contents
-from clr_search.index.ann.generations import named
+from clr_search.index.ann.generations import Generation, named
 from clr_search.index.ann.tuning import Tried
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.remote.protocol import RemoteStructure
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class IndexInfo:
         Measured median time of one search for 10 neighbours in milliseconds, without embedding
         the query.
     bytes_on_disk : int
-        Size of the whole collection.
+        Size of the whole collection; for one on a server, of what of it is on this machine.
     recall_at_1 : float or None
         Measured share of nearest items that are found, in [0, 1]; None where search is exact.
     latency_p99_ms : float or None
@@ -84,23 +85,32 @@ def info_of(catalog: Catalog) -> IndexInfo:
     facts, generation, count = catalog.facts(), named(catalog), catalog.count()
     alive = 0 if generation is None else catalog.count(newest=generation.revision)
     structure = "exact" if generation is None else generation.described
+    remote = None if catalog.remote is None else catalog.remote.structure(catalog)
     return IndexInfo(
-        path=catalog.folder.path,
+        path=catalog.folder.place,
         count=count,
         skipped=len(catalog.skipped()),
         dimension=facts.dimension,
         encoder_name=facts.encoder_name,
         encoder_sha256=facts.encoder_sha256,
         roots=tuple(located(root.path) for root in catalog.roots()),
-        structure=structure,
+        structure=structure if remote is None else remote.described,
         generation=None if generation is None else generation.number,
         beside=0 if generation is None else count - alive,
-        recall=None if generation is None else generation.recall,
+        recall=_measured(generation, remote, "recall"),
         latency_ms=facts.latency_ms,
-        recall_at_1=None if generation is None else generation.recall_at_1,
+        recall_at_1=_measured(generation, remote, "recall_at_1"),
         latency_p99_ms=facts.latency_p99_ms,
         bytes_per_vector=None if generation is None else generation.bytes / generation.count,
         tried=() if generation is None else tuple(Tried(**fields) for fields in generation.tried),
         older_decoding=count > 0 and facts.decoding < images.DECODING,
         bytes_on_disk=contents.size(catalog.folder),
     )
+
+
+def _measured(
+    generation: Generation | None, remote: RemoteStructure | None, name: str
+) -> float | None:
+    """Returns what was measured of the structure, here or on a server; None for an exact search."""
+    source = remote or generation
+    return None if source is None else getattr(source, name)

@@ -45,7 +45,7 @@ class Inventory:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._opened = file_identity(catalog.folder.path / FILE_NAME)
+        self._opened = file_identity(catalog.folder.real / FILE_NAME)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -66,8 +66,13 @@ class Inventory:
 
     @property
     def path(self) -> Path:
-        """Path of the folder of the collection."""
-        return self._catalog.folder.path
+        """Path of the folder of the collection, or its address on a server."""
+        return self._catalog.folder.place
+
+    @property
+    def folder(self) -> Path:
+        """The folder on this machine: the collection, or what is here of one on a server."""
+        return self._catalog.folder.real
 
     def version(self) -> tuple[int, int] | None:
         """Returns a value that changes with every change of the collection, by any process.
@@ -97,7 +102,7 @@ class Inventory:
         It is not where the collection has been moved, deleted or replaced meanwhile. What is open
         can then still be read, but nothing that is written at this place is seen any more.
         """
-        return self._opened == file_identity(self._catalog.folder.path / FILE_NAME)
+        return self._opened == file_identity(self._catalog.folder.real / FILE_NAME)
 
     def __len__(self) -> int:
         """Number of items."""
@@ -130,6 +135,8 @@ class Inventory:
         except ClrSearchError as error:
             return f"<Index {folder}: {error.what}>"
         structure = "exact" if generation is None else generation.described
+        if self._catalog.remote is not None:
+            structure = "by a server"
         return (
             f"<Index {folder}: {count:,} pictures, embeddings of length {facts.dimension} by "
             f"{facts.encoder_name or 'no encoder of its own'}, search: {structure}>"

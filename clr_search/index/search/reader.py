@@ -20,8 +20,9 @@ from clr_search.index.search.inventory import Inventory
 from clr_search.index.search.matches import Match, Matches, Rows
 from clr_search.index.search.query import Picture, Query, SearchOptions
 from clr_search.index.search.ranking import candidates, chance_scores, percentiles, spread_out
+from clr_search.index.search.remote_snapshot import remote_snapshot
 from clr_search.index.search.resolve import Resolved, Resolver
-from clr_search.index.search.snapshot import Snapshot, refresh
+from clr_search.index.search.snapshot import Searchable, Snapshot, refresh
 from clr_search.progress import Reporter
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _NONE = np.empty(0, np.int64)
 
 _TIMED = 128
 """Number of searches that the latency is measured on: they take less than a second."""
+
+_TIMED_REMOTE = 4
+"""The same for a collection on a server, where each may wait for its clock."""
 
 
 class Reader(Inventory):
@@ -57,7 +61,7 @@ class Reader(Inventory):
         super().__init__(catalog)
         self._device = device
         self._reporter = reporter
-        self._snapshot: Snapshot | None = None
+        self._snapshot: Searchable | None = None
         self._seen: tuple[int, int] | None = None  # catalogue version of `_snapshot`
         self._useless: int | None = None  # number of a generation whose file is damaged
         self._encoder: Encoder | None = None
@@ -203,10 +207,10 @@ class Reader(Inventory):
             index.percentiles(np.array([0.9]))  # array([99.7])
         """
         with self._catalog.reading():
-            self._snapshot = refresh(self._catalog, self._snapshot, self._useless)
+            self._snapshot = self._refreshed()
             return percentiles(np.asarray(scores), self._by_chance(self._snapshot))
 
-    def _answer(self, snapshot: Snapshot, query: Query) -> Matches:
+    def _answer(self, snapshot: Searchable, query: Query) -> Matches:
         """Returns the matches of one query, with their paths and labels."""
         resolved = self._resolved(snapshot, query)
         neighbours = self._neighbours(snapshot, query, resolved, precise=True)
@@ -214,7 +218,7 @@ class Reader(Inventory):
         ids, scores = neighbours.ids[0][counted], neighbours.scores[0][counted]
         return self._described(snapshot, ids, scores, resolved.same, query.columns)
 
-    def _answers(self, snapshot: Snapshot, query: Query) -> Matches[Matches]:
+    def _answers(self, snapshot: Searchable, query: Query) -> Matches[Matches]:
         """Returns the matches of each of many queries; their paths are read on access."""
         resolved = self._resolved(snapshot, query)
         neighbours = self._neighbours(snapshot, query, resolved, precise=False)
@@ -229,7 +233,7 @@ class Reader(Inventory):
 
         return Matches(Rows(ids, scores, described), ids, scores)
 
-    def _resolved(self, snapshot: Snapshot, query: Query) -> Resolved:
+    def _resolved(self, snapshot: Searchable, query: Query) -> Resolved:
         """Returns the vectors of a query, and the items that it is."""
         resolver = Resolver(
             self._catalog,
@@ -240,7 +244,7 @@ class Reader(Inventory):
         return resolver.resolve(query)
 
     def _neighbours(
-        self, snapshot: Snapshot, query: Query, resolved: Resolved, *, precise: bool
+        self, snapshot: Searchable, query: Query, resolved: Resolved, *, precise: bool
     ) -> Neighbours:
         """Returns the ids and scores of the neighbours of a query, by `Snapshot.search`."""
         allowed = self._passing.ids(self._catalog, query.filter, snapshot.revision)
@@ -248,11 +252,13 @@ class Reader(Inventory):
         if len(query.exclude):
             excluded = np.union1d(excluded, np.asarray(query.exclude, dtype=np.int64))
         count = candidates(query.k) if query.diversity else query.k
-        neighbours = snapshot.search(resolved.vectors, count, allowed, excluded, precise=precise)
+        neighbours = snapshot.search(
+            resolved.vectors, count, allowed, excluded, where=query.filter, precise=precise
+        )
         neighbours = self._like_enough(snapshot, neighbours, query)
         return self._diverse(snapshot, neighbours, query) if query.diversity else neighbours
 
-    def _like_enough(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
+    def _like_enough(self, snapshot: Searchable, found: Neighbours, query: Query) -> Neighbours:
         """Returns the neighbours that reach the least score and percentile of the query."""
         if query.min_score is None and query.min_percentile is None:
             return found
@@ -265,7 +271,7 @@ class Reader(Inventory):
         ids, scores = np.where(passes, found.ids, -1), np.where(passes, found.scores, -np.inf)
         return Neighbours(ids, scores)
 
-    def _diverse(self, snapshot: Snapshot, found: Neighbours, query: Query) -> Neighbours:
+    def _diverse(self, snapshot: Searchable, found: Neighbours, query: Query) -> Neighbours:
         """Returns the k neighbours of each query that `spread_out` chooses."""
         chosen = Neighbours.none(len(found.ids), query.k)
         scores = chosen.scores.astype(np.float64)
@@ -280,7 +286,7 @@ class Reader(Inventory):
 
     def _described(
         self,
-        snapshot: Snapshot,
+        snapshot: Searchable,
         ids: NDArray[np.int64],
         scores: NDArray[np.floating],
         same: NDArray[np.int64] = _NONE,
@@ -312,13 +318,20 @@ class Reader(Inventory):
             same=[places[number][0] for number in same.tolist()],
         )
 
-    def _by_chance(self, snapshot: Snapshot) -> NDArray[np.float32]:
+    def _refreshed(self) -> Searchable:
+        """Returns a snapshot of the newest revision; the caller is inside `reading`."""
+        if self._catalog.remote is not None:
+            return remote_snapshot(self._catalog, self._catalog.remote)
+        last = self._snapshot if isinstance(self._snapshot, Snapshot) else None
+        return refresh(self._catalog, last, self._useless)
+
+    def _by_chance(self, snapshot: Searchable) -> NDArray[np.float32]:
         """Returns the cosines of random pairs, cached by revision: every search needs them."""
         if self._chance is None or self._chance[0] != snapshot.revision:
             self._chance = snapshot.revision, chance_scores(self._catalog, snapshot.dimension)
         return self._chance[1]
 
-    def _in_snapshot(self, work: Callable[[Snapshot, Query], _Result], query: Query) -> _Result:
+    def _in_snapshot(self, work: Callable[[Searchable, Query], _Result], query: Query) -> _Result:
         """Answers a query at the newest revision.
 
         A writer may replace the file of a generation while it is loaded, so that it seems damaged;
@@ -330,7 +343,7 @@ class Reader(Inventory):
         while True:
             with self._catalog.reading():
                 try:
-                    self._snapshot = refresh(self._catalog, self._snapshot, self._useless)
+                    self._snapshot = self._refreshed()
                     self._seen = self._catalog.version()
                     return work(self._snapshot, query)
                 except encoder_file.WrongEncoderError:
@@ -351,7 +364,8 @@ class Reader(Inventory):
         """Measure the times of single searches, by items spread evenly over the collection."""
         with self._catalog.reading():
             ids = embeddings.ids(self._catalog)
-            spread = np.linspace(0, len(ids) - 1, min(_TIMED, len(ids))).astype(np.int64)
+            most = _TIMED if self._catalog.remote is None else _TIMED_REMOTE
+            spread = np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64)
             dimension = self._catalog.facts().dimension
             numbers, rows = embeddings.of(self._catalog, ids[spread].tolist(), dimension)
             return latency.measure(
@@ -374,7 +388,9 @@ class Reader(Inventory):
             encoder_file.require(self._catalog.folder, facts)
             sha256 = facts.encoder_sha256
             if self._encoder is None or self._encoder.sha256 != sha256:
-                self._encoder = encoder_file.load(self._catalog.folder, sha256, self._device)
+                self._encoder = encoder_file.load(
+                    self._catalog.folder, sha256, self._device, self._catalog.remote
+                )
             return self._encoder
 
     def require_encoder(self) -> None:

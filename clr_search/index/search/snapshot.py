@@ -2,12 +2,13 @@
 
 It has two parts: the items of the FAISS generation, and a matrix of all newer items, which is
 scanned. Items that were removed, or embedded again, stay in the file of the generation; a selector
-makes FAISS pass over them.
+makes FAISS pass over them. That of a collection on a server is in `remote_snapshot`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from clr_search.index.ann.generations import Generation
 from clr_search.index.ann.neighbours import Neighbours, nearest
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.filters import ALL, Filter
 
 EXACT_FILTERED = 50_000
 """Up to this many items that match a filter, all of them are scored. A graph or an inverted file
@@ -30,6 +32,34 @@ _QUERIES = 1024
 """Queries that are answered at once; more are split into blocks, which bounds the memory."""
 
 _NONE = np.empty(0, np.int64)
+
+
+class Searchable(Protocol):
+    """A collection at one revision, wherever it is searched."""
+
+    @property
+    def revision(self) -> int:
+        """Revision of the collection."""
+
+    @property
+    def encoder(self) -> str:
+        """SHA-256 of the encoder that made the vectors."""
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of a vector."""
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.int64] | None = None,
+        excluded: NDArray[np.int64] = _NONE,
+        *,
+        where: Filter = ALL,
+        precise: bool = False,
+    ) -> Neighbours:
+        """Find the k nearest items of each query; see `Snapshot.search`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +105,7 @@ class Snapshot:
         allowed: NDArray[np.int64] | None = None,
         excluded: NDArray[np.int64] = _NONE,
         *,
+        where: Filter = ALL,
         precise: bool = False,
     ) -> Neighbours:
         """Find the k nearest items of each query.
@@ -89,6 +120,8 @@ class Snapshot:
             Ids, ascending, of the items that match a filter; all items if not given.
         excluded : int64 array
             Ids, ascending, of items that are left out.
+        where : Filter
+            The filter that `allowed` passes, for a server that can check it without their ids.
         precise : bool
             Whether to rank the neighbours of a single query in float64, so that equal vectors have
             equal scores and are in the order of their ids; the search takes a third longer.

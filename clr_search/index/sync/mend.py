@@ -96,7 +96,7 @@ def _embed(
     catalog: Catalog, sha256: str, damaged: dict[int, Item], reporter: Reporter, device: str
 ) -> Mended:
     """Embeds the files of damaged items, one transaction a batch."""
-    encoder = encoder_file.load(catalog.folder, sha256, device)
+    encoder = encoder_file.load(catalog.folder, sha256, device, catalog.remote)
     numbers = {item.path: number for number, item in damaged.items()}
     again: list[Path] = []
     lost: list[SkippedItem] = []

@@ -365,6 +365,12 @@ class Writer(Settings):
         from clr_search.index.sync.rebuild import Rebuild
 
         self._require_writable()
+        if self._catalog.remote is not None:
+            self._catalog.remote.refuse(
+                "Embedding everything again in place",
+                "Make a collection of another name with the new encoder, then use that one: "
+                f"clr-search build-index IMAGES --index NAME --encoder {encoder}",
+            )
         reporter = reporter or Silent()
         run = Rebuild(
             self._catalog, Path(encoder), reporter, self._device, share_encoder=share_encoder
@@ -391,9 +397,16 @@ class Writer(Settings):
             reporter.message(f"They are removed. The search structure stays as it was: {error}")
 
     def _settle(self, reporter: Reporter, *, changed: bool) -> None:
-        """Builds the structure if needed, and measures the latency anew if anything changed."""
+        """Builds the structure if needed, and measures the latency anew if anything changed.
+
+        That of a server is measured when its index is another one: there, items change little.
+        """
         renewed = maintenance.settle(self._catalog, reporter)
+        if self._catalog.remote is not None:
+            with self._catalog.reading():
+                changed = changed and self._catalog.facts().latency_ms is None
         if changed or renewed:
             latency = self.latency()
             with self._catalog.writing():
-                self._catalog.set_latency(latency.median, latency.p99)
+                few = self._catalog.remote is not None  # too few for a percentile
+                self._catalog.set_latency(latency.median, None if few else latency.p99)

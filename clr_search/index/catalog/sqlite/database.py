@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from shutil import disk_usage
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files import nofollow
@@ -94,6 +94,16 @@ def plain_path(value: str | bytes) -> str:
     return path
 
 
+class Origin(Protocol):
+    """What a database is a replica of; see `catalog.remote.protocol`."""
+
+    def refresh(self, database: Database) -> None:
+        """Brings the database up to date; no transaction is open."""
+
+    def publish(self, database: Database) -> None:
+        """Takes what the open transaction has changed, before it is committed."""
+
+
 class Database:
     """A connection with transactions; several threads may use it, one at a time.
 
@@ -103,6 +113,11 @@ class Database:
         The folder of the collection.
     writable : bool
         Whether changes are allowed; the caller then holds the writer's lock.
+
+    Attributes
+    ----------
+    origin : Origin or None
+        What it is a replica of: refreshes it before each snapshot, and is told of each change.
 
     Raises
     ------
@@ -114,6 +129,7 @@ class Database:
 
     def __init__(self, folder: OwnFolder, *, writable: bool) -> None:
         self.folder = folder
+        self.origin: Origin | None = None
         self._file = folder / FILE_NAME
         self._writable = writable
         self._mutex = threading.RLock()
@@ -217,6 +233,8 @@ class Database:
             if self._alone is not None and self._alone != _alone(self._file):
                 self._connection.close()  # another process has begun to write since
                 self._connect()
+            if self.origin is not None:
+                self.origin.refresh(self)
             self._connection.execute("BEGIN")
             try:
                 self._check_version()  # a newer release may have migrated it since
@@ -234,9 +252,13 @@ class Database:
             If the disk is full or fails, or another program holds the file for 30 seconds.
         """
         with self._mutex, self._explained():
+            if self.origin is not None:
+                self.origin.refresh(self)
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                if self.origin is not None:
+                    self.origin.publish(self)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._roll_back()
@@ -255,6 +277,8 @@ class Database:
         with self._mutex, self._explained():
             if self._alone is not None:
                 return None
+            if self.origin is not None and not self._connection.in_transaction:
+                self.origin.refresh(self)
             changes = self._connection.total_changes  # data_version leaves out our own commits
             return self.integer("PRAGMA data_version"), changes
 

@@ -8,7 +8,7 @@ from itertools import combinations, product
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.catalog import dismissals
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.lock import WriterLock
+from clr_search.index.catalog.lock import Held
 from clr_search.index.search.reader import Reader
 from clr_search.progress import Reporter
 
@@ -20,7 +20,7 @@ class Remarks(Reader):
     ----------
     catalog : Catalog
         The catalogue of the collection.
-    lock : WriterLock or None
+    lock : Held or None
         The lock, which is held; None for a collection that is open for reading only, of which
         every change is refused.
     reporter : Reporter
@@ -30,7 +30,7 @@ class Remarks(Reader):
     """
 
     def __init__(
-        self, catalog: Catalog, lock: WriterLock | None, reporter: Reporter, device: str
+        self, catalog: Catalog, lock: Held | None, reporter: Reporter, device: str
     ) -> None:
         super().__init__(catalog, reporter, device)
         self._lock = lock
