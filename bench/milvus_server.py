@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,15 +44,16 @@ class Server:
         self._folder = folder
         self._server: Any = MilvusServer(data_dir=str(folder), wait_for_started=False)
         config = self._server.config
+        names = [name for name in config.configurable_items if name.endswith("_port")]
+        self._health, peer, *ports = _free_ports(len(names) + 2)
+        config.update(**dict(zip(names, ports, strict=True)))
         config.resolve()
         for name, value in options.items():
             config.set(name, value)
         config.write_config()
-        self._etcd = _etcd(folder, config)
+        self._etcd = _etcd(folder, config, peer)
         _initialize_data_files(str(folder))
         self.port = int(config.get("proxy_port"))
-        self._health, held = config.resolve_port(23_000 + os.getpid() % 5000)
-        held.close()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
@@ -106,10 +109,22 @@ class Server:
         self._process = None
 
 
-def _etcd(folder: Path, config: Any) -> Path:
+def _free_ports(count: int) -> list[int]:
+    """Returns ports that are free, drawn at random: another server may start at the same time.
+
+    They are below those that the system gives to connections.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as held:
+            held.bind(("127.0.0.1", port))
+            found += [port] if port not in found else []
+    return found
+
+
+def _etcd(folder: Path, config: Any, peer: int) -> Path:
     """Writes the configuration of the etcd inside, whose ports the package does not set."""
-    peer, held = config.resolve_port(28_000 + os.getpid() % 2000)
-    held.close()
     file = folder / "configs" / "etcd.yaml"
     settings = {
         "name": "default",

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from clr_search.errors import ClrSearchError, UsageError, reason_of, require
@@ -85,11 +85,11 @@ class Connection:
         token = os.environ.get(TOKEN, "")
         for secret in filter(None, (token, token.partition(":")[2])):
             reason = reason.replace(secret, "…")
-        low = reason.lower()
+        low = f"{reason} {error.__cause__}".lower()  # what gRPC said, below what pymilvus does
         where = self.address.uri
-        if "auth" in low or "permission" in low:
+        if "unauthenticated" in low or "auth check" in low or "permission" in low:
             return UsageError(
-                f"Milvus at {where} refuses the token: {reason}.",
+                f"Milvus at {where} refuses the token.",
                 f"Give one that it knows in the environment variable {TOKEN}.",
             )
         if "database not found" in low or "database not exist" in low:
@@ -194,7 +194,8 @@ class Connection:
         """Returns up to `PAGE` rows; `level` replaces the consistency of the address."""
         reads = {"consistency_level": level} if level else self.reads
         with self.explained():
-            found = self._client.query(
+            found = self._loaded(
+                self._client.query,
                 collection,
                 filter=expression,
                 output_fields=list(fields),
@@ -204,11 +205,22 @@ class Connection:
             )
         return [dict(row) for row in found]
 
+    def _loaded(self, ask: Callable[..., Any], collection: str, **rest: Any) -> Any:
+        """Asks a collection; where the server has just started, waits until it is loaded."""
+        try:
+            return ask(collection, **rest)
+        except self._pymilvus.MilvusException as error:
+            if "loaded" not in str(error):
+                raise
+            self._client.load_collection(collection, timeout=_SECONDS)
+            return ask(collection, **rest)
+
     def count(self, collection: str, expression: str, *, level: str = "") -> int:
         """Returns the number of rows that meet an expression; `level` as of `query`."""
         reads = {"consistency_level": level} if level else self.reads
         with self.explained():
-            found = self._client.query(
+            found = self._loaded(
+                self._client.query,
                 collection,
                 filter=expression,
                 output_fields=["count(*)"],
@@ -243,7 +255,8 @@ class Connection:
     ) -> list[list[Row]]:
         """Returns id and cosine of the k nearest rows of each vector, shape (Q, D)."""
         with self.explained():
-            found = self._client.search(
+            found = self._loaded(
+                self._client.search,
                 collection,
                 data=vectors,
                 limit=k,

@@ -45,7 +45,7 @@ class SharedServer:
                 return found
             except (FileNotFoundError, ValueError):
                 time.sleep(0.1)
-        raise AssertionError("the server does not start")
+        raise AssertionError((self.folder / "starting.log").read_text() or "it does not start")
 
     def address(self, name: str, options: str = "") -> str:
         return f"milvus://127.0.0.1:{self.state()['port']}/{name}_{os.getpid()}{options}"

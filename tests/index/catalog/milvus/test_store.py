@@ -248,8 +248,9 @@ def test_readers_see_what_another_process_has_written(place: Name, tiny_encoder:
         writer.update([tiny_encoder.parent])
 
 
-def test_what_makes_no_sense_there_says_what_to_do(place: Name, tiny_encoder: Path) -> None:
-    with Index.create(place("sense"), tiny_encoder) as index:
+def test_what_makes_no_sense_there_says_what_to_do(tmp_path: Path, tiny_encoder: Path) -> None:
+    address = f"milvus+file:{tmp_path / 'all.db'}/sense"
+    with Index.create(address, tiny_encoder) as index:
         for change, words in (
             (lambda: index.rebuild(tiny_encoder), "Make a collection of another name"),
             (lambda: index.aim(memory=1e9), "Milvus chooses what it keeps in memory"),
@@ -259,4 +260,4 @@ def test_what_makes_no_sense_there_says_what_to_do(place: Name, tiny_encoder: Pa
                 change()
         index.aim(recall=0.95)
     with pytest.raises(UsageError, match="Leave out --share-encoder"):
-        Index.create(place("sense"), tiny_encoder, share_encoder=True)
+        Index.create(address, tiny_encoder, share_encoder=True)
