@@ -21,7 +21,10 @@ from clr_search.serve.encoder import Encoder
 from tests.distributed.conftest import pids_of
 from tests.tiny import write_pictures
 
+LIMITS = DecodingLimits(memory=100e6)
 
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of actors in /proc")
 def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     cluster: Any, tmp_path: Path, tiny_encoder: Path
@@ -31,7 +34,7 @@ def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     encoder = Encoder(tiny_encoder)
     seen: Counter[str] = Counter()
     lost: list[str] = []
-    with RayEngine(cluster.address, limits=DecodingLimits(memory=100e6)) as engine:
+    with RayEngine(cluster.address, limits=LIMITS) as engine:
 
         def watched(model: Encoder, paths: Any) -> Any:
             """Kills an actor when a quarter is done, and a node when half is."""
@@ -53,7 +56,7 @@ def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     assert reasons == poisons
     collect(tmp_path / "embedded", tmp_path / "ours.clr")
     with Index.create(tmp_path / "theirs.clr", tiny_encoder) as theirs:
-        theirs.update([photos])
+        theirs.update([photos], isolation=LIMITS)
         with Index.open(tmp_path / "ours.clr", writable=True) as ours:
             assert ours.update([photos], embed=_none_is_left).unchanged == 510
             _are_alike(ours, theirs)
