@@ -18,7 +18,7 @@ from clr_search.distributed.engine import RayEngine
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index import Index
 from clr_search.serve.encoder import Encoder
-from tests.distributed.conftest import pids_of
+from tests.distributed.conftest import actors_of
 from tests.tiny import write_pictures
 
 LIMITS = DecodingLimits(memory=100e6)
@@ -41,7 +41,7 @@ def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
             for batch in engine.embed(model, paths):
                 seen.update(str(result.path) for result in batch)
                 if len(seen) > len(paths) / 4 and not lost:
-                    os.kill(pids_of("ray::MapWorker")[0], signal.SIGKILL)
+                    os.kill(actors_of(cluster)[0], signal.SIGKILL)
                     lost.append("actor")
                 elif len(seen) > len(paths) / 2 and len(lost) == 1:
                     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
