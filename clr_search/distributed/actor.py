@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clr_search.contract.model_file import ModelFile
-from clr_search.distributed.rows import columns_of
+from clr_search.distributed.rows import columns_of, columns_of_failure
+from clr_search.errors import ClrSearchError
 from clr_search.files.stores.address import located
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve.encoder import Encoder
@@ -36,7 +37,7 @@ class EmbeddingActor:
         self._workers = DecodingWorkers(1, limits)
 
     def __call__(self, part: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the results of a part, as `rows.columns_of`.
+        """Return the results of a part, as `rows.columns_of`, or what ends the run.
 
         Parameters
         ----------
@@ -47,5 +48,8 @@ class EmbeddingActor:
         batches = embed_files(
             self._encoder, paths, batch_size=_BATCH, workers=1, isolation=self._workers
         )
-        results = [result for batch in batches for result in batch]
+        try:
+            results = [result for batch in batches for result in batch]
+        except ClrSearchError as error:  # such as a store that does not answer
+            return columns_of_failure(error, self._encoder.dimension)
         return columns_of(results, self._encoder.dimension)

@@ -13,10 +13,9 @@ from clr_search.files.find import find_images
 from clr_search.files.left_out import LeftOut
 from clr_search.files.selection import DEFAULT, Selection
 from clr_search.files.stores.address import ObjectPath, located
-from clr_search.files.stores.failures import StoreError
 from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
 from clr_search.index.catalog.paths import absolute, canonical
-from clr_search.index.sync.update import checked
+from clr_search.index.sync.update import checked, stopped
 from clr_search.progress import Reporter, Silent
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embed, Embedded, Skipped
@@ -97,11 +96,7 @@ def embed_into(
             reporter.message(f"Stopped: {done:,} of {len(waiting):,} images are done and kept.")
             raise
         except ClrSearchError as error:
-            what = error.what.rstrip(".")
-            kind = ClrSearchError if isinstance(error, StoreError) else type(error)
-            raise kind(
-                f"{what}; {done:,} of {len(waiting):,} images are done and kept.", error.remedy
-            ) from error
+            raise stopped(error, done, len(waiting)) from error
     now = [item for item in skipped if str(item.path) not in left_out.folders]
     return Embeddings(len(waiting) - len(now), len(known) - len(waiting), tuple(skipped))
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from clr_search.distributed.cluster import connected, require_reachable
-from clr_search.distributed.rows import results_of
-from clr_search.errors import ClrSearchError, UsageError, reason_of
+from clr_search.distributed.rows import failure_in, results_of
+from clr_search.errors import ClrSearchError, UsageError, reason_of, shortened
 from clr_search.images.isolation import DecodingLimits
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PART = 256
 """Most files that an actor is given at a time: what is done again when it dies."""
 
+_ERROR = re.compile(r"(?!ray\.)[\w.]+(Error|Exception): .")  # the last line of a traceback
 _PARTS_EACH = 8  # at least so many parts for each actor, so that all end at about the same time
 _LEAST = 16  # files of a part, which costs some milliseconds to give away
 
@@ -86,6 +88,9 @@ class RayEngine:
         left = dict.fromkeys(paths)
         for columns in _columns(list(left), encoder, actors, self._limits):
             try:
+                failure = failure_in(columns)
+                if failure is not None:
+                    raise failure
                 results = [r for r in results_of(columns) if str(r.path) in left]
             except (KeyError, TypeError, ValueError) as error:
                 raise ClrSearchError(
@@ -133,15 +138,11 @@ def _columns(
 
 
 def _failure(error: Exception) -> ClrSearchError:
-    """Return the error of an actor as one of this package; Ray hands on whole tracebacks."""
-    cause = getattr(error, "cause", None) or error.__cause__
-    while cause is not None and not isinstance(cause, ClrSearchError):
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    if isinstance(cause, ClrSearchError):
-        return ClrSearchError(f"{cause.what}".rstrip(".") + ".", cause.remedy)
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    """Return the error of a cluster as one of this package; Ray hands on whole tracebacks."""
+    told = [line.strip() for line in str(error).splitlines() if _ERROR.match(line.strip())]
     return ClrSearchError(
-        f"The cluster could not embed a part of the files: {lines[-1].strip() if lines else error}",
-        "What is done is kept. All its machines need this package, of the same version, and the "
-        "files at the same paths.",
+        "The cluster could not embed a part of the files: "
+        f"{shortened(told[-1] if told else reason_of(error), 300).rstrip('.')}.",
+        "What is done is kept. All machines of the cluster need this package, of the same version, "
+        "and the files at the same paths.",
     )

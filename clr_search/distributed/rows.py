@@ -7,11 +7,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.errors import ClrSearchError
 from clr_search.files.stores.address import located
 from clr_search.images import Note
 from clr_search.images.metadata.exif import Exif
@@ -68,6 +70,23 @@ def columns_of(results: Sequence[Embedded | Skipped], dimension: int) -> dict[st
     }
     columns |= {name: [row[name] for row in rows] for name in ("path", *TEXTS)}
     return columns | {"vector": vectors}
+
+
+def columns_of_failure(error: ClrSearchError, dimension: int) -> dict[str, Any]:
+    """Return an error that ends the run as columns, of one row without a path.
+
+    It travels as data: Ray would do the same part again and again, and return a traceback.
+    """
+    told = json.dumps([error.what, error.remedy])
+    return columns_of([Skipped(Path(), 0, 0, told)], dimension) | {"path": [b""]}
+
+
+def failure_in(columns: Mapping[str, Any]) -> ClrSearchError | None:
+    """Return the error that `columns_of_failure` has made columns of; None for results."""
+    if len(columns["path"]) != 1 or bytes(columns["path"][0]):
+        return None
+    what, remedy = json.loads(str(columns["reason"][0]))
+    return ClrSearchError(f"{what.rstrip('.')}.", remedy)
 
 
 def results_of(columns: Mapping[str, Any]) -> list[Embedded | Skipped]:

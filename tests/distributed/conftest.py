@@ -34,12 +34,14 @@ def cluster() -> Iterator[Any]:
         running.shutdown()
 
 
-def pids_of(title: str) -> list[int]:
-    """The processes of this user whose title begins so, such as ``ray::MapWorker``."""
+def actors_of(cluster: Any) -> list[int]:
+    """The processes of the actors on the nodes of a cluster, and of no other."""
+    nodes = {p.process.pid for n in cluster.list_all_nodes() for p in n.all_processes["raylet"]}
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(title.encode()):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent in nodes and (folder / "cmdline").read_bytes().startswith(b"ray::MapWorker"):
                 found.append(int(folder.name))
         except OSError:
             continue

@@ -18,10 +18,13 @@ from clr_search.distributed.engine import RayEngine
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index import Index
 from clr_search.serve.encoder import Encoder
-from tests.distributed.conftest import pids_of
+from tests.distributed.conftest import actors_of
 from tests.tiny import write_pictures
 
+LIMITS = DecodingLimits(memory=100e6)
 
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of actors in /proc")
 def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     cluster: Any, tmp_path: Path, tiny_encoder: Path
@@ -31,14 +34,14 @@ def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     encoder = Encoder(tiny_encoder)
     seen: Counter[str] = Counter()
     lost: list[str] = []
-    with RayEngine(cluster.address, limits=DecodingLimits(memory=100e6)) as engine:
+    with RayEngine(cluster.address, limits=LIMITS) as engine:
 
         def watched(model: Encoder, paths: Any) -> Any:
             """Kills an actor when a quarter is done, and a node when half is."""
             for batch in engine.embed(model, paths):
                 seen.update(str(result.path) for result in batch)
                 if len(seen) > len(paths) / 4 and not lost:
-                    os.kill(pids_of("ray::MapWorker")[0], signal.SIGKILL)
+                    os.kill(actors_of(cluster)[0], signal.SIGKILL)
                     lost.append("actor")
                 elif len(seen) > len(paths) / 2 and len(lost) == 1:
                     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
@@ -53,7 +56,7 @@ def test_a_dead_actor_a_dead_node_and_poisoned_pictures_lose_nothing(
     assert reasons == poisons
     collect(tmp_path / "embedded", tmp_path / "ours.clr")
     with Index.create(tmp_path / "theirs.clr", tiny_encoder) as theirs:
-        theirs.update([photos])
+        theirs.update([photos], isolation=LIMITS)
         with Index.open(tmp_path / "ours.clr", writable=True) as ours:
             assert ours.update([photos], embed=_none_is_left).unchanged == 510
             _are_alike(ours, theirs)

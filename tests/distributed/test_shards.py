@@ -16,9 +16,10 @@ from PIL import Image
 from clr_search.cli.main import main
 from clr_search.distributed import shards as parts
 from clr_search.distributed.embedding import collect, embed_into
-from clr_search.distributed.rows import columns_of, results_of
+from clr_search.distributed.rows import columns_of, columns_of_failure, failure_in, results_of
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.stores.address import ObjectPath
+from clr_search.files.stores.failures import StoreError
 from clr_search.images import Note
 from clr_search.images.metadata.exif import Exif
 from clr_search.index import Index
@@ -78,6 +79,14 @@ def test_rows_come_back_as_they_went() -> None:
     np.testing.assert_array_equal(back[0].vector, vector)
     assert isinstance(back[2], Skipped)
     assert back[2].reason == "half of a pair: \\ud800"
+
+
+def test_an_error_travels_as_a_row() -> None:
+    columns = columns_of_failure(StoreError("The store is away", "Wait."), 4)
+    failure = failure_in(columns)
+    assert failure is not None
+    assert (failure.what, failure.remedy) == ("The store is away.", "Wait.")
+    assert failure_in(columns_of([Skipped(Path("/a.jpg"), 0, 0, "[1]")], 4)) is None
 
 
 def test_a_collection_of_the_files_is_the_one_that_is_made_at_once(

@@ -19,7 +19,6 @@ from clr_search import images
 from clr_search.contract.model_file import read_model
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.stores.address import located
-from clr_search.files.stores.failures import StoreError
 from clr_search.images.isolation import DecodingLimits
 from clr_search.index import encoder_file
 from clr_search.index.ann import generations
@@ -42,7 +41,7 @@ from clr_search.index.catalog.records import (
 )
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.roots import refuse_replaced
-from clr_search.index.sync.update import checked, content_of, was_read
+from clr_search.index.sync.update import checked, content_of, stopped, was_read
 from clr_search.progress import Reporter
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, Skipped, embed_files
@@ -192,12 +191,9 @@ class Rebuild:
                     "command goes on from there. Until then the collection stays as it was."
                 )
                 raise
-            except StoreError as error:
-                raise ClrSearchError(
-                    f"{error.what}; {done:,} of {len(waiting):,} images are done and kept, and the "
-                    "collection stays as it was.",
-                    error.remedy,
-                ) from error
+            except ClrSearchError as error:
+                more = ", and the collection stays as it was"
+                raise stopped(error, done, len(waiting), more) from error
 
     def _keep(self, number: int, result: Embedded | Skipped) -> None:
         """Stages one result: a new embedding, or the reason why there is none."""

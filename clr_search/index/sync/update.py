@@ -195,12 +195,27 @@ class Update:
                     "command goes on from there."
                 )
                 raise
-            except StoreError as error:
-                raise ClrSearchError(
-                    f"{error.what}; {done:,} of {len(plan.embed):,} images are done and kept.",
-                    error.remedy,
-                ) from error
+            except ClrSearchError as error:
+                raise stopped(error, done, len(plan.embed)) from error
         return added, changed, removed, skipped
+
+
+def stopped(error: ClrSearchError, done: int, of: int, more: str = "") -> ClrSearchError:
+    """Returns the error of a store or an engine that went away, with how much is done by then.
+
+    Any other error is returned as it is.
+
+    Examples
+    --------
+    >>> str(stopped(ClrSearchError("The store is away."), 20, 50))
+    'The store is away; 20 of 50 images are done and kept.'
+    """
+    if type(error) not in (ClrSearchError, StoreError):
+        return error
+    what = error.what.rstrip(".")
+    return ClrSearchError(
+        f"{what}; {done:,} of {of:,} images are done and kept{more}.", error.remedy
+    )
 
 
 def commit(

@@ -19,7 +19,7 @@ from clr_search.index.catalog import paths as catalog_paths
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import PathSet
 from clr_search.index.sync import survey
-from clr_search.index.sync import update as update_module
+from clr_search.serve import pipeline
 from clr_search.serve.pipeline import embed_files
 from tests.index.made import Heard, rows_of, write_noise
 
@@ -46,7 +46,7 @@ def embedded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.extend(str(path) for path in paths)
         return embed_files(encoder, paths, **options)
 
-    monkeypatch.setattr(update_module, "embed_files", watched)
+    monkeypatch.setattr(pipeline, "embed_files", watched)
     return seen
 
 
@@ -585,7 +585,7 @@ def test_what_is_interrupted_is_kept_and_said(
 
     heard = Heard()
     with monkeypatch.context() as context:
-        context.setattr(update_module, "embed_files", interrupted)
+        context.setattr(pipeline, "embed_files", interrupted)
         with pytest.raises(KeyboardInterrupt):
             index.update([photos], batch_size=5, reporter=heard)
     assert heard.messages == [
