@@ -114,6 +114,11 @@ class Study:
     results: Mapping[str, Results]
     missing: list[Training]
 
+    def says(self, name: str) -> bool:
+        """Whether there are results enough of an experiment for an effect."""
+        claims, tested = self.experiments[name].claims, self.scope.tested
+        return any(effects(claim, self.results[name], tested) for claim in claims)
+
 
 def loaded(folder: Path) -> Study:
     """The study in a folder.
@@ -155,11 +160,11 @@ def report(study: Study) -> str:
     for name in (*(insight.experiment for insight in INSIGHTS), *ALSO):
         experiment = study.experiments[name]
         lines += [f"### {experiment.title}", ""]
-        if study.results[name]:
+        if study.says(name):
             lines += [*findings(experiment.claims, study.results[name], scope.tested), ""]
             lines += [f"Every number: [{name}]({name}.md).", ""]
         else:
-            lines += ["No training of it is done yet.", ""]
+            lines += ["Too little of it has been trained yet for any finding.", ""]
     lines += ["### How a finding is judged", "", RULE, "", _CAUTION, ""]
     lines += [*_failing(study), *_cost(study), *_missing(study), _EARLIER]
     return "\n".join(lines) + "\n"
@@ -168,7 +173,7 @@ def report(study: Study) -> str:
 def _section(insight: Insight, study: Study) -> list[str]:
     experiment, results = study.experiments[insight.experiment], study.results[insight.experiment]
     lines = [f"## {insight.title}", "", insight.about, ""]
-    if results:
+    if study.says(experiment.name):
         lines += [f"![{experiment.title}]({experiment.name}.png)", ""]
     for claim in experiment.claims:
         if claim.text.startswith(insight.sentences):
@@ -280,7 +285,9 @@ _EARLIER = (
     "[Seven experiments at one length, 10 epochs](ten-epochs/README.md), each with all its rows: "
     "all pairs of augmentations, head dimensions, losses, methods. What is not tested above "
     "(NT-Xent is the best loss, SimCLR beats InstDisc and the untrained network, supervised "
-    "training is still ahead) was found there to hold. The experiments can be had at any lengths: "
+    "training is still ahead) was found there to hold. It also has a single seed at 60 "
+    "epochs: crop + colour was then 4.4 points ahead of crop alone, and h 0.9 to 1.6 ahead of z. "
+    "The experiments can be had at any lengths: "
     "`clr-search study loss method --lengths 5,20,60`."
 )
 
@@ -294,7 +301,7 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     study = loaded(folder)
     for name, experiment in study.experiments.items():
-        if study.results[name]:
+        if study.says(name):
             print(write_page(experiment, study.results[name], study.scope, folder))
     write_atomically(folder / "README.md", report(study))
     print(folder / "README.md")

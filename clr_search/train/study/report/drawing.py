@@ -98,7 +98,8 @@ def _effects(axes: Any, claims: Sequence[Claim], results: Results, tested: int) 
 
 
 def _legend(axes: Any) -> None:
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(-0.02, -0.16))
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(-0.02, -0.16))
 
 
 def _line(axes: Any, at: Sequence[tuple[int, list[float]]], colour: str, name: str) -> None:
