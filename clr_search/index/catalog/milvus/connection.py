@@ -50,6 +50,8 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.reads = {"consistency_level": address.consistency.capitalize()}
+        # gRPC would print what it meets on the way; errors are told here.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         pymilvus = require("pymilvus", "milvus")
         if address.is_file:
             require("milvus_lite", "milvus")
