@@ -1,13 +1,15 @@
-"""`Settings`: what a collection keeps of how it is searched, and of what it takes."""
+"""`Settings`: what a collection keeps of how it is searched, of what it takes, and from where."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from clr_search.files.selection import Selection, excluding
 from clr_search.index import maintenance
 from clr_search.index.ann.goal import Serve
+from clr_search.index.catalog.paths import canonical
 from clr_search.index.sync.annotations.remarks import Remarks
 
 
@@ -88,3 +90,31 @@ class Settings(Remarks):
                 kept.any_name if any_name is None else any_name,
             )
             self._catalog.set_selection(selection)
+
+    def relocate(self, old: Path | str, new: Path | str) -> int:
+        """Tell the collection that a folder has moved; nothing is embedded or read again.
+
+        Parameters
+        ----------
+        old, new : path
+            The folder as the collection knows it, and where it is now.
+
+        Returns
+        -------
+        int
+            The number of pictures that have moved; they keep their ids.
+
+        Raises
+        ------
+        UsageError
+            If the collection has nothing of `old`, pictures of `old` are still there, or none of
+            them is below `new`.
+
+        Examples
+        --------
+        ``index.relocate("/media/card", "/photos/2024")``
+        """
+        from clr_search.index.sync import roots
+
+        self._require_writable()
+        return roots.relocate(self._catalog, roots.known_as(old), canonical(new))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.nofollow import NotOursError
 from clr_search.index import maintenance
-from clr_search.index.catalog.paths import canonical
 from clr_search.index.sync.report import UpdateReport
 from clr_search.index.sync.settings import Settings
 from clr_search.progress import Reporter, Silent
@@ -290,34 +289,6 @@ class Writer(Settings):
         count = remove(self._catalog, paths)
         self._settle_after_removal(reporter or Silent(), changed=bool(count))
         return count
-
-    def relocate(self, old: Path | str, new: Path | str) -> int:
-        """Tell the collection that a folder has moved; nothing is embedded or read again.
-
-        Parameters
-        ----------
-        old, new : path
-            The folder as the collection knows it, and where it is now.
-
-        Returns
-        -------
-        int
-            The number of pictures that have moved; they keep their ids.
-
-        Raises
-        ------
-        UsageError
-            If the collection has nothing of `old`, pictures of `old` are still there, or none of
-            them is below `new`.
-
-        Examples
-        --------
-        ``index.relocate("/media/card", "/photos/2024")``
-        """
-        from clr_search.index.sync import roots
-
-        self._require_writable()
-        return roots.relocate(self._catalog, roots.known_as(old), canonical(new))
 
     def rebuild(
         self,
