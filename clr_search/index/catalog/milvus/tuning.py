@@ -189,11 +189,15 @@ def _found(store: MilvusStore, queries: NDArray[np.float32], tuned: Tuned) -> ND
 
 
 def _sample(catalog: Catalog, dimension: int) -> NDArray[np.float32]:
-    """Returns queries that are like items, but none of them: each is moved towards another."""
+    """Returns queries that are like items, but none of them: each is moved towards another.
+
+    They lie further off than most pictures that are searched by, and so ask for more effort: with
+    a weight of 0.2, an effort was taken for enough that found 0.93 of what weights of 0.3 sought.
+    """
     ids = embeddings.sample_of_ids(catalog, _SAMPLE)
     _, rows = embeddings.of(catalog, ids.tolist(), dimension)
     order = np.random.default_rng(0).permutation(len(rows))
-    queries: NDArray[np.float32] = rows + np.float32(0.2) * rows[order]
+    queries: NDArray[np.float32] = rows + np.float32(0.5) * rows[order]
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     return queries
 
