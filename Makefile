@@ -28,9 +28,10 @@ stages: .venv/.development
 	$(BIN)/lint-imports
 
 # A process a core with one thread each, since numerical libraries that all take all cores wait for
-# each other.
+# each other; and one more, since tests that wait for servers and browsers leave cores idle.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + os.cpu_count()))')
 unit: .venv/.development
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # Real networks of other makers, 150 MB, which tests/importing/test_third_party.py imports; without
 # what they need to run, since the files alone are read. And programs that take vectors, or ask for

@@ -66,6 +66,7 @@ COMMANDS: dict[str, Sequence[Sequence[str]]] = {
     "label": [("@.clr", "@.classes.csv")],
     "export-site": [("@.clr", "--out", "@.site")],
     "repair": [("@.clr",)],
+    "copy": [("@.clr", "@.copy.clr")],
     "remove": [("@.clr", "p/café")],
     "relocate": [("@.clr", "p", "@.moved")],
 }
