@@ -37,11 +37,11 @@ FILES_MB = {(117_469, 256): 166.0, (998_000, 512): 2498.0}
 REPLICA_BYTES = 425
 """Bytes of an item in the replica that each client of Milvus keeps: 316 to 534, milvus.md."""
 
-WRITTEN_ITEMS_S = 100_000 / 190
+WRITTEN_ITEMS_S = 100_000 / 181
 """Items a second that the one writer gives to Milvus, its index built meanwhile: milvus.md, where
 server and client shared two busy cores with other programs."""
 
-REPLICA_ITEMS_S = 100_000 / 12.7
+REPLICA_ITEMS_S = 100_000 / 10.7
 """Items a second in which a client reads its replica for the first time: milvus.md."""
 
 MAPPED_BYTES = 2
