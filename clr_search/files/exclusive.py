@@ -1,13 +1,10 @@
-"""A lock on a file that ends with its process, even killed; whoever finds it held goes elsewhere.
-
-The file has no content. Whoever deletes it while holding the lock must have left something behind
-by which others see, once they hold the lock themselves, that the work is done.
-"""
+"""Locks on files that end with their process, even killed."""
 
 from __future__ import annotations
 
 import os
 import sys
+from io import RawIOBase
 from types import TracebackType
 from typing import Self
 
@@ -20,8 +17,32 @@ else:
     import fcntl
 
 
+_FAR = 2**30  # offset of the locked byte, behind any text: Windows forbids reading that byte
+
+
+def lock(file: RawIOBase) -> None:
+    """Lock an open file until it is closed.
+
+    Raises
+    ------
+    BlockingIOError, PermissionError
+        If it is locked already, by this process or another one; Windows raises the second.
+    OSError
+        If its file system has no locks.
+    """
+    if sys.platform == "win32":
+        file.seek(_FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 class Exclusive:
     """A context that holds the lock on a file, if no other process or object holds it.
+
+    Whoever finds it held goes elsewhere. The file has no content; whoever deletes it while holding
+    the lock must have left something behind by which others see, once they hold the lock
+    themselves, that the work is done.
 
     Parameters
     ----------
@@ -54,10 +75,7 @@ class Exclusive:
     def __enter__(self) -> Self:
         self._handle = self._file.change(os.O_CREAT).detach()
         try:
-            if sys.platform == "win32":
-                msvcrt.locking(self._handle.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(self._handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._handle)
             self.held = True
         except (BlockingIOError, PermissionError):  # Windows raises the second
             self.held = False

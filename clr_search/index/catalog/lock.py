@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from datetime import datetime
 from io import RawIOBase
 from pathlib import Path
 from typing import Protocol
 
 from clr_search.errors import ClrSearchError, UsageError
+from clr_search.files.exclusive import lock
 from clr_search.files.own import OwnFile
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-_FAR = 2**30  # offset of the locked byte, behind the text: Windows forbids reading that byte
 
 
 class LockedError(UsageError):
@@ -71,7 +64,7 @@ class WriterLock:
         # buffered, so that closing it never fails on a full disk.
         self._file = file.change(os.O_CREAT).detach()
         try:
-            _lock(self._file)
+            lock(self._file)
         except (BlockingIOError, PermissionError):  # Windows raises the second
             holder = _holder(self._file)
             self._file.close()
@@ -95,15 +88,6 @@ class WriterLock:
     def release(self) -> None:
         """Gives the right back, so that others may write."""
         self._file.close()
-
-
-def _lock(file: RawIOBase) -> None:
-    """Locks the file, or raises at once where it is locked."""
-    if sys.platform == "win32":
-        file.seek(_FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _holder(file: RawIOBase) -> str:

@@ -61,6 +61,6 @@ def test_a_file_system_without_locks_is_not_called_busy(
     def refused(file: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(lock, "_lock", refused)
+    monkeypatch.setattr(lock, "lock", refused)
     with pytest.raises(ClrSearchError, match="cannot be locked against a second writer"):
         WriterLock(tmp_path / "lock")
