@@ -46,6 +46,8 @@ UPLOAD, EXPORT, LABELS, COPIES = (
     f"{OWN}{name}" for name in ("upload", "export", "labels", "copies")
 )
 TOOLS = f"{OWN}mcp"
+"""Where agents post their messages; see `programs.tools`."""
+
 POST_ROUTES = frozenset({EVENTS, UPLOAD, EXPORT, LABELS, COPIES, TOOLS, *QUESTIONS})
 
 MAX_MESSAGE_BYTES = 64 * 1024

@@ -250,7 +250,10 @@ def launch(
         doing = f"Showing {run}" if collection is None else f"Searching {collection}"
         reporter.message(f"{doing} at {url} (Ctrl-C to stop)")
         if access.tools:
-            reporter.message(f"Agents ask at {url}clr/mcp, by the Model Context Protocol.")
+            from clr_search.app.guard import TOOLS
+
+            told = f"{url.rstrip('/')}{TOOLS}"
+            reporter.message(f"Agents ask at {told}, by the Model Context Protocol.")
         if access.open_to_all and host not in LOOPBACK:
             reporter.message(f"Listening on {host}: everyone on that network can search it.")
         if open_browser:

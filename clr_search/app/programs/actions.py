@@ -141,7 +141,7 @@ class Actions:
         return sheet(self._parts.tiles, found, named=lambda item: f"{item.id}: {item.path.name}")
 
     def brought(self, picture: str) -> str:
-        """Keep a picture for a while that comes as base64; return its token.
+        """Keep a picture for a while that comes as base64; return its token, empty for none.
 
         Raises
         ------
@@ -150,6 +150,8 @@ class Actions:
         ImageError
             If it is no picture.
         """
+        if not picture:
+            return ""
         text = picture.partition(";base64,")[2] if picture.startswith("data:") else picture
         try:
             data = base64.b64decode(text, validate=True)

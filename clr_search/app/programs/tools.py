@@ -17,12 +17,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 
+from clr_search.app.guard import TOOLS
 from clr_search.app.programs.actions import Actions, Conditions
 from clr_search.errors import ClrSearchError
 from clr_search.version import __version__
-
-PATH = "/clr/mcp"
-"""Where agents post their messages."""
 
 AT_ONCE = 4
 """Calls that are answered at a time; others wait."""
@@ -72,7 +70,7 @@ def tools_of(name: str, actions: Actions) -> MCPServer[Any]:
         """
 
         def found() -> dict[str, Any]:
-            upload = actions.brought(picture_base64) if picture_base64 else ""
+            upload = actions.brought(picture_base64)
             conditions = Conditions(label, folder, condition)
             rows = actions.search(items or [], without or [], upload, k, conditions)
             return {"results": rows}
@@ -92,12 +90,7 @@ def tools_of(name: str, actions: Actions) -> MCPServer[Any]:
     @server.tool()
     async def classify(item: int | None = None, picture_base64: str = "") -> dict[str, Any]:
         """Tell what a picture of the collection, or one sent, is taken for, with probabilities."""
-
-        def found() -> dict[str, Any]:
-            upload = actions.brought(picture_base64) if picture_base64 else ""
-            return actions.classify(item, upload)
-
-        return await answer(found)
+        return await answer(lambda: actions.classify(item, actions.brought(picture_base64)))
 
     return server
 
@@ -105,7 +98,7 @@ def tools_of(name: str, actions: Actions) -> MCPServer[Any]:
 def manager_of(server: MCPServer[Any]) -> StreamableHTTPSessionManager:
     """Return what answers the messages of a server, while its `run` is entered."""
     server.streamable_http_app(
-        streamable_http_path=PATH,
+        streamable_http_path=TOOLS,
         json_response=True,
         stateless_http=True,
         # The guard has looked at the names of host and origin already, and knows those of a proxy.
