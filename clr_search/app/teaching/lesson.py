@@ -9,10 +9,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from clr_search.app.teaching import proposals
 from clr_search.app.teaching.ridge import Floats, Ridge, fit_ridge
+from clr_search.cores import one_thread
 from clr_search.serve.probe.interval import crossed_interval
 
 MOST_FITTED = 3000
@@ -89,7 +89,7 @@ def judge(held: Held, codes: NDArray[np.int32], classify: Classify) -> Judged:
     best, share = np.zeros(total, np.int32), np.zeros(total, np.float32)
     doubt, own = np.zeros(total, np.float32), np.zeros(total, np.float32)
     novel: NDArray[np.bool_] | None = None
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         for start in range(0, total, _CHUNK):
             part = slice(start, min(total, start + _CHUNK))
             chances, unknown = classify(held.rows(part))
@@ -205,7 +205,7 @@ class Lesson:
         """The classifier; None with fewer than two classes."""
         if len(self.classes) < 2:
             return None
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_thread():
             return fit_ridge(self.held.rows(self.fitted), self.codes[self.fitted].astype(np.int64))
 
     @cached_property
@@ -244,7 +244,7 @@ class Lesson:
         left = np.flatnonzero(without)
         pool = left[proposals.drawn(len(left), seed)]
         x = self.held.rows(pool)
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_thread():
             doubt = proposals.uncertainty(self.ridge.probabilities(x)) if self.ridge else None
             return np.asarray(pool[proposals.propose(x, doubt, count)], np.int64)
 

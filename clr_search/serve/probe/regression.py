@@ -3,37 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.cores import one_thread
 from clr_search.serve.probe.temperature import scaled
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import ThreadpoolController
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Returns the libraries of this process that have threads.
-
-    To find them takes 3 ms, a fifth of a small fit. It is asked for when scikit-learn is imported,
-    and with it all that a fit computes with.
-    """
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Returns a context in which matrix products take one thread."""
-    limit: AbstractContextManager[object] = _libraries().limit(limits=1, user_api="blas")
-    return limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +64,7 @@ class ScaledRegression:
         model.set_params(C=1 / (penalty * len(x)))
         # The products are small: a second thread gains little on an idle machine, and on a busy one
         # waiting for it made a fit of 20 ms an iteration take a second.
-        with _one_thread(), warnings.catch_warnings():
+        with one_thread(), warnings.catch_warnings():
             # At the weakest penalties the loss is flat. The point where the fit stops is measured
             # like every other solution, so that a warning would be of no use.
             warnings.simplefilter("ignore", ConvergenceWarning)
