@@ -20,8 +20,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from bench.default_encoder.make import LARGER, PHOTOS, TINY
 from bench.gpu import packed, smoke
 from bench.machine import machine
@@ -85,8 +83,7 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true")
     given = parser.parse_args()
     print(machine(), "\n", flush=True)
-    if given.device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("There is no GPU. Try it on a processor: --device cpu --rehearse")
+    smoke.require(given.device)
     good = smoke.run(given.device)
     packed.unpack(given.packed, given.pictures)
     pictures = given.pictures

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from bench.gpu import packed
+from bench.gpu import packed, smoke
 from bench.machine import machine
 from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
@@ -180,8 +180,7 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true")
     given = parser.parse_args()
     print(machine(), "\n", flush=True)
-    if given.device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("There is no GPU. Try it on a processor: --device cpu --rehearse")
+    smoke.require(given.device)
     packed.unpack(given.packed, given.pictures)
     folder = given.pictures / "cifar10"
     pictures = find_pictures(

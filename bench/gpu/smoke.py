@@ -38,6 +38,12 @@ from clr_search.train.trainer import Trainer
 _COUNT, _SIDE = 256, 48  # pictures of noise, and their sides
 
 
+def require(device: str) -> None:
+    """End the program where a GPU is asked for and there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("There is no GPU. Try it on a processor: --device cpu --rehearse")
+
+
 def noise() -> Collection:
     """Pictures of smoothed noise, in which views can be told apart."""
     generator = torch.Generator().manual_seed(0)
