@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 from clr_search.contract.model_file import ModelFile, read_model
@@ -160,20 +161,16 @@ def _pin(
 def _open_remote(address: Address, *, writable: bool) -> tuple[Catalog, Held | None]:
     """Opens a collection on Milvus, and returns its replica and, with `writable`, its lease."""
     schema.require_file(address)
-    connection = Connection(address)
-    try:
+    with ExitStack() as undoing:
+        connection = Connection(address)
+        undoing.callback(connection.close)
         store = MilvusStore(connection, schema.check(connection))
         catalog = _replica(store, writable=writable)
-        try:
-            with catalog.reading():
-                facts = catalog.facts()  # raises an error for a half-made or damaged collection
-            places.bring_encoder(catalog.folder, facts.encoder_sha256)
-        except BaseException:
-            _let_go(catalog, store)
-            raise
-    except BaseException:
-        connection.close()
-        raise
+        undoing.callback(_let_go, catalog, store)
+        with catalog.reading():
+            facts = catalog.facts()  # raises an error for a half-made or damaged collection
+        places.bring_encoder(catalog.folder, facts.encoder_sha256)
+        undoing.pop_all()
     return catalog, store.lease
 
 
@@ -184,8 +181,9 @@ def _create_remote(
     model = None if encoder is None else read_model(encoder)
     if model is not None and dimension is not None:
         _require_length(model, dimension)
-    connection = Connection(address)
-    try:
+    with ExitStack() as undoing:
+        connection = Connection(address)
+        undoing.callback(connection.close)
         if not schema.both_are_there(connection):
             if model is None and dimension is None:
                 model = read_model(shipped_encoder())
@@ -194,18 +192,13 @@ def _create_remote(
         if model is not None:
             _require_length(model, store.dimension)
         catalog = _replica(store, writable=True)
-        try:
-            _pin(catalog, model, dimension, share_encoder=False)
-            if model is not None:
-                places.keep_encoder(catalog.folder, model)
-            with catalog.reading():
-                places.bring_encoder(catalog.folder, catalog.facts().encoder_sha256)
-        except BaseException:
-            _let_go(catalog, store)
-            raise
-    except BaseException:
-        connection.close()
-        raise
+        undoing.callback(_let_go, catalog, store)
+        _pin(catalog, model, dimension, share_encoder=False)
+        if model is not None:
+            places.keep_encoder(catalog.folder, model)
+        with catalog.reading():
+            places.bring_encoder(catalog.folder, catalog.facts().encoder_sha256)
+        undoing.pop_all()
     assert store.lease is not None, "it was opened for writing"
     return catalog, store.lease
 

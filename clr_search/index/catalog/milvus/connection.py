@@ -194,18 +194,7 @@ class Connection:
         self, collection: str, expression: str, fields: Sequence[str], *, level: str = ""
     ) -> list[Row]:
         """Returns up to `PAGE` rows; `level` replaces the consistency of the address."""
-        reads = {"consistency_level": level} if level else self.reads
-        with self.explained():
-            found = self._loaded(
-                self._client.query,
-                collection,
-                filter=expression,
-                output_fields=list(fields),
-                limit=PAGE,
-                timeout=_SECONDS,
-                **reads,
-            )
-        return [dict(row) for row in found]
+        return self._selected(collection, expression, fields, level, limit=PAGE)
 
     def _loaded(self, ask: Callable[..., Any], collection: str, **rest: Any) -> Any:
         """Asks a collection; where the server has just started, waits until it is loaded."""
@@ -219,17 +208,25 @@ class Connection:
 
     def count(self, collection: str, expression: str, *, level: str = "") -> int:
         """Returns the number of rows that meet an expression; `level` as of `query`."""
+        (found,) = self._selected(collection, expression, ["count(*)"], level)
+        return int(found["count(*)"])
+
+    def _selected(
+        self, collection: str, expression: str, fields: Sequence[str], level: str, **more: int
+    ) -> list[Row]:
+        """Returns what the server answers to an expression."""
         reads = {"consistency_level": level} if level else self.reads
         with self.explained():
             found = self._loaded(
                 self._client.query,
                 collection,
                 filter=expression,
-                output_fields=["count(*)"],
+                output_fields=list(fields),
                 timeout=_SECONDS,
+                **more,
                 **reads,
             )
-        return int(found[0]["count(*)"])
+        return [dict(row) for row in found]
 
     def upsert(
         self, collection: str, rows: Sequence[Row], bytes_each: int, seconds: float = _SECONDS

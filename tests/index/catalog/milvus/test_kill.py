@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.milvus_kill import WRITER
+from bench.milvus_kill import WRITER, rows_there
 from clr_search.index import Index
-from clr_search.index.catalog.milvus.address import Address
-from clr_search.index.catalog.milvus.connection import Connection
 from tests.index.catalog.milvus.conftest import SharedServer
 from tests.index.catalog.milvus.made import state
 from tests.index.made import write_noise
@@ -59,15 +57,6 @@ def until(process: subprocess.Popen[str], committed: int) -> None:
     raise AssertionError(process.communicate()[1])
 
 
-def rows_of(address: str) -> int:
-    """The rows on the server, past all our code."""
-    connection = Connection(Address.read(address))
-    try:
-        return connection.count(connection.address.collection, "id >= 0", level="Strong")
-    finally:
-        connection.close()
-
-
 def finished(process: subprocess.Popen[str]) -> None:
     output, errors = process.communicate(timeout=180)
     assert "done" in output, errors
@@ -96,4 +85,4 @@ def test_a_killed_client_and_a_killed_server_lose_nothing(
         finished(writer(address, tiny_encoder, noise))
         with Index.open(address) as index:
             assert state(index) == state(whole)
-        assert rows_of(address) == COUNT
+        assert rows_there(address) == COUNT
