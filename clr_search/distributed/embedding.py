@@ -119,7 +119,7 @@ def collect(
     """
     reporter = reporter or Silent()
     shards = Shards.opened(folder)
-    encoder = (shards.folder / "encoder.onnx").path
+    encoder = shards.model.path
     with Index.create(collection, encoder, share_encoder=share_encoder, reporter=reporter) as index:
         with reporter.task("Adding", shards.count(), "files"):
             report = index.add_embedded(shards.results(), shards.roots, reporter=reporter)

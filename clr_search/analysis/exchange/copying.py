@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.index import Index, UpdateReport
+from clr_search.index import Index, UpdateReport, encoder_file
 from clr_search.progress import Reporter, Silent
-
-_ENCODER = "encoder.onnx"
 
 
 def copy_collection(
@@ -53,7 +51,7 @@ def copy_collection(
         encoder, dimension = None, info.dimension
         if info.encoder_sha256:
             index.encoder  # noqa: B018  # raises its error where the file is not there
-            encoder = index.folder / _ENCODER
+            encoder = index.folder / encoder_file.FILE_NAME
         opened = Index.create(
             target, encoder, dimension=None if encoder else dimension, reporter=reporter
         )
