@@ -9,20 +9,9 @@ import platform
 import sys
 from pathlib import Path
 
-from clr_search.cores import usable_cores
+from clr_search.cores import processor, usable_cores
 
 PACKAGES = ("torch", "onnxruntime", "faiss-cpu", "numpy", "pillow")
-
-
-INSTRUCTIONS = {
-    "avx2": "AVX2",
-    "avx512f": "AVX-512",
-    "avx512_vnni": "VNNI",
-    "avx512_bf16": "bf16",
-    "amx_tile": "AMX",
-    "asimddp": "dot products",
-}
-"""Flags of /proc/cpuinfo by which processors of one name differ, and what to call them."""
 
 
 def machine() -> str:
@@ -34,7 +23,7 @@ def machine() -> str:
         memory = f", {size / 2**30:.0f} GiB"
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     return (
-        f"{_processor()}, {cores} cores{memory}{_graphics()}, {platform.system()}, "
+        f"{processor()}, {cores} cores{memory}{_graphics()}, {platform.system()}, "
         f"Python {platform.python_version()}; {versions}"
     )
 
@@ -76,19 +65,3 @@ def _graphics() -> str:
     if torch is None or not torch.cuda.is_available():
         return ""
     return f", {torch.cuda.get_device_name()}"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip() + _instructions(info)
-    return platform.processor() or platform.machine()
-
-
-def _instructions(info: Path) -> str:
-    """What decides how quick vectors and small numbers are, in parentheses."""
-    flags = set(info.read_text(encoding="utf-8").split())
-    found = [name for flag, name in INSTRUCTIONS.items() if flag in flags]
-    return f" ({', '.join(found)})" if found else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 _GROUPS = Path("/proc/self/cgroup")
 _MOUNTS = Path("/sys/fs/cgroup")
+_PROCESSORS = Path("/proc/cpuinfo")
+
+_INSTRUCTIONS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "VNNI",
+    "avx512_bf16": "bf16",
+    "amx_tile": "AMX",
+    "asimddp": "dot products",
+}
+"""Flags of /proc/cpuinfo by which processors of one name differ, and what to call them."""
 
 
 def usable_cores() -> int:
@@ -39,6 +51,27 @@ def limited_cores() -> int | None:
     """Return the number of usable cores where a quota makes it smaller than libraries see it."""
     cores = usable_cores()
     return cores if cores < _visible_cores() else None
+
+
+@cache
+def processor() -> str:
+    """Return the name of the processor, with the instructions that decide how quick vectors are.
+
+    Examples
+    --------
+    >>> processor() == processor()
+    True
+    """
+    try:
+        text = _PROCESSORS.read_text("utf-8", "replace")
+    except OSError:  # Not Linux, or /proc is hidden.
+        return platform.processor() or platform.machine()
+    lines = (line.partition(":") for line in text.splitlines())
+    name = next((value.strip() for key, _, value in lines if key.strip() == "model name"), "")
+    flags = set(text.split())
+    found = [called for flag, called in _INSTRUCTIONS.items() if flag in flags]
+    instructions = f" ({', '.join(found)})" if found else ""
+    return (name or platform.processor() or platform.machine()) + instructions
 
 
 def one_thread() -> AbstractContextManager[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,25 @@ import pytest
 
 from clr_search import cores
 from clr_search.contract import runtime
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("model name\t: A (R) 9\nflags\t\t: fpu avx2 avx512f\n", "A (R) 9 (AVX2, AVX-512)"),
+        ("model name : B\n", "B"),
+        ("Features : fp asimddp\n", f"{platform.processor() or platform.machine()} (dot products)"),
+        (None, platform.processor() or platform.machine()),
+    ],
+    ids=["intel", "bare", "arm", "hidden"],
+)
+def test_a_processor_is_named_with_what_makes_it_quick(
+    text: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(cores, "_PROCESSORS", tmp_path / "cpuinfo")
+    assert cores.processor.__wrapped__() == name
 
 
 def written(folder: Path, files: dict[str, str]) -> Path:

@@ -123,8 +123,10 @@ def _refuse_too_large(catalog: Catalog, goal: Goal) -> None:
         that_fit(catalog.count(), catalog.facts().dimension, goal)
 
 
-def settle(catalog: Catalog, reporter: Reporter) -> bool:
+def settle(catalog: Catalog, reporter: Reporter, *, retune: bool = False) -> bool:
     """Publishes the next generation where the last has fallen behind, or retires it.
+
+    With `retune` it is chosen and published anew in any case.
 
     Where no structure fits into the memory any more, the last stays, and the reporter gets a
     message.
@@ -134,6 +136,7 @@ def settle(catalog: Catalog, reporter: Reporter) -> bool:
     bool
         Whether another generation, or none, is in use now, so that latency has to be measured.
     """
+    _require_folder(catalog, retune or None)
     if catalog.remote is not None:
         with catalog.reading():
             goal = goal_of(catalog) if catalog.facts().goal is not None else None
@@ -142,11 +145,11 @@ def settle(catalog: Catalog, reporter: Reporter) -> bool:
         count, dimension = catalog.count(), catalog.facts().dimension
         generation, goal = generations.named(catalog), goal_of(catalog)
         alive = 0 if generation is None else catalog.count(newest=generation.revision)
-    if generation is not None and generation.goal == goal:
+    if generation is not None and generation.goal == goal and not retune:
         behind = (count - alive) + (generation.count - alive)
         if behind <= min(max(MOST_BESIDE, count // 10), structures.EXACT_ITEMS):
             return False
-    _renew(catalog, generation, count, dimension, reporter)
+    _renew(catalog, generation, count, dimension, reporter, retune=retune)
     with catalog.reading():
         return generations.named(catalog) != generation
 
@@ -168,7 +171,13 @@ def repair(catalog: Catalog, reporter: Reporter) -> None:
 
 
 def _renew(
-    catalog: Catalog, last: Generation | None, count: int, dimension: int, reporter: Reporter
+    catalog: Catalog,
+    last: Generation | None,
+    count: int,
+    dimension: int,
+    reporter: Reporter,
+    *,
+    retune: bool = False,
 ) -> bool:
     """Publishes the next generation, or goes back to exact search where the collection is small.
 
@@ -190,7 +199,7 @@ def _renew(
         return True
     reporter.message(f"Choosing and building a search structure over {count:,} items …")
     began = time.monotonic()
-    published = generations.publish(catalog, goal)
+    published = generations.publish(catalog, goal, retune=retune)
     if published is None:
         return True
     reporter.message(

@@ -260,6 +260,7 @@ def build_index(
             )
         if metadata is not None:
             tables.give_columns(index, metadata)
+        goal.settle(index, reporter)
         info = index.info()
     for report in reports:
         echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)

@@ -13,6 +13,7 @@ from clr_search.cli import options
 
 if TYPE_CHECKING:
     from clr_search.index import Index
+    from clr_search.progress import Reporter
 
 _Serve = Literal["single", "batch", "balanced", "auto"]
 
@@ -43,6 +44,12 @@ _OPTIONS = (
         "by whatever is measured to be the quickest within --memory; kept. The extra [fast] adds "
         "one kind.  [default: auto, structures of little memory]",
     ),
+    click.option(
+        "--retune",
+        is_flag=True,
+        help="Choose and build the search structure anew, by measuring on this machine; after a "
+        "move to another processor, or where the machine was busy when it was built.",
+    ),
 )
 
 
@@ -54,6 +61,7 @@ class Goal:
     memory: float | None = None
     graph: bool | None = None
     serve: _Serve | None = None
+    retune: bool = False
 
     def __bool__(self) -> bool:
         return self != Goal()
@@ -63,9 +71,14 @@ class Goal:
         if self:
             index.aim(recall=self.recall, memory=self.memory, graph=self.graph, serve=self.serve)
 
+    def settle(self, index: Index, reporter: Reporter) -> None:
+        """Choose the search structure anew, where that was asked for."""
+        if self.retune:
+            index.settle(reporter=reporter, retune=True)
+
 
 def goal_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--recall``, ``--memory``, ``--graph`` and ``--serve``.
+    """Add ``--recall``, ``--memory``, ``--graph``, ``--serve`` and ``--retune``.
 
     The command receives them together as `goal`, a `Goal`.
     """
@@ -76,8 +89,9 @@ def goal_options(function: Callable[..., Any]) -> Callable[..., Any]:
         memory: float | None,
         graph: bool | None,
         serve: _Serve | None,
+        retune: bool,
         **values: Any,
     ) -> Any:
-        return function(goal=Goal(recall, memory, graph, serve), **values)
+        return function(goal=Goal(recall, memory, graph, serve, retune), **values)
 
     return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Fields of a model card that are fractions, and are printed as percentages.
 _SHARES = ("knn_accuracy", "probe_accuracy", "novelty_refused")
 
-
 _OLDER_DECODING = (
     "of an older release for some pictures; --rebuild embeds them again (docs/pictures.md)"
 )
@@ -78,6 +77,9 @@ def info(path: Path, check: bool, verbose: bool, as_json: bool) -> None:
             "catalog.sqlite.",
             "Give a run, an .onnx file or a collection.",
         )
+
+
+_RETUNE = "build-index --retune measures what is quick on this one"
 
 
 def _model(path: Path, *, check: bool, as_json: bool) -> None:
@@ -156,6 +158,9 @@ def _collection(path: Path, *, check: bool, verbose: bool, as_json: bool) -> Non
         "folders": ", ".join(output.shown(root) for root in details.roots),
         "search": output.structure(details),
         "structure": _measured(details),
+        "chosen on": f"{details.chosen_on}, which is not this processor; {_RETUNE}"
+        if details.chosen_on
+        else "",
         "beside the structure": f"{details.beside:,}" if details.generation is not None else "",
         "encoder": f"{details.encoder_name or 'none'}, {details.dimension} dimensions",
         "encoder sha256": details.encoder_sha256,
@@ -183,21 +188,22 @@ def _measured(details: IndexInfo) -> str:
 def _echo_tried(details: IndexInfo) -> None:
     """Print the candidates that were measured when the search structure was chosen."""
     output.echo_heading("Search structures tried on a sample", apart=True)
-    rows = [["", "bytes a vector", "recall@10", "ms a search", ""]]
+    rows = [["", "bytes a vector", "recall@10", "ms a search", "over all, about", ""]]
     for candidate in details.tried:
-        chosen = f",{candidate.kind}," in details.structure
+        chosen = candidate.kind in details.structure
         mark = "chosen" if chosen else "" if candidate.reached else "misses the recall"
         rows.append(
             [
-                f"IVF,{candidate.kind}",
+                candidate.name,
                 f"{candidate.bytes_per_vector:,.0f}",
                 f"{candidate.recall:.3f}",
-                f"{candidate.milliseconds:.2f}",
+                f"{candidate.milliseconds:.3f}",
+                f"{candidate.milliseconds * candidate.growth:.3f}",
                 mark,
             ]
         )
-    right = output.Column(right=True)
-    output.echo_table([output.Column(), right, right, right, output.Column(style="green")], rows, 2)
+    right, green = output.Column(right=True), output.Column(style="green")
+    output.echo_table([output.Column(), right, right, right, right, green], rows, 2)
 
 
 def _run(path: OwnFolder, *, as_json: bool) -> None:

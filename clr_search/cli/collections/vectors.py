@@ -86,7 +86,7 @@ def without_pictures(
     with opened as index:
         if goal:
             goal.aim(index)
-            index.settle(reporter=reporter)
+            index.settle(reporter=reporter, retune=goal.retune)
         if metadata is not None:
             tables.give_columns(index, metadata)
         info = index.info()

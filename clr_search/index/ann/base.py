@@ -119,7 +119,7 @@ class Ann(ABC):
         Returns
         -------
         positions : int64 array, shape (Q, k)
-            Positions, the nearest first; -1 at the end of a row where fewer were met.
+            Positions, about the nearest first; -1 at the end of a row where fewer were met.
         products : float32 array, shape (Q, k)
             Dot products with the float16 vectors as stored, whose lengths differ from 1 by
             about 1e-4.
@@ -209,7 +209,8 @@ class Ann(ABC):
             rows = self.vectors.rows(chosen)
             return nearest(self.vectors.ids[chosen], rows, queries, max(positions.shape[1], 1))
         ids, scores = self.vectors.ids[positions], products * self.vectors.scale[positions]
-        ids[~met], scores[~met] = -1, -np.inf
+        if not met.all():
+            ids[~met], scores[~met] = -1, -np.inf
         return Neighbours(ids, scores)
 
 

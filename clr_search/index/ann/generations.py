@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from clr_search.cores import processor
 from clr_search.errors import ClrSearchError
 from clr_search.files.disk import DiskError
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
@@ -84,6 +85,8 @@ class Generation:
     form : int
         3 where FAISS numbers the vectors by their position in that file, which has their scale.
         Less marks a file of a former release, which cannot be used.
+    processor : str
+        The processor that the kind of structure was chosen on; empty where a former release chose.
     """
 
     number: int
@@ -104,6 +107,7 @@ class Generation:
     goal_graph: bool = False
     chosen_at: int = 0
     goal_serve: Serve | None = None
+    processor: str = ""
 
     @property
     def goal(self) -> Goal:
@@ -114,6 +118,11 @@ class Generation:
     def chosen_over(self) -> int:
         """Number of vectors that the kind was chosen for; `count` for releases that did not say."""
         return self.chosen_at or self.count
+
+    @property
+    def chosen_elsewhere(self) -> bool:
+        """Whether another processor than this one is known to have chosen the structure."""
+        return self.processor not in ("", processor())
 
     @property
     def described(self) -> str:
@@ -168,7 +177,9 @@ def rows_of(folder: OwnFolder, generation: Generation) -> OwnFile:
     return folder / f"{FOLDER}/{generation.number:d}.vectors"
 
 
-def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Generation | None:
+def publish(
+    catalog: Catalog, goal: Goal | None = None, *, seed: int = 0, retune: bool = False
+) -> Generation | None:
     """Builds the next generation from all items, and makes it the one in use.
 
     Parameters
@@ -179,6 +190,8 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         Recall and memory that the structure has to reach.
     seed : int
         Seed of all random samples.
+    retune : bool
+        Whether the kind of structure is chosen anew, however little has changed.
 
     Returns
     -------
@@ -208,7 +221,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         retire(catalog)
         return None
     vectors = mapped_vectors.load(rows, count, dimension, sha256)
-    reused = _still_good(last, count, dimension, goal)
+    reused = None if retune else _still_good(last, count, dimension, goal)
     structure, tried = reused or select(vectors, goal, seed=seed)
     built = build(vectors, structure, goal, seed=seed)
     data = built.data.tobytes()
@@ -231,6 +244,7 @@ def publish(catalog: Catalog, goal: Goal | None = None, *, seed: int = 0) -> Gen
         goal_graph=goal.graph,
         chosen_at=last.chosen_over if reused and last else count,
         goal_serve=goal.serve,
+        processor=last.processor if reused and last else processor(),
     )
     path = path_of(catalog.folder, generation)
     with _explained(path):
@@ -256,11 +270,12 @@ def _explained(path: OwnFile) -> Iterator[None]:
 def _still_good(
     last: Generation | None, count: int, dimension: int, goal: Goal
 ) -> tuple[Structure, list[Tried]] | None:
-    """Returns the kind of structure in use, unless the goal or the collection has changed much.
+    """Returns the kind of structure in use, unless much has changed since it was chosen.
 
-    Much is another goal, or half or double the number of vectors; then None is returned.
+    Much is another goal or processor, or half or double the number of vectors; then None is
+    returned.
     """
-    if last is None or last.goal != goal or not last.tried:
+    if last is None or last.goal != goal or not last.tried or last.chosen_elsewhere:
         return None
     before = last.chosen_over
     for structure in goal.structures(count, dimension):

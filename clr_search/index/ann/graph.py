@@ -45,6 +45,9 @@ class Graph(Ann):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Returns positions and products of the nearest vectors that a walk through it meets.
 
+        They come about in order, since a library may order them by its own estimates; -1 and -inf
+        stand at the end of a row where fewer were met.
+
         Parameters
         ----------
         rows : float32 array, shape (Q, D)
@@ -86,8 +89,7 @@ class Graph(Ann):
         positions, products = self.walk(rows, fetched, effort)
         if among is None:
             return positions, products
-        near = max(k, int(self.trusted * fetched))
-        return _selected(positions[:, :near], products[:, :near], among, k)
+        return _selected(positions, products, among, k, max(k, int(self.trusted * fetched)))
 
 
 class HNSW(Graph):
@@ -116,13 +118,20 @@ class HNSW(Graph):
 
 
 def _selected(
-    positions: NDArray[np.int64], products: NDArray[np.float32], among: Selector, k: int
+    positions: NDArray[np.int64],
+    products: NDArray[np.float32],
+    among: Selector,
+    k: int,
+    near: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Returns the first k selected positions of each row with their products; -1 fills a row."""
+    """Returns the first k selected of the `near` nearest in each row; -1 and -inf fill a row."""
+    order = np.argsort(-products, axis=1, kind="stable")[:, :near]
+    positions = np.take_along_axis(positions, order, axis=1)
     chosen = (positions >= 0) & among.counted[positions]
     first = np.argsort(~chosen, axis=1, kind="stable")[:, :k]
-    positions = np.where(chosen, positions, -1)
-    return np.take_along_axis(positions, first, axis=1), np.take_along_axis(products, first, axis=1)
+    best = np.take_along_axis(np.where(chosen, positions, -1), first, axis=1)
+    kept = np.take_along_axis(order, first, axis=1)
+    return best, np.where(best < 0, -np.inf, np.take_along_axis(products, kept, axis=1))
 
 
 def _parameters(effort: int) -> Any:

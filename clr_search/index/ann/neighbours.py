@@ -44,6 +44,9 @@ class Neighbours(NamedTuple):
         array([[5, 6]])
         """
         ids, scores = self
+        if len(ids) == 1 and scores.shape[1] <= 4 * k:  # half the time of what follows
+            order = np.lexsort((ids[0], -scores[0]))[:k]
+            return Neighbours(ids[:, order], scores[:, order])
         row = np.arange(len(ids))[:, None]
         if scores.shape[1] > 4 * k:
             columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]

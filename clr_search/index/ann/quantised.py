@@ -18,6 +18,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,8 +44,8 @@ _LEAST = 64
 """Least length of a vector that the library takes; shorter ones get zeros behind, which change no
 product."""
 
-_MANY = 8
-"""Queries from which several threads are worth starting."""
+_BLOCK = 128
+"""Queries that a thread answers at a time: their candidates then stay in the cache of its core."""
 
 
 def available() -> bool:
@@ -132,26 +133,34 @@ class QuantisedGraph(Graph):
     def walk(
         self, rows: NDArray[np.float32], fetched: int, effort: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Returns positions and products of the nearest vectors that a walk through it meets."""
-        threads = 1 if len(rows) < _MANY else min(usable_cores(), len(rows))
-        found = self._index.search_batch(_padded(rows), fetched, effort, threads)[0]
-        positions = found.astype(np.int64)
-        positions[positions >= self.count] = -1
-        return self._ranked(rows, positions)
+        """Returns positions and products of the nearest vectors that a walk through it meets.
 
-    def _ranked(
-        self, rows: NDArray[np.float32], positions: NDArray[np.int64]
+        Each thread walks and scores blocks of queries by itself, since the library's own threads
+        would leave the scoring to one.
+        """
+        if len(rows) <= _BLOCK:
+            return self._walk(rows, fetched, effort)
+        blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            found = list(pool.map(lambda block: self._walk(block, fetched, effort), blocks))
+        positions, products = zip(*found, strict=True)
+        return np.concatenate(positions), np.concatenate(products)
+
+    def _walk(
+        self, rows: NDArray[np.float32], fetched: int, effort: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Scores candidates on the mapped vectors, and brings each row into their order."""
-        met = np.where(positions < 0, 0, positions)
-        vectors = self._exact.reconstruct_batch(met.reshape(-1))
-        products = np.matmul(vectors.reshape(*met.shape, -1), rows[:, :, None])[:, :, 0]
-        products[positions < 0] = -np.inf
-        order = np.argsort(-products, axis=1, kind="stable")
-        return (
-            np.take_along_axis(positions, order, axis=1),
-            np.take_along_axis(products, order, axis=1),
-        )
+        """Walks for some queries in this thread, and scores what it meets on the mapped vectors."""
+        found = self._index.search_batch(_padded(rows), fetched, effort, 1)[0].astype(np.int64)
+        absent = found >= self.count
+        few = bool(absent.any())
+        if few:  # the rows end in what is no vector
+            found[absent] = -1
+            found = np.take_along_axis(found, np.argsort(absent, axis=1, kind="stable"), axis=1)
+        vectors = self.vectors.values.take(found.reshape(-1), axis=0).astype(np.float32)
+        products = np.matmul(vectors.reshape(*found.shape, -1), rows[:, :, None])[:, :, 0]
+        if few:
+            products[found < 0] = -np.inf
+        return found, products
 
 
 def _padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:

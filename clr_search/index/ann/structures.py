@@ -144,9 +144,10 @@ def choose(
     """Returns the structures that may serve `count` vectors of length `dimension`.
 
     That is the exact scan alone, where it is quick enough; else HNSW alone, if `graph` asks for it;
-    else inverted files of `cells_for` cells, one of each kind, and with `graphs` all graphs that
-    can be made here. Structures that take more than `memory` bytes are left out, so that the list
-    may be empty.
+    else inverted files of `cells_for` cells, one of each kind, and with `graphs` a graph. That is
+    the quantised one where it can be made here and fits: on a sample, which the caches hold, HNSW
+    is as quick, and over 144,000 vectors it takes 1.7 times as long (`bench/results/search.md`).
+    Structures that take more than `memory` bytes are left out, so that the list may be empty.
 
     Examples
     --------
@@ -164,10 +165,11 @@ def choose(
         no_pairs = dimension % 2 or count < _PQ_LEAST
         structures = [Structure(cells, kind) for kind in KINDS if kind != "PQfs" or not no_pairs]
         if graphs:
-            structures.append(Structure(0, GRAPH))
-        if graphs and quantised.available():
-            structures.append(Structure(0, QUANTISED))
-    return [s for s in structures if memory is None or s.bytes_for(count, dimension) <= memory]
+            structures += [Structure(0, GRAPH), Structure(0, QUANTISED)]
+    fitting = [s for s in structures if memory is None or s.bytes_for(count, dimension) <= memory]
+    if Structure(0, QUANTISED) in fitting:
+        fitting.remove(Structure(0, GRAPH if quantised.available() else QUANTISED))
+    return fitting
 
 
 def kind_of(name: str) -> str:

@@ -52,6 +52,9 @@ class IndexInfo:
         Size of the structure for each vector, on disk and in memory; None where search is exact.
     tried : tuple of Tried
         The structures that were tried on a sample, with their measurements.
+    chosen_on : str
+        The processor that the structure was chosen on, where that is known to be another one than
+        this; empty otherwise.
     older_decoding : bool
         Whether some pictures may have been embedded by a release that decoded them in another way.
     """
@@ -73,6 +76,7 @@ class IndexInfo:
     latency_p99_ms: float | None = None
     bytes_per_vector: float | None = None
     tried: tuple[Tried, ...] = ()
+    chosen_on: str = ""
     older_decoding: bool = False
 
     def summary(self) -> dict[str, Any]:
@@ -103,6 +107,7 @@ def info_of(catalog: Catalog) -> IndexInfo:
         latency_p99_ms=facts.latency_p99_ms,
         bytes_per_vector=None if generation is None else generation.bytes / generation.count,
         tried=() if generation is None else tuple(Tried(**fields) for fields in generation.tried),
+        chosen_on=generation.processor if generation and generation.chosen_elsewhere else "",
         older_decoding=count > 0 and facts.decoding < images.DECODING,
         bytes_on_disk=contents.size(catalog.folder),
     )

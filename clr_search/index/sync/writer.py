@@ -350,10 +350,19 @@ class Writer(Settings):
         self._settle(reporter, changed=True)
         return report
 
-    def settle(self, *, reporter: Reporter | None = None) -> None:
-        """Build the search structure that the items need now; every change does so by itself."""
+    def settle(self, *, reporter: Reporter | None = None, retune: bool = False) -> None:
+        """Build the search structure that the items need now; every change does so by itself.
+
+        Parameters
+        ----------
+        reporter : Reporter, optional
+            Receives messages.
+        retune : bool
+            Whether it is chosen and built anew in any case, by measuring on this machine, as is
+            due after the collection has moved to another processor.
+        """
         self._require_writable()
-        self._settle(reporter or Silent(), changed=False)
+        self._settle(reporter or Silent(), changed=False, retune=retune)
 
     def _settle_after_removal(self, reporter: Reporter, *, changed: bool) -> None:
         """Builds the structure if needed; where that fails, the removal is committed all the same.
@@ -367,12 +376,12 @@ class Writer(Settings):
         except ClrSearchError as error:
             reporter.message(f"They are removed. The search structure stays as it was: {error}")
 
-    def _settle(self, reporter: Reporter, *, changed: bool) -> None:
+    def _settle(self, reporter: Reporter, *, changed: bool, retune: bool = False) -> None:
         """Builds the structure if needed, and measures the latency anew if anything changed.
 
         That of a server is measured when its index is another one: there, items change little.
         """
-        renewed = maintenance.settle(self._catalog, reporter)
+        renewed = maintenance.settle(self._catalog, reporter, retune=retune)
         if self._catalog.remote is not None:
             with self._catalog.reading():
                 changed = changed and self._catalog.facts().latency_ms is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
@@ -132,6 +133,20 @@ def test_a_file_that_does_not_give_its_golden_vector(
     result = run("info", "altered.onnx", "--check", exit_code=1)
     assert result.stdout == ""
     assert "altered.onnx does not give its golden vector here: off by " in result.stderr
+
+
+def test_a_structure_that_another_processor_has_chosen_is_told(
+    run: Run, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clr_search.index.ann.structures.EXACT_ITEMS", 5)
+    built = run("build-index", "--index", own, "--retune", "--json")
+    assert built.exit_code == 0, built.output
+    shown = run("info", own).stdout
+    assert "chosen on" not in shown
+    assert re.search(r"IVF,SQ8 +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+", shown)
+    monkeypatch.setattr("clr_search.index.ann.generations.processor", lambda: "another")
+    assert "--retune" in run("info", own).stdout
+    assert json.loads(run("info", own, "--json").stdout)["chosen_on"]
 
 
 def test_embeddings_of_an_older_release_are_told(run: Run, own: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clr_search import cores
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.files.disk import told
 from clr_search.files.own import OwnFile
@@ -342,6 +343,29 @@ def test_the_kind_is_chosen_anew_only_where_much_has_changed(
         assert found.recall >= 0.9
         index.settle()
         assert index.info().generation == 3
+
+
+def test_retuning_chooses_anew_though_nothing_has_changed(
+    published: Path, chosen: list[int]
+) -> None:
+    with Index.open(published, writable=True) as index:
+        index.settle()
+        assert (index.info().generation, chosen) == (1, [])
+        index.settle(retune=True)
+        assert (index.info().generation, chosen) == (2, [1])
+
+
+def test_another_processor_is_told_and_chooses_at_the_next_building(
+    published: Path, chosen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Index.open(published, writable=True) as index:
+        assert index.info().chosen_on == ""
+        monkeypatch.setattr(generations, "processor", lambda: "another")
+        assert index.info().chosen_on == cores.processor()
+        index.settle()
+        assert (index.info().generation, chosen) == (1, []), "nobody asked for it"
+        generations.publish(index._catalog)
+        assert (index.info().chosen_on, chosen) == ("", [1])
 
 
 def test_growth_in_small_steps_is_growth_too(many: Path, chosen: list[int]) -> None:

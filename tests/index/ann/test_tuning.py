@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.index.ann import structures
+from clr_search.index.ann import structures, tuning
 from clr_search.index.ann.goal import RECALL, Goal
 from clr_search.index.ann.graph import HNSW
 from clr_search.index.ann.mapped_vectors import MappedVectors
-from clr_search.index.ann.structures import GRAPHS, QUANTISED, Structure, choose, load
-from clr_search.index.ann.tuning import build, select
+from clr_search.index.ann.structures import GRAPH, GRAPHS, QUANTISED, Structure, choose, load
+from clr_search.index.ann.tuning import Tried, build, select
 from clr_search.index.catalog.vectors import scale_of
 from tests.index.ann.made import ROWS, kept, linked, loaded, made
 from tests.index.made import brute
@@ -49,6 +49,24 @@ def test_the_quickest_that_reaches_the_recall_is_chosen(monkeypatch: pytest.Monk
     assert best.reached
     assert best.recall >= RECALL
     assert best.milliseconds == min(one.milliseconds for one in tried if one.reached)
+
+
+def test_it_is_chosen_for_the_whole_collection_and_not_for_the_sample() -> None:
+    """Cells grow with the collection, and the walk through a graph hardly does."""
+    file = Tried("PQfs", 80, 0.98, 0.05, True, 0.02, growth=2.1)
+    graph = Tried("SymQG", 1672, 0.98, 0.06, True, 0.03, growth=1.1)
+    for serve in ("single", "batch", "balanced"):
+        assert graph.cost(Goal(serve=serve)) < file.cost(Goal(serve=serve))  # type: ignore[arg-type]
+
+
+def test_growth_is_that_of_the_collection_over_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 1000)
+    monkeypatch.setattr(tuning, "_SAMPLE", 1000)
+    tried = {one.kind: one for one in select(kept(), Goal(serve="single"))[1]}
+    assert tried["SQ8"].growth == pytest.approx(2.0)
+    graph = tried.get(QUANTISED) or tried[GRAPH]
+    inside = 1000 - tuning._FEWER
+    assert graph.growth == pytest.approx(np.log(4000) / np.log(inside))
 
 
 def test_only_what_fits_the_memory_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +116,7 @@ def test_the_recall_of_a_graph_is_that_of_new_queries(kind: str) -> None:
     """Of its own items it finds far more: linked to their neighbours, they say nothing."""
     if kind == QUANTISED:
         pytest.importorskip("rabitqlib", reason="the extra [fast] is not installed")
-    rows = np.random.default_rng(2).normal(size=(9000, 48)).astype(np.float32)
+    rows = np.random.default_rng(4).normal(size=(9000, 48)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries, rows = rows[:1000], rows[1000:]
     held = MappedVectors(
