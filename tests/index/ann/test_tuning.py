@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.index.ann import structures, tuning
+from clr_search.index.ann import structures, trial, tuning
 from clr_search.index.ann.goal import RECALL, Goal
 from clr_search.index.ann.graph import HNSW
 from clr_search.index.ann.mapped_vectors import MappedVectors
@@ -67,6 +67,20 @@ def test_growth_is_that_of_the_collection_over_the_sample(monkeypatch: pytest.Mo
     graph = tried.get(QUANTISED) or tried[GRAPH]
     inside = 1000 - tuning._FEWER
     assert graph.growth == pytest.approx(np.log(4000) / np.log(inside))
+
+
+def test_few_queries_do_not_throw_a_structure_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the effort was set by say whether it reaches the goal."""
+    monkeypatch.setattr(structures, "EXACT_ITEMS", 1000)
+    true = trial.Trial.recall
+
+    def unlucky(self: trial.Trial, part: slice) -> tuple[float, float]:
+        recall, first = true(self, part)
+        return (recall, first) if part == self.truth.tuned else (0.9, first)
+
+    monkeypatch.setattr(trial.Trial, "recall", unlucky)
+    tried = select(kept(), Goal())[1]
+    assert {(one.reached, one.recall) for one in tried} == {(True, 0.9)}
 
 
 def test_only_what_fits_the_memory_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
