@@ -49,10 +49,10 @@ docs: .venv/.development
 	$(BIN)/python -m clr_search.cli.reference > docs/cli.md
 	$(BIN)/python -m clr_search.train.settings.reference > docs/settings.md
 
-# The pictures of docs/app.md, of a collection that may be shown: make screenshots CLOTHING=clothing.clr
+# The pictures of docs/app.md, of a collection and a training that may be shown:
+# make screenshots CLOTHING=clothing.clr RUN=run
 screenshots: .venv/.development
-	$(BIN)/python -m bench.app --collection $(CLOTHING) --screenshots docs/app
-	$(BIN)/python -m bench.app_map $(CLOTHING) --screenshots docs/app
+	$(BIN)/python -m bench.app_pictures $(CLOTHING) --run $(RUN) --out docs/app
 
 # The tested versions. Made without index addresses, so that any mirror serves them.
 constraints: .venv/.uv

@@ -1,7 +1,6 @@
 """The app, in a real browser, over a large collection.
 
     python -m bench.app --pictures 125000
-    python -m bench.app --screenshots docs/app --collection clothing.clr
 
 The collection is made up: so many items, whose vectors lie in clumps, over 500 drawn pictures of
 1,600 × 1,200 pixels, each of which has many names (hard links). Measured are, in Chromium: from a
@@ -182,33 +181,14 @@ def visitors(url: str, collection: Path) -> None:
     )
 
 
-def pictured(browser: Browser, url: str, folder: Path) -> None:
-    """Take the pictures of the documentation."""
-    folder.mkdir(parents=True, exist_ok=True)
-    page = opened(browser, url, 1280)
-    page.set_viewport_size({"width": 1280, "height": 800})
-    page.locator(".clr-grid .clr-tile").nth(9).click()
-    page.wait_for_timeout(1500)
-    page.screenshot(path=folder / "search.jpg", type="jpeg", quality=80)
-    for at, key in ((1, "+"), (17, "-")):
-        page.locator(".clr-grid .clr-tile").nth(at).focus()
-        page.keyboard.press(key)
-        page.wait_for_timeout(1000)
-    page.evaluate("scrollTo(0, 0)")
-    page.wait_for_timeout(500)
-    page.screenshot(path=folder / "refined.jpg", type="jpeg", quality=80)
-
-
 def main() -> None:
-    """Measure, or take pictures."""
+    """Measure."""
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pictures", type=int, default=125_000)
-    parser.add_argument("--collection", type=Path, help="of which pictures are taken")
-    parser.add_argument("--screenshots", type=Path, help="where they are written")
     given = parser.parse_args()
     found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium")
     folder = Path(tempfile.mkdtemp(prefix="clr-bench-app-"))
@@ -217,10 +197,6 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=found, args=options)
-            if given.screenshots:
-                with serving(given.collection) as url:
-                    pictured(browser, url, given.screenshots)
-                return
             print(machine() + f"; Chromium {browser.version}\n")
             began = time.perf_counter()
             collection = make(folder, given.pictures)

@@ -1,7 +1,6 @@
 """The map of the app in a real browser: how smoothly it moves.
 
     python -m bench.app_map COLLECTION
-    python -m bench.app_map COLLECTION --screenshots docs/app
 
 Measured are, in Chromium: from opening the tab to the map, without and with one that is kept; and
 for four seconds of dragging at three zooms, the frames in a second and what JavaScript takes of
@@ -128,27 +127,12 @@ def measure(browser: Browser, collection: Path) -> None:
     context.close()
 
 
-def shoot(browser: Browser, collection: Path, folder: Path) -> None:
-    """Write pictures of the two tabs."""
-    page = browser.new_page(viewport={"width": 1280, "height": 820})
-    with serving(collection) as url:
-        opened(page, url)
-        page.get_by_role("button", name="Nearer").click()
-        for name, query in (("map", None), ("groups", "tab=groups")):
-            if query:
-                page.goto(f"{url}?{query}")
-                page.wait_for_selector(".clr-strip", timeout=WAIT)
-            page.wait_for_timeout(4000)
-            page.screenshot(path=folder / f"{name}.jpg", type="jpeg", quality=82)
-
-
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure, or take the pictures."""
+    """Measure."""
     from playwright.sync_api import sync_playwright
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("collection", type=Path)
-    parser.add_argument("--screenshots", type=Path)
     options = parser.parse_args(given)
     found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium") or ""
     with tempfile.TemporaryDirectory() as cache, sync_playwright() as playwright:
@@ -156,10 +140,7 @@ def main(given: Sequence[str] | None = None) -> None:
         browser = playwright.chromium.launch(
             executable_path=found, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
         )
-        if options.screenshots:
-            shoot(browser, options.collection, options.screenshots)
-        else:
-            measure(browser, options.collection)
+        measure(browser, options.collection)
         browser.close()
 
 

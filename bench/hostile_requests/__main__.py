@@ -69,6 +69,8 @@ def main() -> None:
     parser.add_argument(
         "--requests", type=int, default=10_000, help="half of them to each of the two servers"
     )
+    names = [target.name for target in (SERVICE, APP)]
+    parser.add_argument("--only", choices=names, help="one of the two servers")
     given = parser.parse_args()
     with contextlib.suppress(ImportError, ValueError):
         import resource
@@ -76,6 +78,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
     print(machine())
     for target in (SERVICE, APP):
+        if given.only not in (None, target.name):
+            continue
         print(f"\n`clr-search {target.name}`, asked for `{target.probed}` meanwhile\n")
         print(
             "| kind | requests | 500 | memory, MB | p99, ms | worst, ms "

@@ -77,9 +77,13 @@ def running(target: Target, collection: Path) -> Iterator[tuple[int, int]]:
         text=True,
     )
     assert server.stderr is not None
-    line = server.stderr.readline()
-    if not re.search(rf":{port}\b", line):
-        raise RuntimeError(line)
+    told = ""
+    for line in server.stderr:  # the app says first what it opens
+        told += line
+        if re.search(rf":{port}\b", line):
+            break
+    else:
+        raise RuntimeError(told)
     threading.Thread(target=server.stderr.read, daemon=True).start()
     try:
         yield server.pid, port
