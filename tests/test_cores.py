@@ -19,10 +19,11 @@ from clr_search.contract import runtime
     [
         ("model name\t: A (R) 9\nflags\t\t: fpu avx2 avx512f\n", "A (R) 9 (AVX2, AVX-512)"),
         ("model name : B\n", "B"),
+        ("model name : C\nflags : avx2\n\nmodel name : D\nflags : avx512f\n", "C (AVX2)"),
         ("Features : fp asimddp\n", f"{platform.processor() or platform.machine()} (dot products)"),
         (None, platform.processor() or platform.machine()),
     ],
-    ids=["intel", "bare", "arm", "hidden"],
+    ids=["intel", "bare", "two kinds", "arm", "hidden"],
 )
 def test_a_processor_is_named_with_what_makes_it_quick(
     text: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -31,6 +32,49 @@ def test_a_processor_is_named_with_what_makes_it_quick(
         (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr(cores, "_PROCESSORS", tmp_path / "cpuinfo")
     assert cores.processor.__wrapped__() == name
+
+
+AVX512 = "avx2 fma avx512f avx512bw avx512cd avx512dq avx512vl"
+
+
+@pytest.mark.parametrize(
+    ("text", "kernels"),
+    [
+        (f"vendor_id : GenuineIntel\nflags : {AVX512}\n", "SkylakeX"),
+        ("vendor_id : GenuineIntel\nflags : avx2 fma avx512f\n", "Haswell"),
+        ("vendor_id : GenuineIntel\nflags : avx\n", None),
+        (f"vendor_id : AuthenticAMD\nflags : {AVX512}\n", None),
+        ("Features : asimddp\n", None),
+        (None, None),
+    ],
+    ids=["avx512", "avx2", "avx", "amd", "arm", "hidden"],
+)
+def test_openblas_is_told_the_kernels_of_intel_processors(
+    text: str | None, kernels: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if text is not None:
+        (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(cores, "_PROCESSORS", tmp_path / "cpuinfo")
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    cores.name_kernels()
+    assert os.environ.get("OPENBLAS_CORETYPE") == kernels
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Zen")
+    cores.name_kernels()
+    assert os.environ["OPENBLAS_CORETYPE"] == "Zen"
+
+
+def test_faiss_multiplies_by_the_instructions_that_there_are() -> None:
+    """Its OpenBLAS would take an Intel processor that it does not know for one of 2004."""
+    program = (
+        "from clr_search.index.ann import structures; import faiss, threadpoolctl; "
+        "print(*(one.get('architecture') for one in threadpoolctl.threadpool_info()))"
+    )
+    found = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=found, capture_output=True, text=True, check=True
+    )
+    if cores._told_of_processor().vendor == "GenuineIntel" and "AVX2" in cores.processor():
+        assert "Prescott" not in told.stdout.split()
 
 
 def written(folder: Path, files: dict[str, str]) -> Path:
