@@ -3,7 +3,7 @@
     python -m bench.app_pictures clothing.clr --run run --out docs/app
 
 What is labelled, and the copies that are found, are in a copy of the collection: labels are taken
-from the names of the folders, and some pictures are saved again smaller, grey or mirrored.
+from the names of the folders, and some pictures are saved again, smaller or grey.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def label(collection: Path) -> None:
 
 
 def copy_some(collection: Path, folder: Path) -> None:
-    """Save some pictures again: as they are, smaller, grey, and mirrored."""
+    """Save some pictures again: as they are, smaller, and grey."""
     folder.mkdir()
     with Index.open(collection, writable=True) as index:
         for item in index.items([index.ids()[place] for place in COPIED]):
@@ -95,7 +95,6 @@ def copy_some(collection: Path, folder: Path) -> None:
                 shown = ImageOps.exif_transpose(picture).convert("RGB")
             smaller = shown.resize((shown.width // 2, shown.height // 2), Image.Resampling.LANCZOS)
             smaller.save(f"{name} small.jpg", quality=80)
-            ImageOps.mirror(shown).save(f"{name} mirrored.jpg", quality=90)
             ImageOps.grayscale(shown).save(f"{name} grey.png")
         index.update([folder])
 
@@ -134,9 +133,9 @@ def main() -> None:
         with serving(given.collection) as url:
             searches(browser, url, given.out)
             overviews(browser, url, given.out)
-        own = shutil.copytree(given.collection, Path(name) / "own.clr")
-        copy_some(own, Path(name) / "copies")
+        own = shutil.copytree(given.collection, Path(name) / given.collection.name)
         label(own)
+        copy_some(own, Path(name) / "saved again")
         with serving(own) as url:
             teaching(browser, url, given.out)
             copies(browser, url, given.out)

@@ -136,26 +136,41 @@ class Connection:
     def create(self, collection: str, schema: Any, field: str, properties: Row) -> None:
         """Makes a collection that is searched exactly, by cosines, and loads it."""
         with self.explained():
-            params = self._client.prepare_index_params()
-            params.add_index(field, index_type="FLAT", metric_type="COSINE")
             self._client.create_collection(
                 collection,
                 schema=schema,
-                index_params=params,
+                index_params=self._exact(field),
                 consistency_level="Strong",
                 properties=properties,
                 timeout=_SECONDS,
             )
+
+    def _exact(self, field: str) -> Any:
+        """Returns the parameters of an index that scans all vectors, by cosines."""
+        params = self._client.prepare_index_params()
+        params.add_index(field, index_type="FLAT", metric_type="COSINE")
+        return params
 
     def describe(self, collection: str) -> Row:
         """Returns fields and properties of a collection."""
         with self.explained():
             return dict(self._client.describe_collection(collection, timeout=_SECONDS))
 
-    def load(self, collection: str) -> None:
-        """Brings a collection into the memory of the server, if it is not there."""
+    def load(self, collection: str, field: str) -> None:
+        """Brings a collection into the memory of the server, if it is not there.
+
+        A server or a writer that was killed between making a collection, or dropping its index, and
+        making the next index has left it without one, and it cannot be loaded. It then gets
+        an exact one; the next writer chooses another where that is due.
+        """
         with self.explained():
-            self._client.load_collection(collection, timeout=None)
+            try:
+                self._client.load_collection(collection, timeout=None)
+            except self._pymilvus.MilvusException:
+                if self._client.list_indexes(collection, field_name=field):
+                    raise
+                self._client.create_index(collection, self._exact(field), timeout=None)
+                self._client.load_collection(collection, timeout=None)
 
     def set_properties(self, collection: str, properties: Row) -> None:
         """Changes properties of a collection; others stay."""

@@ -119,8 +119,8 @@ def check(connection: Connection) -> int:
             f"{address} is {'shared by tenants' if shared else 'not shared by tenants'}.",
             "Name yours: …?tenant=NAME" if shared else "Leave out the tenant.",
         )
-    for name in (address.collection, beside(address.collection)):
-        connection.load(name)
+    connection.load(address.collection, VECTOR)
+    connection.load(beside(address.collection), ANCHOR)
     try:
         return int(kept[DIMENSION])
     except (KeyError, ValueError):

@@ -12,6 +12,7 @@ from clr_search.index import Index
 from clr_search.index.catalog.milvus import schema
 from clr_search.index.catalog.milvus.address import Address
 from clr_search.index.catalog.milvus.connection import Connection
+from tests.index.catalog.milvus.conftest import Name
 from tests.tiny import write_tiny_encoder
 
 
@@ -86,3 +87,19 @@ def test_a_making_that_was_cut_short_goes_on(address: str) -> None:
         Index.open(address)
     with Index.create(address, dimension=4) as index:
         assert len(index) == 0
+
+
+def test_an_index_that_a_kill_has_left_out_is_made(place: Name) -> None:
+    """Killed after a collection was made, or its index dropped, and before the next was made."""
+    address, rows = place("halved"), np.eye(16, dtype=np.float32)
+    with Index.create(address, dimension=16) as index:
+        index.add_vectors(rows, [f"/{n}.jpg" for n in range(16)])
+    connection = Connection(Address.read(address))
+    name = connection.address.collection
+    for collection, field in ((name, schema.VECTOR), (schema.beside(name), schema.ANCHOR)):
+        connection._client.release_collection(collection)
+        connection._client.drop_index(collection, field)
+    connection.close()
+    with Index.open(address) as index:
+        assert index.search_vector(rows[3], 1)[0].path == Path("/3.jpg").absolute()
+        assert len(index) == 16
