@@ -26,6 +26,12 @@ _MESSAGE = 8 * 2**20  # bytes of one message that writes; Milvus takes up to 64 
 Row = dict[str, Any]
 """A row of a collection on Milvus: value by the name of the field."""
 
+_AWAY = (
+    *("connect", "unavailable", "timeout", "timed out", "deadline", "not ready"),
+    "unrecoverable",  # what a server says whose parts have not all started
+)
+"""Words by which Milvus, pymilvus and gRPC tell that a server is away, or not there yet."""
+
 
 class Connection:
     """A connection to a server of Milvus, or to a file of milvus-lite.
@@ -108,8 +114,7 @@ class Connection:
                 "just started.",
                 "Try again in some seconds.",
             )
-        unreachable = ("connect", "unavailable", "timeout", "timed out", "deadline", "not ready")
-        if any(word in low for word in unreachable):
+        if any(word in low for word in _AWAY):
             return ClrSearchError(
                 f"Milvus at {where} cannot be reached: {reason}.",
                 "Check that it runs, and its address. What was acknowledged is kept; the same "

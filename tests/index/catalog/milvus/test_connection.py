@@ -56,3 +56,13 @@ def test_after_it_is_closed_a_collection_says_so(tmp_path: Path) -> None:
     index.close()
     with pytest.raises(ClrSearchError, match="has been closed"):
         len(index)
+
+
+def test_a_server_that_is_still_starting_is_one_to_come_back_to(tmp_path: Path) -> None:
+    """Milvus 2.3.5, a second after it was killed and started again, said `unrecoverable error`."""
+    connection = Connection(Address.read(f"milvus+file:{tmp_path / 'all.db'}/photos"))
+    connection.address = Address.read("milvus://127.0.0.1:19530/photos")
+    told = connection._told(connection._pymilvus.MilvusException(message="unrecoverable error"))
+    connection.close()
+    assert "127.0.0.1:19530 cannot be reached: unrecoverable error" in told.what
+    assert "the same command goes on from there" in told.remedy
