@@ -100,8 +100,8 @@ def name_kernels() -> None:
 
     OpenBLAS takes a processor that is newer than itself for one of 2004. That in faiss-cpu is of
     2021, and on a Xeon of 2023 k-means took nearly four times as long as it need
-    (`python -m bench.kernels`). It reads the variable when it is loaded, so that this must come first, and after NumPy, whose own is
-    newer. What the environment says already stays as it is.
+    (`python -m bench.kernels`). It reads the variable when it is loaded, so that this must come
+    first, and after NumPy, whose own is newer. What the environment says already stays as it is.
     """
     told = _told_of_processor()
     if told.vendor != "GenuineIntel":
