@@ -44,9 +44,10 @@ def graphed(
     if name not in built:
         with Index.open(many, writable=True) as index:
             if name == "HNSW16":
-                index.aim(graph=True)
+                index.aim(graph=True, recall=0.985)
             else:
-                index.aim(serve="single")
+                # Beyond what is asserted: of 150 queries, one in 40 buildings missed 0.97 by a hair.
+                index.aim(serve="single", recall=0.985)
             index.settle()
         built[name] = Path(shutil.copytree(many, tmp_path_factory.mktemp(name) / "c.clr"))
     else:
