@@ -46,7 +46,7 @@ def graphed(
             if name == "HNSW16":
                 index.aim(graph=True, recall=0.985)
             else:
-                # Beyond what is asserted: of 150 queries, one in 40 buildings missed 0.97 by a hair.
+                # Beyond what is asserted: of 150 queries, one building in 40 missed 0.97.
                 index.aim(serve="single", recall=0.985)
             index.settle()
         built[name] = Path(shutil.copytree(many, tmp_path_factory.mktemp(name) / "c.clr"))
