@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,19 +26,25 @@ from bench.machine import machine
 from clr_search.index import Index
 
 
-def build(images: Path, collection: Path, encoder: Path, kill_after: float | None) -> bool:
-    """Build in a process of its own; True if it ended by itself."""
-    program = [sys.executable, "-m", "clr_search", "build-index", str(images)]
-    program += ["--index", str(collection), "--encoder", str(encoder)]
-    process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def ended(program: Sequence[str], kill_after: float | None) -> bool:
+    """Run a program of Python, and kill it after some seconds; True if it ended by itself."""
+    process = subprocess.Popen(
+        [sys.executable, *program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         if process.wait(timeout=kill_after) != 0:
-            raise SystemExit("a build failed by itself")
+            raise SystemExit(f"it failed by itself: {' '.join(program)}")
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
         return False
     return True
+
+
+def build(images: Path, collection: Path, encoder: Path, kill_after: float | None) -> bool:
+    """Build in a process of its own; True if it ended by itself."""
+    program = ["-m", "clr_search", "build-index", str(images)]
+    return ended([*program, "--index", str(collection), "--encoder", str(encoder)], kill_after)
 
 
 def content(collection: Path) -> dict[str, bytes]:

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.kill import ended
 from bench.machine import machine
 from bench.made import Vectors, clustered, write_tiny_encoder, write_vectors
 from bench.search import nearest
@@ -67,15 +66,7 @@ def recall(index: Index, queries: Vectors, truth: NDArray[np.int64]) -> float:
 
 def settle(collection: Path, goal: str, kill_after: float | None) -> bool:
     """Settle in a process of its own; True if it ended by itself."""
-    process = subprocess.Popen([sys.executable, "-c", SETTLE, str(collection), goal])
-    try:
-        if process.wait(timeout=kill_after) != 0:
-            raise SystemExit("building a structure failed by itself")
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return False
-    return True
+    return ended(["-c", SETTLE, str(collection), goal], kill_after)
 
 
 def kills(

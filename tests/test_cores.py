@@ -55,7 +55,8 @@ def test_openblas_is_told_the_kernels_of_intel_processors(
     if text is not None:
         (tmp_path / "cpuinfo").write_text(text)
     monkeypatch.setattr(cores, "_PROCESSORS", tmp_path / "cpuinfo")
-    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "")  # so that it is as it was after this test
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
     cores.name_kernels()
     assert os.environ.get("OPENBLAS_CORETYPE") == kernels
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Zen")

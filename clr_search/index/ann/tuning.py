@@ -135,8 +135,8 @@ def select(vectors: MappedVectors, goal: Goal, *, seed: int = 0) -> tuple[Struct
     generator = np.random.default_rng(seed)
     chosen = np.sort(generator.choice(count, min(count, _SAMPLE), replace=False))
     sample = vectors.subset(chosen)
-    found = _files([s for s in fitting if s.kind not in GRAPHS], sample, goal, seed)
-    found += [_graph_set(s, sample, goal) for s in fitting if s.kind in GRAPHS]
+    found = _tuned_files([s for s in fitting if s.kind not in GRAPHS], sample, goal, seed)
+    found += [_tuned_graph(s, sample, goal) for s in fitting if s.kind in GRAPHS]
     tried = _measured(fitting, found, goal, count)
     best = min(range(len(tried)), key=lambda position: _rank(tried[position], goal))
     return fitting[best], tried
@@ -147,29 +147,29 @@ def _rank(result: Tried, goal: Goal) -> tuple[bool, float]:
     return not result.reached, result.cost(goal) if result.reached else -result.recall
 
 
-class _Set(NamedTuple):
+class _Tuned(NamedTuple):
     """A structure over the sample at the effort that was set, and whether that reaches the goal."""
 
     trial: Trial
     reached: bool
 
 
-def _files(
+def _tuned_files(
     fitting: list[Structure], sample: MappedVectors, goal: Goal, seed: int
-) -> list[_Set | None]:
+) -> list[_Tuned | None]:
     """Builds and tunes inverted files on the sample."""
     truth, centroids = Truth.of(sample, seed, _FEWER), None
-    found: list[_Set | None] = []
+    found: list[_Tuned | None] = []
     for structure in fitting:
         small = structure._replace(cells=structures.cells_for(len(sample.ids)))
         index = fill(sample, small, seed=seed, centroids=centroids)
         trial = Trial(index, truth)
-        found.append(_Set(trial, _set(trial, small, goal)))
+        found.append(_Tuned(trial, _set(trial, small, goal)))
         centroids = index.centroids()
     return found
 
 
-def _graph_set(structure: Structure, sample: MappedVectors, goal: Goal) -> _Set | None:
+def _tuned_graph(structure: Structure, sample: MappedVectors, goal: Goal) -> _Tuned | None:
     """Builds a graph over most of the sample, and tunes it with the rest; None if it fails."""
     inside = sample.subset(slice(0, len(sample.ids) - _FEWER))
     queries = sample.rows(slice(len(inside.ids), None))
@@ -178,11 +178,11 @@ def _graph_set(structure: Structure, sample: MappedVectors, goal: Goal) -> _Set 
     except ClrSearchError:
         return None
     trial = Trial(graph, Truth.within(inside, queries))
-    return _Set(trial, _set(trial, structure, goal))
+    return _Tuned(trial, _set(trial, structure, goal))
 
 
 def _measured(
-    fitting: list[Structure], found: list[_Set | None], goal: Goal, total: int
+    fitting: list[Structure], found: list[_Tuned | None], goal: Goal, total: int
 ) -> list[Tried]:
     """Measures structures that have been set, in turn; `total` is the size of the collection."""
     singly, many = [math.inf] * len(found), [math.inf] * len(found)
