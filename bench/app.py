@@ -28,6 +28,7 @@ import httpx
 import numpy as np
 from PIL import Image, ImageDraw
 
+from bench.chromium import chromium
 from bench.machine import machine
 from clr_search.app.main import serving
 from clr_search.index import Index
@@ -183,20 +184,15 @@ def visitors(url: str, collection: Path) -> None:
 
 def main() -> None:
     """Measure."""
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pictures", type=int, default=125_000)
     given = parser.parse_args()
-    found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium")
     folder = Path(tempfile.mkdtemp(prefix="clr-bench-app-"))
     os.environ["CLR_SEARCH_CACHE"] = str(folder / "cache")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=found, args=options)
+        with chromium("--disable-gpu") as browser:
             print(machine() + f"; Chromium {browser.version}\n")
             began = time.perf_counter()
             collection = make(folder, given.pictures)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.chromium import chromium
 from bench.machine import machine
 from clr_search.app.main import serving
 from clr_search.index import Index
@@ -129,19 +129,13 @@ def measure(browser: Browser, collection: Path) -> None:
 
 def main(given: Sequence[str] | None = None) -> None:
     """Measure."""
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("collection", type=Path)
     options = parser.parse_args(given)
-    found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium") or ""
-    with tempfile.TemporaryDirectory() as cache, sync_playwright() as playwright:
+    software = chromium("--enable-unsafe-swiftshader")
+    with tempfile.TemporaryDirectory() as cache, software as browser:
         os.environ["CLR_SEARCH_CACHE"] = cache
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
-        )
         measure(browser, options.collection)
-        browser.close()
 
 
 if __name__ == "__main__":

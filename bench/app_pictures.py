@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
+from bench.chromium import chromium
 from clr_search.app.main import serving
 from clr_search.index import Index
 
@@ -115,8 +116,6 @@ def copies(browser: Browser, url: str, out: Path) -> None:
 
 def main() -> None:
     """Take all of them."""
-    from playwright.sync_api import sync_playwright
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -125,11 +124,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium")
-    options = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-background-networking"]
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    software = chromium("--enable-unsafe-swiftshader")
+    with tempfile.TemporaryDirectory() as name, software as browser:
         os.environ["CLR_SEARCH_CACHE"] = str(Path(name) / "cache")
-        browser = playwright.chromium.launch(executable_path=found, args=options)
         with serving(given.collection) as url:
             searches(browser, url, given.out)
             overviews(browser, url, given.out)
@@ -142,7 +139,6 @@ def main() -> None:
         if given.run is not None:
             with serving(None, run=given.run) as url:
                 take(opened(browser, url, ".clr-chart"), given.out / "training.jpg")
-        browser.close()
 
 
 if __name__ == "__main__":

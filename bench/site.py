@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import base64
 import functools
-import os
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -24,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from bench.chromium import chromium
 from bench.machine import machine
 from clr_search.errors import ClrSearchError
 from clr_search.files.find import find_images
@@ -119,14 +118,11 @@ def _page(folder: Path) -> Iterator[Page]:
     handler = functools.partial(_Quiet, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    found = os.environ.get("CLR_SEARCH_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         page.evaluate(_LOAD)
         yield page
-        browser.close()
     server.shutdown()
 
 
