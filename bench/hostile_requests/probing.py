@@ -145,13 +145,18 @@ def computed(process: int) -> float:
 
 
 def probe(path: str, process: int, port: int, other: int, told: Connection) -> None:
-    """Ask again and again for a path and the idle server, and tell times and status."""
+    """Ask again and again for a path and the idle server, and tell times and status at the end.
+
+    A pipe that nobody reads holds some hundreds of answers, and then stops who tells them.
+    """
+    answers: list[tuple[float, float, float, int]] = []
     while not told.poll():
         before = computed(process)
         seconds, status = ask(path, port)
         own = min(max(0.0, computed(process) - before), seconds)
-        told.send((seconds, own, ask("/", other)[0], status))
+        answers.append((seconds, own, ask("/", other)[0], status))
         time.sleep(PAUSE)
+    told.send(answers)
 
 
 @contextlib.contextmanager
@@ -176,10 +181,8 @@ def watched(
         over.set()
         measuring.join()
         ours.send(None)
-        prober.join(40)
-        answers = []
-        while ours.poll():
-            answers.append(ours.recv())
+        answers = ours.recv()
+        prober.join()
         waited, own, idle = ([answer[n] for answer in answers] for n in range(3))
         unready = sum(answer[3] != 200 for answer in answers)
         return Outcome(sent, failed, max(0.0, most[0] - before), waited, own, idle, unready)

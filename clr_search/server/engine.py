@@ -34,7 +34,7 @@ from clr_search.server.messages.long_texts import LongTexts
 from clr_search.server.messages.refusals import PICTURES, unusable
 from clr_search.server.messages.schemas import SearchIn
 from clr_search.server.settings import Limits
-from clr_search.web.presence import Presence
+from clr_search.web.presence import Presence, Readiness
 from clr_search.web.problems import Problem, busy
 from clr_search.web.thumbnails import Thumbnails, small_jpeg
 
@@ -85,7 +85,6 @@ class Engine:
         self._encoder = self._beside.encoder.with_threads(1)
         self._checked = time.monotonic()  # when the encoder was last compared with the index's
         self._pending = 0
-        self._look: asyncio.Future[bool] | None = None  # the present one at whether it is ready
         self._aside = ThreadPoolExecutor(usable_cores(), thread_name_prefix="aside")
         # An index answers one call at a time, and uses all cores for it.
         self._searching = ThreadPoolExecutor(1, thread_name_prefix="search")
@@ -100,15 +99,18 @@ class Engine:
         self._workers = DecodingWorkers(2 * usable_cores() + 1, limits.decoding)
         self._thumbnails = Thumbnails(small_jpeg, self._workers.load)
         self.presence = Presence()
+        self.readiness = Readiness(lambda: self.look_up(_is_ready))
 
     def start(self) -> None:
         """Start the worker threads; results are delivered to the running event loop."""
         self._embedding.start()
         self._classifying.start()
         self._workers.start(usable_cores())
+        self.readiness.start()
 
     async def stop(self) -> None:
         """End the threads after the work in progress."""
+        await self.readiness.stop()
         await self._embedding.stop()
         await self._classifying.stop()
         pools = (self._aside, self._searching, self._looking_up, self._parsing, self._large)
@@ -320,18 +322,6 @@ class Engine:
     async def parse(self, work: Callable[[], _Result]) -> _Result:
         """Call a function that parses a long body, after those that came before."""
         return await asyncio.get_running_loop().run_in_executor(self._parsing, work)
-
-    async def ready(self) -> bool:
-        """Return whether the collection is in its place and can be read.
-
-        Many that ask at once are answered by one look.
-        """
-        if self._look is None or self._look.done():
-            self._look = asyncio.ensure_future(self.look_up(_is_ready))
-        try:
-            return await asyncio.shield(self._look)
-        except ClrSearchError:
-            return False
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         """Call a blocking function in a thread, so that the event loop goes on."""

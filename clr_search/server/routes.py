@@ -265,8 +265,8 @@ async def healthz() -> schemas.Health:
 
 @router.get("/readyz", response_model=schemas.Health)
 async def readyz(request: Request) -> Response:
-    """Tell whether the collection is in its place and can be read."""
-    if not await _engine(request).ready():
+    """Tell whether the collection was in its place and could be read, a second ago at most."""
+    if not await _engine(request).readiness.ready():
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The collection cannot be read now.")
     answer = schemas.Health(status="ready")
     return Response(answer.model_dump_json(), media_type="application/json")

@@ -97,14 +97,14 @@ def run(
     """
     for module in ("fastapi", "uvicorn", "httptools", "prometheus_client", "python_multipart"):
         require(module, "serve")
-    import uvicorn
+    from clr_search.web.accepting import Server
 
     _give_back_memory()
     listening.allow_files()
     door = listening.listen(service.host, port)
     with terminal.escaping(), door:
         require_key(door.getsockname()[0], keys=bool(service.keys), open_to_all=open_to_all)
-        server = uvicorn.Server(configured(service, keys, logged=logged))
+        server = Server(configured(service, keys, logged=logged))
         url = listening.url_of(door)
         reporter.message(f"Serving {collection} at {url} (Ctrl-C to stop)")
         _leave_out_of_collections()

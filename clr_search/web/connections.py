@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import heapq
 import socket
-import struct
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from clr_search.web.turns import InTurn, Turns, reset
 
 MOST = 500
 """Largest number of connections at a time: about half of the 1,024 files that Linux lets a process
@@ -77,6 +79,10 @@ class Connection(HttpToolsProtocol):
     _since = 0.0  # since when the client is waited for
     _stopping = False  # whether the next answer is the last one
 
+    def __init__(self, *args: Any, turns: Turns | None = None, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._turns = turns or Turns(self.loop)
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection, or answer 503 where there are too many.
 
@@ -84,6 +90,7 @@ class Connection(HttpToolsProtocol):
         many and ask for nothing do not keep others out.
         """
         super().connection_made(transport)
+        self.flow = InTurn(transport, self._turns)
         self._chunks: list[bytes] = []  # of the body, that have not been handed on
         self._since = self.loop.time()
         if len(self.connections) > MOST and not self._take_a_place():
@@ -249,14 +256,10 @@ class Connection(HttpToolsProtocol):
         self.transport.write_eof()
 
     def _reset(self) -> None:
-        """Abort, and throw away what the system keeps of answers that the client leaves unread.
-
-        Without it Linux keeps them, and the end of the connection behind them, until the client has
-        room for them, and for minutes where it never has.
-        """
+        """Abort, and throw away what the system keeps of answers that the client leaves unread."""
         pair: socket.socket | None = self.transport.get_extra_info("socket")
         if pair is not None and not self.transport.is_closing():
-            pair.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset(pair)
         self.transport.abort()
 
     def pause_writing(self) -> None:

@@ -173,9 +173,9 @@ def serving_aside(config: uvicorn.Config, listening: socket.socket) -> Iterator[
     ClrSearchError
         If the application does not start.
     """
-    import uvicorn
+    from clr_search.web.accepting import Server
 
-    server = uvicorn.Server(config)
+    server = Server(config)
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     try:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from clr_search.index import Index
 from clr_search.serve import Probe
 from clr_search.serve.probe import fit_probe, save_probe
 from clr_search.server.routes import Service
 from clr_search.server.server import configured
+from clr_search.web.accepting import Server
 from clr_search.web.listening import listen
 
 
@@ -24,7 +24,7 @@ from clr_search.web.listening import listen
 def serving(service: Service) -> Iterator[str]:
     """Its address, while the context lasts."""
     listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(configured(service))
+    server = Server(configured(service))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -37,6 +37,16 @@ def serving(service: Service) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def becomes_ready(url: str, ready: bool = True) -> None:
+    """Wait until the service has noticed that it is ready, or that it is not."""
+    deadline = time.monotonic() + 20
+    wanted = 200 if ready else 503
+    while (status := httpx.get(f"{url}/readyz", timeout=20).status_code) != wanted:
+        assert status in {200, 503}
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

