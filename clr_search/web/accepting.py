@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 64
 """Largest number of connections that are taken before those taken earlier are looked at again."""
 
+_BACKLOG = 2048
+"""Connections that the system keeps until they are taken. Of one too many it drops the first
+packet, which a client sends again after a second."""
+
 _AGAIN = 1.0  # Seconds after which connections are taken again, where no file could be opened.
 
 
@@ -47,6 +51,7 @@ class _Door:
         self._later: asyncio.TimerHandle | None = None
         self._closed = False
         listening.setblocking(False)
+        listening.listen(_BACKLOG)
         self._open()
 
     def _open(self) -> None:

@@ -232,3 +232,25 @@ def test_a_connection_that_is_paused_again_is_not_read_from_at_its_turn() -> Non
             assert transport.reading
 
     asyncio.run(tried())
+
+
+def test_a_thousand_that_come_at_once_are_kept_until_they_are_taken(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system keeps too few, a client tries again after a second."""
+    opened = threading.Event()
+    taken = accepting._Door._take
+
+    def later(door: accepting._Door) -> None:
+        if opened.is_set():
+            taken(door)
+
+    running.listening.listen(100)
+    monkeypatch.setattr(accepting._Door, "_take", later)
+    running.start()
+    while not running.server.started:
+        time.sleep(0.01)
+    with contextlib.ExitStack() as stack:
+        for _ in range(1000):
+            stack.enter_context(socket.create_connection(running.address, timeout=0.5))
+        opened.set()
