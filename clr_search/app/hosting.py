@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from clr_search.app.library.tiles import Tiles
     from clr_search.app.main import Access
 
 GRACE = 2
@@ -42,19 +43,23 @@ class Site:
         A private folder, which is removed at the end.
     tools : StreamableHTTPSessionManager or None
         What answers agents; None where they may not ask.
+    tiles : Tiles or None
+        The thumbnails, which are answered for before all else; None where there is no collection.
     """
 
     page: gr.Blocks
     routes: tuple[APIRouter, ...]
     cache: Path
     tools: StreamableHTTPSessionManager | None = None
+    tiles: Tiles | None = None
 
 
 @contextmanager
 def served(site: Site, host: str, port: int | None, access: Access) -> Iterator[str]:
     """Serve a page behind the guard during the context, and yield its address."""
-    from clr_search.app.guard import Guard
+    from clr_search.app.guard import OWN, Guard
     from clr_search.app.messages import Events
+    from clr_search.app.routes.pictures import Thumbnails
 
     names, below = Names.of(host, access.more_hosts), root_path(access.root_path)
     with listening_on(host, port) as door:
@@ -62,7 +67,8 @@ def served(site: Site, host: str, port: int | None, access: Access) -> Iterator[
         listening.allow_files()
         app = _mounted(site, door, below)
         mounted = app.routes[-1].app  # type: ignore[attr-defined]
-        guarded = Guard(app, Events.of(site.page), names, access.logins, below)
+        quick = app if site.tiles is None else Thumbnails(app, site.tiles, f"{OWN}thumb/")
+        guarded = Guard(quick, Events.of(site.page), names, access.logins, below)
         with listening.serving_aside(listening.configured(guarded, grace=GRACE), door):
             try:
                 yield f"{listening.url_of(door)}/"

@@ -189,7 +189,8 @@ def _composed(
         from clr_search.app.programs.tools import manager_of, tools_of
 
         manager = manager_of(tools_of(parts.name, actions))
-    return Site(compose(parts, actions), of(parts), cache, manager), parts.close
+    site = Site(compose(parts, actions), of(parts), cache, manager, parts.tiles)
+    return site, parts.close
 
 
 def launch(
