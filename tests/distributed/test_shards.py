@@ -208,6 +208,15 @@ def test_the_command_line(run, photos, tiny_encoder, tmp_path):
         (["--to-parquet", "p"], "needs IMAGES"),
         (["photos", "--from-parquet", "photos", "--index", "a.clr"], "takes the place of IMAGES"),
         (["photos", "--index", "a.clr", "--address", "auto"], "--address belongs to --engine ray"),
+        (
+            ["photos", "--index", "a.clr", "--gpu-share", "0.5"],
+            "--gpu-share belongs to --engine ray",
+        ),
+        (["photos", "--index", "a.clr", "--engine", "ray", "--gpu-share", "0"], "0<x<=1"),
+        (
+            ["photos", "--index", "a.clr", "--engine", "ray", "--device", "cuda"],
+            "--gpu-share chooses",
+        ),
         (["photos", "--index", "a.clr", "--engine", "ray", "--watch"], "--watch cannot go with"),
         (["photos", "--to-parquet", "p", "--rebuild"], "--rebuild cannot go with"),
     ],

@@ -138,9 +138,10 @@ def build_index(
     IMAGES may be in an object store, as s3://, gs:// and az:// with a bucket and a prefix; who may
     read them is taken from the environment (the extra [stores], docs/object-stores.md).
 
-    With --engine ray, the pictures are embedded on all processors of a cluster (the extra [ray],
-    docs/ray.md), and this process writes. --to-parquet keeps embeddings as files, also without a
-    cluster, and --from-parquet makes a collection of them; each picture is embedded once.
+    With --engine ray, the pictures are embedded on all processors of a cluster, or with --gpu-share
+    on its GPUs (the extra [ray], docs/ray.md), and this process writes. --to-parquet keeps
+    embeddings as files, also without a cluster, and --from-parquet makes a collection of them; each
+    picture is embedded once.
 
     With --vectors, nothing is embedded, and no file need be there. A new collection has no encoder
     then, and is searched by items and by vectors; once --encoder attaches the one that made the
@@ -170,7 +171,7 @@ def build_index(
     from clr_search.images.isolation import DecodingLimits
     from clr_search.progress import for_terminal
 
-    engine.check(collection, images, vectors=vectors, rebuild=rebuild, watch=watch)
+    engine.check(collection, images, device, vectors=vectors, rebuild=rebuild, watch=watch)
     isolation = DecodingLimits() if isolate else None
     if collection is None or engine.from_parquet is not None:
         by_parquet(

@@ -38,6 +38,13 @@ _OPTIONS = (
         "belongs to.  [default: this machine alone]",
     ),
     click.option(
+        "--gpu-share",
+        metavar="SHARE",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="With --engine ray: embed on GPUs, and nowhere else; the share of one that each "
+        "encoder takes, such as 0.5 for two on each GPU.  [default: processors embed]",
+    ),
+    click.option(
         "--to-parquet",
         metavar="DIR",
         type=options.PATH,
@@ -58,13 +65,21 @@ class Engine:
 
     name: _Name = "local"
     address: str | None = None
+    gpu_share: float | None = None
     to_parquet: Path | None = None
     from_parquet: Path | None = None
 
-    def check(self, collection: Path | None, images: tuple[Path, ...], **others: object) -> None:
+    def check(
+        self, collection: Path | None, images: tuple[Path, ...], device: str, **others: object
+    ) -> None:
         """Refuse options that do not go together; `others` are those for pictures, by name."""
-        if self.address is not None and self.name != "ray":
-            raise click.UsageError("--address belongs to --engine ray.")
+        for option, given in (("--address", self.address), ("--gpu-share", self.gpu_share)):
+            if given is not None and self.name != "ray":
+                raise click.UsageError(f"{option} belongs to --engine ray.")
+        if self.name == "ray" and device.startswith("cuda"):
+            raise click.UsageError(
+                "--device is for this process; with --engine ray, --gpu-share chooses GPUs."
+            )
         if self.to_parquet is None and collection is None:
             raise click.UsageError("Missing option '--index'.")
         if self.to_parquet is not None:
@@ -89,12 +104,12 @@ class Engine:
             return
         from clr_search.distributed.engine import RayEngine
 
-        with RayEngine(self.address) as engine:
+        with RayEngine(self.address, gpu_share=self.gpu_share) as engine:
             yield engine.embed
 
 
 def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--engine``, ``--address``, ``--to-parquet`` and ``--from-parquet``.
+    """Add ``--engine``, ``--address``, ``--gpu-share``, ``--to-parquet``, ``--from-parquet``.
 
     The command receives them together as `engine`, an `Engine`.
     """
@@ -103,11 +118,13 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(
         engine: _Name,
         address: str | None,
+        gpu_share: float | None,
         to_parquet: Path | None,
         from_parquet: Path | None,
         **values: Any,
     ) -> Any:
-        return function(engine=Engine(engine, address, to_parquet, from_parquet), **values)
+        given = Engine(engine, address, gpu_share, to_parquet, from_parquet)
+        return function(engine=given, **values)
 
     return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
 

@@ -19,11 +19,17 @@ from clr_search.errors import ClrSearchError, ImageError, UsageError
 if TYPE_CHECKING:
     from clr_search.files.stores.address import ObjectPath
 
-CREDENTIALS = (
-    "The credentials are read from the environment, such as AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE: see docs/object-stores.md."
-)
-"""What to do where a store does not accept who asks."""
+_CREDENTIALS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN",
+}
+_TO_LIST = {
+    "s3": "s3:ListBucket",
+    "gs": "storage.objects.list",
+    "az": "Storage Blob Data Reader, or r and l of a SAS token",
+}
+_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
 
 _REJECTED = {
     "ExpiredToken",
@@ -65,6 +71,22 @@ def missing_bucket(path: ObjectPath) -> StoreError:
     )
 
 
+def credentials_of(scheme: str) -> str:
+    """Return what to do where a store does not accept who asks."""
+    return (
+        f"The credentials are read from the environment, such as {_CREDENTIALS[scheme]}: see "
+        "docs/object-stores.md."
+    )
+
+
+def unlisted(path: ObjectPath) -> StoreError:
+    """Return the error of a prefix of which the list is forbidden."""
+    return StoreError(
+        f"The store does not let {path} be listed",
+        f"Whoever asks needs the permission to list ({_TO_LIST[path.scheme]}), and to read.",
+    )
+
+
 def is_unsure(error: Exception) -> bool:
     """Whether an error may be that of one object, or of the store: neither has said."""
     return not isinstance(error, FileNotFoundError | PermissionError) and _refusal(error) is None
@@ -74,15 +96,17 @@ def failure_of(error: Exception, path: ObjectPath) -> OSError:
     """Return an error of the client library as one of an object, or as a `StoreError`."""
     text, name = str(error), str(path)
     code = _first(_CODE, text)
-    if code == "NoSuchBucket":
+    if code in _NO_BUCKET:
         return missing_bucket(path)
     if any(host in text for host in _METADATA):
-        return StoreError(f"There are no credentials for the store of {name}", CREDENTIALS)
+        return StoreError(
+            f"There are no credentials for the store of {name}", credentials_of(path.scheme)
+        )
     kind = _refusal(error)
     if kind == "credentials":
         return StoreError(
             f"The store of {name} does not accept the credentials ({code or 'rejected'})",
-            CREDENTIALS,
+            credentials_of(path.scheme),
         )
     if kind == "forbidden":
         return PermissionError(errno.EACCES, "the store forbids it", name)

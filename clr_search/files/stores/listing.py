@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clr_search.errors import ClrSearchError, require
 from clr_search.files.stores.address import ObjectPath
-from clr_search.files.stores.failures import StoreError, failure_of
+from clr_search.files.stores.failures import StoreError, failure_of, unlisted
 from clr_search.files.stores.opening import store_of
 from clr_search.files.stores.reading import status_of
 
@@ -88,12 +88,7 @@ def _by_client(prefix: ObjectPath) -> Iterator[ObjectMeta]:
 def _refused(error: Exception, prefix: ObjectPath) -> StoreError:
     """Return the error of a list that failed."""
     failure = failure_of(error, prefix)
-    if isinstance(failure, StoreError):
-        return failure
-    return StoreError(
-        f"The store does not let {prefix} be listed",
-        "Whoever asks needs the permission to list the bucket (s3:ListBucket), and to read.",
-    )
+    return failure if isinstance(failure, StoreError) else unlisted(prefix)
 
 
 def _by_boto(prefix: ObjectPath) -> Iterator[ObjectMeta]:

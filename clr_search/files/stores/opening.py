@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from clr_search.errors import UsageError, require
-from clr_search.files.stores.failures import StoreError
+from clr_search.files.stores.failures import StoreError, credentials_of
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -53,7 +53,7 @@ def store_of(path: ObjectPath, *, hurried: bool = False) -> ObjectStore:
 
 def _environment() -> tuple[tuple[str, str], ...]:
     """Return the variables that configure stores: other ones open another client."""
-    prefixes = ("AWS_", "GOOGLE_", "AZURE_", "CLR_SEARCH_STORE_")
+    prefixes = ("AWS_", "GOOGLE_", "AZURE_", "AZURITE_", "CLR_SEARCH_STORE_")
     return tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith(prefixes)))
 
 
@@ -64,6 +64,7 @@ def _opened(
     """Return a new client; the environment is the key of the cache, and read by the client."""
     require("obstore", "stores")
     from obstore import store as stores
+    from obstore.exceptions import BaseError
 
     options: dict[str, Any] = {
         "client_options": {
@@ -76,16 +77,17 @@ def _opened(
             "retry_timeout": _patience(_HURRIED if hurried else 30),
         },
     }
-    opened: ObjectStore
-    if scheme == "gs":
-        opened = stores.GCSStore(bucket, **options)
-    elif scheme == "az":
-        opened = stores.AzureStore(bucket, **options)
-    else:
+    kinds = {"s3": stores.S3Store, "gs": stores.GCSStore, "az": stores.AzureStore}
+    if scheme == "s3":
         _refuse_plain_http(dict(environment))
         if _has_profile(dict(environment)):
             options["credential_provider"] = _profile()
-        opened = stores.S3Store(bucket, **options)
+    try:
+        opened: ObjectStore = kinds[scheme](bucket, **options)
+    except (BaseError, OSError, ValueError):  # whose text may hold what is secret
+        raise UsageError(
+            f"What the environment says of {scheme}:// cannot be used.", credentials_of(scheme)
+        ) from None
     return opened
 
 

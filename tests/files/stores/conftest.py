@@ -32,8 +32,9 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
 
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An environment that names no store, and no files of the AWS command line."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "CLR_SEARCH_STORE_"))]:
+    """An environment that names no store, and no files of command lines."""
+    prefixes = ("AWS_", "AZURE_", "AZURITE_", "GOOGLE_", "CLR_SEARCH_STORE_")
+    for name in [name for name in os.environ if name.startswith(prefixes)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
 

@@ -79,6 +79,31 @@ def test_tenants_share_a_collection_and_nothing_else(address: str, tiny_encoder:
         Index.open(f"{address.replace('photos', 'mine')}?tenant=anna")
 
 
+def test_the_rows_of_a_tenant_are_and_stay_in_the_partition_of_its_key(address: str) -> None:
+    """On milvus-lite, which has partition keys as Milvus has from version 2.4 on."""
+    rows = np.eye(16, dtype=np.float32)
+    for tenant, count in (("anna", 4), ("ben", 6)):  # whose names give different partitions
+        with Index.create(f"{address}?tenant={tenant}", dimension=16) as index:
+            index.add_vectors(rows[:count], [f"/{n}.jpg" for n in range(count)])
+            index.label(dict.fromkeys(index.ids()[1:], "seen"))  # written once more
+            index.remove([index.item(index.ids()[0]).path])
+    connection = Connection(Address.read(f"{address}?tenant=anna"))
+    try:
+        fields = connection.describe("photos")["fields"]
+        assert [field["name"] for field in fields if field.get("is_partition_key")] == ["tenant"]
+        client = connection._client
+        holds = [
+            [
+                row["tenant"]
+                for row in client.query("photos", "id >= 0", ["tenant"], partition_names=[part])
+            ]
+            for part in client.list_partitions("photos")
+        ]
+    finally:
+        connection.close()
+    assert sorted(filter(None, holds)) == [["anna"] * 3, ["ben"] * 5]
+
+
 def test_a_making_that_was_cut_short_goes_on(address: str) -> None:
     connection = Connection(Address.read(address))
     schema.make(connection, 4)
