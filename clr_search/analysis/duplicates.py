@@ -304,6 +304,8 @@ class _Search:
             return "it is a copy of another of these only"
         if proof.verdict.finding is Finding.OVERLAID:
             return "something is written over one of the two"
+        if proof.verdict.finding is Finding.UNREAD:
+            return "they cannot be told apart: one letter or digit may be another"
         if proof.verdict.second_alone > _MORE:
             return "it shows more"
         if self._rules:

@@ -95,15 +95,27 @@ class Comparisons:
         self._held.move_to_end(position)
         return self._held[position]
 
-    def proof(self, one: int, other: int, turns: Iterable[Image.Transpose | None]) -> Proof | None:
-        """Returns what shows that the second is a copy of the first; None if nothing does."""
+    def proof(
+        self,
+        one: int,
+        other: int,
+        turns: Iterable[Image.Transpose | None],
+        *,
+        reads: bool = False,
+    ) -> Proof | None:
+        """Returns what shows that the second is a copy of the first; None if nothing does.
+
+        With `reads`, it is told of pages whether one other letter would have been seen.
+        """
         for turn in turns:
-            verdict = self._compared(one, other, turn)
+            verdict = self._compared(one, other, turn, reads)
             if verdict.is_copy:
                 return Proof(verdict, turn)
         return None
 
-    def _compared(self, one: int, other: int, turn: Image.Transpose | None) -> Verdict:
+    def _compared(
+        self, one: int, other: int, turn: Image.Transpose | None, reads: bool
+    ) -> Verdict:
         """Compares two pictures, the second turned."""
         first, second = self._looked.get(one), self._looked.get(other)
         if first is None or second is None or not (first.judgeable and second.judgeable):
@@ -115,7 +127,7 @@ class Comparisons:
         if picture is None or copy is None or (turn is not None and max(picture.size) <= _SIGN):
             return _UNKNOWN
         self.made += 1
-        return compare(picture, copy.turned(turn), start)
+        return compare(picture, copy.turned(turn), start, reads=reads)
 
     def linked(self, pairs: Iterable[Candidate], advance: Callable[[], None]) -> list[list[int]]:
         """Returns the positions that proven pairs join, directly or through others."""
@@ -188,7 +200,7 @@ class Comparisons:
         while len(left) > 1:
             kept = best(left)
             others = [position for position in left if position != kept]
-            proofs = self._copies_of(kept, others)
+            proofs = self._copies_of(kept, others, reads=True)
             for witness in list(proofs)[:_WITNESSES]:
                 rest = [position for position in others if position not in proofs]
                 rest = [position for position in rest if not self._is_dismissed(kept, position)]
@@ -199,7 +211,9 @@ class Comparisons:
             left = [position for position in others if position not in proofs]
         return groups
 
-    def _copies_of(self, kept: int, others: list[int]) -> dict[int, Proof]:
+    def _copies_of(
+        self, kept: int, others: list[int], *, reads: bool = False
+    ) -> dict[int, Proof]:
         """Returns the proofs of those that are copies of one picture."""
         proofs = {}
         for other in others:
@@ -208,7 +222,7 @@ class Comparisons:
                 continue
             one, two = self._looked[kept].sketch, self._looked[other].sketch
             turns = dict.fromkeys([None, *turns_by_likeness(one, two)[:_TRIED]])
-            proof = self.proof(kept, other, turns)
+            proof = self.proof(kept, other, turns, reads=reads)
             if proof is not None:
                 proofs[other] = proof
         return proofs

@@ -24,7 +24,9 @@ from clr_search.analysis.comparison.detail import (
 )
 from clr_search.analysis.comparison.lettering import is_written_over
 from clr_search.analysis.comparison.overlay import Placement
+from clr_search.analysis.comparison.reading import READABLE, is_page, may_hide_a_letter
 from clr_search.analysis.comparison.registration import (
+    IDENTITY,
     Affine,
     Grey,
     joined,
@@ -60,6 +62,7 @@ class Finding(Enum):
 
     COPY = "copy"
     OVERLAID = "overlaid"  # a copy, but something is written over one of the two
+    UNREAD = "unread"  # a copy as far as can be told: one letter of the page may be another
     DIFFERENT = "different"
     UNJUDGED = "unjudged"  # too little structure
 
@@ -83,13 +86,21 @@ class Verdict:
     @property
     def is_copy(self) -> bool:
         """Whether the pictures are copies of each other."""
-        return self.finding in (Finding.COPY, Finding.OVERLAID)
+        return self.finding in (Finding.COPY, Finding.OVERLAID, Finding.UNREAD)
 
 
 def compare(
-    one: Detail, other: Detail, start: Placement, tolerance: Tolerance = TOLERANCE
+    one: Detail,
+    other: Detail,
+    start: Placement,
+    tolerance: Tolerance = TOLERANCE,
+    *,
+    reads: bool = False,
 ) -> Verdict:
     """Compare two pictures that lie over each other roughly as `start` says.
+
+    With `reads`, it is asked of copies of pages, too, whether one other letter would have been
+    seen, which takes longer than all else.
 
     Examples
     --------
@@ -106,7 +117,12 @@ def compare(
     is_finer = pair.finest > _FINER * MIDDLE
     finding = laid.finding(tolerance, tolerance.ease if is_finer else 1.0)
     if finding is Finding.COPY and is_finer:  # the colours are compared at the middle level only
-        finding = pair.laid(pair.finest, laid, reaches=(2,), bands=1).finding(tolerance)
+        finest = pair.laid(pair.finest, laid, reaches=(2,), bands=1)
+        finding = finest.finding(tolerance)
+    if reads and finding is Finding.COPY and pair.is_page:
+        is_small = pair.finest < READABLE
+        if is_small or finest.may_hide_a_letter(tolerance):
+            finding = Finding.UNREAD
     return Verdict(finding, laid.first_alone, laid.second_alone)
 
 
@@ -130,6 +146,11 @@ class _Pair:
         """Longer side, in pixels, of the finest level at which both have their own pixels."""
         return round(max(self._one.size) * self._most)
 
+    @property
+    def is_page(self) -> bool:
+        """Whether one of the two is a page that can be read."""
+        return any(is_page(picture.bands[0]) for picture in (self._one, self._other))
+
     def laid(
         self, level: int, before: _Laid | None, *, reaches: tuple[int, ...], bands: int = 3
     ) -> _Laid:
@@ -148,12 +169,26 @@ class _Pair:
             if step is None:
                 break
             to = joined(to, step)
+        to = self._as_they_lie(one, other, to)
         colours = range(1, min(bands, self._bands))
         return _Laid(
             [one, *(self._one.at(size, band) for band in colours)],
             [other, *(self._other.at(other_size, band) for band in colours)],
             to,
         )
+
+    def _as_they_lie(self, one: Image.Image, other: Image.Image, found: Affine) -> Affine:
+        """Returns the found map, or the one that moves nothing where the pictures differ less so.
+
+        Where a page has ruled lines, few of its tiles tell where they lie along them.
+        """
+        is_moved = np.abs(found - IDENTITY).max() > 0
+        if not is_moved or one.size != other.size or self._start.first != self._start.second:
+            return found
+        plain, moved = (values(warped(other, to, one.size)) for to in (IDENTITY, found))
+        seen, inside = values(one), within(other.size, found, one.size)
+        is_better = np.square(seen - plain)[inside].sum() <= np.square(seen - moved)[inside].sum()
+        return IDENTITY if is_better else found
 
     def _started(self, size: tuple[int, int], other_size: tuple[int, int]) -> Affine:
         """Returns the map that lays the boxes of the start over each other."""
@@ -226,6 +261,12 @@ class _Laid:
         if mostly and is_written_over(self._one[0], matched, compared):
             return Finding.OVERLAID
         return Finding.DIFFERENT
+
+    def may_hide_a_letter(self, tolerance: Tolerance) -> bool:
+        """Whether the pages differ somewhere by as much as one other letter could."""
+        compared = self._compared(tolerance.margin)
+        matched, _ = self._tiles(compared, tolerance)
+        return may_hide_a_letter(self._one[0], matched, compared, tolerance)
 
     def _compared(self, margin: float) -> NDArray[np.bool_]:
         """Returns the pixels that are compared: those of both pictures, without the margin."""
