@@ -113,9 +113,7 @@ class Comparisons:
                 return Proof(verdict, turn)
         return None
 
-    def _compared(
-        self, one: int, other: int, turn: Image.Transpose | None, reads: bool
-    ) -> Verdict:
+    def _compared(self, one: int, other: int, turn: Image.Transpose | None, reads: bool) -> Verdict:
         """Compares two pictures, the second turned."""
         first, second = self._looked.get(one), self._looked.get(other)
         if first is None or second is None or not (first.judgeable and second.judgeable):
@@ -211,9 +209,7 @@ class Comparisons:
             left = [position for position in others if position not in proofs]
         return groups
 
-    def _copies_of(
-        self, kept: int, others: list[int], *, reads: bool = False
-    ) -> dict[int, Proof]:
+    def _copies_of(self, kept: int, others: list[int], *, reads: bool = False) -> dict[int, Proof]:
         """Returns the proofs of those that are copies of one picture."""
         proofs = {}
         for other in others:

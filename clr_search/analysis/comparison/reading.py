@@ -68,12 +68,11 @@ def is_page(brightness: Image.Image) -> bool:
     """
     if max(brightness.size) < READABLE:
         return False
-    bright = float(np.median(np.asarray(brightness))) > 127
     values = np.asarray(brightness)
+    is_bright = float(np.median(values)) > 127
+    first, second = (np.maximum, np.minimum) if is_bright else (np.minimum, np.maximum)
     reach = max(1, round(_STROKES * max(brightness.size) / 768 / 2))
-    least, most = np.minimum, np.maximum
-    picks = (most, least) if bright else (least, most)
-    ground = _around(_around(values, reach, picks[0]), reach, picks[1]).astype(np.float32)
+    ground = _around(_around(values, reach, first), reach, second).astype(np.float32)
     inked = float((np.abs(ground - values) > _INK).mean())
     if not _INKED[0] <= inked <= _INKED[1]:
         return False
@@ -110,8 +109,8 @@ def may_hide_a_letter(
 
     def missed(moved: Grey, rough: Grey) -> Grey:
         allowed = tolerance.noise + tolerance.share * np.maximum(sharp_rough, rough)
-        residual: Grey = np.sqrt(_windows((sharp - moved) ** 2)) / allowed
-        return residual
+        residual: Grey = np.sqrt(_windows(np.square(sharp - moved)))
+        return np.divide(residual, allowed, dtype=np.float32)
 
     upright = np.sqrt(_windows(np.diff(soft, axis=1, prepend=soft[:, :1]) ** 2))
     lettered = structured & (upright >= _UPRIGHT * np.quantile(upright[structured], 0.9))
