@@ -27,6 +27,7 @@ from pathlib import Path
 from bench.machine import machine
 from bench.relay import relayed
 from bench.seaweed import BUCKET, Seaweed
+from bench.starting import running
 from clr_search import images
 from clr_search.files.find import find_images
 from clr_search.files.stores.address import ObjectPath
@@ -39,13 +40,9 @@ _PREFIX = "bench"
 @contextmanager
 def stored(files: dict[str, Path], folder: Path) -> Iterator[Seaweed]:
     """A server that holds these files, by their keys."""
-    server = Seaweed(folder)
-    try:
-        server.start()
+    with running(Seaweed(folder)) as server:
         server.put({f"{_PREFIX}/{key}": file.read_bytes() for key, file in files.items()})
         yield server
-    finally:
-        server.kill()
 
 
 def build(root: Path | str, collection: Path) -> tuple[float, float, int]:

@@ -9,13 +9,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from bench.starting import objects_of, wait_for
 
 OWNER = ("AKOWNER0000000000000", "owner-secret-of-the-tests")
 LIMITED = ("AKLIMITED00000000000", "limited-secret-of-the-tests")
@@ -27,7 +28,6 @@ PUBLIC = "public-photos"
 """A second bucket: anybody may read what begins with ``test``."""
 
 _REGION = "us-east-1"
-_STARTING = 60.0
 
 
 def program() -> str | None:
@@ -92,22 +92,17 @@ class Seaweed:
 
     def _wait(self) -> None:
         """Wait until it stores an object."""
-        deadline = time.monotonic() + _STARTING
-        while True:
-            assert self._process is not None
-            try:
-                known = self.client.exceptions
-                for bucket in (BUCKET, PUBLIC):
-                    with suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
-                        self.client.create_bucket(Bucket=bucket)
-                self.put({"ready/1": b"1"})
-            except Exception:  # noqa: BLE001 -- of a server that is not up yet, anything
-                log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                assert self._process.poll() is None, log
-                assert time.monotonic() < deadline, log
-                time.sleep(0.05)
-            else:
-                return
+
+        def store() -> None:
+            known = self.client.exceptions
+            for bucket in (BUCKET, PUBLIC):
+                with suppress(known.BucketAlreadyExists, known.BucketAlreadyOwnedByYou):
+                    self.client.create_bucket(Bucket=bucket)
+            self.put({"ready/1": b"1"})
+
+        assert self._process is not None
+        # Of a server that is not up yet, Amazon's client says anything.
+        wait_for(self._process, store, Exception, self.folder / "log")
 
     def kill(self) -> None:
         """End it as a failing machine does."""
@@ -139,8 +134,7 @@ class Seaweed:
 
     def put_folder(self, prefix: str, folder: Path) -> list[str]:
         """Store all files of a folder; returns their keys."""
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        objects = {f"{prefix}/{f.relative_to(folder).as_posix()}": f.read_bytes() for f in files}
+        objects = objects_of(folder, prefix)
         self.put(objects)
         return list(objects)
 

@@ -20,16 +20,13 @@ from collections.abc import Callable
 import uvicorn
 
 from clr_search.web.connections import MOST, Connection
+from clr_search.web.listening import BACKLOG
 from clr_search.web.turns import SHORT, Turns, reset, unread
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 64
 """Largest number of connections that are taken before those taken earlier are looked at again."""
-
-_BACKLOG = 2048
-"""Connections that the system keeps until they are taken. Of one too many it drops the first
-packet, which a client sends again after a second."""
 
 _AGAIN = 1.0  # Seconds after which connections are taken again, where no file could be opened.
 
@@ -51,7 +48,7 @@ class _Door:
         self._later: asyncio.TimerHandle | None = None
         self._closed = False
         listening.setblocking(False)
-        listening.listen(_BACKLOG)
+        listening.listen(BACKLOG)  # A supervisor may have asked for fewer.
         self._open()
 
     def _open(self) -> None:

@@ -23,6 +23,9 @@ FILES = 4096
 Those beyond the bound on connections are accepted before they are refused, many at a time.
 """
 
+BACKLOG = 2048
+"""Connections that the system keeps until they are taken. Of one too many it drops the first
+packet, which a client sends again after a second."""
 
 _HANDED_OVER = 3  # the first descriptor that sd_listen_fds(3) hands over
 
@@ -56,7 +59,7 @@ def listen(host: str, port: int) -> socket.socket:
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen()
+        listening.listen(BACKLOG)
     except OSError as error:
         if listening is not None:
             listening.close()

@@ -12,6 +12,10 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
 READ_AT_ONCE = 4
 """Number of connections in turn that are read from before all others are looked at again.
 
@@ -63,29 +67,28 @@ class InTurn(FlowControl):
     def __init__(self, transport: asyncio.Transport, turns: Turns) -> None:
         super().__init__(transport)
         self._turns = turns
-        self.waits = False
-        """Whether it is to be read from, and it is not its turn yet."""
+        self._waits = False  # whether it is to be read from, and it is not its turn yet
 
     def pause_reading(self) -> None:
         """Read no more, also when the turn of the connection has come."""
-        self.waits = False
+        self._waits = False
         super().pause_reading()
 
     def resume_reading(self) -> None:
         """Read again: at once if little has come, and else when its turn has come."""
-        if not self.read_paused or self.waits:
+        if not self.read_paused or self._waits:
             return
         pair: socket.socket | None = self._transport.get_extra_info("socket")
         if pair is None or unread(pair) <= SHORT:
             super().resume_reading()
         else:
-            self.waits = True
+            self._waits = True
             self._turns.wait(self._read)
 
     def _read(self) -> None:
         """Read, unless that is not wanted any more."""
-        if self.waits:
-            self.waits = False
+        if self._waits:
+            self._waits = False
             super().resume_reading()
 
 
@@ -96,9 +99,6 @@ def unread(pair: socket.socket) -> int:
     """
     if sys.platform == "win32":
         return 0
-    import fcntl
-    import termios
-
     count = array.array("i", [0])
     try:
         fcntl.ioctl(pair.fileno(), termios.FIONREAD, count)

@@ -116,13 +116,13 @@ def compare(
     laid = pair.laid(MIDDLE, laid, reaches=(2,))
     is_finer = pair.finest > _FINER * MIDDLE
     finding = laid.finding(tolerance, tolerance.ease if is_finer else 1.0)
+    last = laid
     if finding is Finding.COPY and is_finer:  # the colours are compared at the middle level only
-        finest = pair.laid(pair.finest, laid, reaches=(2,), bands=1)
-        finding = finest.finding(tolerance)
-    if reads and finding is Finding.COPY and pair.is_page:
-        is_small = pair.finest < READABLE
-        if is_small or finest.may_hide_a_letter(tolerance):
-            finding = Finding.UNREAD
+        last = pair.laid(pair.finest, laid, reaches=(2,), bands=1)
+        finding = last.finding(tolerance)
+    is_read = reads and finding is Finding.COPY and pair.is_page
+    if is_read and (pair.finest < READABLE or last.may_hide_a_letter(tolerance)):
+        finding = Finding.UNREAD
     return Verdict(finding, laid.first_alone, laid.second_alone)
 
 

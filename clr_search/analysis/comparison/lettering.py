@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from clr_search.analysis.comparison.registration import Grey
+from clr_search.analysis.comparison.registration import Grey, boxed
 
 _CHANGED = 24.0
 """Grey levels by which a pixel that is written over differs: four times what JPEG changes."""
@@ -82,11 +82,7 @@ def _grown(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
 
 def _counted(mask: NDArray[np.bool_], side: int) -> NDArray[np.int64]:
     """Returns the number of set pixels in the square of `side` pixels around each pixel."""
-    sums = np.pad(mask, (side // 2 + 1, side // 2)).cumsum(axis=0).cumsum(axis=1)
-    counted: NDArray[np.int64] = (
-        sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    )
-    return counted
+    return boxed(np.pad(mask.astype(np.int64), side // 2), side)
 
 
 def _steepness(one: Grey, other: Grey, where: NDArray[np.bool_]) -> float:

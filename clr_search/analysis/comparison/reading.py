@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clr_search.analysis.comparison.detail import STRUCTURE, tile_side
-from clr_search.analysis.comparison.registration import Grey, deviations
+from clr_search.analysis.comparison.registration import Grey, boxed, deviations
 from clr_search.analysis.comparison.tiles import Tolerance
 
 READABLE = 400
@@ -147,9 +147,7 @@ def _edges(values: Grey) -> float:
 
 def _windows(values: Grey) -> Grey:
     """Returns the means of windows every few pixels."""
-    sums = np.pad(values.astype(np.float64), ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    columns = sums[:, _WINDOW::_STEP] - sums[:, :-_WINDOW:_STEP]
-    windows = columns[_WINDOW::_STEP] - columns[:-_WINDOW:_STEP]
+    windows = boxed(values.astype(np.float64), _WINDOW, _STEP)
     means: Grey = (np.maximum(windows, 0) / _WINDOW**2).astype(np.float32)
     return means
 

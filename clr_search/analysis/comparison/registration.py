@@ -6,10 +6,14 @@ again near the place where they are expected, and their displacements are those 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
+
+_Number = TypeVar("_Number", np.int64, np.float64)
 
 Grey = NDArray[np.float32]
 """Brightness of a picture, float32 (h, w), in [0, 255]."""
@@ -72,6 +76,20 @@ def tiled(values: Grey, side: int) -> Grey:
     columnwise = cut.reshape(rows, side, columns * side).sum(axis=1)
     sums: Grey = columnwise.reshape(rows, columns, side).sum(axis=2)
     return sums
+
+
+def boxed(values: NDArray[_Number], side: int, step: int = 1) -> NDArray[_Number]:
+    """Returns the sums of all whole squares of an array, `step` pixels from each to the next.
+
+    Examples
+    --------
+    >>> boxed(np.arange(6).reshape(2, 3), 2)
+    array([[ 8, 12]])
+    """
+    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    columns = sums[:, side::step] - sums[:, :-side:step]
+    squares: NDArray[_Number] = columns[side::step] - columns[:-side:step]
+    return squares
 
 
 def deviations(values: Grey, side: int) -> Grey:

@@ -9,12 +9,14 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
+
+from bench.starting import wait_for
 
 CONTAINER = "photos"
 
@@ -23,7 +25,6 @@ _MAIN = _FOLDER / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.j
 _ACCOUNT = "devstoreaccount1"
 # The key that every Azurite has, as its documentation states it.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-_STARTING = 60.0
 
 
 def lacking() -> str | None:
@@ -66,17 +67,8 @@ class Azurite:
                 stdout=log, stderr=log, cwd=self._folder,
                 env={k: v for k, v in os.environ.items() if not k.startswith("AZUR")},
             )  # fmt: skip
-        ends = time.monotonic() + _STARTING
-        while True:
-            try:
-                self._ask("PUT", CONTAINER, restype="container")
-            except URLError:  # it does not listen yet
-                shown = (self._folder / "log").read_text(errors="replace")[-2000:]
-                assert self._process.poll() is None, shown
-                assert time.monotonic() < ends, shown
-                time.sleep(0.05)
-            else:
-                return
+        make = partial(self._ask, "PUT", CONTAINER, restype="container")
+        wait_for(self._process, make, URLError, self._folder / "log")
 
     def kill(self) -> None:
         if self._process is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.seaweed import BUCKET, Seaweed, program
+from bench.starting import running
 
 _NUMBERS = itertools.count()
 
@@ -22,12 +23,8 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
         if os.environ.get("CI") and sys.platform == "linux":
             pytest.fail(why)
         pytest.skip(why)
-    server = Seaweed(tmp_path_factory.mktemp("seaweed"))
-    try:
-        server.start()
+    with running(Seaweed(tmp_path_factory.mktemp("seaweed"))) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from bench.seaweed import PUBLIC, Seaweed
+from bench.starting import objects_of, running
 from clr_search import images
 from clr_search.cli.main import main
 from clr_search.errors import ClrSearchError
@@ -47,8 +48,7 @@ class Cloud:
     """Environment of somebody who may list all, but read nothing below ``closed/``."""
 
     def put_folder(self, prefix: str, folder: Path) -> list[str]:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        objects = {f"{prefix}/{f.relative_to(folder).as_posix()}": f.read_bytes() for f in files}
+        objects = objects_of(folder, prefix)
         self.put(objects)
         return list(objects)
 
@@ -58,12 +58,8 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     pytest.importorskip("obstore", reason="the extra stores is not installed")
     if why := azure.lacking():  # also in continuous integration: it takes 190 MB
         pytest.skip(why)
-    server = Azurite(tmp_path_factory.mktemp("azurite"))
-    try:
-        server.start()
+    with running(Azurite(tmp_path_factory.mktemp("azurite"))) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(params=["gs", "az"])
