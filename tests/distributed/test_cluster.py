@@ -105,6 +105,7 @@ def test_gpus_that_no_machine_has_are_told_of() -> None:
         _room([lost, {"Alive": True, "Resources": {"CPU": 8.0}}], 0.5)
 
 
+@pytest.mark.slow
 def test_actors_share_a_gpu_and_none_falls_back_to_its_processor(
     cluster: Any, own_encoder: Encoder, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
