@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,9 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", ["clr_search.train", *MODULES])
-def test_the_examples_of_a_module(name: str) -> None:
+def test_the_examples_of_a_module(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # Some write files, and refuse to overwrite them.
     failed, _ = doctest.testmod(importlib.import_module(name))
     assert failed == 0
