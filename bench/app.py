@@ -8,7 +8,7 @@ click on a picture to the frame in which all pictures in the window are painted,
 their thumbnails are drawn and when they are there already; the same after a jump to another part
 of the collection by scrolling; the bytes of an answer; the nodes of the page. Then ten visitors
 search at a time, each as quickly as it is answered, and every answer is compared with that of the
-index itself.
+index itself. The app is a process of its own; its start is from the command to the first page.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from PIL import Image, ImageDraw
 
 from bench.chromium import chromium
 from bench.machine import machine
-from clr_search.app.main import serving
+from bench.starting import serving
 from clr_search.index import Index
 
 if TYPE_CHECKING:
@@ -198,7 +198,9 @@ def main() -> None:
             collection = make(folder, given.pictures)
             print(f"{given.pictures:,} items, made in {time.perf_counter() - began:.0f} s.")
             began = time.perf_counter()
-            with serving(collection) as url:
+            with serving("app", collection, "--no-browser") as (_, port):
+                url = f"http://127.0.0.1:{port}"
+                httpx.get(url, trust_env=False).raise_for_status()
                 print(f"The app answered {time.perf_counter() - began:.1f} s after its start.\n")
                 clicks(browser, url)
                 visitors(url, collection)

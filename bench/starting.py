@@ -1,8 +1,13 @@
-"""Servers of object stores: started, waited for, and killed at the end."""
+"""Servers, our own and those of object stores: started, waited for, and ended."""
 
 from __future__ import annotations
 
+import contextlib
+import re
+import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +38,32 @@ def running(server: _Started) -> Iterator[_Started]:
         yield server
     finally:
         server.kill()
+
+
+@contextmanager
+def serving(*command: object) -> Iterator[tuple[int, int]]:
+    """Run a command of ours that serves, until the end: its process, and its port."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "clr_search", *map(str, command), "--port", str(port)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr is not None
+    told = ""
+    for line in server.stderr:  # the app says first what it opens
+        told += line
+        if re.search(rf":{port}\b", line):
+            break
+    else:
+        raise RuntimeError(told)
+    threading.Thread(target=server.stderr.read, daemon=True).start()
+    try:
+        yield server.pid, port
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def wait_for(

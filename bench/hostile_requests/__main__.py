@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.hostile_requests.kinds import APP, KINDS, SERVICE, Client, Target
-from bench.hostile_requests.probing import Outcome, idle, running, watched
+from bench.hostile_requests.probing import Outcome, idle, watched
 from bench.machine import machine
 
 AT_ONCE = 16
@@ -87,7 +87,7 @@ def main() -> None:
             "| not 200 |\n|---|" + "---|" * 10,
             flush=True,
         )
-        with idle() as other, running(target, given.collection) as (process, port):
+        with idle() as other, serving(*target.command, given.collection) as (process, port):
             attack(target, process, port, other, "changed bytes", 200)  # warm
             for kind, (share, _) in KINDS.items():
                 count = max(1, round(share * given.requests / 2))

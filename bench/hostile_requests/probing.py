@@ -5,10 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import multiprocessing
-import re
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -64,32 +60,6 @@ class Outcome:
 def _p99(seconds: Sequence[float]) -> float:
     """The time that 99 of 100 requests do not exceed."""
     return sorted(seconds)[int(0.99 * (len(seconds) - 1))] if seconds else 0.0
-
-
-@contextlib.contextmanager
-def running(target: Target, collection: Path) -> Iterator[tuple[int, int]]:
-    """The server on a port of this machine: its process, and its port."""
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "clr_search", *target.command, str(collection), "--port", str(port)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stderr is not None
-    told = ""
-    for line in server.stderr:  # the app says first what it opens
-        told += line
-        if re.search(rf":{port}\b", line):
-            break
-    else:
-        raise RuntimeError(told)
-    threading.Thread(target=server.stderr.read, daemon=True).start()
-    try:
-        yield server.pid, port
-    finally:
-        server.terminate()
-        server.wait()
 
 
 class _Idle(BaseHTTPRequestHandler):
