@@ -25,6 +25,7 @@ from pathlib import Path
 from bench.hostile_requests.kinds import APP, KINDS, SERVICE, Client, Target
 from bench.hostile_requests.probing import Outcome, idle, watched
 from bench.machine import machine
+from bench.starting import serving
 
 AT_ONCE = 16
 CONNECTIONS = 2000
