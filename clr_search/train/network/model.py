@@ -143,9 +143,13 @@ def build_encoder(config: TrainConfig) -> Backbone:
     """Build the encoder f, initialised from `config.seed`, in training mode, on the processor."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(config.seed, "encoder"))
+        encoder: Backbone
         if of_timm(config.architecture):
-            return TimmEncoder(config.architecture, config.image_size, config.drop_path or 0.0)
-        return Encoder(config.architecture, config.width, stem_for(config), config.norm)
+            encoder = TimmEncoder(config.architecture, config.image_size, config.drop_path or 0.0)
+        else:
+            encoder = Encoder(config.architecture, config.width, stem_for(config), config.norm)
+    encoder.fixed_statistics = config.statistics == "fixed"
+    return encoder.train()
 
 
 def build_head(config: TrainConfig, dimension: int) -> nn.Sequential:

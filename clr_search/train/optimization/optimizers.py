@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from clr_search.train.network.zoo import of_tokens
 from clr_search.train.settings.resolved import ResolvedConfig
 
+SHARE = "share"
+"""Key of a group of parameters: its learning rate, as a share of that of the step."""
+
 
 class LARS(torch.optim.Optimizer):
     """Layer-wise adaptive rate scaling (arXiv 1708.03888), as SimCLR uses it.
@@ -94,7 +97,7 @@ def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Op
 
     Normalisation layers and biases have no weight decay, and no local rate in LARS, as in the
     paper's code. These are the tensors of fewer than two dimensions. Tokens and positions of
-    transformers have none either.
+    transformers have none either. The encoder takes `config.encoder_rate` of the learning rate.
 
     Parameters
     ----------
@@ -103,18 +106,24 @@ def build_optimizer(module: nn.Module, config: ResolvedConfig) -> torch.optim.Op
     config : ResolvedConfig
         Settings.
     """
-    decayed: list[Tensor] = []
-    others: list[Tensor] = []
+    kinds: dict[tuple[bool, bool], list[Tensor]] = {}  # by: at a rate apart, without decay
     for name, tensor in module.named_parameters():
         if tensor.requires_grad:
-            (others if tensor.ndim < 2 or of_tokens(name) else decayed).append(tensor)
+            apart = config.encoder_rate != 1 and name.startswith("encoder.")
+            plain = tensor.ndim < 2 or of_tokens(name)
+            kinds.setdefault((apart, plain), []).append(tensor)
     groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+        {
+            "params": kinds[apart, plain],
+            "weight_decay": 0.0 if plain else config.weight_decay,
+            SHARE: config.encoder_rate if apart else 1.0,
+        }
+        for apart, plain in sorted(kinds)
     ]
     device_type = torch.device(config.device).type
     if config.optimizer == "lars":
-        groups[1]["adapt"] = False
+        for group, (_, plain) in zip(groups, sorted(kinds), strict=True):
+            group["adapt"] = not plain
         return LARS(groups, lr=config.learning_rate, momentum=0.9)
     if config.optimizer == "sgd":
         # On a processor, fused steps bring nothing for SGD.

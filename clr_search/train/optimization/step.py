@@ -8,6 +8,7 @@ from clr_search.train.data.batches import Batch
 from clr_search.train.distributed import sum_gradients
 from clr_search.train.losses.objective import Objective
 from clr_search.train.methods import Method
+from clr_search.train.optimization.optimizers import SHARE
 
 
 def take_step(
@@ -28,7 +29,7 @@ def take_step(
     batch : Batch
         The images.
     rate : float
-        Learning rate of this step.
+        Learning rate of this step, of which each group of `optimizer` takes its share.
     generator : torch.Generator
         Source of all random numbers, on the processor.
 
@@ -38,7 +39,7 @@ def take_step(
         Loss and accuracy, on the device: nothing here waits for the device.
     """
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group[SHARE]
     optimizer.zero_grad(set_to_none=True)
     objective = method.accumulate(batch, generator)
     sum_gradients(method.networks.parameters())

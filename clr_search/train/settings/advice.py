@@ -31,6 +31,7 @@ def summary(config: ResolvedConfig, images_count: int) -> str:
         f"batch {config.batch_size:,}"
         + (f" in parts of {config.micro_batch:,}" if config.micro_batch else ""),
         f"{config.optimizer} at {config.learning_rate:.3g}"
+        + (f", × {config.encoder_rate:g} for the encoder" if config.encoder_rate != 1 else "")
         + ("" if config.average is None else f", averaged by {config.average:g}"),
         f"colour strength {config.augmentation.strength:g}"
         + (", blur" if config.augmentation.blur else ", no blur"),

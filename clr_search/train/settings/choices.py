@@ -23,6 +23,8 @@ MIN_IMAGES = 8
 DEFAULT_EPOCHS = 100
 """Number of epochs where neither epochs nor seconds are given: the shortest of Table B.1."""
 
+_ENCODER_RATE = 0.05  # with weights of others; see bench/results/imported.md
+
 
 def resolve(
     config: TrainConfig, images_count: int, picture_side: int | None = None
@@ -67,6 +69,8 @@ def resolve(
     optimizer = _optimizer_for(config)
     tokens = _has_tokens(config)
     wait = epochs * 2 / 15 if tokens else epochs / 10
+    keeps = _keeps_what_others_taught(config)
+    statistics = "fixed" if keeps else "batch"
     cache_size = config.cache_size or _cache_size(config.image_size, picture_side)
     chosen = {
         "stem": stem_for(config),
@@ -79,6 +83,8 @@ def resolve(
         "optimizer": optimizer,
         "learning_rate": config.learning_rate
         or scaled_learning_rate(optimizer, batch_size, config.scaling) * (0.25 if tokens else 1),
+        "statistics": statistics if config.statistics == "auto" else config.statistics,
+        "encoder_rate": config.encoder_rate or (_ENCODER_RATE if keeps else 1.0),
         "weight_decay": _weight_decay(optimizer, config.image_size, tokens=tokens)
         if config.weight_decay is None
         else config.weight_decay,
@@ -206,6 +212,18 @@ def demo_config(*, seconds: float = 60.0, seed: int = 0) -> TrainConfig:
 
 def _optimizer_for(config: TrainConfig) -> OptimizerName:
     return "adamw" if config.optimizer == "auto" else config.optimizer
+
+
+def _keeps_what_others_taught(config: TrainConfig) -> bool:
+    """Whether the training is to change little of what the encoder has learned from others.
+
+    Not so with labels or a teacher alone, which say themselves what is to be learned.
+    """
+    if config.init is None or config.method == "supervised" or taught_alone(config):
+        return False
+    from clr_search.train.network.initial import of_others
+
+    return of_others(config.init)
 
 
 def _weight_decay(optimizer: OptimizerName, image_size: int, *, tokens: bool) -> float:

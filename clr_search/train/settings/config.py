@@ -119,6 +119,16 @@ class TrainConfig(ModelSettings):
         bounds=(1e-12, 1e6),
         option="--learning-rate",
     )
+    encoder_rate: float | None = setting(
+        None,
+        "Learning rate of the encoder, as a share of that of the head.",
+        details="A head begins with random weights, and an encoder that has learned does not "
+        "(ULMFiT, arXiv 1801.06146).",
+        default_text="0.05 with initial weights of others, else 1",
+        group="Optimizer",
+        bounds=(1e-6, 1.0),
+        option="--encoder-rate",
+    )
     scaling: Scaling = setting(
         "sqrt",
         "How the automatic learning rate of LARS grows with the batch size B.",

@@ -17,6 +17,7 @@ from clr_search.train.settings.names import (
     LossName,
     MethodName,
     Norm,
+    Statistics,
     Stem,
 )
 
@@ -136,6 +137,16 @@ class ModelSettings:
         "Normalisation in the network; with group, no image depends on the others in its batch.",
         group="Network",
         option="--norm",
+    )
+    statistics: Auto | Statistics = setting(
+        "auto",
+        "Mean and variance that batch normalisation in the encoder takes: those of each batch, or "
+        "fixed, those that the initial weights came with.",
+        details="Statistics of one collection take from a network what it knew of others.",
+        default_text="fixed with initial weights of others, else batch",
+        group="Network",
+        option="--statistics",
+        option_choices=("batch", "fixed"),
     )
     image_size: int = setting(
         64,

@@ -10,6 +10,7 @@ LossName = Literal[
 ]
 Architecture = Literal["resnet18", "resnet34", "resnet50"]
 Norm = Literal["batch", "group"]
+Statistics = Literal["batch", "fixed"]
 Stem = Literal["cifar", "middle", "imagenet"]
 Head = Literal["nonlinear", "linear", "none"]
 OptimizerName = Literal["lars", "sgd", "adamw"]

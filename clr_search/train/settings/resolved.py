@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 from clr_search.train.settings.augmentation import Augmentation
 from clr_search.train.settings.config import TrainConfig
-from clr_search.train.settings.names import Cache, Head, OptimizerName, Precision, Stem
+from clr_search.train.settings.names import Cache, Head, OptimizerName, Precision, Statistics, Stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,8 @@ class ResolvedConfig(TrainConfig):
     knn_every: int
     cache: Cache
     cache_size: int
+    statistics: Statistics = "batch"  # of runs that a release without the setting began
+    encoder_rate: float = 1.0  # likewise
     init_sha256: str | None = None
     teacher_sha256: str | None = None
     timed_threads: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torchvision import models
 
 from clr_search.errors import UsageError
@@ -17,6 +18,7 @@ from clr_search.train.network.initial import continued, load_initial
 from clr_search.train.network.model import build_encoder, build_head
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.presets import PRESETS, without_unused
+from tests.train.test_loop import Interrupting
 
 
 def saved(path: Path, name: str = "resnet18") -> torch.nn.Module:
@@ -67,6 +69,60 @@ def test_weights_of_torchvision_are_loaded_by_torchvision(
     assert asked == [("resnet18", models.ResNet18_Weights.DEFAULT)]
     found = networks["encoder"].state_dict()["stem.0.weight"]
     assert torch.equal(found, theirs.state_dict()["conv1.weight"])
+
+
+def used(path: Path) -> None:
+    """Weights of a ResNet whose normalisation has seen pictures, as those of others have."""
+    torch.manual_seed(3)
+    model = models.get_model("resnet18", weights=None)
+    with torch.no_grad():
+        for _ in range(20):
+            model(torch.rand(8, 3, 32, 32))
+    torch.save(model.state_dict(), path)
+
+
+def test_an_encoder_of_others_keeps_its_statistics_and_learns_slowly(
+    pictures: Path, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    used(tmp_path / "theirs.pth")
+    theirs = torch.load(tmp_path / "theirs.pth", weights_only=True)
+    asked = replace(tiny, init=str(tmp_path / "theirs.pth"), width=1.0, stem="imagenet", epochs=2)
+    moved = {}
+    for name, given in (("kept", {}), ("free", {"statistics": "batch", "encoder_rate": 1.0})):
+        out = tmp_path / name
+        config = replace(asked, optimizer="sgd", learning_rate=0.01, **given)
+        assert train([pictures], out, config, reporter=Interrupting(3)).interrupted
+        train([pictures], out, config, resume=True)
+        whole = tmp_path / f"{name} whole"
+        train([pictures], whole, config)
+        learned = load_file(out / "weights.safetensors")
+        for key, tensor in load_file(whole / "weights.safetensors").items():
+            assert torch.equal(learned[key], tensor), key
+        same = torch.equal(learned["encoder.stem.1.running_mean"], theirs["bn1.running_mean"])
+        assert same == (name == "kept")
+        moved[name] = (learned["encoder.stem.0.weight"] - theirs["conv1.weight"]).norm()
+    assert 0 < moved["kept"] < moved["free"] / 4
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ({}, ("fixed", 0.05)),
+        ({"statistics": "batch", "encoder_rate": 0.5}, ("batch", 0.5)),
+        ({"method": "supervised"}, ("batch", 1.0)),
+        ({"teacher": "default"}, ("batch", 1.0)),
+        ({"teacher": "default", "teacher_weight": 0.5}, ("fixed", 0.05)),
+        ({"init": "torchvision:resnet18"}, ("fixed", 0.05)),
+        ({"init": "default"}, ("batch", 1.0)),
+        ({"init": None}, ("batch", 1.0)),
+    ],
+)
+def test_what_others_taught_is_kept_unless_labels_or_a_teacher_alone_say_more(
+    given: dict[str, Any], chosen: tuple[str, float], tmp_path: Path
+) -> None:
+    used(tmp_path / "theirs.pth")
+    config = resolve(TrainConfig(**({"init": str(tmp_path / "theirs.pth")} | given)), 100)
+    assert (config.statistics, config.encoder_rate) == chosen
 
 
 class Evil:

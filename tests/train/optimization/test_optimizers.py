@@ -78,6 +78,24 @@ def test_normalisation_and_biases_are_left_out(name: str) -> None:
     assert left_out == ["head.4.bias"]
 
 
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
+def test_the_encoder_takes_its_share_of_the_rate(name: str) -> None:
+    asked = TrainConfig(width=0.25, weight_decay=0.0, encoder_rate=0.1, device="cpu")
+    config = resolve(replace(asked, optimizer=name), 100)
+    encoder = build_encoder(config)
+    networks = nn.ModuleDict({"encoder": encoder, "head": build_head(config, encoder.dimension)})
+    optimizer = build_optimizer(networks, config)
+    of_encoder = {id(weight) for weight in encoder.parameters()}
+    for group in optimizer.param_groups:
+        belong = {id(weight) in of_encoder for weight in group["params"]}
+        assert len(belong) == 1
+        assert group["share"] == (0.1 if belong.pop() else 1)
+        if name == "lars":
+            assert group["adapt"] == all(weight.ndim >= 2 for weight in group["params"])
+    trained = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert trained == sum(weight.requires_grad for weight in networks.parameters())
+
+
 def test_the_fused_adamw_of_processors_takes_the_plain_ones_steps() -> None:
     """It goes through memory as it lies: weights, gradients and state must lie alike."""
     config = resolve(replace(TrainConfig(width=0.25), device="cpu", optimizer="adamw"), 100)

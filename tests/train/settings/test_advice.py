@@ -57,6 +57,7 @@ def test_what_is_meant_is_not_warned_of() -> None:
         ({"method": "instdisc"}, "· instdisc, temperature 0.1 ·"),
         ({"loss": "margin"}, "· margin, 0.4 ·"),
         ({"epochs": 1}, "· 1 epoch ·"),
+        ({"encoder_rate": 0.1}, "adamw at 0.001, × 0.1 for the encoder"),
     ],
 )
 def test_the_summary_names_what_counts(given: dict[str, Any], words: str) -> None:
