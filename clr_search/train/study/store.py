@@ -23,7 +23,6 @@ from typing import Any
 from clr_search.files.own import OwnFile, OwnFolder
 from clr_search.files.strict_json import is_of
 from clr_search.files.write import sha256_bytes
-from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.resolved import ResolvedConfig
 
 MEASURED = 2
@@ -44,8 +43,8 @@ _SINCE = frozenset(
     "scaling weight_decay warmup_epochs augmentation precision seed init_sha256 "
     "teacher_sha256".split()
 )
-"""Settings that always count. One that a later release adds counts where it is not the default, so
-that results from before stay valid."""
+"""Settings that always count. One that a later release adds counts where it is not the default of
+`ResolvedConfig`, which is what a release without it did, so that results from before stay valid."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Training:
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What makes this training the one it is, as JSON values."""
-        usual = {item.name: item.default for item in fields(TrainConfig)}
+        usual = {item.name: item.default for item in fields(ResolvedConfig)}
         settings = {
             name: value
             for name, value in json.loads(self.config.to_json()).items()
@@ -87,6 +86,7 @@ def described(config: ResolvedConfig) -> str:
     Examples
     --------
     >>> from clr_search.train.settings.choices import resolve
+    >>> from clr_search.train.settings.config import TrainConfig
     >>> described(resolve(TrainConfig(image_size=32, epochs=5, device="cpu"), 5000))
     '5-epochs-simclr-resnet18x1-b256-nonlinear128-t0.1-crop-flip-colour0.5-grey-seed0'
     """

@@ -10,6 +10,7 @@ import pytest
 
 from clr_search.errors import UsageError
 from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.study import design
 from clr_search.train.study.experiment import Cell
 from clr_search.train.study.scope import Scope
@@ -40,8 +41,19 @@ def test_every_setting_is_of_the_machine_or_counts() -> None:
     from clr_search.train.study import store
 
     names = set(TrainConfig.__dataclass_fields__)
-    assert names <= store._SINCE | store._OF_THE_MACHINE
     assert not store._SINCE & store._OF_THE_MACHINE
+    added = names - store._SINCE - store._OF_THE_MACHINE
+    assert added == {"statistics", "encoder_rate"}
+    fields = ResolvedConfig.__dataclass_fields__
+    assert [fields[name].default for name in sorted(added)] == [1.0, "batch"]
+
+
+def test_a_setting_of_a_later_release_counts_where_it_does_something(scope: Scope) -> None:
+    usual = scope.training(Cell("one", BASE), 20, 0)
+    assert not {"statistics", "encoder_rate"} & usual.identity["settings"].keys()
+    slower = scope.training(Cell("one", replace(BASE, encoder_rate=0.5)), 20, 0)
+    assert slower.identity["settings"]["encoder_rate"] == 0.5
+    assert slower.name != usual.name
 
 
 def test_cells_that_experiments_share_are_trained_once(scope: Scope) -> None:
