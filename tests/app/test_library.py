@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from clr_search import images
 from clr_search.app.functions.about import About
 from clr_search.app.functions.search import Searching
+from clr_search.app.library import listings
 from clr_search.app.library import uploads as keeping
 from clr_search.app.library.asked import Asked, Search
 from clr_search.app.library.library import Library
@@ -67,6 +69,42 @@ def test_without_a_query_all_pictures_come_in_parts(tab: Searching) -> None:
     parts = [find(tab, offset, 10)["rows"] for offset in (0, 10, 20, 30)]
     assert [row for part in parts for row in part] == whole["rows"]
     assert {"id", "name", "folder", "label", "w", "h", "v", "missing"} == set(whole["rows"][0])
+
+
+def test_the_first_neighbours_are_found_alone_and_stay_the_first(
+    library: Library, tab: Searching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wider search finds a picture that the first one has missed, and misses another."""
+    monkeypatch.setattr(listings, "FIRST_FOUND", 6)
+    term = {"id": find(tab)["rows"][0]["id"]}
+    whole = library.listing(Search.of(Asked({"terms": [term]})))
+    assert len(whole.ids) == whole.total == 23
+    library._listings = listings.Listings()
+    widths = []
+
+    def missing(vectors: Any, k: int, **options: Any) -> Any:
+        widths.append(k)
+        matches = search_vectors(vectors, k + 1, **options)
+        found = matches.ids[0] != (whole.ids[2] if k == 6 else whole.ids[22])
+        return SimpleNamespace(
+            ids=matches.ids[:, found][:, :k], scores=matches.scores[:, found][:, :k]
+        )
+
+    search_vectors = library.index.search_vectors
+    monkeypatch.setattr(library.index, "search_vectors", missing)
+    first = find(tab, 0, 4, terms=[term])
+    assert (first["total"], widths) == (23, [6])
+    rest = find(tab, 4, 48, terms=[term])
+    assert (rest["total"], widths) == (22, [6, 2000])
+    found = [row["id"] for row in first["rows"] + rest["rows"]]
+    assert found[:2] == whole.ids[:2].tolist()
+    assert sorted(found) == sorted(whole.ids[:22].tolist())
+    assert all("score" in row and "share" in row for row in rest["rows"])
+    find(tab, 0, 4, terms=[term])
+    assert len(widths) == 2
+    for limited in ({"least": 1}, {"diverse": 0.5}, {"sort": "name"}, {"label": "red"}):
+        find(tab, 0, 4, terms=[term], **limited)
+    assert widths[2:] == [2000] * 4
 
 
 def test_an_upload_is_searched_by_its_content(library: Library, tab: Searching, own: Path) -> None:

@@ -48,12 +48,12 @@ class Searching:
         offset = asked.count("offset", 0, 2**53, 0)
         count = asked.count("count", 0, MOST_ROWS, 48)
         began = time.perf_counter()
-        listing = self._library.listing(search)
+        listing = self._library.listing(search, offset + count)
         seconds = time.perf_counter() - began
         part = slice(offset, offset + count)
         return {
-            "total": len(listing.ids),
-            "capped": bool(search.terms) and len(listing.ids) == MOST_FOUND,
+            "total": listing.total,
+            "capped": bool(search.terms) and listing.total == MOST_FOUND,
             "all": len(self._library),
             "seconds": round(seconds, 5),
             "rows": self._library.rows(

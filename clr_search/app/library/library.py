@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from clr_search import images
 from clr_search.app.library.asked import Search, Term
-from clr_search.app.library.listings import Listing, Listings, direction, listed
+from clr_search.app.library.listings import MOST_FOUND, Listing, Listings, direction, listed
 from clr_search.app.library.uploads import Upload, Uploads
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError
@@ -93,10 +93,11 @@ class Library:
                     "That picture is no longer in the collection.", "Choose another one."
                 ) from error
 
-    def listing(self, search: Search) -> Listing:
+    def listing(self, search: Search, count: int = MOST_FOUND) -> Listing:
         """Return the ids of the pictures that a search finds, in their order, with their scores.
 
-        The last ones are remembered, so that a long list is read in parts.
+        At least the first `count` of them are listed. The last listings are remembered, so that a
+        long list is read in parts.
 
         Raises
         ------
@@ -107,9 +108,9 @@ class Library:
         with self._lock:
             state = self.index.version()  # asked before it is read, and so never too new
             listing = self._listings.get(state, search)
-            if listing is None:
+            if listing is None or not listing.reaches(count):
                 with self.reading() as index:
-                    listing = listed(index, search, vectors)
+                    listing = listed(index, search, vectors, count, listing)
                 self._listings.put(state, search, listing)
             return listing
 

@@ -80,6 +80,17 @@ export class Grid {
     this.draw();
   }
 
+  /**
+   * There are fewer pictures than was said: a search that goes on has found its end.
+   *
+   * @param {number} total how many there are
+   */
+  shorten(total) {
+    this.total = total;
+    for (const item of this.drawn.values()) item.setAttribute('aria-setsize', String(total));
+    this.draw();
+  }
+
   /** The rows that have come, in their order. */
   known() {
     return this.rows.slice(0, this.total);

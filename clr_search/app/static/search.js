@@ -25,7 +25,9 @@ export function panel(app) {
     refine: app.refine,
     load: async (offset, count) => {
       const search = searchOf(app.state());
-      return (await app.ask('find', { search, offset, count })).rows;
+      const found = await app.ask('find', { search, offset, count });
+      if (found.total < grid.total && JSON.stringify(search) === asked) grid.shorten(found.total);
+      return found.rows;
     },
   });
   const bring = bringing(app, (terms) => {

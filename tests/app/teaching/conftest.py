@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class School:
     def ask(self, name: str, **args: object) -> Any:
         """The answer of a function, or the words of its failure."""
         function = next(getattr(one, name) for one in self.functions if hasattr(one, name))
-        answer = carried(function)(args)
+        answer = json.loads(carried(function)(args).body)
         return answer["ok"] if "ok" in answer else answer["error"]["what"]
 
     def labels(self) -> dict[str, str | None]:
