@@ -49,10 +49,13 @@ PAINTED = """async (at) => {
     const box = image.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   };
-  const before = document.querySelector('.clr-status').textContent;
+  const answered = new Promise((done) => {
+    const status = document.querySelector('.clr-status');
+    new MutationObserver(done).observe(status, { childList: true, characterData: true });
+  });
   const began = performance.now();
   tiles()[at].click();
-  while (document.querySelector('.clr-status').textContent === before) await frame();
+  await answered;
   const images = Array.from(document.querySelectorAll('.clr-grid img')).filter(seen);
   await Promise.all(images.map((image) => image.decode().catch(() => 0)));
   await frame();

@@ -49,7 +49,7 @@ export class Grid {
       const at = this.placeOf(event.target);
       if (at >= 0) this.activate(at, false);
     });
-    this.frame = 0;
+    this.frame = this.around = 0;
     const later = () => {
       if (!this.frame) {
         this.frame = requestAnimationFrame(() => {
@@ -77,7 +77,9 @@ export class Grid {
     this.active = this.anchor = 0;
     for (const item of this.drawn.values()) item.remove();
     this.drawn.clear();
-    this.draw();
+    this.draw(0); // what is seen, so that the rest does not hold it up
+    clearTimeout(this.around);
+    this.around = setTimeout(() => this.draw(), 150);
   }
 
   /**
@@ -130,11 +132,16 @@ export class Grid {
     this.above = Math.max(0, top);
   }
 
-  draw() {
+  /**
+   * Draw the tiles in the window, and some lines around it.
+   *
+   * @param {number} lines how many below it; above it, half as many
+   */
+  draw(lines = 2) {
     if (!this.element.isConnected || !this.element.clientWidth) return;
     this.measure();
-    const begin = Math.max(0, Math.floor(this.offset / this.line) - 1) * this.columns;
-    const seen = Math.ceil((window.innerHeight - this.above) / this.line) + 2;
+    const begin = Math.max(0, Math.floor(this.offset / this.line) - lines / 2) * this.columns;
+    const seen = Math.ceil((window.innerHeight - this.above) / this.line) + lines;
     const end = Math.min(this.total, begin + Math.max(1, seen) * this.columns);
     for (const [at, item] of this.drawn) {
       if ((at < begin || at >= end) && !item.contains(document.activeElement)) {
