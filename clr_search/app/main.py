@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NoReturn
 from clr_search import terminal
 from clr_search.app.hosting import Site, environment, served, settings
 from clr_search.app.library.permissions import Permissions
+from clr_search.app.stubs import require_gradio
 from clr_search.errors import UsageError, require
 from clr_search.progress import Lines, Reporter
 from clr_search.web.hosts import LOOPBACK
@@ -150,7 +151,7 @@ def _composed_of_run(
     run: Path | str, decoding: DecodingLimits | None, cache: Path
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a run alone, and what ends the work behind it."""
-    require("gradio", "app")
+    require_gradio()
     from clr_search.app.library.run import RunFolder
     from clr_search.app.page import compose_run
     from clr_search.app.routes.files import files
@@ -174,7 +175,7 @@ def _composed(
     tools: bool,
 ) -> tuple[Site, Callable[[], None]]:
     """Return what is served of a collection, and what ends the work behind it."""
-    require("gradio", "app")
+    require_gradio()
     if tools:
         require("mcp", "mcp")
     from clr_search.app.page import compose
