@@ -20,6 +20,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -347,10 +348,12 @@ def load(folder: OwnFolder, generation: Generation, dimension: int) -> Ann:
     DamagedError
         If a file is missing, truncated or altered, or FAISS refuses it.
     """
-    vectors = _rows(folder, generation, dimension)
+    with ThreadPoolExecutor(1) as aside:  # both files are read and hashed without Python's lock
+        data = aside.submit(verified, folder, generation)
+        vectors = _rows(folder, generation, dimension)
     try:
         return structures.load(
-            verified(folder, generation),
+            data.result(),
             vectors,
             generation.probes,
             generation.width,
