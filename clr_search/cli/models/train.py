@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     "--preset",
     type=click.Choice(get_args(PresetName)),
     help="Start from settings that belong together, which the options below replace; photos-small "
-    "is for a few thousand images and no GPU.  [default: adapt with --init]",
+    "is for a few thousand images and no GPU.  [default: adapt with --init, and adapt-others with "
+    "--init of others]",
 )
 @setting_options()
 @selection_options()
@@ -127,8 +128,11 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
     if resume and stored.is_file():
         return given.applied_to(ResolvedConfig.from_file(stored))
     init = given.training.get("init")
-    if preset is None and init is not None:
-        preset = "adapt"
+    if init is not None:
+        require("torch", "train")  # by which the file is read
+        from clr_search.train.network.initial import continued, of_others
+
+        preset = preset or ("adapt-others" if of_others(init) else "adapt")
     base = TrainConfig() if preset is None else presets.preset(preset).config
     processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by torchrun
     method = given.training.get("method", base.method)
@@ -137,9 +141,6 @@ def _config(out: Path, preset: str | None, given: Given, *, resume: bool) -> Tra
     if network is not None:
         base = presets.without_unused(base, method, processes, alone=alone, architecture=network)
     if init is not None:
-        require("torch", "train")  # by which the file is read
-        from clr_search.train.network.initial import continued
-
         base = continued(replace(base, init=init))
     if "seconds" in given.training:
         base = replace(base, epochs=None)

@@ -124,7 +124,7 @@ class TrainConfig(ModelSettings):
         "Learning rate of the encoder, as a share of that of the head.",
         details="A head begins with random weights, and an encoder that has learned does not "
         "(ULMFiT, arXiv 1801.06146).",
-        default_text="0.05 with initial weights of others, else 1",
+        default_text="0.02 with initial weights of others, else 1",
         group="Optimizer",
         bounds=(1e-6, 1.0),
         option="--encoder-rate",

@@ -18,7 +18,7 @@ from clr_search.train.settings.model import OF_SIMCLR
 from clr_search.train.settings.names import MethodName
 from clr_search.train.settings.zoo import OF_RESNETS, of_timm
 
-PresetName = Literal["photos-small", "photos", "adapt", "cifar10", "imagenette"]
+PresetName = Literal["photos-small", "photos", "adapt", "adapt-others", "cifar10", "imagenette"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,16 @@ class Preset:
     expected: str
 
 
+_ADAPT = TrainConfig(
+    batch_size=128,
+    learning_rate=5e-4,
+    temperature=0.2,
+    loss="dcl",
+    epochs=30,
+    patience=5,
+    augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
+)
+
 PRESETS: dict[PresetName, Preset] = {
     "photos-small": Preset(
         TrainConfig(
@@ -65,20 +75,23 @@ PRESETS: dict[PresetName, Preset] = {
         "not measured yet",
     ),
     "adapt": Preset(
-        TrainConfig(
-            batch_size=128,
-            learning_rate=5e-4,
-            temperature=0.2,
-            loss="dcl",
-            epochs=30,
-            patience=5,
-            augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
-        ),
+        _ADAPT,
         "adapting a trained encoder (`--init`) to some hundred to some thousand images",
         "photos-small with a fourth of its learning rate, so that the encoder keeps what it has "
         "learned; DCL (arXiv 2110.06848), which needs no large batch; training stops when the loss "
         "on held-out images stops falling",
         "see docs/model-card.md",
+    ),
+    "adapt-others": Preset(
+        replace(
+            _ADAPT,
+            augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=1.0, grey=0.0, blur=0.0),
+        ),
+        "adapting an encoder of others (`--init`), which has learned from labels, to some thousand "
+        "images",
+        "adapt with SimCLR's colour jitter: what is told apart by colour alone is soon learned, "
+        "and then takes the place of what the labels have taught",
+        "see bench/results/imported.md",
     ),
     "cifar10": Preset(
         TrainConfig(

@@ -219,6 +219,10 @@ def test_what_was_learned_before_brings_its_network_and_the_preset_for_it(
     run("train", pictures, "--out", "run", "--init", before, *cifar)
     expected = replace(PRESETS["cifar10"].config, init=str(before), **network)
     assert asked[1][0] == replace(expected, image_size=40)
+    (tmp_path / "theirs.pth").touch()
+    run("train", pictures, "--out", "run", "--init", "theirs.pth")
+    begun: dict[str, Any] = {"init": "theirs.pth", "width": 1.0, "stem": "imagenet"}
+    assert asked[2][0] == replace(PRESETS["adapt-others"].config, **begun)
     result = run("train", pictures, "--out", "run", "--init", "nowhere", exit_code=2)
     assert "Error: nowhere does not exist, so there is nothing to begin with." in result.stderr
     both = ("--init", "before", "--resume")

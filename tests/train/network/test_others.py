@@ -113,12 +113,12 @@ def test_a_training_on_from_others_stopped_and_resumed_is_the_same(
 @pytest.mark.parametrize(
     ("given", "chosen"),
     [
-        ({}, ("fixed", 0.05)),
+        ({}, ("fixed", 0.02)),
         ({"statistics": "batch", "encoder_rate": 0.5}, ("batch", 0.5)),
         ({"method": "supervised"}, ("batch", 1.0)),
         ({"teacher": "default"}, ("batch", 1.0)),
-        ({"teacher": "default", "teacher_weight": 0.5}, ("fixed", 0.05)),
-        ({"init": "torchvision:resnet18"}, ("fixed", 0.05)),
+        ({"teacher": "default", "teacher_weight": 0.5}, ("fixed", 0.02)),
+        ({"init": "torchvision:resnet18"}, ("fixed", 0.02)),
         ({"init": "default"}, ("batch", 1.0)),
         ({"init": None}, ("batch", 1.0)),
     ],
