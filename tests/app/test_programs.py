@@ -21,7 +21,7 @@ def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
 def test_every_endpoint_is_described(client: Client) -> None:
     told = client.view_api(return_format="dict", print_info=False)
     assert isinstance(told, dict)
-    names = "search picture overview classify label proposals copies groups".split()
+    names = "search picture overview classify label proposals copies groups places".split()
     assert set(told["named_endpoints"]) == {f"/{name}" for name in names}
     for endpoint in told["named_endpoints"].values():
         assert endpoint["description"]
@@ -85,6 +85,17 @@ def test_copies_and_groups_come_when_they_are_ready(client: Client) -> None:
     assert len(found["groups"]) == found["total"]
     groups = until(client, lambda answer: answer["ready"], api_name="/groups")["groups"]
     assert sum(group["size"] for group in groups) <= 36
+
+
+def test_the_map_comes_in_parts_when_it_is_ready(client: Client) -> None:
+    whole = until(client, lambda answer: answer["ready"], api_name="/places")
+    assert whole["count"] == len(set(whole["ids"])) == len(whole["places"]) == 36
+    assert all(0 <= value <= 1 for place in whole["places"] for value in place)
+    assert len({tuple(place) for place in whole["places"]}) > 30
+    part = client.predict(api_name="/places", offset=30, k=10)
+    assert (part["ids"], part["places"]) == (whole["ids"][30:], whole["places"][30:])
+    with pytest.raises(AppError, match="It can be 1 to 100000"):
+        client.predict(api_name="/places", k=0)
 
 
 def test_failures_are_in_words(client: Client) -> None:

@@ -12,6 +12,7 @@ from clr_search.app.functions.classify import Classifying
 from clr_search.app.functions.copies import Copies
 from clr_search.app.functions.groups import Groups
 from clr_search.app.functions.label import Labelling
+from clr_search.app.functions.map import Mapping
 from clr_search.app.functions.search import Searching
 from clr_search.app.library.asked import Asked
 from clr_search.app.parts import Parts
@@ -20,6 +21,9 @@ from clr_search.errors import ClrSearchError, UsageError
 
 MOST = 500
 """Largest number of results of one call."""
+
+MOST_PLACES = 100_000
+"""Largest number of pictures of the map of one call."""
 
 MOST_ON_SHEET = 60
 """Largest number of pictures on one contact sheet, which a model still tells apart."""
@@ -55,7 +59,7 @@ class Actions:
         self._labelling = Labelling(parts.teacher, parts.finishing, parts.permissions)
         self._classifying = Classifying(parts.teacher, parts.finishing, parts.probe)
         self._copies = Copies(parts.library, parts.permissions, parts.copies)
-        self._groups = Groups(parts.overview)
+        self._groups, self._mapping = Groups(parts.overview), Mapping(parts.overview)
 
     def overview(self) -> Answer:
         """Return the number of pictures, and the labels, folders and columns to filter by."""
@@ -118,6 +122,18 @@ class Actions:
     def groups(self) -> Answer:
         """Return the groups of like pictures, or how far they are."""
         return self._groups.groups(Asked({}))
+
+    def places(self, offset: int, count: int) -> Answer:
+        """Return places of some pictures on the map, or how far it is."""
+        asked = Asked({"offset": offset, "count": count})
+        first = asked.count("offset", 0, 2**53, 0)
+        part = slice(first, first + asked.count("count", 1, MOST_PLACES, 1))
+        told = self._mapping.chart(Asked({}))
+        chart = self._parts.overview.chart.progress().result if told["ready"] else None
+        if chart is None:
+            return {**told, "ids": [], "places": []}
+        at = chart.places[part].astype(float).round(5)
+        return {**told, "ids": chart.ids[part].tolist(), "places": at.tolist()}
 
     def sheet(self, items: list[int]) -> bytes:
         """Return a JPEG with the thumbnails of pictures beside each other, their ids below.

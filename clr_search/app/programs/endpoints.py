@@ -97,7 +97,7 @@ def _asking(actions: Actions) -> tuple[Callable[..., Any], ...]:
 
 
 def _sorting(actions: Actions) -> tuple[Callable[..., Any], ...]:
-    """Return the endpoints that sort the collection: by labels, copies and groups."""
+    """Return the endpoints that sort the collection: by labels, copies, groups and places."""
 
     def label(items: list[int], label: str = "") -> dict[str, Any]:
         """Give pictures a label, where visitors may.
@@ -147,7 +147,21 @@ def _sorting(actions: Actions) -> tuple[Callable[..., Any], ...]:
         """
         return actions.groups()
 
-    return label, proposals, copies, groups
+    def places(offset: int = 0, k: int = 10_000) -> dict[str, Any]:
+        """Place the pictures in the plane, like ones together; ask again until they are placed.
+
+        Args:
+            offset: Number of pictures to pass over.
+            k: Number of pictures, at most 100,000.
+
+        Returns
+        -------
+            Whether the map is ready, how many pictures it has, and the ids of these with their
+            places, from 0 to 1 in both directions.
+        """
+        return actions.places(offset, k)
+
+    return label, proposals, copies, groups, places
 
 
 def _in_words(function: Callable[_P, _R]) -> Callable[_P, _R]:
