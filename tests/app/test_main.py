@@ -149,7 +149,7 @@ def test_nothing_is_told_beyond_the_named_endpoints(client: httpx.Client) -> Non
     page = client.get("/")
     assert page.headers["x-frame-options"] == "DENY"
     told = client.get("/gradio_api/info").json()
-    names = "search picture overview classify label proposals copies groups".split()
+    names = "search picture overview classify label proposals copies groups places".split()
     assert set(told["named_endpoints"]) == {f"/{name}" for name in names}
     assert told["unnamed_endpoints"] == {}
     for path in ("/docs", "/openapi.json", "/gradio_api/openapi.json"):
