@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 # Where the environment forbids Python to keep bytecode, as in many containers, every process would
-# compile PyTorch, FAISS and Gradio anew: 8 seconds of a processor for the three.
+# compile PyTorch, FAISS and Gradio anew: 5 seconds of a processor for the three.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help third-party screenshots demo test lint types stages unit coverage docs constraints clean

@@ -114,16 +114,7 @@ def listed(
     own = [term.item for term in search.terms if term.item is not None and not term.crop]
     plain = search == Search(search.terms, filter=search.filter) and not search.filter
     most = FIRST_FOUND if plain and count <= FIRST_FOUND else MOST_FOUND
-    matches = index.search_vectors(
-        direction(search, vectors)[None],
-        most,
-        exclude=own,
-        where=search.filter,
-        diverse=search.diverse,
-        min_percentile=search.least or None,
-    )
-    found = matches.ids[0] >= 0
-    ids, scores = matches.ids[0][found], matches.scores[0][found].astype(np.float64)
+    ids, scores = _neighbours(index, search, direction(search, vectors), most, own)
     if first is not None:
         new = ~np.isin(ids, first.ids)
         ids = np.concatenate([first.ids, ids[new]])[:most]
@@ -133,6 +124,22 @@ def listed(
     shares = index.percentiles(scores)
     listing = Listing(ids, scores, _NONE if shares is None else shares, total)
     return _sorted(index, listing, search.sort)
+
+
+def _neighbours(
+    index: Index, search: Search, vector: NDArray[np.float32], most: int, own: list[int]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return ids and scores of the pictures nearest to a vector, without those of the query."""
+    matches = index.search_vectors(
+        vector[None],
+        most,
+        exclude=own,
+        where=search.filter,
+        diverse=search.diverse,
+        min_percentile=search.least or None,
+    )
+    found = matches.ids[0] >= 0
+    return matches.ids[0][found], matches.scores[0][found].astype(np.float64)
 
 
 def direction(search: Search, vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

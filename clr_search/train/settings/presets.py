@@ -43,6 +43,8 @@ class Preset:
     expected: str
 
 
+_WEAK = Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0)
+
 _ADAPT = TrainConfig(
     batch_size=128,
     learning_rate=5e-4,
@@ -50,7 +52,7 @@ _ADAPT = TrainConfig(
     loss="dcl",
     epochs=30,
     patience=5,
-    augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
+    augmentation=_WEAK,
 )
 
 PRESETS: dict[PresetName, Preset] = {
@@ -61,7 +63,7 @@ PRESETS: dict[PresetName, Preset] = {
             batch_size=128,
             learning_rate=2e-3,
             temperature=0.2,
-            augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=0.2, grey=0.0, blur=0.0),
+            augmentation=_WEAK,
         ),
         "some hundred to some thousand photos, in minutes on a processor",
         "tried on flowers5: the paper's augmentation needs hundreds of epochs; with few epochs, "
@@ -85,7 +87,7 @@ PRESETS: dict[PresetName, Preset] = {
     "adapt-others": Preset(
         replace(
             _ADAPT,
-            augmentation=Augmentation(crop_scale=(0.3, 1.0), strength=1.0, grey=0.0, blur=0.0),
+            augmentation=replace(_WEAK, strength=1.0),
         ),
         "adapting an encoder of others (`--init`), which has learned from labels, to some thousand "
         "images",

@@ -18,7 +18,7 @@ from clr_search.train.network.initial import continued, load_initial
 from clr_search.train.network.model import build_encoder, build_head
 from clr_search.train.settings.choices import resolve
 from clr_search.train.settings.presets import PRESETS, without_unused
-from tests.train.test_loop import Interrupting
+from tests.train.test_loop import Interrupting, same_weights
 
 
 def saved(path: Path, name: str = "resnet18") -> torch.nn.Module:
@@ -105,9 +105,7 @@ def test_a_training_on_from_others_stopped_and_resumed_is_the_same(
     train([pictures], tmp_path / "whole", config)
     assert train([pictures], tmp_path / "parts", config, reporter=Interrupting(3)).interrupted
     train([pictures], tmp_path / "parts", config, resume=True)
-    parts = load_file(tmp_path / "parts" / "weights.safetensors")
-    for name, tensor in load_file(tmp_path / "whole" / "weights.safetensors").items():
-        assert torch.equal(parts[name], tensor), name
+    assert same_weights(tmp_path / "parts", tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
