@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from clr_search.app.main import Access, serving
 from tests.browser import PATIENCE, chromium
@@ -290,6 +290,24 @@ def test_about(page: Page) -> None:
     expect(about).to_contain_text("Every picture has its file.")
     page.go_back()
     expect(page.locator(TILES).first).to_be_visible()
+
+
+def test_a_tab_that_loads_slowly_does_not_replace_the_one_that_was_opened_after_it(
+    page: Page,
+) -> None:
+    held: list[Route] = []
+    page.route(re.compile(r"/about\.js"), lambda route: held.append(route))
+    page.get_by_role("tab", name="About").click()
+    page.get_by_role("tab", name="Search").click()
+    expect(page.locator("#clr-panel-search")).to_be_visible()
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
+    expect(page.locator("#clr-panel-about")).to_be_attached()
+    expect(page.locator("#clr-panel-about")).to_be_hidden()
+    expect(page.locator("#clr-panel-search")).to_be_visible()
+    page.get_by_role("tab", name="About").click()
+    expect(page.locator("#clr-panel-about").get_by_role("row", name="Images")).to_be_visible()
 
 
 def test_light_dark_and_the_browser_remembers(page: Page) -> None:

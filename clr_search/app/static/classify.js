@@ -4,7 +4,7 @@
 
 import { bringing } from './bringing.js';
 import { button, counted, duration, fill, h, icon, percent } from './dom.js';
-import { large, thumbnail } from './server.js';
+import { large, thumbnail, turns } from './server.js';
 
 /** @param {import('./types.js').App} app */
 export function classifying(app) {
@@ -20,11 +20,14 @@ export function classifying(app) {
   const by = h('select', { 'aria-label': 'By which classifier' }, h('option', { value: 'labels' }, 'by your labels'), h('option', { value: 'given' }, 'by the classifier given'));
   by.addEventListener('change', () => app.go({ as: by.value === 'given' ? 'given' : 'labels' }));
   const result = h('div', { class: 'clr-taken' });
+  const turn = turns();
   const element = h('div', { class: 'clr-classify', hidden: true }, h('div', { class: 'clr-query' }, bring.element, by, h('div', { class: 'clr-query-end' }, chance)), result);
 
   /** @param {import('./types.js').State} state */
   async function show(state) {
+    const last = turn();
     const there = await app.ask('classifiers');
+    if (!last()) return;
     by.hidden = !(there.given && there.taught);
     by.value = (there.given && state.as !== 'labels') || !there.taught ? 'given' : 'labels';
     const term = state.terms[0];
@@ -40,7 +43,7 @@ export function classifying(app) {
       app.ask('classify', { term, by: by.value }),
       app.ask('terms', { terms: [term] }),
     ]);
-    tell(found, told.terms[0]);
+    if (last()) tell(found, told.terms[0]);
   }
 
   /** @param {any} found @param {import('./types.js').Row} row */
@@ -91,12 +94,15 @@ function remark(found) {
  */
 export function whole(app) {
   const element = h('div', { class: 'clr-whole', hidden: true });
+  const turn = turns();
 
   /** @param {import('./types.js').State} state */
   async function show(state) {
+    const last = turn();
     let found;
     try {
       found = await app.ask('all');
+      if (!last()) return;
     } catch (error) {
       fill(element, h('p', { class: 'clr-empty' }, `${error instanceof Error ? error.message : error} Label pictures of two classes.`));
       return;

@@ -4,7 +4,7 @@
 
 import { differing } from './differences.js';
 import { button, fill, h, icon } from './dom.js';
-import { large, thumbnail } from './server.js';
+import { large, thumbnail, turns } from './server.js';
 
 const MODES = /** @type {const} */ ([['beside', 'Side by side'], ['blink', 'In turn'], ['slide', 'Slide'], ['difference', 'Difference']]);
 const BLINK = 800;
@@ -73,6 +73,7 @@ export class Compare extends EventTarget {
     this.stage.addEventListener('click', (event) => this.zoom(event));
     this.stage.addEventListener('pointermove', (event) => this.pan(event));
     this.timer = 0;
+    this.turn = turns();
   }
 
   /**
@@ -94,6 +95,7 @@ export class Compare extends EventTarget {
    * @param {import('./types.js').Group[]} groups those that have come
    */
   async follow(pair, groups) {
+    const last = this.turn();
     const ids = /^(\d{1,16})-(\d{1,16})$/.exec(pair)?.slice(1).map(Number);
     if (!ids) {
       if (this.element.open) this.element.close();
@@ -103,6 +105,7 @@ export class Compare extends EventTarget {
     const holds = (/** @type {import('./types.js').Group | undefined} */ group) => ids.every((id) => group?.copies.some((copy) => copy.id === id));
     if (!holds(this.group)) this.group = groups.find(holds);
     const copies = this.group?.copies ?? (await this.app.ask('rows', { ids })).rows;
+    if (!last()) return;
     this.copies = ids.map((id) => copies.find((/** @type {{id: number}} */ copy) => copy.id === id));
     this.shown = pair;
     if (!this.element.open) this.element.showModal();

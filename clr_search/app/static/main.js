@@ -153,33 +153,48 @@ export async function start(element, server, asked) {
   rememberTheme();
   fill(element, h('div', { class: 'clr-app' }, skip, head, problem, panels, live, help, chosenBar(app), lightbox.element));
 
+  /** Return the name of the tab that the address asks for. */
+  function wanted() {
+    return offered.includes(state.tab) ? state.tab : offered[0];
+  }
+
+  /**
+   * Load a tab and put it on the page, hidden.
+   *
+   * @param {string} tab
+   */
+  async function opened(tab) {
+    const module = await TABS[tab].load();
+    const panel = module.panel(app);
+    panel.element.id = `clr-panel-${tab}`;
+    panel.element.hidden = true;
+    panel.element.setAttribute('role', 'tabpanel');
+    panel.element.setAttribute('aria-labelledby', `clr-tab-${tab}`);
+    panels.append(panel.element);
+    doors[tab].setAttribute('aria-controls', panel.element.id);
+    return panel;
+  }
+
   /** Show what the address says. */
   function draw() {
-    const tab = offered.includes(state.tab) ? state.tab : offered[0];
+    const tab = wanted();
     for (const [one, door] of Object.entries(doors)) {
       door.setAttribute('aria-selected', String(one === tab));
       door.tabIndex = one === tab ? 0 : -1;
     }
-    shown[tab] ??= TABS[tab].load().then((module) => {
-      const panel = module.panel(app);
-      panel.element.id = `clr-panel-${tab}`;
-      panel.element.setAttribute('role', 'tabpanel');
-      panel.element.setAttribute('aria-labelledby', `clr-tab-${tab}`);
-      panels.append(panel.element);
-      doors[tab].setAttribute('aria-controls', panel.element.id);
-      return panel;
+    shown[tab] ??= opened(tab).catch((error) => {
+      delete shown[tab]; // The next click tries again.
+      throw error;
     });
     shown[tab]
       .then((panel) => {
+        if (wanted() !== tab) return; // The person has gone on while the tab was loaded.
         for (const other of panels.children) {
           if (other instanceof HTMLElement) other.hidden = other !== panel.element;
         }
         return panel.show(state);
       })
-      .catch((error) => {
-        delete shown[tab];
-        app.fail(error);
-      });
+      .catch(app.fail);
     lightbox.follow(state.view);
   }
 

@@ -209,3 +209,17 @@ export function save(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
+
+/**
+ * Tell the answer to the last question from answers to earlier ones that come after it.
+ *
+ * @returns {() => () => boolean} begins a turn; what it returns says whether none was begun since
+ */
+export function turns() {
+  let turn = 0;
+  return () => {
+    turn += 1;
+    const mine = turn;
+    return () => mine === turn;
+  };
+}

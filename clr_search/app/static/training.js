@@ -4,7 +4,7 @@
 
 import { chart, percent } from './chart.js';
 import { counted, fill, h } from './dom.js';
-import { route } from './server.js';
+import { route, turns } from './server.js';
 
 const AGAIN = 5000; // milliseconds between two looks at a run
 
@@ -20,6 +20,7 @@ export function panel(app) {
   let run = null;
   let timer = 0;
   let early = 0;
+  const turn = turns();
 
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden && !element.hidden) look();
@@ -87,7 +88,9 @@ export function panel(app) {
     const late = noted[noted.length - 1];
     if (!noted.includes(early)) early = noted[0];
     const held = learning.querySelector('input') === document.activeElement;
+    const last = turn();
     const told = await app.ask('neighbours', { early, late });
+    if (!last()) return;
     const slider = h('input', { type: 'range', min: 0, max: noted.length - 1, value: noted.indexOf(early), class: 'clr-slider', 'aria-label': 'Earlier epoch', 'aria-valuetext': `epoch ${early}` });
     slider.addEventListener('change', () => {
       early = noted[Number(slider.value)];
