@@ -49,7 +49,99 @@ class Effort(NamedTuple):
     needed: int
 
 
-class Ann(ABC):
+class Scorer(ABC):
+    """The mapped vectors of a generation, on which every vector or some candidates are scored.
+
+    Parameters
+    ----------
+    vectors : MappedVectors
+        The N vectors of length D.
+
+    Attributes
+    ----------
+    count : int
+        N, the number of vectors.
+    """
+
+    def __init__(self, vectors: MappedVectors) -> None:
+        self._exact = view(vectors)
+        self.vectors = vectors
+        self.count = len(vectors.ids)
+
+    @abstractmethod
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        among: Selector | None = None,
+        *,
+        precise: bool = False,
+    ) -> Neighbours:
+        """Returns the nearest vectors of each query.
+
+        Parameters
+        ----------
+        queries : float32 array, shape (Q, D)
+            Unit vectors.
+        k : int
+            Number of neighbours that are wanted.
+        among : Selector, optional
+            The positions to search; all of them by default.
+        precise : bool
+            Whether the candidates of a single query are scored once more in float64, so that
+            equal vectors have equal scores.
+
+        Returns
+        -------
+        Neighbours
+            At least k columns, if there are so many vectors.
+        """
+
+    def exact(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        among: Selector | None = None,
+        *,
+        precise: bool = False,
+    ) -> Neighbours:
+        """Returns the nearest vectors of each query as `search` does, by scoring every vector."""
+        return self._scored(queries, *self.scan(queries, k, among), precise=precise)
+
+    def scan(
+        self, queries: NDArray[np.float32], k: int, among: Selector | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns positions and products as `candidates` does, by scoring every vector."""
+        import faiss
+
+        parameters = faiss.SearchParameters()
+        if among is not None:
+            parameters.sel = among.selector
+        rows = np.ascontiguousarray(queries)
+        products, positions = self._exact.search(rows, min(k, self.count), params=parameters)
+        return positions, products
+
+    def _scored(
+        self,
+        queries: NDArray[np.float32],
+        positions: NDArray[np.int64],
+        products: NDArray[np.float32],
+        *,
+        precise: bool,
+    ) -> Neighbours:
+        """Returns the candidates as ids and cosine similarities."""
+        met = positions >= 0
+        if precise and len(queries) == 1:
+            chosen = positions[0][met[0]]
+            rows = self.vectors.rows(chosen)
+            return nearest(self.vectors.ids[chosen], rows, queries, max(positions.shape[1], 1))
+        ids, scores = self.vectors.ids[positions], products * self.vectors.scale[positions]
+        if not met.all():
+            ids[~met], scores[~met] = -1, -np.inf
+        return Neighbours(ids, scores)
+
+
+class Ann(Scorer):
     """A loaded FAISS index, and the vectors its candidates are scored on.
 
     Parameters
@@ -64,23 +156,16 @@ class Ann(ABC):
         Factor on the usual number of candidates that are scored, at least 1.
     most_probes : int
         The greatest effort: with it, everything is visited.
-
-    Attributes
-    ----------
-    count : int
-        N, the number of vectors.
     """
 
     def __init__(
         self, index: Any, vectors: MappedVectors, probes: int, width: float, most_probes: int
     ) -> None:
+        super().__init__(vectors)
         self._index = index
-        self._exact = view(vectors)
-        self.vectors = vectors
         self.probes = probes
         self.width = width
         self.most_probes = most_probes
-        self.count = len(vectors.ids)
 
     @abstractmethod
     def serialized(self) -> NDArray[np.uint8]:
@@ -136,24 +221,8 @@ class Ann(ABC):
         """Returns the nearest vectors of each query.
 
         Where removed items or a filter leave too few candidates in the cells visited, more cells
-        are visited, in the end all: such a search is slower, and never finds fewer.
-
-        Parameters
-        ----------
-        queries : float32 array, shape (Q, D)
-            Unit vectors.
-        k : int
-            Number of neighbours that are wanted.
-        among : Selector, optional
-            The positions to search; all of them by default.
-        precise : bool
-            Whether the candidates of a single query are scored once more in float64, so that
-            equal vectors have equal scores.
-
-        Returns
-        -------
-        Neighbours
-            At least k columns, if there are so many vectors.
+        are visited, in the end all: such a search is slower, and never finds fewer. The parameters
+        are those of `Scorer.search`.
         """
         effort = self.effort(k, among)
         arguments = effort.returned, effort.scored
@@ -169,49 +238,6 @@ class Ann(ABC):
             repeated = self.candidates(queries[incomplete], *arguments, probes, among)
             positions[incomplete], products[incomplete] = repeated
         return self._scored(queries, positions, products, precise=precise)
-
-    def exact(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        among: Selector | None = None,
-        *,
-        precise: bool = False,
-    ) -> Neighbours:
-        """Returns the nearest vectors of each query as `search` does, by scoring every vector."""
-        return self._scored(queries, *self.scan(queries, k, among), precise=precise)
-
-    def scan(
-        self, queries: NDArray[np.float32], k: int, among: Selector | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Returns positions and products as `candidates` does, by scoring every vector."""
-        import faiss
-
-        parameters = faiss.SearchParameters()
-        if among is not None:
-            parameters.sel = among.selector
-        rows = np.ascontiguousarray(queries)
-        products, positions = self._exact.search(rows, min(k, self.count), params=parameters)
-        return positions, products
-
-    def _scored(
-        self,
-        queries: NDArray[np.float32],
-        positions: NDArray[np.int64],
-        products: NDArray[np.float32],
-        *,
-        precise: bool,
-    ) -> Neighbours:
-        """Returns the candidates as ids and cosine similarities."""
-        met = positions >= 0
-        if precise and len(queries) == 1:
-            chosen = positions[0][met[0]]
-            rows = self.vectors.rows(chosen)
-            return nearest(self.vectors.ids[chosen], rows, queries, max(positions.shape[1], 1))
-        ids, scores = self.vectors.ids[positions], products * self.vectors.scale[positions]
-        if not met.all():
-            ids[~met], scores[~met] = -1, -np.inf
-        return Neighbours(ids, scores)
 
 
 class Selector:

@@ -6,7 +6,7 @@ read, and a flipped bit often loads without a word. So a generation is published
 1. the vectors, and then the serialised index made from them, are written to temporary files and
    fsynced;
 2. each file is renamed to its number, one above the last, and the folder fsynced;
-3. one SQLite transaction names them, with their SHA-256s and the revision they stand for;
+3. one SQLite transaction names them, with their digests and the revision they stand for;
 4. all other files in ``ann/`` are deleted.
 
 If the process is killed before step 3, the catalogue names the generation before, which still
@@ -20,21 +20,19 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from clr_search.cores import processor
 from clr_search.errors import ClrSearchError
-from clr_search.files.disk import DiskError
+from clr_search.files.disk import DiskError, told
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
 from clr_search.files.strict_json import checked_fields, parse_object
-from clr_search.files.write import sha256_bytes
-from clr_search.index.ann import mapped_vectors, quantised, structures
+from clr_search.index.ann import digest, mapped_vectors, quantised, structures
 from clr_search.index.ann.base import Ann
+from clr_search.index.ann.choosing.tuning import Tried, build, held_back, select
 from clr_search.index.ann.goal import Goal, Serve, that_fit
 from clr_search.index.ann.structures import GRAPHS, QUANTISED, Structure, kind_of
-from clr_search.index.ann.tuning import Tried, build, held_back, select
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 
@@ -46,7 +44,8 @@ FOLDER = "ann"
 OURS = re.compile(rf"{_NAME}|{temporary_of(_NAME).pattern}")
 """Names of the files in that folder, while they are written too."""
 
-_FORM = 3  # `Generation.form` that this release writes, and the only one that it reads
+_FORM = 4  # `Generation.form` that this release writes
+_IN_ORDER = 3  # the form of files that were hashed in one go, which this release reads, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Generation:
     number : int
         Number of the generation, which names its files.
     sha256 : str
-        SHA-256 of the FAISS file.
+        Digest of the FAISS file (`ann.digest`), or its SHA-256 where the form is 3.
     revision : int
         The file holds the items embedded up to this revision of the collection.
     count : int
@@ -82,10 +81,10 @@ class Generation:
     tried : sequence of dict
         The fields of `tuning.Tried` for each structure that was tried on a sample.
     rows_sha256 : str
-        SHA-256 of the file of `mapped_vectors`; empty where a former release made none.
+        The same of the file of `mapped_vectors`; empty where a former release made none.
     form : int
-        3 where FAISS numbers the vectors by their position in that file, which has their scale.
-        Less marks a file of a former release, which cannot be used.
+        3 where FAISS numbers the vectors by their position in that file, which has their scale; 4
+        where files are hashed by blocks, too. Less marks files that cannot be used any more.
     processor : str
         The processor that the kind of structure was chosen on; empty where a former release chose.
     """
@@ -217,18 +216,17 @@ def publish(
             with _explained(rows):
                 late = held_back(count) if goal.graph or goal.serve else None
                 chunks = embeddings.chunks(catalog, dimension)
-                sha256 = mapped_vectors.write(rows, chunks, count, dimension, late)
+                rows_digest = mapped_vectors.write(rows, chunks, count, dimension, late)
     if rows is None:
         retire(catalog)
         return None
-    vectors = mapped_vectors.load(rows, count, dimension, sha256)
+    vectors = mapped_vectors.load(rows, count, dimension, rows_digest)
     reused = None if retune else _still_good(last, count, dimension, goal)
     structure, tried = reused or select(vectors, goal, seed=seed)
     built = build(vectors, structure, goal, seed=seed)
-    data = built.data.tobytes()
     generation = Generation(
         number,
-        sha256_bytes(data),
+        digest.of_bytes(built.data),
         facts.revision,
         count,
         str(structure),
@@ -236,11 +234,11 @@ def publish(
         built.recall,
         built.width,
         built.recall_at_1,
-        len(data),
+        len(built.data),
         goal.recall,
         goal.memory,
         [asdict(result) for result in tried],
-        sha256,
+        rows_digest,
         form=_FORM,
         goal_graph=goal.graph,
         chosen_at=last.chosen_over if reused and last else count,
@@ -248,8 +246,8 @@ def publish(
         processor=last.processor if reused and last else processor(),
     )
     path = path_of(catalog.folder, generation)
-    with _explained(path):
-        path.write(data)
+    with _explained(path), path.replacing() as file:
+        file.write(built.data.data)
     _name(catalog, generation)
     clean(catalog.folder, generation)
     return generation
@@ -307,8 +305,8 @@ def clean(folder: OwnFolder, keep: Generation | None) -> None:
         folder.delete(FOLDER, OURS, keep=frozenset(file.path.name for file in files))
 
 
-def verified(folder: OwnFolder, generation: Generation) -> bytes:
-    """Returns the content of the FAISS file of a generation.
+def verified(folder: OwnFolder, generation: Generation) -> digest.Bytes:
+    """Returns the content of the FAISS file of a generation, uint8 (n,).
 
     Raises
     ------
@@ -316,12 +314,17 @@ def verified(folder: OwnFolder, generation: Generation) -> bytes:
         If the file is missing, or not the one that was published.
     """
     try:
-        data = path_of(folder, generation).read_bytes()
+        path = path_of(folder, generation)
+        with path.open() as file, told(path.path, "read"):
+            data, found = digest.read_whole(file)
+            if generation.form == _IN_ORDER:
+                file.seek(0)
+                found = digest.in_order(file)
     except FileNotFoundError:
         raise DamagedError(generation, "is missing") from None
     except DiskError as error:
         raise DamagedError(generation, f"cannot be read ({error.reason})") from error
-    if sha256_bytes(data) != generation.sha256:
+    if found != generation.sha256:
         raise DamagedError(generation, "is truncated or altered")
     return data
 
@@ -337,43 +340,47 @@ def check(folder: OwnFolder, generation: Generation, dimension: int) -> None:
     if kind_of(generation.structure) == QUANTISED and not quantised.available():
         raise DamagedError(generation, "is a quantised graph, and rabitqlib is not installed")
     verified(folder, generation)
-    _rows(folder, generation, dimension)
+    vectors_of(folder, generation, dimension)
 
 
-def load(folder: OwnFolder, generation: Generation, dimension: int) -> Ann:
-    """Returns the index of a generation, ready to search vectors of length `dimension`.
+def load(folder: OwnFolder, generation: Generation, vectors: mapped_vectors.MappedVectors) -> Ann:
+    """Returns the structure of a generation over its vectors, ready to search.
 
     Raises
     ------
     DamagedError
-        If a file is missing, truncated or altered, or FAISS refuses it.
+        If the file is missing, truncated or altered, or FAISS refuses it.
     """
-    with ThreadPoolExecutor(1) as aside:  # both files are read and hashed without Python's lock
-        data = aside.submit(verified, folder, generation)
-        vectors = _rows(folder, generation, dimension)
+    data = verified(folder, generation)
     try:
         return structures.load(
-            data.result(),
+            data,
             vectors,
             generation.probes,
             generation.width,
             name=generation.structure,
         )
-    except DamagedError:
-        raise
     except ClrSearchError as error:
         raise DamagedError(generation, f"is of no use: {error.what}", error.remedy) from error
 
 
-def _rows(
+def vectors_of(
     folder: OwnFolder, generation: Generation, dimension: int
 ) -> mapped_vectors.MappedVectors:
-    """Maps the vectors of a generation; raises `DamagedError` where that is not possible."""
-    if generation.form != _FORM:
+    """Maps the vectors of a generation, which have the length `dimension`.
+
+    Raises
+    ------
+    DamagedError
+        If the file is missing, truncated or altered, or of a former release.
+    """
+    if generation.form not in (_IN_ORDER, _FORM):
         raise DamagedError(generation, "is of a former release")
     path = rows_of(folder, generation)
+    hashed = digest.in_order if generation.form == _IN_ORDER else digest.of_file
+    expected = generation.rows_sha256
     try:
-        return mapped_vectors.load(path, generation.count, dimension, generation.rows_sha256)
+        return mapped_vectors.load(path, generation.count, dimension, expected, hashed)
     except FileNotFoundError:
         raise DamagedError(generation, "has lost its vectors") from None
     except DiskError as error:

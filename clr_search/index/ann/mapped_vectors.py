@@ -3,7 +3,7 @@
 FAISS' codes are coarse, so its candidates are scored again. Reading a candidate from SQLite takes
 7 µs, longer than finding it; from a mapped file it takes next to nothing, and the file lies once in
 the cache of the system instead of in the memory of every process. Like the FAISS file it is derived
-from one revision of the catalogue, and checked by its SHA-256.
+from one revision of the catalogue, and checked by its digest.
 
 The file holds the ids as little-endian int64, ascending except for some at the end; then the factor
 that brings each vector to unit length, as little-endian float32; then the vectors as little-endian
@@ -12,9 +12,9 @@ float16, row by row, as the catalogue has them.
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError
 from clr_search.files.disk import told
 from clr_search.files.own import OwnFile
+from clr_search.index.ann import digest
 from clr_search.index.catalog.vectors import scale_of, unit_rows
 
 _CHUNK = 8192  # vectors that are in memory as float32 at once: 16 MB at D = 512
@@ -80,7 +81,7 @@ def write(
     dimension: int,
     last: NDArray[np.int64] | None = None,
 ) -> str:
-    """Writes the file, a chunk at a time, and returns its SHA-256 in hexadecimal digits.
+    """Writes the file, a chunk at a time, and returns its digest (`ann.digest`).
 
     Parameters
     ----------
@@ -104,8 +105,8 @@ def write(
     Examples
     --------
     >>> chunks = [(np.array([3, 5]), np.eye(2, dtype=np.float16))]
-    >>> sha256 = write(Path("1.vectors"), chunks, count=2, dimension=2)
-    >>> load(Path("1.vectors"), 2, 2, sha256).positions(np.array([5]))
+    >>> written = write(Path("1.vectors"), chunks, count=2, dimension=2)
+    >>> load(Path("1.vectors"), 2, 2, written).positions(np.array([5]))
     array([1])
     """
     with OwnFile.at(path).replacing() as file:
@@ -121,8 +122,8 @@ def write(
         file.write(ids.tobytes() + scale.tobytes())
         if written != count or file.seek(0, os.SEEK_END) != count * (_HEAD + 2 * dimension):
             raise ClrSearchError(f"{path} would hold {written:,} vectors, not {count:,}.")
-        file.seek(0)
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        file.flush()
+        return digest.of_file(file)
 
 
 _Chunk = tuple[NDArray[np.int64], NDArray[np.float16]]
@@ -143,19 +144,27 @@ def _with_last(chunks: Iterable[_Chunk], last: NDArray[np.int64] | None) -> Iter
     yield from postponed
 
 
-def load(path: OwnFile | Path, count: int, dimension: int, sha256: str) -> MappedVectors:
+def load(
+    path: OwnFile | Path,
+    count: int,
+    dimension: int,
+    expected: str,
+    of_file: Callable[[io.BufferedReader], str] = digest.of_file,
+) -> MappedVectors:
     """Maps a file of `count` vectors of length `dimension` that `write` has made.
+
+    `expected` is what `of_file` must return for it.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If its SHA-256 is another one.
+        If its digest is another one.
     """
     file = OwnFile.at(path)
     with file.open() as opened, told(file.path, "read"):
-        if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
+        if of_file(opened) != expected:
             raise ValueError("is truncated or altered")
         opened.seek(0)
         ids = np.fromfile(opened, dtype="<i8", count=count).astype(np.int64)

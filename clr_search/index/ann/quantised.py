@@ -8,7 +8,7 @@ beside the mapped vectors. The library is the one of its authors, and optional (
 What a graph of this library cannot do stands elsewhere in `ann/`: it takes no vectors after it was
 built, so that newer items are searched beside it until all is built anew; it knows no filter, so
 that a selection is applied to its candidates, as with HNSW; its distances are estimates, so that
-the candidates are scored on the mapped vectors; and it believes its file, whose SHA-256 is checked
+the candidates are scored on the mapped vectors; and it believes its file, which is verified
 before.
 """
 
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError
+from clr_search.index.ann.digest import Bytes
 from clr_search.index.ann.graph import Graph
 from clr_search.index.ann.mapped_vectors import MappedVectors
 
@@ -98,8 +99,8 @@ class QuantisedGraph(Graph):
         return cls(index, vectors, 1, 1)
 
     @classmethod
-    def load(cls, data: bytes, vectors: MappedVectors, probes: int, width: float) -> QuantisedGraph:
-        """Returns the graph that `serialized` gave; the caller has verified its checksum.
+    def load(cls, data: Bytes, vectors: MappedVectors, probes: int, width: float) -> QuantisedGraph:
+        """Returns the graph that `serialized` gave; the caller has verified its bytes.
 
         Raises
         ------
@@ -126,7 +127,7 @@ class QuantisedGraph(Graph):
 
     def serialized(self) -> NDArray[np.uint8]:
         """Returns the bytes that the library writes, without the mapped vectors."""
-        with _named(b"") as path:
+        with _named(np.empty(0, np.uint8)) as path:
             self._index.save(str(path))
             return np.fromfile(path, np.uint8)
 
@@ -170,7 +171,7 @@ def _padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @contextmanager
-def _named(data: bytes) -> Iterator[Path]:
+def _named(data: Bytes) -> Iterator[Path]:
     """Gives bytes a path for a library that knows only paths, which nobody else can write to.
 
     On Linux that is a file in memory, which has no name in any folder.
@@ -179,12 +180,12 @@ def _named(data: bytes) -> Iterator[Path]:
         descriptor = os.memfd_create("clr-search")
         try:
             with open(descriptor, "wb", closefd=False) as file:
-                file.write(data)
+                file.write(data.data)
             yield Path(f"/proc/self/fd/{descriptor}")
         finally:
             os.close(descriptor)
         return
     with tempfile.TemporaryDirectory(prefix="clr-search-") as folder:
         path = Path(folder) / "graph"
-        path.write_bytes(data)
+        data.tofile(path)
         yield path

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError
 from clr_search.index.ann import quantised
 from clr_search.index.ann.base import Ann
+from clr_search.index.ann.digest import Bytes
 from clr_search.index.ann.graph import HNSW
 from clr_search.index.ann.inverted import InvertedFile
 from clr_search.index.ann.mapped_vectors import MappedVectors
@@ -260,9 +261,9 @@ def fill(
 
 
 def load(
-    data: bytes, vectors: MappedVectors, probes: int, width: float = 1, *, name: str = ""
+    data: Bytes, vectors: MappedVectors, probes: int, width: float = 1, *, name: str = ""
 ) -> Ann:
-    """Returns the index that these bytes hold; the caller has verified their checksum.
+    """Returns the index that these bytes, uint8 (n,), hold; the caller has verified them.
 
     `name` is that of the structure, by which the bytes of FAISS and of `rabitqlib` are told apart.
 
@@ -278,7 +279,7 @@ def load(
 
     count, dimension = vectors.values.shape
     try:
-        index = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
+        index = faiss.deserialize_index(data)
     except (RuntimeError, MemoryError) as error:
         raise ClrSearchError(f"FAISS cannot read it: {error}") from error
     classes = {faiss.IndexIVF: InvertedFile, faiss.IndexHNSW: HNSW}

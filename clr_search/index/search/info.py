@@ -9,8 +9,8 @@ from typing import Any
 from clr_search import images
 from clr_search.files.stores.address import located
 from clr_search.index import contents
+from clr_search.index.ann.choosing.tuning import Tried
 from clr_search.index.ann.generations import Generation, named
-from clr_search.index.ann.tuning import Tried
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.remote.protocol import RemoteStructure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -183,7 +184,8 @@ class Reader(Inventory):
             excluded = np.asarray(exclude, dtype=np.int64).tolist()
             query = replace(query, exclude=excluded).refined(**options)
         if self._snapshot is not None and self._seen and self._seen == self._catalog.version():
-            return self._answers(self._snapshot, query)  # saves a transaction of the catalogue
+            with contextlib.suppress(DamagedError):  # a structure that came late; said below
+                return self._answers(self._snapshot, query)  # saves a transaction of the catalogue
         return self._in_snapshot(self._answers, query)
 
     def percentiles(self, scores: NDArray[np.floating]) -> NDArray[np.float64] | None:
@@ -302,21 +304,12 @@ class Reader(Inventory):
         percents = [None] * len(ids) if shares is None else shares.tolist()
         ranked = zip(ids.tolist(), scores.tolist(), percents, strict=True)
         values = store.rows_of(self._catalog, ids.tolist(), columns)
-        return Matches(
-            [
-                Match(
-                    rank,
-                    number,
-                    places[number][0],
-                    score,
-                    places[number][1],
-                    share,
-                    columns=values.get(number, {}),
-                )
-                for rank, (number, score, share) in enumerate(ranked, start=1)
-            ],
-            same=[places[number][0] for number in same.tolist()],
-        )
+        matches = []
+        for rank, (number, score, share) in enumerate(ranked, start=1):
+            path, label = places[number]
+            own = values.get(number, {})
+            matches.append(Match(rank, number, path, score, label, share, columns=own))
+        return Matches(matches, same=[places[number][0] for number in same.tolist()])
 
     def _refreshed(self) -> Searchable:
         """Returns a snapshot of the newest revision; the caller is inside `reading`."""
@@ -368,6 +361,9 @@ class Reader(Inventory):
             spread = np.linspace(0, len(ids) - 1, min(most, len(ids))).astype(np.int64)
             dimension = self._catalog.facts().dimension
             numbers, rows = embeddings.of(self._catalog, ids[spread].tolist(), dimension)
+            if self._catalog.remote is None and rows.any():
+                # Many at once wait until a large structure is loaded.
+                self.search_vectors(np.repeat(rows[rows.any(axis=1)][:1], _TIMED, axis=0))
             return latency.measure(
                 lambda vector, number: self.search_vector(vector, exclude=[number]), numbers, rows
             )

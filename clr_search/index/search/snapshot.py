@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.index.ann import generations
-from clr_search.index.ann.base import SLACK, Ann, Selector
+from clr_search.index.ann.base import SLACK, Scorer, Selector
 from clr_search.index.ann.generations import Generation
 from clr_search.index.ann.neighbours import Neighbours, nearest
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.filters import ALL, Filter
+from clr_search.index.search import arriving
 
 EXACT_FILTERED = 50_000
 """Up to this many items that match a filter, all of them are scored. A graph or an inverted file
@@ -76,8 +77,8 @@ class Snapshot:
         D, the length of a vector.
     generation : Generation or None
         The generation that `ann` was loaded from.
-    ann : Ann or None
-        The search structure with the vectors of the generation.
+    ann : Scorer or None
+        The search structure, or one that is still loaded, with the vectors of the generation.
     alive : int
         Number of items of the generation that are not removed or embedded again; 0 without one.
     among : Selector or None
@@ -92,7 +93,7 @@ class Snapshot:
     encoder: str
     dimension: int
     generation: Generation | None
-    ann: Ann | None = field(repr=False)
+    ann: Scorer | None = field(repr=False)
     alive: int
     among: Selector | None = field(repr=False)
     ids: NDArray[np.int64] = field(repr=False)
@@ -233,7 +234,7 @@ def refresh(catalog: Catalog, last: Snapshot | None, useless: int | None = None)
     if last is None or (last.encoder, last.generation) != (encoder, generation):
         loaded = None
         if generation is not None:
-            loaded = generations.load(catalog.folder, generation, dimension)
+            loaded = arriving.opened(catalog.folder, generation, dimension)
         ids, rows = embeddings.newer(catalog, base, dimension)
         among = _alive(catalog, loaded, base, alive)
         loaded = loaded if alive else None  # items never return to a generation
@@ -253,7 +254,7 @@ def refresh(catalog: Catalog, last: Snapshot | None, useless: int | None = None)
     return Snapshot(revision, encoder, dimension, generation, ann, alive, among, ids, rows)
 
 
-def _alive(catalog: Catalog, index: Ann | None, base: int, alive: int) -> Selector | None:
+def _alive(catalog: Catalog, index: Scorer | None, base: int, alive: int) -> Selector | None:
     """Returns a selector of the items that are still current; None if all of them are."""
     if index is None or alive == index.count:
         return None

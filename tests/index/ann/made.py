@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from clr_search.index.ann.base import Ann
+from clr_search.index.ann.choosing.tuning import Built, build
 from clr_search.index.ann.goal import Goal
 from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.structures import GRAPH, Structure, load
-from clr_search.index.ann.tuning import Built, build
 from clr_search.index.catalog.vectors import scale_of
 from tests.index.made import Vectors, clustered
 
@@ -32,7 +32,7 @@ def made(
 
 
 def loaded(built: Built, rows: Vectors = ROWS) -> Ann:
-    return load(built.data.tobytes(), kept(rows), built.probes, built.width)
+    return load(built.data, kept(rows), built.probes, built.width)
 
 
 def linked(rows: Vectors = ROWS, goal: Goal | None = None) -> Built:

@@ -12,7 +12,7 @@ from tests.index.ann.made import ROWS, kept, loaded, made
 def test_the_stored_vectors_are_not_copied() -> None:
     """The view is of the array itself: what is written there is what FAISS sees."""
     held = kept()
-    index = load(made().data.tobytes(), held, 64)
+    index = load(made().data, held, 64)
     held.values[3999] = ROWS[0].astype(np.float16)
     held.values[0] = 0
     near = index.candidates(ROWS[:1], 4000, 4000, 64)[0][0]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,12 @@ import pytest
 
 from clr_search import cores
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.disk import told
-from clr_search.files.own import OwnFile
+from clr_search.files.own import OwnFolder
 from clr_search.index import Index, maintenance
-from clr_search.index.ann import generations, goal, structures
+from clr_search.index.ann import digest, generations, goal, structures
 from clr_search.index.ann.generations import DamagedError
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.search.snapshot import Snapshot
 from tests.index.conftest import paths_of
 from tests.index.made import Heard, Vectors, brute, clustered, insert, sqlite_of
 
@@ -120,7 +122,7 @@ def test_a_file_of_the_right_checksum_that_is_no_index_is_of_no_use_either(
     connection = sqlite_of(published)
     connection.execute(
         "UPDATE meta SET value = json_set(value, '$.sha256', ?) WHERE key = 'ann'",
-        (generations.sha256_bytes(b"IwSq"),),
+        (digest.of_bytes(np.frombuffer(b"IwSq", np.uint8)),),
     )
     connection.close()
     heard = Heard()
@@ -209,7 +211,7 @@ def test_a_collection_at_the_limit_does_not_swing(published: Path) -> None:
 class TestKilledWhilePublishing:
     """Every step of `publish` may be the last one."""
 
-    @pytest.mark.parametrize("step", ["sha256_bytes", "_name", "clean"])
+    @pytest.mark.parametrize("step", ["path_of", "_name", "clean"])
     def test_the_catalogue_names_a_file_that_is_whole(
         self, step: str, published: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -247,9 +249,35 @@ def test_the_file_is_loaded_only_when_it_is_what_it_was(published: Path) -> None
     with catalog.reading():
         generation = generations.named(catalog)
     assert generation is not None
-    assert generations.load(published, generation, 24).count == 3000
+    vectors = generations.vectors_of(OwnFolder(published), generation, 24)
+    assert generations.load(OwnFolder(published), generation, vectors).count == 3000
     with pytest.raises(DamagedError, match="truncated or altered"):
-        generations.load(published, generation, 25)
+        generations.verified(OwnFolder(published), replace(generation, sha256="0" * 64))
+
+
+def test_files_that_a_former_release_hashed_in_one_go_are_read(
+    published: Path, rows: Vectors
+) -> None:
+    hashes = {
+        key: hashlib.sha256((published / "ann" / name).read_bytes()).hexdigest()
+        for key, name in (("sha256", "1.faiss"), ("rows_sha256", "1.vectors"))
+    }
+    connection = sqlite_of(published)
+    for key, value in {**hashes, "form": 3}.items():
+        connection.execute(
+            f"UPDATE meta SET value = json_set(value, '$.{key}', ?) WHERE key = 'ann'", (value,)
+        )
+    connection.close()
+    with Index.open(published, reporter=(heard := Heard())) as index:
+        assert index.search_vector(rows[5], 1).ids[0] == 6
+        assert isinstance(index._snapshot, Snapshot)
+        assert index._snapshot.ann is not None
+    Index.open(published, writable=True, reporter=heard).close()
+    assert heard.messages == []
+    flip(file_of(published))
+    with Index.open(published, reporter=heard) as index:
+        assert index.search_vector(rows[5], 1).ids[0] == 6
+    assert "truncated or altered" in heard.messages[0]
 
 
 def test_a_reader_goes_over_to_the_next_generation(published: Path, fresh: Vectors) -> None:
@@ -300,11 +328,10 @@ def test_where_all_candidates_are_gone_more_are_asked_for(
 def test_an_unreadable_file_is_searched_without(
     published: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(file: OwnFile) -> bytes:
-        with told(file.path, "read"):
-            raise OSError(5, "Input/output error")
+    def refused(file: object) -> tuple[digest.Bytes, str]:
+        raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(OwnFile, "read_bytes", refused)
+    monkeypatch.setattr(digest, "read_whole", refused)
     with Index.open(published, reporter=(heard := Heard())) as index:
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
     assert "cannot be read (Input/output error)" in heard.messages[0]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from clr_search.errors import UsageError
+from clr_search.index.ann.choosing.tuning import select
 from clr_search.index.ann.goal import Goal, that_fit
 from clr_search.index.ann.structures import GRAPH, Structure
-from clr_search.index.ann.tuning import select
 from tests.index.ann.made import kept
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from clr_search.index import Filter, Index
-from clr_search.index.ann import goal, quantised, tuning
+from clr_search.index.ann import goal, quantised
 from clr_search.index.ann.base import Selector
+from clr_search.index.ann.choosing import tuning
 from clr_search.index.ann.structures import GRAPHS, KINDS, load
 from clr_search.index.catalog.catalog import Catalog
 from tests.index.ann.made import ROWS, kept, linked, loaded
@@ -154,7 +155,7 @@ def test_a_graph_has_no_vectors_in_its_file() -> None:
     built = linked()
     assert 0.8 * len(built.data) < built.structure.bytes_for(4000, 24) < 1.3 * len(built.data)
     held = kept()
-    index = load(built.data.tobytes(), held, 64)
+    index = load(built.data, held, 64)
     positions, products = index.candidates(ROWS[:5], 3, 9, 200)
     assert positions[:, 0].tolist() == [0, 1, 2, 3, 4]
     held.values[:] = 0

@@ -12,12 +12,13 @@ import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index import Index
-from clr_search.index.ann import quantised, structures, tuning
+from clr_search.index.ann import quantised, structures
 from clr_search.index.ann.base import Selector
+from clr_search.index.ann.choosing import tuning
+from clr_search.index.ann.choosing.tuning import Tried, build
 from clr_search.index.ann.goal import Goal
 from clr_search.index.ann.quantised import QuantisedGraph
 from clr_search.index.ann.structures import QUANTISED, Structure, load
-from clr_search.index.ann.tuning import Tried, build
 from tests.index.ann.made import ROWS, kept
 from tests.index.made import Heard, Vectors, brute
 
@@ -31,7 +32,7 @@ def built() -> tuning.Built:
 
 
 def opened(built: tuning.Built) -> QuantisedGraph:
-    index = load(built.data.tobytes(), kept(), built.probes, name=str(built.structure))
+    index = load(built.data, kept(), built.probes, name=str(built.structure))
     assert isinstance(index, QuantisedGraph)
     return index
 
@@ -93,12 +94,12 @@ def test_its_size_is_about_what_was_promised(built: tuning.Built) -> None:
 )
 def test_what_is_no_graph_is_refused(built: tuning.Built, harm) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ClrSearchError, match="rabitqlib cannot read it"):
-        load(harm(built.data.tobytes()), kept(), 32, name="SymQG32")
+        load(np.frombuffer(harm(built.data.tobytes()), np.uint8), kept(), 32, name="SymQG32")
 
 
 def test_a_graph_over_other_vectors_is_refused(built: tuning.Built) -> None:
     with pytest.raises(ClrSearchError, match="no quantised graph over 3,000 items of 24"):
-        load(built.data.tobytes(), kept(ROWS[:3000]), 32, name="SymQG32")
+        load(built.data, kept(ROWS[:3000]), 32, name="SymQG32")
 
 
 def test_where_the_library_is_gone_all_is_found_and_said(

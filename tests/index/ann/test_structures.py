@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import faiss
+import numpy as np
 import pytest
 
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.ann import structures
+from clr_search.index.ann.choosing.tuning import select
 from clr_search.index.ann.goal import Goal, that_fit
 from clr_search.index.ann.structures import GRAPH, Structure, choose, load
-from clr_search.index.ann.tuning import select
 from tests.index.ann.made import ROWS, kept, made
 from tests.index.made import clustered
 
@@ -55,7 +56,7 @@ def test_the_memory_is_about_what_was_reckoned(kind: str) -> None:
 )
 def test_what_is_no_structure_over_these_vectors_is_refused(data: bytes) -> None:
     with pytest.raises(ClrSearchError):
-        load(data, kept(), 1)
+        load(np.frombuffer(data, np.uint8), kept(), 1)
 
 
 def test_a_graph_is_made_where_it_is_asked_for() -> None:

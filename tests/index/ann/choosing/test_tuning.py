@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.index.ann import structures, trial, tuning
+from clr_search.index.ann import structures
+from clr_search.index.ann.choosing import trial, tuning
+from clr_search.index.ann.choosing.tuning import Tried, build, select
 from clr_search.index.ann.goal import RECALL, Goal
 from clr_search.index.ann.graph import HNSW
 from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.structures import GRAPH, GRAPHS, QUANTISED, Structure, choose, load
-from clr_search.index.ann.tuning import Tried, build, select
 from clr_search.index.catalog.vectors import scale_of
 from tests.index.ann.made import ROWS, kept, linked, loaded, made
 from tests.index.made import brute
@@ -137,7 +138,7 @@ def test_the_recall_of_a_graph_is_that_of_new_queries(kind: str) -> None:
         np.arange(8000), scale_of(rows.astype(np.float16)), rows.astype(np.float16)
     )
     built = build(held, Structure(0, kind), Goal(0.8))
-    index = load(built.data.tobytes(), held, built.probes, name=str(built.structure))
+    index = load(built.data, held, built.probes, name=str(built.structure))
     near = index.candidates(queries, 10, index.scored_for(10), built.probes)[0]
     truth = np.argsort(-(queries @ rows.T), axis=1)[:, :10]
     found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(near, truth, strict=True)])

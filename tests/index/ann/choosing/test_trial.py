@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from clr_search.index.ann import trial
+from clr_search.index.ann.choosing import trial
+from clr_search.index.ann.choosing.trial import NEIGHBOURS, Trial, Truth
 from clr_search.index.ann.structures import Structure, fill
-from clr_search.index.ann.trial import NEIGHBOURS, Trial, Truth
 from tests.index.ann.made import ROWS, kept
 
 

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from clr_search.errors import ClrSearchError
 from clr_search.index.ann import structures
 from clr_search.index.ann.base import Ann
+from clr_search.index.ann.choosing.trial import NEIGHBOURS, Trial, Truth
 from clr_search.index.ann.goal import Goal, that_fit
 from clr_search.index.ann.graph import HNSW, Graph
 from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.quantised import QuantisedGraph
 from clr_search.index.ann.structures import GRAPH, GRAPHS, Structure, fill, link
-from clr_search.index.ann.trial import NEIGHBOURS, Trial, Truth
 
 _MARGIN = (
     0.007  # recall beyond the goal, since the effort is tuned on some queries and used for all
