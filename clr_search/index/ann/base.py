@@ -24,6 +24,8 @@ SELECTION_MARGIN = 2
 """Factor on the effort of a search in a selection, on top of the inverse of its share in the whole,
 which alone would do only if the selection were spread evenly."""
 
+_NONE = np.empty(0, np.int64)
+
 _MORE_EFFORT = 4
 """Factor by which the effort grows where the search before met too few candidates."""
 
@@ -130,15 +132,22 @@ class Scorer(ABC):
         precise: bool,
     ) -> Neighbours:
         """Returns the candidates as ids and cosine similarities."""
-        met = positions >= 0
         if precise and len(queries) == 1:
-            chosen = positions[0][met[0]]
+            chosen = positions[0][positions[0] >= 0]
             rows = self.vectors.rows(chosen)
             return nearest(self.vectors.ids[chosen], rows, queries, max(positions.shape[1], 1))
         ids, scores = self.vectors.ids[positions], products * self.vectors.scale[positions]
-        if not met.all():
-            ids[~met], scores[~met] = -1, -np.inf
+        if len(_short(positions, positions.shape[1])):
+            absent = positions < 0
+            ids[absent], scores[absent] = -1, -np.inf
         return Neighbours(ids, scores)
+
+
+def _short(positions: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
+    """Returns the rows in which less than `needed` positions were met; -1 ends those."""
+    if needed == 0 or (len(positions) == 1 and positions.item(needed - 1) >= 0):
+        return _NONE
+    return np.flatnonzero(positions[:, needed - 1] < 0)
 
 
 class Ann(Scorer):
@@ -229,11 +238,9 @@ class Ann(Scorer):
         positions, products = self.candidates(queries, *arguments, effort.probes, among)
         probes = effort.probes
         while probes < self.most_probes:
-            # -1 stands at the end of a row only.
-            short = positions[:, effort.needed - 1] < 0 if effort.needed else np.zeros(0, bool)
-            if not short.any():
+            incomplete = _short(positions, effort.needed)
+            if not len(incomplete):
                 break
-            incomplete = np.flatnonzero(short)
             probes *= _MORE_EFFORT
             repeated = self.candidates(queries[incomplete], *arguments, probes, among)
             positions[incomplete], products[incomplete] = repeated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -171,15 +172,17 @@ def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.floa
             f"(…, {dimension})."
         )
     norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
+    if len(queries) == 1 and _SQUARABLE < norms.item() < math.inf:  # a quicker way for one
+        queries /= norms.item()
+        return queries.astype(np.float32)
     if not ((norms > _SQUARABLE) & (norms < np.inf)).all():
         # Very long and very short vectors have a direction too, though their squares do not fit
         # into float64; so each is divided by its largest value first.
         largest = np.abs(queries).max(axis=1, initial=0.0)
         wrong = ~((largest > 0) & (largest < np.inf))
         if wrong.any():
-            raise UsageError(
-                f"Query vector {int(wrong.argmax())} has no direction: it is zero, or not finite."
-            )
+            which = f"Query vector {int(wrong.argmax())}" if len(wrong) > 1 else "The query vector"
+            raise UsageError(f"{which} has no direction: it is zero, or not finite.")
         queries /= largest[:, None]
         norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
     queries /= norms[:, None]
@@ -210,13 +213,10 @@ def as_query(vector: NDArray[np.floating], dimension: int) -> NDArray[np.float32
     >>> as_query(np.array([3.0, 4.0]), 2)
     array([0.6, 0.8], dtype=float32)
     """
-    query = np.array(vector, dtype=np.float64)
-    if query.shape != (dimension,):
+    if np.shape(vector) != (dimension,):
         raise UsageError(
-            f"The query vector has the shape {query.shape}; this collection needs ({dimension},)."
+            f"The query vector has the shape {np.shape(vector)}; this collection needs "
+            f"({dimension},)."
         )
-    largest = float(np.abs(query).max(initial=0.0))
-    if not 0 < largest < np.inf:
-        raise UsageError("The query vector has no direction: it is zero, or not finite.")
-    query /= largest  # so that squares fit into float64, however long or short the query is
-    return (query / np.linalg.norm(query)).astype(np.float32)
+    query: NDArray[np.float32] = as_queries(np.asarray(vector)[None], dimension)[0]
+    return query
