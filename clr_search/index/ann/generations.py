@@ -337,8 +337,8 @@ def check(folder: OwnFolder, generation: Generation, dimension: int) -> None:
     DamagedError
         If a file is missing, truncated or altered, or the library that reads it is not installed.
     """
-    if kind_of(generation.structure) == QUANTISED and not quantised.available():
-        raise DamagedError(generation, "is a quantised graph, and rabitqlib is not installed")
+    if kind_of(generation.structure) == QUANTISED and (reason := quantised.why_not()):
+        raise DamagedError(generation, f"is a quantised graph, and {reason}")
     verified(folder, generation)
     vectors_of(folder, generation, dimension)
 

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +52,32 @@ _BLOCK = 128
 
 def available() -> bool:
     """Returns whether `rabitqlib` is installed, and runs on this processor."""
+    return not why_not()
+
+
+def why_not() -> str:
+    """Returns why there can be no such graph here; empty where there can be."""
     try:
         import rabitqlib  # noqa: F401
-    except ImportError:
+    except ImportError as error:
+        return f"rabitqlib cannot be loaded ({error})"
+    return "" if _runs() else "rabitqlib does not run on this processor"
+
+
+@cache
+def _runs() -> bool:
+    """Whether the library builds and searches a small graph, which takes some milliseconds.
+
+    It can be imported anywhere, and refuses both where there is neither AVX2 nor NEON.
+    """
+    from rabitqlib import SymqgIndex
+
+    rows = np.eye(_LEAST, dtype=np.float32)
+    try:
+        index = SymqgIndex(_LEAST, DEGREE, "ip", _BITS)
+        index.build(rows, _CONSTRUCTION, 1)
+        index.search_batch(rows[:1], 1, DEGREE, 1)
+    except RuntimeError:
         return False
     return True
 
@@ -105,16 +129,16 @@ class QuantisedGraph(Graph):
         Raises
         ------
         ClrSearchError
-            If the library is not installed, or it is no graph over as many vectors as `vectors`, of
-            the same length.
+            If the library is not installed or does not run on this processor, or it is no graph
+            over as many vectors as `vectors`, of the same length.
         """
-        try:
-            from rabitqlib import SymqgIndex
-        except ImportError as error:
+        if reason := why_not():
             raise ClrSearchError(
-                f"it is a quantised graph, and rabitqlib cannot be loaded ({error})",
-                'Install it: pip install "clr-search[fast]"',
-            ) from error
+                f"it is a quantised graph, and {reason}",
+                'It takes the extra [fast] (pip install "clr-search[fast]"), and AVX2 or NEON.',
+            )
+        from rabitqlib import SymqgIndex
+
         count, dimension = vectors.values.shape
         with _named(data) as path:
             try:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from clr_search.files.own import OwnFolder
 from clr_search.index.ann import generations
-from clr_search.index.ann.base import Ann, Scorer, Selector
+from clr_search.index.ann.base import SLACK, Ann, Scorer, Selector
 from clr_search.index.ann.generations import Generation
 from clr_search.index.ann.mapped_vectors import MappedVectors
 from clr_search.index.ann.neighbours import Neighbours
@@ -65,7 +65,7 @@ class Arriving(Scorer):
         """
         ann = self._structure(wait=len(queries) > _FEW)
         if ann is None:
-            return self.exact(queries, k, among, precise=precise)
+            return self.exact(queries, k + SLACK, among, precise=precise)
         return ann.search(queries, k, among, precise=precise)
 
     def _structure(self, *, wait: bool) -> Ann | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,30 @@ def test_a_graph_over_other_vectors_is_refused(built: tuning.Built) -> None:
         load(built.data, kept(ROWS[:3000]), 32, name="SymQG32")
 
 
+@pytest.fixture
+def old_processor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As on one without AVX2: the library is imported, and refuses to search."""
+    rabitqlib = pytest.importorskip("rabitqlib", reason="the extra [fast] is not installed")
+
+    def refuses(*_: object) -> None:
+        raise RuntimeError("FastScan requires AVX2")
+
+    monkeypatch.setattr(rabitqlib.SymqgIndex, "search_batch", refuses)
+    quantised._runs.cache_clear()
+    yield
+    quantised._runs.cache_clear()
+
+
+@pytest.mark.usefixtures("old_processor")
+def test_a_processor_on_which_it_does_not_run_gets_no_such_graph(built: tuning.Built) -> None:
+    assert not quantised.available()
+    with pytest.raises(ClrSearchError, match="does not run on this processor"):
+        load(built.data, kept(), 32, name="SymQG32")
+    kinds = {one.kind for one in structures.choose(100_000, 24, graphs=True)}
+    assert QUANTISED not in kinds
+    assert structures.GRAPH in kinds
+
+
 def test_where_the_library_is_gone_all_is_found_and_said(
     many: Path, rows: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +141,7 @@ def test_where_the_library_is_gone_all_is_found_and_said(
         assert (index.search_vector(rows[3], 10).ids - 1).tolist() == brute(rows, rows[3], 10)
     assert 'pip install "clr-search[fast]"' in " ".join(heard.messages)
     with Index.open(many, writable=True, reporter=heard) as index:
-        assert "rabitqlib is not installed. Making it anew" in " ".join(heard.messages)
+        assert "rabitqlib cannot be loaded (import of rabitqlib halted" in " ".join(heard.messages)
         assert not index.info().structure.startswith("SymQG")  # what can be made here
         assert index.search_vector(rows[3], 1).ids.tolist() == [4]
 
