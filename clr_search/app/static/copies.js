@@ -6,7 +6,7 @@ import { Compare } from './compare.js';
 import { button, bytesText, counted, fill, h } from './dom.js';
 import { groupCard } from './group.js';
 import { Marks } from './marks.js';
-import { listOf, save } from './server.js';
+import { listOf, save, turns } from './server.js';
 
 const PAGE = 20;
 const AGAIN = 700; // milliseconds between two questions on how far the search is
@@ -58,7 +58,8 @@ export function panel(app) {
   let search = 0;
   let shown = '';
   let total = 0;
-  let turn = 0;
+  const turn = turns();
+  let last = turn();
   let running = false;
   let asking = false;
 
@@ -130,10 +131,10 @@ export function panel(app) {
     marks.follow(number, document.title);
     kind.show(kinds || 'all');
     order.show(orders || 'most');
-    turn += 1;
-    const mine = turn;
+    const mine = turn();
+    last = mine;
     const answer = await more20(0);
-    if (mine !== turn) return;
+    if (!mine()) return;
     shown = wanted;
     groups = [];
     list.replaceChildren();
@@ -151,10 +152,10 @@ export function panel(app) {
   async function extend() {
     if (extending) return;
     extending = true;
-    const mine = turn;
+    const mine = last;
     try {
       const answer = await more20(groups.length);
-      if (mine === turn) add(answer);
+      if (mine()) add(answer);
     } catch (error) {
       app.fail(error);
     } finally {

@@ -4,7 +4,7 @@
 
 import { button, counted, fill, h, icon } from './dom.js';
 import { Grid } from './grid.js';
-import { thumbnail } from './server.js';
+import { thumbnail, turns } from './server.js';
 import { waiting } from './waiting.js';
 
 const POLL = 700;
@@ -26,7 +26,7 @@ export function panel(app) {
   let drawn = -1;
   let alone = 0;
   let asked = '';
-  let turn = 0;
+  const turn = turns();
 
   const wait = waiting();
   const empty = h('p', { class: 'clr-empty', hidden: true }, 'The collection is empty. Add pictures with clr-search build-index.');
@@ -97,11 +97,10 @@ export function panel(app) {
    * @param {import('./types.js').State} state
    */
   async function made(state) {
-    turn += 1;
-    const mine = turn;
+    const last = turn();
     for (;;) {
       const told = await app.ask('groups', { groups: state.groups });
-      if (mine !== turn) return false;
+      if (!last()) return false;
       empty.hidden = !told.empty;
       wait.show(told.ready ? '' : told.stage, told.seconds);
       if (told.empty || !told.ready) all.hidden = one.hidden = true;
@@ -116,7 +115,7 @@ export function panel(app) {
         return true;
       }
       await new Promise((done) => setTimeout(done, POLL));
-      if (mine !== turn || app.state().tab !== 'groups') return false;
+      if (!last() || app.state().tab !== 'groups') return false;
     }
   }
 

@@ -9,6 +9,7 @@ import { button, counted, fill, h, percent } from './dom.js';
 import { Grid } from './grid.js';
 import { Labels } from './labels.js';
 import { isTyping } from './main.js';
+import { turns } from './server.js';
 import { taking } from './taking.js';
 import { NOTHING_THERE, said, VIEWS } from './views.js';
 
@@ -30,7 +31,7 @@ export function panel(app) {
   const doors = VIEWS.map(([show, title]) => button(title, () => app.go({ show, of: '', as: '' }), { class: 'clr-label-view', 'data-show': show }));
   let list = '';
   let asked = '';
-  let turn = 0;
+  const turn = turns();
   let hovered = -1;
   let pointing = false; // whether the mouse was moved after the last step by a key
   /** @type {Set<number>} */
@@ -168,13 +169,12 @@ export function panel(app) {
 
   /** Propose other pictures; those that were left out are not proposed again. */
   async function propose(leave = true) {
-    turn += 1;
-    const mine = turn;
+    const last = turn();
     if (leave) for (const row of grid.known()) if (row?.id !== undefined && !row.label) skipped.add(row.id);
     const focused = grid.element.contains(document.activeElement);
     try {
       const { rows } = await app.ask('proposals', { count: PROPOSED, skip: [...skipped].slice(-MOST_SKIPPED) });
-      if (mine !== turn) return;
+      if (!last()) return;
       grid.show(rows.length, rows.map(dressed));
       if (focused && rows.length) grid.activate(0, true);
       tell();
@@ -185,8 +185,7 @@ export function panel(app) {
 
   /** @param {import('./types.js').State} state */
   async function show(state) {
-    turn += 1;
-    const mine = turn;
+    const last = turn();
     for (const door of doors) door.setAttribute('aria-pressed', String(door.dataset.show === (state.show === 'guess' || state.show === 'novel' ? 'all' : state.show === 'cell' ? 'matrix' : state.show)));
     const key = JSON.stringify([wanted(state), state.terms]);
     if (key === asked) return;
@@ -201,11 +200,11 @@ export function panel(app) {
     try {
       await labels.sending;
       await labels.refresh();
-      if (mine !== turn) return;
+      if (!last()) return;
       app.settle();
-      await fetchView(state, mine);
+      await fetchView(state, last);
     } catch (error) {
-      if (mine !== turn) return;
+      if (!last()) return;
       asked = '';
       grid.show(0, []);
       status.textContent = '';
@@ -215,8 +214,8 @@ export function panel(app) {
     }
   }
 
-  /** @param {import('./types.js').State} state @param {number} mine */
-  async function fetchView(state, mine) {
+  /** @param {import('./types.js').State} state @param {() => boolean} last */
+  async function fetchView(state, last) {
     more.hidden = true;
     empty.hidden = true;
     const view = state.show;
@@ -233,7 +232,7 @@ export function panel(app) {
       return;
     }
     const found = await app.ask('pictures', { ...wanted(state), offset: 0, count: 48 });
-    if (mine !== turn) return;
+    if (!last()) return;
     list = found.list;
     grid.show(found.total, found.rows.map(dressed));
     tell();

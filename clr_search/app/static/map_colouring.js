@@ -6,6 +6,7 @@ import { h } from './dom.js';
 import { legend, readOff } from './map_legend.js';
 import { codes } from './map_answers.js';
 import { colourOf, OTHER, paletteOf, rampOf } from './map_colours.js';
+import { turns } from './server.js';
 
 const POLL = 700;
 /** @type {Record<string, string>} */
@@ -19,7 +20,7 @@ export function colouring(app, stage) {
   /** @type {Record<string, number>} */
   let offered = { labels: 0, folders: 0 };
   let drawn = '';
-  let turn = 0;
+  const turn = turns();
   /** @type {{header: any, codes: Uint8Array}} */
   let known = { header: {}, codes: new Uint8Array(0) };
 
@@ -65,11 +66,10 @@ export function colouring(app, stage) {
     hopeless.disabled = !state.terms.length;
     const wanted = JSON.stringify([token, by, by === 'group' && state.groups, by === 'score' && state.terms]);
     const off = by === 'score' ? new Set() : readOff(state.off);
-    turn += 1;
-    const mine = turn;
+    const last = turn();
     if (!drawn.startsWith(wanted)) {
       const got = await fetched(by, state, search);
-      if (mine !== turn) return;
+      if (!last()) return;
       known = got;
     }
     const now = `${wanted}${[...off].join('.')}`;

@@ -3,7 +3,7 @@
  */
 
 import { fill, h } from './dom.js';
-import { thumbnail } from './server.js';
+import { thumbnail, turns } from './server.js';
 
 const MOST = 200;
 const LEAST_SIDE = 28;
@@ -29,7 +29,7 @@ export class Pictures {
     /** @type {Shown[]} */
     this.shown = [];
     this.side = 0;
-    this.turn = 0;
+    this.turn = turns();
     /** @type {Map<number, HTMLImageElement>} */
     this.images = new Map();
     this.corner = [0, 0]; // of the map, when the pictures were placed
@@ -44,15 +44,14 @@ export class Pictures {
    * @param {(at: number) => string} colour of a point
    */
   async choose(cells, counts, colour) {
-    this.turn += 1;
-    const mine = this.turn;
+    const last = this.turn();
     const { camera } = this;
     const area = camera.width * camera.height;
     const about = Math.max(1, cells.count(camera.box));
     this.side = Math.min(LARGEST_SIDE, Math.round(ROOM * Math.sqrt(area / about)));
     this.shown = this.side < LEAST_SIDE ? [] : this.spread(cells.within(camera.box).filter(counts), cells);
     const rows = await this.rows.of(this.shown.map(({ at }) => at));
-    if (mine !== this.turn) return;
+    if (!last()) return;
     /** @type {Map<number, HTMLImageElement>} */
     const images = new Map();
     this.corner = camera.seen(0, 0);

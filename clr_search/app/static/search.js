@@ -7,7 +7,7 @@ import { bringing } from './bringing.js';
 import { button, counted, duration, fill, h, icon } from './dom.js';
 import { filters } from './filters.js';
 import { Grid } from './grid.js';
-import { thumbnail } from './server.js';
+import { thumbnail, turns } from './server.js';
 
 const FIRST = 48;
 
@@ -54,7 +54,7 @@ export function panel(app) {
     grid.element,
   );
   let asked = '';
-  let turn = 0;
+  const turn = turns();
 
   /** @param {import('./types.js').State} state */
   async function show(state) {
@@ -63,8 +63,7 @@ export function panel(app) {
     const wanted = JSON.stringify(search);
     if (wanted === asked) return;
     asked = wanted;
-    turn += 1;
-    const mine = turn;
+    const last = turn();
     element.setAttribute('aria-busy', 'true');
     const slow = setTimeout(() => {
       status.textContent = 'Searching …';
@@ -74,7 +73,7 @@ export function panel(app) {
         app.ask('find', { search, offset: 0, count: FIRST }),
         state.terms.length ? app.ask('terms', { terms: state.terms }) : { terms: [] },
       ]);
-      if (mine !== turn) return;
+      if (!last()) return;
       app.settle();
       query(state, told.terms);
       grid.show(found.total, found.rows);
@@ -82,7 +81,7 @@ export function panel(app) {
       const far = grid.element.getBoundingClientRect().top < 0;
       if (far) element.scrollIntoView({ block: 'start' });
     } catch (error) {
-      if (mine !== turn) return;
+      if (!last()) return;
       asked = '';
       app.fail(error);
       if (state.terms.length) await explain(state);
@@ -91,7 +90,7 @@ export function panel(app) {
       empty.hidden = true;
     } finally {
       clearTimeout(slow);
-      if (mine === turn) element.removeAttribute('aria-busy');
+      if (last()) element.removeAttribute('aria-busy');
     }
   }
 
