@@ -12,7 +12,9 @@ renames are taken back. SQLite's own files are left to SQLite, which runs with s
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,24 +67,34 @@ class Failpoints:
 
     def install(self) -> None:
         """Put the failpoints into the steps, for the rest of this process."""
-        self._around_files()
+        self._around_writes()
+        self._around_names()
         self._around_transactions()
 
-    def _around_files(self) -> None:
-        rename, unlink, fsync, sync = OwnFile.rename, OwnFile.delete, os.fsync, OwnFolder.sync
+    def _around_writes(self) -> None:
+        change, fsync = OwnFile.change, os.fsync
 
-        def write(file: OwnFile, data: bytes | str) -> None:
-            content = data.encode() if isinstance(data, str) else data
+        def opened(file: OwnFile, flags: int = 0) -> io.BufferedRandom:
+            handle = change(file, flags)
+            if not flags & os.O_EXCL:
+                return handle
             self.hit(f"before writing {_kind(file.path)}")
-            with file.replacing() as handle:
-                temporary = next(file.path.parent.glob(f".{file.path.name}.*.tmp"))
-                self._unsynced[temporary] = None
-                handle.write(content[: len(content) // 2])
-                handle.flush()
-                self.hit(f"half of {_kind(temporary)} written")
-                handle.write(content[len(content) // 2 :])
-                handle.flush()
-                self.hit(f"{_kind(temporary)} written")
+            self._unsynced[file.path] = None
+            return _Halving(handle.detach(), lambda part: self.hit(part.format(_kind(file.path))))
+
+        def synced(handle: int) -> None:
+            fsync(handle)
+            here = os.fstat(handle)
+            for path in list(self._unsynced):
+                if path.exists() and os.path.samestat(path.stat(), here):
+                    del self._unsynced[path]
+            self.hit("file fsynced")
+
+        _put(OwnFile, change=opened)
+        _put(os, fsync=synced)
+
+    def _around_names(self) -> None:
+        rename, unlink, sync = OwnFile.rename, OwnFile.delete, OwnFolder.sync
 
         def renamed(file: OwnFile, target: OwnFile) -> None:
             self.hit(f"before renaming to {_kind(target.path)}")
@@ -99,22 +111,13 @@ class Failpoints:
             if there:
                 self.hit(f"{_kind(file.path)} deleted")
 
-        def synced(handle: int) -> None:
-            fsync(handle)
-            here = os.fstat(handle)
-            for path in list(self._unsynced):
-                if path.exists() and os.path.samestat(path.stat(), here):
-                    del self._unsynced[path]
-            self.hit("file fsynced")
-
         def folder_synced(folder: OwnFolder, sub: str = "") -> None:
             sync(folder, sub)
             within = folder.path / sub
             self._renames = [entry for entry in self._renames if entry[1].parent != within]
             self.hit("folder fsynced")
 
-        _put(OwnFile, write=write, rename=renamed, delete=deleted)
-        _put(os, fsync=synced)
+        _put(OwnFile, rename=renamed, delete=deleted)
         _put(OwnFolder, sync=folder_synced)
 
     def _around_transactions(self) -> None:
@@ -144,6 +147,26 @@ class Failpoints:
         _put(Database, writing=transaction, rows=statement, compact=compacted)
 
 
+class _Halving(io.BufferedRandom):
+    """A new file that stops after half of each write, and after all of it."""
+
+    def __init__(self, raw: io.RawIOBase, hit: Callable[[str], None]) -> None:
+        super().__init__(raw)
+        self._hit = hit
+
+    def write(self, data: Any) -> int:
+        """Write in two parts, each of which has reached the file when the failpoint is met."""
+        whole = memoryview(data).cast("B")
+        for part, name in (
+            (whole[: len(whole) // 2], "half of {} written"),
+            (whole[len(whole) // 2 :], "{} written"),
+        ):
+            super().write(part)
+            self.flush()
+            self._hit(name)
+        return len(whole)
+
+
 def _put(owner: object, **steps: Callable[..., Any]) -> None:
     """Replace functions of a module, or methods of a class, for the rest of this process."""
     for name, step in steps.items():
@@ -155,4 +178,4 @@ def _kind(path: Path) -> str:
     for kind in ("encoder.next.onnx", "encoder.onnx", "faiss"):
         if kind in path.name:
             return kind
-    return path.name
+    return re.sub(r"^\.(.*)\.[0-9a-f]{8}\.tmp$", r"\1", path.name)
