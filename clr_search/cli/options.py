@@ -317,31 +317,6 @@ def device_option() -> Decorator[Any]:
     )
 
 
-def embedding_options() -> Decorator[Any]:
-    """Return ``--batch-size``, ``--workers``, ``--device`` and ``--isolate`` as one decorator."""
-
-    def decorate(function: AnyCallable) -> AnyCallable:
-        workers = click.option(
-            "--workers", type=COUNT, help="Threads that decode.  [default: one a core]"
-        )
-        batch_size = click.option(
-            "--batch-size",
-            type=COUNT,
-            default=64,
-            show_default=True,
-            help="Pictures embedded and saved at a time.",
-        )
-        isolate = click.option(
-            "--isolate",
-            is_flag=True,
-            help="Decode in worker processes with limits on memory and time.",
-        )
-        decorated: AnyCallable = batch_size(workers(device_option()(isolate(function))))
-        return decorated
-
-    return decorate
-
-
 def decoding_options() -> Decorator[Any]:
     """Return the options ``--decode-memory`` and ``--decode-seconds`` as one decorator."""
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from clr_search.cli import options, output, tables
-from clr_search.cli.collections.engines import Engine, by_parquet, engine_options
+from clr_search.cli.collections.engines import (
+    Embedding,
+    Engine,
+    by_parquet,
+    embedding_options,
+    engine_options,
+)
 from clr_search.cli.collections.goals import Goal, goal_options
 from clr_search.cli.collections.updated import MOST_LISTED, echo_line, echo_update
 from clr_search.cli.collections.vectors import check_use, without_pictures, works_without
@@ -20,7 +26,7 @@ from clr_search.errors import UsageError
 from clr_search.files.stores.address import ObjectPath
 
 if TYPE_CHECKING:
-    from clr_search.index import Index, SkippedItem
+    from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
     from clr_search.index.follow import Follower
     from clr_search.index.sync.watch import Watch
     from clr_search.progress import Reporter
@@ -92,7 +98,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Remove a column that --metadata gave; can be repeated.",
 )
-@options.embedding_options()
+@embedding_options
 @click.option(
     "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
 )
@@ -114,10 +120,7 @@ def build_index(
     poll: float | None,
     metadata: Path | None,
     dropped: tuple[str, ...],
-    batch_size: int,
-    workers: int | None,
-    device: str,
-    isolate: bool,
+    embedding: Embedding,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -168,11 +171,9 @@ def build_index(
       clr-search build-index s3://shop/products --index products.clr
       clr-search build-index --index photos.clr --drop-column rating
     """
-    from clr_search.images.isolation import DecodingLimits
-    from clr_search.progress import for_terminal
-
-    engine.check(collection, images, device, vectors=vectors, rebuild=rebuild, watch=watch)
-    isolation = DecodingLimits() if isolate else None
+    engine.check(
+        collection, images, embedding.device, vectors=vectors, rebuild=rebuild, watch=watch
+    )
     if collection is None or engine.from_parquet is not None:
         by_parquet(
             engine,
@@ -180,10 +181,7 @@ def build_index(
             images,
             encoder,
             chosen.selection,
-            batch_size=batch_size,
-            workers=workers,
-            isolation=isolation,
-            device=device,
+            embedding,
             share_encoder=share_encoder,
             verbose=verbose,
             as_json=as_json,
@@ -210,66 +208,117 @@ def build_index(
     _check_use(images, collection, encoder, metadata, poll, rebuild=rebuild, watch=watch)
     # Watching begins before the first update, so that no change in between is missed.
     watched = _watched(images, poll) if watch else None
-    reporter = for_terminal()
     began = time.monotonic()
-    known = not images and not rebuild
-    opened = partial(
-        _open,
-        collection,
-        encoder,
-        images,
-        reporter,
-        device,
-        chosen,
-        share_encoder=share_encoder,
-        rebuild=rebuild,
-        wait=watch,
-    )
-    with engine.embedding() as embed, opened() as index:
-        reports = []
-        if not rebuild:
-            index.require_encoder()  # before anything is changed
-        index.drop_columns(dropped)
-        index.select(
-            exclude=chosen.exclude, follow_links=chosen.follow_links, any_name=chosen.any_name
-        )
-        if known:
-            images = _there(index, reporter)
-        goal.aim(index)
-        if rebuild and encoder is not None:
-            reports.append(
-                index.rebuild(
-                    encoder,
-                    reporter=reporter,
-                    batch_size=batch_size,
-                    workers=workers,
-                    isolation=isolation,
-                    share_encoder=share_encoder,
-                )
-            )
-        if images and not watch:
-            reports.append(
-                index.update(
-                    images,
-                    reporter=reporter,
-                    batch_size=batch_size,
-                    workers=workers,
-                    isolation=isolation,
-                    verify=verify,
-                    embed=embed,
-                )
-            )
-        if metadata is not None:
-            tables.give_columns(index, metadata)
-        goal.settle(index, reporter)
-        info = index.info()
+    job = _Job(collection, encoder, share_encoder, rebuild, chosen, embedding, verify)
+    reports, info = job.run(images, engine, goal, metadata, dropped, watch=watch)
     for report in reports:
         echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
     if watched is not None:
         from clr_search.index.follow import Follower
 
-        follower = Follower(collection, batch_size, workers, device, isolation)
+        follower = Follower(collection, device=embedding.device, **embedding.settings)
         _follow(follower, watched, verbose=verbose, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Bringing a collection of pictures up to date: what was given of it, and its steps."""
+
+    collection: Path
+    encoder: Path | None
+    share_encoder: bool
+    rebuild: bool
+    chosen: Chosen
+    embedding: Embedding
+    verify: bool
+
+    def run(
+        self,
+        images: tuple[Path, ...],
+        engine: Engine,
+        goal: Goal,
+        metadata: Path | None,
+        dropped: tuple[str, ...],
+        *,
+        watch: bool,
+    ) -> tuple[list[UpdateReport], IndexInfo]:
+        """Make or open the collection, and do all but watch; return what came of it."""
+        from clr_search.progress import for_terminal
+
+        reporter = for_terminal()
+        with engine.embedding() as embed, self._open(images, reporter, wait=watch) as index:
+            reports = []
+            if not self.rebuild:
+                index.require_encoder()  # before anything is changed
+            index.drop_columns(dropped)
+            index.select(
+                exclude=self.chosen.exclude,
+                follow_links=self.chosen.follow_links,
+                any_name=self.chosen.any_name,
+            )
+            if not images and not self.rebuild:
+                images = _there(index, reporter)
+            goal.aim(index)
+            settings = self.embedding.settings
+            if self.rebuild and self.encoder is not None:
+                reports.append(
+                    index.rebuild(
+                        self.encoder,
+                        reporter=reporter,
+                        share_encoder=self.share_encoder,
+                        **settings,
+                    )
+                )
+            if images and not watch:
+                reports.append(
+                    index.update(
+                        images, reporter=reporter, verify=self.verify, embed=embed, **settings
+                    )
+                )
+            if metadata is not None:
+                tables.give_columns(index, metadata)
+            goal.settle(index, reporter)
+            return reports, index.info()
+
+    def _open(self, images: tuple[Path, ...], reporter: Reporter, *, wait: bool) -> Index:
+        """Open the collection, or create it; `wait` waits for another writer to end."""
+        from clr_search.index import Index
+        from clr_search.serve import devices
+
+        def opened() -> Index:
+            device = self.embedding.device
+            if self.rebuild:
+                return Index.open(self.collection, writable=True, device=device, reporter=reporter)
+            return Index.create(
+                self.collection,
+                self.encoder,
+                share_encoder=self.share_encoder,
+                device=device,
+                reporter=reporter,
+            )
+
+        if wait:
+            from clr_search.index.follow import when_free
+
+            return when_free(opened, reporter)
+        if not self.rebuild and not self.collection.exists():
+            # A wrong folder or device fails here, before it could leave an empty collection behind.
+            _require_pictures(images, self.chosen)
+            devices.require(self.embedding.device)
+        return opened()
+
+
+def _require_pictures(images: tuple[Path, ...], chosen: Chosen) -> None:
+    """Refuse folders in which nothing is found, and say which options would find something."""
+    from clr_search.files.find import find_images
+    from clr_search.files.left_out import LeftOut, selected
+
+    left_out = LeftOut()
+    try:
+        find_images(images, left_out, chosen.selection)
+    except UsageError as error:
+        offered = selected(tuple(left_out.others.items()), options=True)
+        raise UsageError(error.what, " ".join(offered) or error.remedy) from error
 
 
 def _check_use(
@@ -340,44 +389,3 @@ def _follow(follower: Follower, watched: Watch, *, verbose: bool, as_json: bool)
         elif changed or skipped - reported:
             echo_line(update, skipped - reported)
         reported = skipped
-
-
-def _open(
-    collection: Path,
-    encoder: Path | None,
-    images: tuple[Path, ...],
-    reporter: Reporter,
-    device: str,
-    chosen: Chosen,
-    *,
-    share_encoder: bool,
-    rebuild: bool,
-    wait: bool,
-) -> Index:
-    """Open the collection for writing, or create it; `wait` waits for another writer to end."""
-    from clr_search.files.find import find_images
-    from clr_search.files.left_out import LeftOut, selected
-    from clr_search.index import Index
-    from clr_search.serve import devices
-
-    def opened() -> Index:
-        if rebuild:
-            return Index.open(collection, writable=True, device=device, reporter=reporter)
-        return Index.create(
-            collection, encoder, share_encoder=share_encoder, device=device, reporter=reporter
-        )
-
-    if wait:
-        from clr_search.index.follow import when_free
-
-        return when_free(opened, reporter)
-    if not rebuild and not collection.exists():
-        # A wrong folder or device fails here, before it could leave an empty collection behind.
-        left_out = LeftOut()
-        try:
-            find_images(images, left_out, chosen.selection)
-        except UsageError as error:
-            offered = selected(tuple(left_out.others.items()), options=True)
-            raise UsageError(error.what, " ".join(offered) or error.remedy) from error
-        devices.require(device)
-    return opened()

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from clr_search.cli import options, output
+from clr_search.cli.collections.engines import Embedding, embedding_options
 from clr_search.cli.collections.updated import echo_update
 from clr_search.cli.path_lists import paths_argument
 
@@ -15,7 +16,7 @@ from clr_search.cli.path_lists import paths_argument
 @options.command("add")
 @options.collection_argument()
 @paths_argument("paths", "PATH...", required=True)
-@options.embedding_options()
+@embedding_options
 @click.option(
     "-v", "--verbose", is_flag=True, help="List every file that was skipped, or read with a note."
 )
@@ -24,10 +25,7 @@ from clr_search.cli.path_lists import paths_argument
 def add(
     collection: Path,
     paths: tuple[Path, ...],
-    batch_size: int,
-    workers: int | None,
-    device: str,
-    isolate: bool,
+    embedding: Embedding,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -39,20 +37,14 @@ def add(
     Example:
       clr-search add photos.clr holiday/2024 portrait.jpg
     """
-    from clr_search.images.isolation import DecodingLimits
     from clr_search.index import Index
     from clr_search.progress import for_terminal
 
     reporter = for_terminal()
     began = time.monotonic()
-    with Index.open(collection, writable=True, device=device, reporter=reporter) as index:
-        report = index.add(
-            paths,
-            reporter=reporter,
-            batch_size=batch_size,
-            workers=workers,
-            isolation=DecodingLimits() if isolate else None,
-        )
+    opened = Index.open(collection, writable=True, device=embedding.device, reporter=reporter)
+    with opened as index:
+        report = index.add(paths, reporter=reporter, **embedding.settings)
         info = index.info()
     echo_update(report, info, time.monotonic() - began, verbose=verbose, as_json=as_json)
 

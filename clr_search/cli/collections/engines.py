@@ -1,4 +1,4 @@
-"""The options by which ``build-index`` embeds on several machines, and keeps results as Parquet."""
+"""The options of how pictures are embedded: here, on several machines, or into Parquet files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import click
 
@@ -129,17 +129,83 @@ def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
 
 
+class Settings(TypedDict):
+    """What `Index.add`, `Index.update` and `Index.rebuild` take of it, by their names."""
+
+    batch_size: int
+    workers: int | None
+    isolation: DecodingLimits | None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What was given of the options of `embedding_options`.
+
+    Attributes
+    ----------
+    batch_size : int
+        Pictures embedded and saved at a time.
+    workers : int or None
+        Threads that decode; None for one a core.
+    device : str
+        Where to embed, as `serve.devices` has it.
+    isolate : bool
+        Decode in worker processes with limits on memory and time.
+    """
+
+    batch_size: int
+    workers: int | None
+    device: str
+    isolate: bool
+
+    @property
+    def settings(self) -> Settings:
+        """What the index takes."""
+        from clr_search.images.isolation import DecodingLimits
+
+        isolation = DecodingLimits() if self.isolate else None
+        return {"batch_size": self.batch_size, "workers": self.workers, "isolation": isolation}
+
+
+def embedding_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--batch-size``, ``--workers``, ``--device`` and ``--isolate``.
+
+    The command receives them together as `embedding`, an `Embedding`.
+    """
+
+    @wraps(function)
+    def command(
+        batch_size: int, workers: int | None, device: str, isolate: bool, **values: Any
+    ) -> Any:
+        return function(embedding=Embedding(batch_size, workers, device, isolate), **values)
+
+    workers = click.option(
+        "--workers", type=options.COUNT, help="Threads that decode.  [default: one a core]"
+    )
+    batch_size = click.option(
+        "--batch-size",
+        type=options.COUNT,
+        default=64,
+        show_default=True,
+        help="Pictures embedded and saved at a time.",
+    )
+    isolate = click.option(
+        "--isolate",
+        is_flag=True,
+        help="Decode in worker processes with limits on memory and time.",
+    )
+    decorated: Callable[..., Any] = batch_size(workers(options.device_option()(isolate(command))))
+    return decorated
+
+
 def by_parquet(
     engine: Engine,
     collection: Path | None,
     images: tuple[Path, ...],
     encoder: Path | None,
     selection: Selection,
+    embedding: Embedding,
     *,
-    batch_size: int,
-    workers: int | None,
-    isolation: DecodingLimits | None,
-    device: str,
     share_encoder: bool,
     verbose: bool,
     as_json: bool,
@@ -159,8 +225,8 @@ def by_parquet(
         done = embed_into(
             engine.to_parquet,
             images,
-            Encoder(encoder, device="cpu" if embed else device),
-            embed or by_pipeline(batch_size, workers, isolation),
+            Encoder(encoder, device="cpu" if embed else embedding.device),
+            embed or by_pipeline(**embedding.settings),
             selection=selection,
             reporter=for_terminal(),
         )
