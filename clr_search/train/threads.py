@@ -18,7 +18,7 @@ from functools import partial
 
 import torch
 
-from clr_search.train.network.model import build_encoder
+from clr_search.train.network.model import build_encoder, layout_for
 from clr_search.train.settings.names import Precision
 from clr_search.train.settings.resolved import ResolvedConfig
 
@@ -96,9 +96,10 @@ def _timed(
     precisions: Sequence[Precision],
     seconds: float,
 ) -> list[Choice]:
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
     state = torch.get_rng_state()  # so that the training draws what it draws without this
-    encoder = build_encoder(config).train().to(memory_format=layout)
+    encoder = build_encoder(config).train()
+    layout = layout_for(encoder, config.channels_last)
+    encoder.to(memory_format=layout)
     torch.set_rng_state(state)
     size = config.image_size
     count = max(2, min(_IMAGES, config.batch_size, config.micro_batch or _IMAGES))

@@ -16,7 +16,7 @@ from clr_search.train.data.augment import apply
 from clr_search.train.data.batches import Batch
 from clr_search.train.data.draws import Draws
 from clr_search.train.distributed import world
-from clr_search.train.network.model import build_encoder, build_head
+from clr_search.train.network.model import build_encoder, build_head, layout_for
 from clr_search.train.settings.resolved import ResolvedConfig
 from clr_search.train.settings.zoo import of_timm
 
@@ -38,7 +38,7 @@ def build_networks(config: ResolvedConfig, **further: nn.Module) -> nn.ModuleDic
     """
     encoder = build_encoder(config)
     head = build_head(config, encoder.dimension)
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    layout = layout_for(encoder, config.channels_last)
     networks = nn.ModuleDict({"encoder": encoder, "head": head, **further})
     networks.to(device=config.device, memory_format=layout)  # type: ignore[call-overload]
     if world().size > 1 and torch.device(config.device).type == "cuda":

@@ -20,11 +20,45 @@ from clr_search.train.settings.zoo import of_timm
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
+_CHANNELS_OF_ONEDNN = 8  # that are read at a time with AVX2
+
 _BLOCKS: dict[str, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
     "resnet18": (BasicBlock, (2, 2, 2, 2)),
     "resnet34": (BasicBlock, (3, 4, 6, 3)),
     "resnet50": (Bottleneck, (3, 4, 6, 3)),
 }
+
+
+def layout_for(encoder: nn.Module, channels_last: bool) -> torch.memory_format:
+    """Return the order in which a network's tensors lie in memory.
+
+    Channels come last where the settings say so, but not where a 1×1 convolution with a stride has
+    fewer than 8 channels to read: on processors without AVX-512, oneDNN computes wrong gradients of
+    its weights then, and writes past the end of its memory
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        The network.
+    channels_last : bool
+        `TrainConfig.channels_last`.
+
+    Examples
+    --------
+    >>> layout_for(nn.Conv2d(8, 16, 1, stride=2), channels_last=True)
+    torch.channels_last
+    >>> layout_for(nn.Conv2d(4, 8, 1, stride=2), channels_last=True)
+    torch.contiguous_format
+    """
+    corrupted = any(
+        isinstance(module, nn.Conv2d)
+        and module.kernel_size == (1, 1)
+        and module.stride != (1, 1)
+        and module.in_channels < _CHANNELS_OF_ONEDNN
+        for module in encoder.modules()
+    )
+    return torch.channels_last if channels_last and not corrupted else torch.contiguous_format
 
 
 class Encoder(Backbone):

@@ -180,7 +180,7 @@ def test_the_neighbours_of_the_student_come_to_be_those_of_the_teacher(
         picture.save(folder / f"{number:02d}.png")
     teacher = write_tiny_encoder(tmp_path / "teacher.onnx", size=24, dimension=8)
     config = replace(
-        tiny, teacher=str(teacher), head_dim=128, epochs=25, optimizer="adamw", image_size=24,
+        tiny, teacher=str(teacher), head_dim=128, epochs=50, optimizer="adamw", image_size=24,
         learning_rate=3e-3, knn_every=0, batch_size=16,
         augmentation=Augmentation(
             crop_scale=(0.8, 1.0), flip=0.0, jitter=0.0, grey=0.0, blur=0.0

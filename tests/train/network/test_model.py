@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from clr_search.errors import UsageError
-from clr_search.train.network.model import build_encoder, build_head
+from clr_search.train.network.model import build_encoder, build_head, layout_for
 from clr_search.train.run import load_run, write_initial_run
 from clr_search.train.settings.config import TrainConfig
 from clr_search.train.settings.names import Architecture, Head, Stem
@@ -52,6 +52,20 @@ def test_full_size_networks_have_torchvisions_parameters(architecture: Architect
     with torch.no_grad():
         expected = theirs.eval()((images - mean) / std)
         torch.testing.assert_close(ours.eval()(images), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_are_right_where_few_channels_are_halved_in_size() -> None:
+    """With AVX2 alone, and channels last, they are wrong, and the memory behind them is altered."""
+    torch.manual_seed(0)
+    layer, images = nn.Conv2d(4, 8, 1, stride=2, bias=False), torch.rand(16, 4, 8, 8)
+    layout = layout_for(nn.Sequential(layer), channels_last=True)
+    layer.to(memory_format=layout)
+    layer(images.contiguous(memory_format=layout)).square().sum().backward()
+    expected = 2 * torch.einsum(
+        "oc,ncyx,nkyx->ok", layer.weight.detach()[:, :, 0, 0], *(2 * [images[:, :, ::2, ::2]])
+    )
+    assert layer.weight.grad is not None
+    torch.testing.assert_close(layer.weight.grad[:, :, 0, 0], expected)
 
 
 def test_convolutions_start_as_he_has_it_and_residual_branches_at_full_strength() -> None:
