@@ -9,6 +9,9 @@ from typing import Any
 
 from clr_search.evaluate.compare import Row, table
 
+_FEW = 15
+"""Epochs below which the demo says so: it finds much less than after some minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
@@ -65,6 +68,12 @@ class DemoReport:
             f"{self.images:,} pictures, {self.epochs:,} epochs: {stages}",
             "",
         ]
+        if self.epochs < _FEW:
+            lines += [
+                f"{self.epochs:,} epochs are few: the machine is slow or busy. More find more: "
+                "give the command again with --seconds 300 --force.",
+                "",
+            ]
         if self.rows:
             lines += [f"Leave-one-out over {self.scored:,} pictures, in per cent:", ""]
             lines += [table(self.rows), ""]

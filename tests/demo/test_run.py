@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def test_every_artefact_is_there_and_belongs_together(done: demo.DemoReport) -> 
         assert sheet.width > 900
     for name in ("golden.json", "run/curves.png", "run/metrics.jsonl"):
         assert (done.out / name).stat().st_size > 0
+
+
+def test_a_short_training_is_told_as_such(done: demo.DemoReport) -> None:
+    for epochs, told in ((6, True), (40, False)):
+        assert ("--seconds 300 --force" in replace(done, epochs=epochs).table()) == told
 
 
 def test_figures_are_reported_for_people_and_programs(done: demo.DemoReport) -> None:
