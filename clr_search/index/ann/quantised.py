@@ -176,9 +176,9 @@ class QuantisedGraph(Graph):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Walks for some queries in this thread, and scores what it meets on the mapped vectors."""
         found = self._index.search_batch(_padded(rows), fetched, effort, 1)[0].astype(np.int64)
-        absent = found >= self.count
-        few = bool(absent.any())
+        few = int(found.max(initial=-1)) >= self.count
         if few:  # the rows end in what is no vector
+            absent = found >= self.count
             found[absent] = -1
             found = np.take_along_axis(found, np.argsort(absent, axis=1, kind="stable"), axis=1)
         vectors = self.vectors.values.take(found.reshape(-1), axis=0).astype(np.float32)

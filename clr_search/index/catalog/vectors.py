@@ -171,10 +171,12 @@ def as_queries(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.floa
             f"The query vectors have the shape {queries.shape}; this collection needs "
             f"(…, {dimension})."
         )
+    if len(queries) == 1:  # a quicker way for one
+        length = math.sqrt(np.vdot(queries, queries))
+        if _SQUARABLE < length < math.inf:
+            queries /= length
+            return queries.astype(np.float32)
     norms = np.sqrt(np.einsum("qd,qd->q", queries, queries))
-    if len(queries) == 1 and _SQUARABLE < norms.item() < math.inf:  # a quicker way for one
-        queries /= norms.item()
-        return queries.astype(np.float32)
     if not ((norms > _SQUARABLE) & (norms < np.inf)).all():
         # Very long and very short vectors have a direction too, though their squares do not fit
         # into float64; so each is divided by its largest value first.

@@ -45,6 +45,7 @@ class Arriving(Scorer):
         super().__init__(vectors)
         self._load = load
         self._asked = False
+        self._here: Ann | None = None
         self._coming: Future[Ann] | None = None
         self._lock = Lock()
 
@@ -63,7 +64,7 @@ class Arriving(Scorer):
         DamagedError
             If its file is missing, truncated or altered.
         """
-        ann = self._structure(wait=len(queries) > _FEW)
+        ann = self._here or self._structure(wait=len(queries) > _FEW)
         if ann is None:
             return self.exact(queries, k + SLACK, among, precise=precise)
         return ann.search(queries, k, among, precise=precise)
@@ -78,7 +79,8 @@ class Arriving(Scorer):
                 pool.shutdown(wait=False)  # the thread ends when the structure is loaded
         if self._coming is None or not (wait or self._coming.done()):
             return None
-        return self._coming.result()
+        self._here = self._coming.result()
+        return self._here
 
 
 def opened(folder: OwnFolder, generation: Generation, dimension: int) -> Scorer:

@@ -193,6 +193,8 @@ class Query:
         >>> Query(ids=(3,)).refined(min_score=0.8).min_score
         0.8
         """
+        if not options:
+            return self
         where, under, label = options.get("where"), options.get("under"), options.get("label")
         changed: dict[str, Any] = {
             _FIELDS.get(name, name): value

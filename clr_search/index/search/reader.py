@@ -107,9 +107,7 @@ class Reader(Inventory):
                 print(match.score, match.path)
         """
         full_query = query if isinstance(query, Query) else Query.by(query, k)
-        if options:
-            full_query = full_query.refined(**options)
-        return self._in_snapshot(self._answer, full_query)
+        return self._in_snapshot(self._answer, full_query.refined(**options))
 
     def search_vector(
         self,
@@ -224,7 +222,7 @@ class Reader(Inventory):
         """Returns the matches of each of many queries; their paths are read on access."""
         resolved = self._resolved(snapshot, query)
         neighbours = self._neighbours(snapshot, query, resolved, precise=False)
-        ids, scores = neighbours.ids, neighbours.scores.astype(np.float32)
+        ids, scores = neighbours.ids, neighbours.scores.astype(np.float32, copy=False)
 
         def described(numbers: NDArray[np.int64], row: NDArray[np.float32]) -> Matches:
             """Returns the matches of one query, without items that have been removed since."""
