@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,29 +33,12 @@ def echo_update(
     report: UpdateReport, info: IndexInfo, seconds: float, *, verbose: bool, as_json: bool
 ) -> None:
     """Print what an update has done, and the collection after it."""
-    from clr_search.files.left_out import passed_over, selected
-
-    embedded = report.added + report.changed
-    rate = embedded / seconds if embedded else None
     names = ("added", "changed", "moved", "removed", "unchanged")
     counts = {name: getattr(report, name) for name in names}
+    embedded = report.added + report.changed
+    rate = embedded / seconds if embedded else None
     if as_json:
-        output.echo_json(
-            {
-                "collection": info.path,
-                "images": info.count,
-                **counts,
-                "skipped": [{"path": e.path, "reason": e.reason} for e in report.skipped],
-                "noted": [{"path": e.path, "note": str(e)} for e in report.noted],
-                "passed_over": dict(report.passed_over),
-                "left_out": [{"path": path, "reason": why} for path, why in report.left_out],
-                "structure": info.structure,
-                "recall": info.recall,
-                "latency_ms": info.latency_ms,
-                "seconds": round(seconds, 3),
-                "images_per_second": None if rate is None else round(rate, 1),
-            }
-        )
+        output.echo_json(_facts(report, info, counts, seconds, rate))
         return
     output.echo_heading(f"{output.shown(info.path)}: {output.count(info.count, 'image')}")
     phrases = [f"{number:,} {name}" for name, number in counts.items()]
@@ -68,6 +51,37 @@ def echo_update(
             ("time", output.duration(seconds) + speed),
         ]
     )
+    _echo_not_taken(report, verbose=verbose)
+
+
+def _facts(
+    report: UpdateReport,
+    info: IndexInfo,
+    counts: dict[str, int],
+    seconds: float,
+    rate: float | None,
+) -> dict[str, Any]:
+    """Return what an update has done, and the collection after it, for JSON."""
+    return {
+        "collection": info.path,
+        "images": info.count,
+        **counts,
+        "skipped": [{"path": e.path, "reason": e.reason} for e in report.skipped],
+        "noted": [{"path": e.path, "note": str(e)} for e in report.noted],
+        "passed_over": dict(report.passed_over),
+        "left_out": [{"path": path, "reason": why} for path, why in report.left_out],
+        "structure": info.structure,
+        "recall": info.recall,
+        "latency_ms": info.latency_ms,
+        "seconds": round(seconds, 3),
+        "images_per_second": None if rate is None else round(rate, 1),
+    }
+
+
+def _echo_not_taken(report: UpdateReport, *, verbose: bool) -> None:
+    """Print which files were skipped, left out or taken with a loss, and why."""
+    from clr_search.files.left_out import passed_over, selected
+
     output.echo_skipped([(e.path, e.reason) for e in report.skipped], verbose=verbose)
     output.echo_noted([(e.path, str(e), e.lossy) for e in report.noted], verbose=verbose)
     for line in passed_over(report.passed_over) + selected(report.left_out, options=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +27,49 @@ NAMES = {
 """Names of the measures for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A comparison of two collections, and which pictures it does not count.
+
+    Attributes
+    ----------
+    comparison : Comparison
+        The second against the first, on the pictures that both have.
+    in_both, only_in_first, only_in_second, unlabelled, other_labels : int
+        Numbers of pictures: in both, in one alone, without a label, and with another label in the
+        second; those of the first are used.
+    unmatched : list of dict
+        Rows of a table of labels that name no picture, as `tables.Given` has them.
+    """
+
+    comparison: Comparison
+    in_both: int
+    only_in_first: int
+    only_in_second: int
+    unlabelled: int
+    other_labels: int
+    unmatched: list[dict[str, Any]]
+
+
 def compare(first: Path, second: Path, table: Path | None, *, as_json: bool) -> None:
     """Compare two collections of the same pictures, and print which one finds better."""
+    if first.resolve() == second.resolve():
+        raise UsageError(f"{first} is given twice.", "Give two collections of the same pictures.")
+    compared = _compared(first, second, table)
+    if as_json:
+        output.echo_json({"first": first, "second": second} | _facts(compared))
+        return
+    _print(first, second, compared.comparison)
+    _print_left_out(compared, output.shown(first), output.shown(second))
+
+
+def _compared(first: Path, second: Path, table: Path | None) -> _Compared:
+    """Return the comparison of two collections, by the labels of the first or of a table."""
     from clr_search.evaluate.paired import compare_paired
     from clr_search.evaluate.pairing import same_pictures
     from clr_search.index import Index
     from clr_search.progress import Lines
 
-    if first.resolve() == second.resolve():
-        raise UsageError(f"{first} is given twice.", "Give two collections of the same pictures.")
     with Index.open(first, reporter=Lines()) as one, Index.open(second, reporter=Lines()) as other:
         held, known = _read(one)
         others, other_known = _read(other)
@@ -44,44 +79,36 @@ def compare(first: Path, second: Path, table: Path | None, *, as_json: bool) -> 
             f"{first} and {second} have no picture in common.",
             "Compare collections of the same pictures, such as by two encoders.",
         )
-    found = tables.Given(held.labels, [])
+    given = tables.Given(held.labels, [])
     if table is not None:
-        found = tables.given(table, held.paths, str(first))
+        given = tables.given(table, held.paths, str(first))
     output.status(f"Comparing on {output.count(len(pairs), 'picture')} …")
     at, there = ([pair[side] for pair in pairs] for side in (0, 1))
-    labels = [found.labels[n] for n in at]
-    comparison = compare_paired(held.vectors[at], others.vectors[there], labels)
-    only = (len(held) - len(pairs), len(others) - len(pairs))
-    unlabelled = sum(not label for label in labels)
-    differing = 0
-    if table is None:
-        differing = sum(label != others.labels[n] for label, n in zip(labels, there, strict=True))
-    if as_json:
-        facts = {
-            "first": first,
-            "second": second,
-            "in_both": len(pairs),
-            "only_in_first": only[0],
-            "only_in_second": only[1],
-            "unlabelled": unlabelled,
-            "other_labels": differing,
-        }
-        output.echo_json(facts | _facts(comparison) | {"unmatched": found.unmatched})
-        return
-    _print(first, second, comparison)
-    names = (output.shown(first), output.shown(second))
+    labels = [given.labels[n] for n in at]
+    theirs = labels if table is not None else [others.labels[n] for n in there]
+    return _Compared(
+        compare_paired(held.vectors[at], others.vectors[there], labels),
+        in_both=len(pairs),
+        only_in_first=len(held) - len(pairs),
+        only_in_second=len(others) - len(pairs),
+        unlabelled=sum(not label for label in labels),
+        other_labels=sum(one != another for one, another in zip(labels, theirs, strict=True)),
+        unmatched=given.unmatched,
+    )
+
+
+def _print_left_out(compared: _Compared, first: str, second: str) -> None:
+    """Print which pictures are not counted, and whose labels are not used."""
     for number, what in (
-        (only[0], f"only in {names[0]}"),
-        (only[1], f"only in {names[1]}"),
-        (unlabelled, "without a label"),
+        (compared.only_in_first, f"only in {first}"),
+        (compared.only_in_second, f"only in {second}"),
+        (compared.unlabelled, "without a label"),
     ):
         if number:
             click.echo(f"Left out: {output.count(number, 'picture')} {what}.", err=True)
-    if differing:
-        pictures = output.count(differing, "picture has", "pictures have")
-        click.echo(
-            f"{pictures} another label in {names[1]}; those of {names[0]} are used.", err=True
-        )
+    if compared.other_labels:
+        pictures = output.count(compared.other_labels, "picture has", "pictures have")
+        click.echo(f"{pictures} another label in {second}; those of {first} are used.", err=True)
 
 
 def _read(index: Index) -> tuple[Embeddings, list[Identity]]:
@@ -95,11 +122,15 @@ def _read(index: Index) -> tuple[Embeddings, list[Identity]]:
     return held, [Identity(str(item.path), item.sha256, item.width > 0) for item in items]
 
 
-def _facts(comparison: Comparison) -> dict[str, Any]:
+def _facts(compared: _Compared) -> dict[str, Any]:
     """Return a comparison for JSON."""
-    from dataclasses import asdict
-
+    comparison = compared.comparison
     return {
+        "in_both": compared.in_both,
+        "only_in_first": compared.only_in_first,
+        "only_in_second": compared.only_in_second,
+        "unlabelled": compared.unlabelled,
+        "other_labels": compared.other_labels,
         "queries": comparison.pictures,
         "classes": comparison.classes,
         "verdict": comparison.verdict,
@@ -110,6 +141,7 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "chance": asdict(comparison.chance) | {"probe_accuracy": comparison.chance.knn_accuracy},
         "majority": asdict(comparison.majority)
         | {"probe_accuracy": comparison.majority.knn_accuracy},
+        "unmatched": compared.unmatched,
     }
 
 
