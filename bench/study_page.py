@@ -69,7 +69,7 @@ INSIGHTS = (
         "views of a picture, so it loses colour and orientation. With a small network g in "
         "between, h need not lose them, and h is what is kept.",
         "head",
-        ("A non-linear head beats none", "h is better than z", "z has lost what h knows of rot"),
+        ("A non-linear head beats none", "h is better than z", "z has lost what h knows"),
     ),
     Insight(
         "3. Cosines, and a temperature",
