@@ -69,7 +69,13 @@ INSIGHTS = (
         "views of a picture, so it loses colour and orientation. With a small network g in "
         "between, h need not lose them, and h is what is kept.",
         "head",
-        ("A non-linear head beats none", "h is better than z", "z has lost what h knows"),
+        (
+            "A non-linear head beats none",
+            "h is better than z",
+            "z has lost what h knows of rotation",
+            "z has lost what h knows of grey",
+            "z has lost what h knows of blur",
+        ),
     ),
     Insight(
         "3. Cosines, and a temperature",

@@ -70,6 +70,8 @@ class Comparison:
         Number of their classes.
     chance, majority : Baseline
         What the measures come to by chance, and by always finding the largest class.
+    same : bool
+        Whether both encoders give each of the pictures the very same vector.
     """
 
     differences: tuple[Difference, ...]
@@ -77,6 +79,7 @@ class Comparison:
     classes: int
     chance: Baseline
     majority: Baseline
+    same: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -111,8 +114,9 @@ def compare_paired(
     Examples
     --------
     >>> x = np.eye(2, dtype=np.float32)[[0, 0, 0, 1, 1, 1]]
-    >>> compare_paired(x, x, ["cat"] * 3 + ["dog"] * 3).verdict
-    'cannot tell'
+    >>> found = compare_paired(x, x, ["cat"] * 3 + ["dog"] * 3)
+    >>> found.verdict, found.same
+    ('cannot tell', True)
     """
     if not len(first) == len(second) == len(labels):
         raise UsageError(
@@ -136,6 +140,7 @@ def compare_paired(
         classes=len(sizes),
         chance=chance_of(sizes),
         majority=majority_of(sizes),
+        same=np.array_equal(pair[0], pair[1]),
     )
 
 

@@ -134,6 +134,7 @@ def _facts(compared: _Compared) -> dict[str, Any]:
         "queries": comparison.pictures,
         "classes": comparison.classes,
         "verdict": comparison.verdict,
+        "same": comparison.same,
         "measures": [
             asdict(one) | {"difference": one.second - one.first, "verdict": one.verdict}
             for one in comparison.differences
@@ -196,6 +197,8 @@ def sentence(first: str, second: str, comparison: Comparison) -> str:
     comparison : Comparison
         The second against the first.
     """
+    if comparison.same:
+        return f"{first} and {second} give every picture the same vector: neither is better."
     told = [one for one in comparison.differences if one.verdict != "cannot tell"]
     if comparison.verdict == "cannot tell" and told:
         return (

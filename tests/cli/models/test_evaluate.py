@@ -77,6 +77,14 @@ def test_a_collection_against_another(
     assert "Left out: 2 pictures only in" in run("evaluate", collection, "other.clr").stderr
 
 
+def test_a_collection_against_a_copy_of_it(run: Run, collection: Path) -> None:
+    shutil.copytree(collection, "copy.clr")
+    lines = run("evaluate", collection, "copy.clr").stdout.splitlines()
+    assert lines[-1].endswith("and copy.clr give every picture the same vector: neither is better.")
+    facts = json.loads(run("evaluate", collection, "copy.clr", "--json").stdout)
+    assert (facts["verdict"], facts["same"]) == ("cannot tell", True)
+
+
 def test_an_encoder_that_sees_nothing_is_worse(
     run: Run, collection: Path, pictures: Path, tmp_path: Path
 ) -> None:
