@@ -29,7 +29,7 @@ from bench.machine import machine
 from clr_search.contract.shipped import encoder_named
 from clr_search.demo.swatches import write_collection
 from clr_search.evaluate.compare import embeddings, score
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
 

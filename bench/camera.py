@@ -18,7 +18,7 @@ from bench.machine import machine
 from clr_search import images
 from clr_search.contract.model_file import EMBEDDING, IMAGES
 from clr_search.errors import ImageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, embed_files
 

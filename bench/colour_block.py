@@ -20,7 +20,7 @@ from bench.machine import machine
 from clr_search.contract.shipped import encoder_named
 from clr_search.errors import ImageError
 from clr_search.evaluate.retrieval import Retrieval, leave_one_out
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.images import decode_square, read
 from clr_search.serve.encoder import Encoder
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from bench.drawn import DRAWN
 from clr_search import images
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.write import sha256_bytes
 
 Pairs = set[tuple[str, str]]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bench.costly import saved
 from bench.machine import machine
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Skipped, infer_files

@@ -34,7 +34,7 @@ from clr_search.contract.shipped import encoder_named
 from clr_search.cores import usable_cores
 from clr_search.evaluate.compare import embeddings
 from clr_search.evaluate.retrieval import leave_one_out
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.write import write_atomically
 from clr_search.progress import Silent
 

@@ -45,7 +45,7 @@ from bench.machine import machine
 from clr_search import images
 from clr_search.cores import usable_cores
 from clr_search.errors import ImageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, embed_files
 from clr_search.train import load_run

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import machine
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, embed_files
 from clr_search.serve.probe.few_shot import FEW, fit_shots

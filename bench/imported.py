@@ -16,7 +16,7 @@ from bench.machine import machine
 from clr_search.contract.shipped import encoder_named
 from clr_search.evaluate.compare import embeddings
 from clr_search.evaluate.retrieval import leave_one_out
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import for_terminal
 from clr_search.serve.encoder import Encoder
 

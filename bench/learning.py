@@ -22,7 +22,7 @@ from clr_search.demo.run import SWATCHES_EACH
 from clr_search.demo.swatches import write_collection
 from clr_search.evaluate.compare import compare, table
 from clr_search.export.onnx import export_run
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import for_terminal
 from clr_search.train import TrainConfig, demo_config, load_run, train, write_initial_run
 from clr_search.train.settings.presets import PresetName, preset

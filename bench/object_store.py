@@ -29,7 +29,7 @@ from bench.relay import relayed
 from bench.seaweed import BUCKET, Seaweed
 from bench.starting import running
 from clr_search import images
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.stores.address import ObjectPath
 from clr_search.files.stores.ahead import ReadAhead
 from clr_search.index import Index

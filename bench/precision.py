@@ -42,7 +42,8 @@ from clr_search.evaluate.retrieval import leave_one_out
 from clr_search.export.precision import drift, halved, widened
 from clr_search.export.quantize import Scheme, quantized
 from clr_search.export.sample import draw
-from clr_search.files.find import ImageFile, find_images
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.images import decode_square, read
 from clr_search.progress import Silent
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from bench.machine import machine
 from clr_search.cores import usable_cores
 from clr_search.distributed.engine import RayEngine
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.images.isolation import DecodingLimits
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embed, by_pipeline

@@ -23,7 +23,8 @@ from clr_search.contract.shipped import encoder_named
 from clr_search.errors import ImageError
 from clr_search.evaluate.compare import embeddings, histograms, score, table
 from clr_search.evaluate.retrieval import knn_accuracy
-from clr_search.files.find import ImageFile, find_images
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.progress import for_terminal
 from clr_search.serve.encoder import Encoder
 

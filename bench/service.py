@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from bench.machine import machine
 from clr_search import images
 from clr_search.cores import usable_cores
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.index import Index
 from clr_search.serve.encoder import Encoder
 

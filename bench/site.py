@@ -27,7 +27,7 @@ from playwright.sync_api import Page
 from bench.chromium import chromium
 from bench.machine import machine
 from clr_search.errors import ClrSearchError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.index import Index
 from clr_search.site import Options, export_site, vectors
 

@@ -36,7 +36,7 @@ from torchvision import transforms
 
 from bench.machine import machine
 from clr_search import images
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.own import OwnFolder
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig

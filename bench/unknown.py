@@ -30,7 +30,7 @@ from PIL import Image, ImageFilter
 from bench.machine import machine
 from clr_search import images
 from clr_search.errors import ImageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.probe.fit import ranks
 from clr_search.serve.probe.novelty import Distance, fit_novelty

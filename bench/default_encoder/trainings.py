@@ -37,7 +37,7 @@ from clr_search.contract.model_file import IMAGES
 from clr_search.contract.runtime import open_session
 from clr_search.evaluate.retrieval import knn_accuracy, leave_one_out
 from clr_search.export.onnx import export_run
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.write import write_atomically
 from clr_search.progress import for_terminal
 from clr_search.train import Augmentation, TrainConfig, load_run, train, write_initial_run

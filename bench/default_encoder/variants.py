@@ -23,7 +23,7 @@ from bench.machine import machine
 from clr_search import images
 from clr_search.evaluate.retrieval import leave_one_out
 from clr_search.export import descriptor
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.train import TrainConfig
 from clr_search.train.methods.network import build_networks
 from clr_search.train.network.initial import continued, load_initial

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent, for_terminal
 from clr_search.train import TrainConfig, load_run, train
 from clr_search.train.data.decode import decode_collection

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from clr_search.app.access import Access
     from clr_search.app.library.tiles import Tiles
-    from clr_search.app.main import Access
 
 GRACE = 2
 """Seconds for which a stopping page waits for its last answers."""
@@ -60,6 +60,7 @@ def served(site: Site, host: str, port: int | None, access: Access) -> Iterator[
     from clr_search.app.guard import OWN, Guard
     from clr_search.app.messages import Events
     from clr_search.app.routes.pictures import Thumbnails
+    from clr_search.web.accepting import serving_aside
 
     names, below = Names.of(host, access.more_hosts), root_path(access.root_path)
     with listening_on(host, port) as door:
@@ -69,7 +70,7 @@ def served(site: Site, host: str, port: int | None, access: Access) -> Iterator[
         mounted = app.routes[-1].app  # type: ignore[attr-defined]
         quick = app if site.tiles is None else Thumbnails(app, site.tiles, f"{OWN}thumb/")
         guarded = Guard(quick, Events.of(site.page), names, access.logins, below)
-        with listening.serving_aside(listening.configured(guarded, grace=GRACE), door):
+        with serving_aside(listening.configured(guarded, grace=GRACE), door):
             try:
                 yield f"{listening.url_of(door)}/"
             finally:

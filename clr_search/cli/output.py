@@ -17,7 +17,7 @@ from clr_search.terminal import printable, raw
 
 if TYPE_CHECKING:
     from clr_search.errors import ClrSearchError
-    from clr_search.files.left_out import LeftOut
+    from clr_search.files.finding.left_out import LeftOut
     from clr_search.index import IndexInfo
 
 
@@ -303,7 +303,7 @@ def complain_of(left_out: LeftOut, *, options: bool = False) -> list[ClrSearchEr
     With `options`, the options are named by which the command takes it.
     """
     from clr_search.errors import ClrSearchError
-    from clr_search.files.left_out import passed_over, selected
+    from clr_search.files.finding.left_out import passed_over, selected
 
     others = selected(tuple(left_out.others.items()), options=options)
     for line in [*passed_over(left_out.kinds()), *others]:

@@ -12,7 +12,7 @@ import click
 from clr_search.cli import options
 
 if TYPE_CHECKING:
-    from clr_search.files.selection import Selection
+    from clr_search.files.finding.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Chosen:
     @property
     def selection(self) -> Selection:
         """Which files are taken, where no collection says otherwise."""
-        from clr_search.files.selection import Selection, excluding
+        from clr_search.files.finding.selection import Selection, excluding
 
         return Selection(
             excluding(self.exclude or ()), bool(self.follow_links), bool(self.any_name)

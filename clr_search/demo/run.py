@@ -28,7 +28,8 @@ from pathlib import Path
 from clr_search.demo.report import DemoReport
 from clr_search.errors import UsageError, require
 from clr_search.evaluate.compare import Row, compare
-from clr_search.files.find import ImageFile, find_images
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.files.own import OwnFolder
 from clr_search.files.write import atomic_path, write_atomically
 from clr_search.index import Index

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from clr_search.distributed.shards import Shards
 from clr_search.errors import ClrSearchError
-from clr_search.files.find import find_images
-from clr_search.files.left_out import LeftOut
-from clr_search.files.selection import DEFAULT, Selection
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.left_out import LeftOut
+from clr_search.files.finding.selection import DEFAULT, Selection
 from clr_search.files.stores.address import ObjectPath, located
 from clr_search.index import Index, IndexInfo, SkippedItem, UpdateReport
 from clr_search.index.catalog.paths import absolute, canonical

@@ -18,7 +18,7 @@ from clr_search import images
 from clr_search.errors import ImageError
 from clr_search.evaluate.baselines import chance_of, majority_of
 from clr_search.evaluate.retrieval import leave_one_out, rgb_histogram
-from clr_search.files.find import ImageFile
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.progress import Reporter, Silent
 from clr_search.serve.encoder import Encoder
 from clr_search.serve.pipeline import Embedded, embed_files

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from clr_search.errors import ImageError, UsageError
-from clr_search.files.find import ImageFile
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.images import decode_square, read
 from clr_search.progress import Reporter
 from clr_search.train.network.backbone import Backbone

@@ -27,7 +27,7 @@ from clr_search.export.reduce import Precision, pictures_for, reduced
 from clr_search.export.reference import embed
 from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import parity_pictures
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.names import legible
 from clr_search.progress import Reporter, Silent
 from clr_search.train.network.others import of_library

@@ -26,7 +26,8 @@ from clr_search.export.precision import LEAST_AGREEMENT, drift, halved, require_
 from clr_search.export.quantize import quantized
 from clr_search.export.report import ExportReport, refuse_outputs, write_encoder
 from clr_search.export.sample import blobs, draw
-from clr_search.files.find import ImageFile, find_images
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.progress import Reporter, Silent
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import ImageError, UsageError
-from clr_search.files.find import ImageFile
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.images import Frame, decode_square, read
 from clr_search.progress import Reporter
 

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from clr_search.errors import ImageError
-from clr_search.files.selection import HEAD, format_of
+from clr_search.files.finding.selection import HEAD, format_of
 
 if TYPE_CHECKING:
     from PIL import ImageFile

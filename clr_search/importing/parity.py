@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clr_search.contract.runtime import first_line, vectors
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.images import decode, read
 from clr_search.importing.pooling import Pooling
 from clr_search.importing.recipe import Preprocessing

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clr_search.contract.runtime import vectors
 from clr_search.errors import ImageError, UsageError
 from clr_search.export.resize import Part
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.images import Frame, decode_square, read
 from clr_search.importing.wrap import whitening_part
 from clr_search.progress import Reporter

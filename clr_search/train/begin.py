@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from clr_search.errors import UsageError
-from clr_search.files.find import ImageFile
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.files.own import OwnFolder, temporary_of
 from clr_search.files.write import refuse_existing
 from clr_search.progress import Reporter

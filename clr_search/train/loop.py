@@ -10,10 +10,11 @@ import torch
 
 from clr_search.cores import limited_cores
 from clr_search.errors import UsageError
-from clr_search.files.find import ImageFile, find_images
-from clr_search.files.left_out import LeftOut
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
+from clr_search.files.finding.left_out import LeftOut
+from clr_search.files.finding.selection import DEFAULT, Selection
 from clr_search.files.own import OwnFolder
-from clr_search.files.selection import DEFAULT, Selection
 from clr_search.progress import Reporter, Silent
 from clr_search.train.begin import begin_in_turn, decode_in_turn, with_device
 from clr_search.train.checkpoint import CHECKPOINT

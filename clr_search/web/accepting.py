@@ -14,11 +14,15 @@ import asyncio
 import logging
 import socket
 import sys
+import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
+from clr_search.errors import ClrSearchError
 from clr_search.web.connections import MOST, Connection
 from clr_search.web.listening import BACKLOG
 from clr_search.web.turns import SHORT, Turns, reset, unread
@@ -131,3 +135,27 @@ class Server(uvicorn.Server):
             return Connection(self.config, state, shared, turns=turns)
 
         self.servers = [_Door(each, protocol, turns) for each in sockets]  # type: ignore[misc]
+
+
+@contextmanager
+def serving_aside(config: uvicorn.Config, listening: socket.socket) -> Iterator[None]:
+    """Serve from a thread during the context; the socket is closed at its end.
+
+    Raises
+    ------
+    ClrSearchError
+        If the application does not start.
+    """
+    server = Server(config)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise ClrSearchError("The server did not start.", "Its log above says why.")
+            time.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()

@@ -1,17 +1,14 @@
-"""Listening on a port, and serving an ASGI application there within the bounds of `Connection`."""
+"""Listening on a port, and how an application is served there: in the bounds of `Connection`."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
-import threading
-import time
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING
 
-from clr_search.errors import ClrSearchError, UsageError
+from clr_search.errors import UsageError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -165,29 +162,3 @@ def allow_files() -> None:
     if soft != resource.RLIM_INFINITY and soft < most:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-@contextmanager
-def serving_aside(config: uvicorn.Config, listening: socket.socket) -> Iterator[None]:
-    """Serve from a thread during the context; the socket is closed at its end.
-
-    Raises
-    ------
-    ClrSearchError
-        If the application does not start.
-    """
-    from clr_search.web.accepting import Server
-
-    server = Server(config)
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-    thread.start()
-    try:
-        while not server.started:
-            if not thread.is_alive():
-                raise ClrSearchError("The server did not start.", "Its log above says why.")
-            time.sleep(0.005)
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from clr_search.app import guard
-from clr_search.app.main import Access, serving
+from clr_search.app.access import Access
+from clr_search.app.main import serving
 from clr_search.errors import UsageError
 from clr_search.images.isolation import DecodingLimits
 from clr_search.web.requests.login import Logins, read_logins

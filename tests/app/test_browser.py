@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from clr_search.app.main import Access, serving
+from clr_search.app.access import Access
+from clr_search.app.main import serving
 from tests.browser import PATIENCE, chromium
 
 __all__ = ["chromium"]  # a fixture

@@ -22,8 +22,9 @@ import pytest
 from PIL import Image
 
 from clr_search import errors
+from clr_search.app.access import Access
 from clr_search.app.guard import MAX_UPLOAD_BYTES
-from clr_search.app.main import Access, build, serving
+from clr_search.app.main import build, serving
 from clr_search.errors import MissingExtraError, UsageError
 
 

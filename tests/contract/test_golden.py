@@ -21,7 +21,7 @@ from clr_search.contract.model_file import EMBEDDING, IMAGES, MOST_GOLDEN, MOST_
 from clr_search.contract.shipped import shipped_encoder
 from clr_search.errors import ClrSearchError
 from clr_search.export.reduce import export_encoder
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve import Encoder
 from clr_search.serve.probe import fit_probe, save_probe
 from tests.tiny import write_tiny_encoder

@@ -13,7 +13,7 @@ from clr_search.contract.model_file import read_model
 from clr_search.demo import run as demo
 from clr_search.demo.run import run_demo
 from clr_search.errors import UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.index import Index
 from clr_search.serve import Probe
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clr_search.evaluate.compare import Row, baseline_rows, compare, table
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 
 
 def test_colour_tells_red_green_and_blue_apart(tiny_encoder: Path, pictures: Path) -> None:

@@ -16,7 +16,7 @@ from clr_search.errors import UsageError
 from clr_search.export import descriptor
 from clr_search.export.descriptor import Descriptor, principal_axes, stage_features, whiten
 from clr_search.export.onnx import export_run
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
 from clr_search.train.run import load_run, write_initial_run

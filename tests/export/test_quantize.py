@@ -27,7 +27,7 @@ from clr_search.export.onnx import export_run
 from clr_search.export.quantize import Scheme, quantized
 from clr_search.export.reduce import export_encoder, pictures_for
 from clr_search.export.sample import LEAST, draw
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent
 from clr_search.serve import Encoder
 from clr_search.serve.probe.graph import with_classifier

@@ -21,7 +21,7 @@ from PIL import Image
 from clr_search import images
 from clr_search.contract.model_file import EMBEDDING, IMAGES
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.images import Frame
 from clr_search.images.isolation import DecodingLimits, DecodingWorkers
 from clr_search.serve import Encoder, pipeline
@@ -317,7 +317,7 @@ def test_interrupted_from_the_keyboard(tiny_encoder: Path, pictures: Path) -> No
     code = f"""
 import itertools
 from pathlib import Path
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve import Encoder
 from clr_search.serve.pipeline import embed_files
 files = [image.path for image in find_images([Path({str(pictures)!r})])]

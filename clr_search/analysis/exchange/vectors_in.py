@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.find import label_of
+from clr_search.files.finding.image_file import label_of
 from clr_search.files.stores.address import is_address, located
 from clr_search.files.tables.vector_reading import VectorTable, read_vectors
 from clr_search.index import Index, UpdateReport

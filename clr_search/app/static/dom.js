@@ -136,3 +136,12 @@ export function bytesText(bytes) {
   }
   return `${value.toPrecision(3)} GB`;
 }
+
+/**
+ * Whether a key that is pressed there writes a letter.
+ *
+ * @param {EventTarget | null} target
+ */
+export function isTyping(target) {
+  return target instanceof Element && target.closest('input, textarea, select, dialog[open]') !== null;
+}

@@ -5,10 +5,9 @@
 import { classList, knowledge } from './classes.js';
 import { classifying, whole } from './classify.js';
 import { confusions } from './confusions.js';
-import { button, counted, fill, h, percent } from './dom.js';
+import { button, counted, fill, h, isTyping, percent } from './dom.js';
 import { Grid } from './grid.js';
 import { Labels } from './labels.js';
-import { isTyping } from './main.js';
 import { turns } from './server.js';
 import { taking } from './taking.js';
 import { NOTHING_THERE, said, VIEWS } from './views.js';

@@ -3,7 +3,7 @@
  */
 
 import { addressOf, stateOf } from './address.js';
-import { button, counted, fill, h, icon } from './dom.js';
+import { button, counted, fill, h, icon, isTyping } from './dom.js';
 import { Lightbox } from './lightbox.js';
 import { Selection } from './selection.js';
 import { asking, asProblem } from './server.js';
@@ -221,15 +221,6 @@ export async function start(element, server, asked) {
   } catch (error) {
     app.fail(error);
   }
-}
-
-/**
- * Whether a key that is pressed there writes a letter.
- *
- * @param {EventTarget | null} target
- */
-export function isTyping(target) {
-  return target instanceof Element && target.closest('input, textarea, select, dialog[open]') !== null;
 }
 
 function toggleTheme() {

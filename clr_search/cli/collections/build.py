@@ -310,8 +310,8 @@ class _Job:
 
 def _require_pictures(images: tuple[Path, ...], chosen: Chosen) -> None:
     """Refuse folders in which nothing is found, and say which options would find something."""
-    from clr_search.files.find import find_images
-    from clr_search.files.left_out import LeftOut, selected
+    from clr_search.files.finding.find import find_images
+    from clr_search.files.finding.left_out import LeftOut, selected
 
     left_out = LeftOut()
     try:

@@ -14,7 +14,7 @@ import click
 
 from clr_search.cli import options, output
 from clr_search.cli.collections.updated import echo_update
-from clr_search.files.selection import Selection
+from clr_search.files.finding.selection import Selection
 
 if TYPE_CHECKING:
     from clr_search.images.isolation import DecodingLimits

@@ -80,7 +80,7 @@ def _facts(
 
 def _echo_not_taken(report: UpdateReport, *, verbose: bool) -> None:
     """Print which files were skipped, left out or taken with a loss, and why."""
-    from clr_search.files.left_out import passed_over, selected
+    from clr_search.files.finding.left_out import passed_over, selected
 
     output.echo_skipped([(e.path, e.reason) for e in report.skipped], verbose=verbose)
     output.echo_noted([(e.path, str(e), e.lossy) for e in report.noted], verbose=verbose)

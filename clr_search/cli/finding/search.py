@@ -219,8 +219,8 @@ def search(
 
 def _listed(queries: tuple[Path, ...], answers: Answers) -> list[Path]:
     """Return the pictures among the queries, and all pictures in the folders among them."""
-    from clr_search.files.find import find_images
-    from clr_search.files.left_out import LeftOut
+    from clr_search.files.finding.find import find_images
+    from clr_search.files.finding.left_out import LeftOut
 
     paths: list[Path] = []
     left_out = LeftOut()

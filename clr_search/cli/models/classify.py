@@ -75,8 +75,8 @@ def classify(
       clr-search classify probe.onnx photos/new --out classes.csv
       clr-search classify probe.onnx *.jpg --json | jq -r '.predictions[0].label'
     """
-    from clr_search.files.find import find_images
-    from clr_search.files.left_out import LeftOut
+    from clr_search.files.finding.find import find_images
+    from clr_search.files.finding.left_out import LeftOut
     from clr_search.files.write import refuse_existing
     from clr_search.serve.pipeline import infer_files
 

@@ -188,8 +188,8 @@ def _of_files(
     """Embed pictures of folders and lists; a class without a readable picture is an error."""
     import numpy as np
 
-    from clr_search.files.find import find_images
-    from clr_search.files.left_out import LeftOut
+    from clr_search.files.finding.find import find_images
+    from clr_search.files.finding.left_out import LeftOut
     from clr_search.serve import Encoder
     from clr_search.serve.pipeline import Embedded, embed_files
 

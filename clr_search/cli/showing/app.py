@@ -78,7 +78,8 @@ def app(
       clr-search app photos.clr --mcp
       clr-search app photos.clr --allow-host photos.example.org --root-path /photos
     """
-    from clr_search.app.main import Access, launch
+    from clr_search.app.access import Access
+    from clr_search.app.main import launch
     from clr_search.images.isolation import DecodingLimits
     from clr_search.web.requests.login import read_logins
 

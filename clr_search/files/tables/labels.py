@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.errors import UsageError
+from clr_search.files.finding.selection import IMAGE_SUFFIXES
 from clr_search.files.names import composed
-from clr_search.files.selection import IMAGE_SUFFIXES
 
 PATHS = (
     "path",

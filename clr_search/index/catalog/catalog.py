@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clr_search.files.finding.selection import Selection
 from clr_search.files.names import composed
 from clr_search.files.own import OwnFolder
-from clr_search.files.selection import Selection
 from clr_search.files.stores.address import located
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.facts import CollectionFacts, facts_of

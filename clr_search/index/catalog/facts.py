@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.selection import DEFAULT, Selection
+from clr_search.files.finding.selection import DEFAULT, Selection
 
 REVISION = "revision"
 ENCODER_SHA256 = "encoder_sha256"
@@ -25,7 +25,7 @@ LAST_GENERATION = "last_generation"
 LATENCY = "latency_ms"
 LATENCY_P99 = "latency_p99_ms"
 LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from folders
-SELECTION = "selection"  # JSON of `files.selection.Selection`: what of folders is taken
+SELECTION = "selection"  # JSON of `files.finding.selection.Selection`: what of folders is taken
 LOOKED_AT = "looked_at"  # JSON: when each folder was last looked at as a whole, in nanoseconds
 HOME = "home"  # path of the collection when its roots were last known to be right
 DECODING = "decoding"

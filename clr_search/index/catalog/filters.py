@@ -193,7 +193,9 @@ def allowed(catalog: Catalog, where: Filter = ALL) -> NDArray[np.int64] | None:
         if moment is not None
     ]
     if where.where is not None:
-        selections.append(selecting.meeting(catalog, where.where))
+        from clr_search.index.catalog.columns.compiling import Compiled  # few searches need it
+
+        selections.append(Compiled(catalog, where.where).ids())
     conditions = _conditions(where)
     if conditions:
         sql = " AND ".join(condition for condition, _ in conditions)

@@ -15,7 +15,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TypeVar
 
-from clr_search.files.find import label_of
+from clr_search.files.finding.image_file import label_of
 from clr_search.files.names import composed
 from clr_search.files.stores.address import ObjectPath, is_address, located
 from clr_search.index.catalog.sqlite.database import plain, text

@@ -9,9 +9,10 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError
-from clr_search.files.find import ImageFile, begins_as_picture, is_image_name, walk_images
-from clr_search.files.left_out import LeftOut
-from clr_search.files.selection import DEFAULT, Selection
+from clr_search.files.finding.find import begins_as_picture, walk_images
+from clr_search.files.finding.image_file import ImageFile, is_image_name
+from clr_search.files.finding.left_out import LeftOut
+from clr_search.files.finding.selection import DEFAULT, Selection
 from clr_search.index.catalog.paths import absolute, below
 
 

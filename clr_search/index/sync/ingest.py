@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
-from clr_search.files.find import label_of
+from clr_search.files.finding.image_file import label_of
 from clr_search.files.stores.address import is_address, located
 from clr_search.index.catalog.catalog import Catalog
 from clr_search.index.catalog.paths import KnownFolders, below, canonical

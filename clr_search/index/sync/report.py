@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clr_search.files.left_out import LeftOut
+from clr_search.files.finding.left_out import LeftOut
 from clr_search.index.catalog.records import IndexedFile, NotedItem, SkippedFile, SkippedItem
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from clr_search.files.selection import Selection, excluding
+from clr_search.files.finding.selection import Selection, excluding
 from clr_search.index import maintenance
 from clr_search.index.ann.goal import Serve
 from clr_search.index.catalog.paths import canonical
@@ -69,7 +69,7 @@ class Settings(Remarks):
         ----------
         exclude : sequence of str, optional
             Patterns of names, or with a slash of ends of paths, that are left out beside the
-            defaults (`files.selection.EXCLUDED`); ``"none"`` among them drops the defaults.
+            defaults (`files.finding.selection.EXCLUDED`); ``"none"`` among them drops the defaults.
         follow_links : bool, optional
             Whether symbolic links are followed that lead out of a folder.
         any_name : bool, optional

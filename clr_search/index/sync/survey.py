@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from clr_search.errors import UsageError, require
-from clr_search.files.find import find_images
-from clr_search.files.left_out import LeftOut
-from clr_search.files.selection import DEFAULT
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.left_out import LeftOut
+from clr_search.files.finding.selection import DEFAULT
 from clr_search.files.stores.address import ObjectPath, is_address, located
 from clr_search.files.stores.failures import told_whole
 from clr_search.files.write import sha256_file

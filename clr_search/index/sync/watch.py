@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clr_search.errors import ClrSearchError, UsageError, require
-from clr_search.files.find import is_image_name
+from clr_search.files.finding.image_file import is_image_name
 from clr_search.index.catalog.paths import below, canonical, folder_identity
 from clr_search.index.catalog.sqlite.database import FILE_NAME
 

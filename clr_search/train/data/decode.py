@@ -29,7 +29,7 @@ from torch import Tensor
 
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError
-from clr_search.files.find import ImageFile
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.files.names import name_bytes
 from clr_search.files.own import OwnFile, OwnFolder, temporary_of
 from clr_search.files.write import reserve, sha256_bytes

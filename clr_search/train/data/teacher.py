@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from clr_search.contract.shipped import DEFAULT, encoder_named
 from clr_search.cores import usable_cores
 from clr_search.errors import ClrSearchError, ImageError, UsageError
-from clr_search.files.find import ImageFile
+from clr_search.files.finding.image_file import ImageFile
 from clr_search.files.own import OwnFolder
 from clr_search.files.strict_json import parse_object
 from clr_search.images import Frame, decode_square, read

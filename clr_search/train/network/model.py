@@ -11,8 +11,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from clr_search.train.network.backbone import Backbone
 from clr_search.train.network.zoo import TimmEncoder
 from clr_search.train.rng import derived_seed
-from clr_search.train.settings.choices import head_for, stem_for
 from clr_search.train.settings.config import TrainConfig
+from clr_search.train.settings.model import head_for, stem_for
 from clr_search.train.settings.names import Norm, Stem
 from clr_search.train.settings.zoo import of_timm
 

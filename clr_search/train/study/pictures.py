@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clr_search.errors import UsageError
-from clr_search.files.find import ImageFile, find_images
-from clr_search.files.left_out import LeftOut
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
+from clr_search.files.finding.left_out import LeftOut
+from clr_search.files.finding.selection import DEFAULT, Selection
 from clr_search.files.names import name_bytes
-from clr_search.files.selection import DEFAULT, Selection
 from clr_search.files.write import sha256_bytes
 from clr_search.progress import Reporter, Silent
 from clr_search.train.data.collection import Collection

@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clr_search.app.access import Access
 from clr_search.app.guard import MAX_LABELS_BYTES
-from clr_search.app.main import Access, serving
+from clr_search.app.main import serving
 from clr_search.app.teaching.tables import exported, import_labels
 from clr_search.errors import UsageError
 from clr_search.index import Index

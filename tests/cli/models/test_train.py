@@ -14,7 +14,7 @@ import click
 import pytest
 
 from clr_search.cli.models import train as cli
-from clr_search.files.selection import Selection, excluding
+from clr_search.files.finding.selection import Selection, excluding
 from clr_search.train.run import write_initial_run
 from clr_search.train.settings import names
 from clr_search.train.settings.augmentation import Augmentation

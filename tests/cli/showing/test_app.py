@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clr_search.app.main import Access
+from clr_search.app.access import Access
 from clr_search.images.isolation import DecodingLimits
 from tests.cli.conftest import Run
 

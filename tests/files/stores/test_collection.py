@@ -379,7 +379,7 @@ def test_the_service_draws_thumbnails_of_items_and_fetches_no_address_of_a_reque
 def test_the_page_shows_objects_and_hands_them_out(built, store, monkeypatch, tmp_path):
     httpx = pytest.importorskip("httpx")
     pytest.importorskip("gradio")
-    from clr_search.app.main import Access
+    from clr_search.app.access import Access
     from clr_search.app.main import serving as app_serving
 
     monkeypatch.setenv("CLR_SEARCH_CACHE", str(tmp_path / "cache"))

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from clr_search.errors import UsageError
-from clr_search.files.find import ImageFile, find_images
-from clr_search.files.left_out import LeftOut
-from clr_search.files.selection import Selection
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.image_file import ImageFile
+from clr_search.files.finding.left_out import LeftOut
+from clr_search.files.finding.selection import Selection
 from clr_search.files.write import sha256_file
 from clr_search.index import Index, UpdateReport
 from clr_search.index.catalog import paths as catalog_paths

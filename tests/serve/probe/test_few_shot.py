@@ -9,7 +9,7 @@ import pytest
 
 from clr_search.contract.model_file import TOLERANCE, read_model
 from clr_search.errors import UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve import Encoder, Probe
 from clr_search.serve.probe import fit_probe, save_probe
 from clr_search.serve.probe.few_shot import FEW, PENALTY, fit_shots

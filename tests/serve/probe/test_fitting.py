@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clr_search.errors import UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve import Encoder, Probe
 from clr_search.serve.probe.few_shot import fit_shots
 

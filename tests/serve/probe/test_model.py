@@ -26,7 +26,7 @@ from clr_search.contract.model_file import (
     read_model,
 )
 from clr_search.errors import ClrSearchError, UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.serve import Encoder, Probe
 from clr_search.serve.probe import FittedProbe, fit, fit_probe, graph, save_probe, temperature
 from clr_search.serve.probe.fitted import CROSSED

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from clr_search.errors import ClrSearchError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.files.own import OwnFolder
 from clr_search.progress import Silent
 from clr_search.train.data import batches as batches_module

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent
 from clr_search.train.data.batches import Batch
 from clr_search.train.data.collection import Collection

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent
 from clr_search.train.data.collection import Collection
 from clr_search.train.data.decode import decode_collection

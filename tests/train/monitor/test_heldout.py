@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from clr_search.errors import UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, loop, train
 from clr_search.train.data.augment import apply

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from clr_search.errors import UsageError
-from clr_search.files.find import find_images
+from clr_search.files.finding.find import find_images
 from clr_search.progress import Silent
 from clr_search.train import TrainConfig, load_run, train, write_initial_run
 from clr_search.train.checkpoint import BEST, CHECKPOINT

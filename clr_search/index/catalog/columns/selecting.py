@@ -1,4 +1,4 @@
-"""Selections of items by SQL: those with a date, and those that meet a condition on columns."""
+"""Selections of items by SQL: those of a query, and those with a date."""
 
 from __future__ import annotations
 
@@ -32,13 +32,6 @@ def ids_of(catalog: Catalog, sql: str, *values: object) -> NDArray[np.int64]:
     if len(ids) != text.count(",") + bool(text):
         raise sqlite3.DatabaseError("an id is no number")
     return np.sort(ids)
-
-
-def meeting(catalog: Catalog, condition: str) -> NDArray[np.int64]:
-    """Returns the ids of the items that meet a condition on columns."""
-    from clr_search.index.catalog.columns.compiling import Compiled  # few searches need it
-
-    return Compiled(catalog, condition).ids()
 
 
 def dated(

@@ -361,7 +361,7 @@ class MilvusStore:
     def settle(self, catalog: Catalog, recall: float | None, reporter: Reporter) -> bool:
         """Builds the index that the items need now, where it is another one, and measures it."""
         self.seal()
-        tuned = tuning.settle(self, catalog, recall, reporter)
+        tuned = tuning.settle(self.connection, catalog, self.dimension, recall, reporter)
         if tuned is None:
             return False
         self._search = tuned

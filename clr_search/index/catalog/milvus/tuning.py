@@ -20,13 +20,13 @@ from clr_search.errors import ClrSearchError
 from clr_search.files.strict_json import checked_fields, parse_object
 from clr_search.index.catalog import embeddings
 from clr_search.index.catalog.catalog import Catalog
-from clr_search.index.catalog.milvus import schema
+from clr_search.index.catalog.milvus import expressions, schema
 from clr_search.index.catalog.remote.protocol import RemoteStructure
 from clr_search.index.catalog.sqlite.database import Database
 from clr_search.progress import Reporter
 
 if TYPE_CHECKING:
-    from clr_search.index.catalog.milvus.store import MilvusStore
+    from clr_search.index.catalog.milvus.connection import Connection
 
 EXACT_ITEMS = 50_000
 """Up to so many items Milvus scans all vectors, which takes it some milliseconds."""
@@ -118,16 +118,22 @@ def params(tuned: Tuned, k: int, allowed: int | None = None) -> dict[str, int]:
 
 
 def settle(
-    store: MilvusStore, catalog: Catalog, recall: float | None, reporter: Reporter
+    connection: Connection,
+    catalog: Catalog,
+    dimension: int,
+    recall: float | None,
+    reporter: Reporter,
 ) -> Tuned | None:
     """Builds and measures the index that the items need; returns None where it is right already.
 
     Parameters
     ----------
-    store : MilvusStore
-        The collection, of which this process is the writer.
+    connection : Connection
+        A connection to the collection, of which this process is the writer.
     catalog : Catalog
         Its replica.
+    dimension : int
+        Length of its vectors.
     recall : float or None
         The recall@10 to reach, in (0, 1).
     reporter : Reporter
@@ -136,7 +142,7 @@ def settle(
     asked = recall or LEAST_RECALL
     with catalog.reading():
         count, last = catalog.count(), kept(catalog.database)
-    connection, items = store.connection, store.address.collection
+    items = connection.address.collection
     there = str(connection.index(items, schema.VECTOR).get("index_type", "FLAT"))
     if count <= EXACT_ITEMS:
         # Other tenants may have more; a small collection that was large keeps its graph, too.
@@ -146,12 +152,12 @@ def settle(
     reporter.message(f"Building and measuring an index over {count:,} items on Milvus …")
     began = time.monotonic()
     with catalog.reading():
-        queries = _sample(catalog, store.dimension)
-        truth = None if there == "FLAT" else _exact(catalog, store.dimension, queries)
+        queries = _sample(catalog, dimension)
+        truth = None if there == "FLAT" else _exact(catalog, dimension, queries)
     if truth is None:
-        truth = _found(store, queries, EXACT)
+        truth = _found(connection, queries, EXACT)
         connection.change_index(items, schema.VECTOR, "HNSW", _GRAPH)
-    tuned = _measured(store, queries, truth, count, asked)
+    tuned = _measured(connection, queries, truth, count, asked)
     reporter.message(
         f"Built in {time.monotonic() - began:.1f} s: HNSW, ef {tuned.ef}, measured recall@10 "
         f"{tuned.recall:.3f}."
@@ -162,7 +168,7 @@ def settle(
 
 
 def _measured(
-    store: MilvusStore,
+    connection: Connection,
     queries: NDArray[np.float32],
     truth: NDArray[np.int64],
     count: int,
@@ -171,7 +177,7 @@ def _measured(
     """Returns the least effort that reaches the recall, or the greatest one."""
     tuned = EXACT
     for ef in _EFFORTS:
-        found = _found(store, queries, Tuned("HNSW", ef, 0.0, 0.0, count, asked))
+        found = _found(connection, queries, Tuned("HNSW", ef, 0.0, 0.0, count, asked))
         hits = [np.isin(row, wanted).mean() for row, wanted in zip(found, truth, strict=True)]
         firsts = float((found[:, 0] == truth[:, 0]).mean())
         tuned = Tuned("HNSW", ef, float(np.mean(hits)), firsts, count, asked)
@@ -180,11 +186,11 @@ def _measured(
     return tuned
 
 
-def _found(store: MilvusStore, queries: NDArray[np.float32], tuned: Tuned) -> NDArray[np.int64]:
+def _found(connection: Connection, queries: NDArray[np.float32], tuned: Tuned) -> NDArray[np.int64]:
     """Returns the ids of the neighbours that the server finds, shape (Q, 10)."""
-    answers = store.connection.search(
-        store.address.collection, list(queries), _K, store.tenant, params(tuned, _K)
-    )
+    address = connection.address
+    tenant = expressions.of_tenant(address.tenant)
+    answers = connection.search(address.collection, list(queries), _K, tenant, params(tuned, _K))
     return np.array([[hit["id"] for hit in hits] for hits in answers], dtype=np.int64)
 
 

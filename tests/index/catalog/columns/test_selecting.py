@@ -12,6 +12,7 @@ from clr_search.errors import ClrSearchError
 from clr_search.images.metadata.exif import Exif
 from clr_search.index import Index
 from clr_search.index.catalog.columns import selecting, store
+from clr_search.index.catalog.columns.compiling import Compiled
 
 
 def test_a_date_of_exif_comes_before_that_of_the_file(tiny_encoder: Path, tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_a_date_of_exif_comes_before_that_of_the_file(tiny_encoder: Path, tmp_pa
                 nanoseconds = int(moment.timestamp()) * 10**9
                 found = selecting.dated(index._catalog, moment, nanoseconds, comparison)
                 assert found.tolist() == ids
-            assert selecting.meeting(index._catalog, "taken = '2024-05'").tolist() == [1]
+            assert Compiled(index._catalog, "taken = '2024-05'").ids().tolist() == [1]
             assert selecting.ids_of(index._catalog, "SELECT id FROM items").tolist() == [1, 2, 3]
             none = selecting.ids_of(index._catalog, "SELECT id FROM items WHERE id > 3")
             assert (none.tolist(), none.dtype) == ([], np.int64)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from clr_search.files.find import ImageFile, is_image_name, suffix_of
-from clr_search.files.left_out import EXCLUDED, HIDDEN, UNREAD_SUFFIXES, LeftOut
-from clr_search.files.selection import HEAD, Selection, is_picture
+from clr_search.files.finding.image_file import ImageFile, is_image_name, suffix_of
+from clr_search.files.finding.left_out import EXCLUDED, HIDDEN, UNREAD_SUFFIXES, LeftOut
+from clr_search.files.finding.selection import HEAD, Selection, is_picture
 from clr_search.files.stores.address import ObjectPath
 from clr_search.files.stores.listing import UNREADABLE, listed
 from clr_search.files.stores.reading import ObjectFile

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from clr_search.files.find import find_images
-from clr_search.files.left_out import (
+from clr_search.files.finding.find import find_images
+from clr_search.files.finding.left_out import (
     EXCLUDED,
     HIDDEN,
     NOWHERE,
@@ -20,7 +20,7 @@ from clr_search.files.left_out import (
     LeftOut,
     selected,
 )
-from clr_search.files.selection import Selection, excluding, is_picture
+from clr_search.files.finding.selection import Selection, excluding, is_picture
 
 
 def draw(*paths: Path) -> None:

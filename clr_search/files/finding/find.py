@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 
 from clr_search.errors import UsageError, require
-from clr_search.files.left_out import (
+from clr_search.files.finding.image_file import ImageFile, is_image_name, suffix_of
+from clr_search.files.finding.left_out import (
     EXCLUDED,
     HIDDEN,
     NOWHERE,
@@ -19,69 +19,8 @@ from clr_search.files.left_out import (
     UNREAD_SUFFIXES,
     LeftOut,
 )
-from clr_search.files.names import composed
-from clr_search.files.selection import DEFAULT, HEAD, IMAGE_SUFFIXES, Selection, is_picture
+from clr_search.files.finding.selection import DEFAULT, HEAD, IMAGE_SUFFIXES, Selection, is_picture
 from clr_search.files.stores.address import ObjectPath, located
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ImageFile:
-    """An image file on disk: the folder that was searched, and the path below that folder.
-
-    Attributes
-    ----------
-    root : Path
-        Absolute path of the folder, without links.
-    relative : str
-        Path of the file below `root`, with forward slashes on every system.
-    given : bool
-        Whether the file was given itself, and not found in a folder.
-    status : stat_result or None
-        Size and time of an object, which the list of its store tells; None of a file on disk.
-
-    Examples
-    --------
-    >>> image = ImageFile(Path("/photos"), "beach/a.jpg")
-    >>> image.path.as_posix(), image.label
-    ('/photos/beach/a.jpg', 'beach')
-    """
-
-    root: Path
-    relative: str
-    given: bool = field(default=False, compare=False)
-    status: os.stat_result | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def path(self) -> Path:
-        """Absolute path of the file."""
-        return self.root / self.relative
-
-    @property
-    def label(self) -> str | None:
-        """Name of the parent folder; None for a file directly below the root."""
-        return label_of(self.relative)
-
-    @property
-    def class_name(self) -> str | None:
-        """The class by its folder: as `label`; of a file that was given itself, its folder's name.
-
-        A list of files, as ``find`` prints it, so gives the classes that its folders would.
-        """
-        return composed(self.root.name) or None if self.given else self.label
-
-
-def label_of(relative: str) -> str | None:
-    """Returns the name of the parent folder of a path below a root, or None directly below it.
-
-    It is in Unicode's composed form, so that one class is not two because half of its pictures come
-    from a Mac.
-
-    Examples
-    --------
-    >>> label_of("2024/beach/a.jpg"), label_of("a.jpg")
-    ('beach', None)
-    """
-    return composed(PurePosixPath(relative).parent.name) or None
 
 
 def find_images(
@@ -149,10 +88,10 @@ def find_images(
 
 
 def _objects(path: ObjectPath, left_out: LeftOut, selection: Selection) -> list[ImageFile]:
-    """Returns the images at an address, as `walk.images_at`; its errors are whole sentences."""
+    """Returns the images at an address, as `objects.images_at`; its errors are whole sentences."""
     require("obstore", "stores")
+    from clr_search.files.finding.objects import images_at
     from clr_search.files.stores.failures import told_whole
-    from clr_search.files.stores.walk import images_at
 
     with told_whole():
         return images_at(path, left_out, selection)
@@ -239,17 +178,6 @@ def _images(
             left_out.others[path] = OTHER_NAME
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken for an image when its folder is searched.
-
-    Examples
-    --------
-    >>> is_image_name("a.JPG"), is_image_name("a.txt"), is_image_name(".a.jpg")
-    (True, False, False)
-    """
-    return not name.startswith(".") and suffix_of(name) in IMAGE_SUFFIXES
-
-
 def begins_as_picture(path: str) -> bool:
     """Returns whether a file begins as a picture; one that cannot be read does not."""
     try:
@@ -257,11 +185,6 @@ def begins_as_picture(path: str) -> bool:
             return is_picture(file.read(HEAD) or b"")
     except OSError:
         return False
-
-
-def suffix_of(name: str) -> str:
-    """Returns the suffix of a file name in lower case, with its dot."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122
 
 
 def _is_file(path: str, root: Path, left_out: LeftOut, selection: Selection, *, told: bool) -> bool:

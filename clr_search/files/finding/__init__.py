@@ -1,0 +1,1 @@
+"""Finding pictures: in folders, among files and in object stores, by stated rules."""
