@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clr_search.files.own import OwnFile
 from tests.tiny import write_pictures, write_tiny_encoder
 
 
@@ -38,6 +41,38 @@ def _operators_read_once() -> None:
     made = getattr(getattr(module, "ONNXRegistry", None), "from_torchlib", None)
     if module is not None and made is not None and not hasattr(made, "cache_info"):
         module.ONNXRegistry.from_torchlib = staticmethod(cache(made))
+
+
+_curves: dict[object, bytes] = {}
+
+
+@pytest.fixture(autouse=True)
+def _curves_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trainings of a test process share their curves where those differ in values alone.
+
+    Matplotlib takes as long for them as two epochs of a small network, and no test looks at where
+    the points lie. Of each number of epochs, and of values that are none or not finite elsewhere,
+    the curves are drawn.
+    """
+    loop = sys.modules.get("clr_search.train.loop")
+    if loop is None:
+        return
+    draw = loop.draw_curves
+
+    def drawn(rows: Sequence[dict[str, Any]], path: OwnFile) -> None:
+        kinds = tuple(tuple((k, _kind(value)) for k, value in row.items()) for row in rows)
+        if kinds in _curves:
+            path.write(_curves[kinds])
+        else:
+            draw(rows, path)
+            _curves[kinds] = path.read_bytes()
+
+    monkeypatch.setattr(loop, "draw_curves", drawn)
+
+
+def _kind(value: object) -> object:
+    """Whether a number can be drawn; of all else, what it is."""
+    return math.isfinite(value) if isinstance(value, float | int) else type(value)
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,8 @@ def calibrate(
         copies = [np.asarray(copy(picture)) for copy in COPIES.values()]
         cosines.append(encode(copies) @ vector)
         if number < _COMPARED:
-            told.append([_is_told(pixels, copy) for copy in copies])
+            sketch, detail = Sketch(pixels), Detail(pixels)  # once for all of its copies
+            told.append([_is_told(sketch, detail, copy) for copy in copies])
     return Calibration(
         cosine=max(LEAST, float(np.quantile(np.stack(cosines), _LEFT))),
         found=dict(zip(COPIES, np.mean(told, axis=0).tolist(), strict=True)),
@@ -164,7 +165,6 @@ def calibrate(
     )
 
 
-def _is_told(pixels: Pixels, copy: Pixels) -> bool:
-    """Whether a comparison of the pixels takes a copy for one."""
-    start = placed(Sketch(pixels), Sketch(copy))
-    return compare(Detail(pixels), Detail(copy), start).is_copy
+def _is_told(sketch: Sketch, detail: Detail, copy: Pixels) -> bool:
+    """Whether a comparison of the pixels takes a copy of a picture for one."""
+    return compare(detail, Detail(copy), placed(sketch, Sketch(copy))).is_copy

@@ -12,6 +12,7 @@ from PIL import Image
 
 from bench.drawn import DRAWN
 from clr_search.analysis.copies import Duplicates, Group
+from clr_search.analysis.copy_thresholds import LEAST
 from clr_search.analysis.duplicates import find_duplicates
 from clr_search.analysis.keepers import Keep
 from clr_search.errors import UsageError
@@ -158,7 +159,7 @@ class TestFilesThatAreGone:
     ) -> None:
         with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
             index.update([copied])
-            found = find_duplicates(index)
+            found = find_duplicates(index, threshold=LEAST)
         assert found.confirmed() == found
         (copied / "07 large.png").unlink(missing_ok=True)
         (copied / "more" / "07 large.png").unlink()  # the one to be kept
@@ -250,7 +251,9 @@ class TestWhatIsKept:
     def group(self, folder: Path, encoder: Path, *keep: str) -> Group:
         with Index.create(folder.parent / "c.clr", encoder) as index:
             index.update([folder])
-            (group,) = find_duplicates(index, keep=[Keep.parse(rule) for rule in keep]).groups
+            rules = [Keep.parse(rule) for rule in keep]
+            # No chosen threshold compares more, and to choose one takes longer than all else.
+            (group,) = find_duplicates(index, threshold=LEAST, keep=rules).groups
         return group
 
     @pytest.fixture
@@ -324,19 +327,19 @@ def test_what_is_dismissed_is_remembered(folder: Path, tiny_encoder: Path, tmp_p
     copied = Path(shutil.copytree(folder, tmp_path / "pictures"))
     with Index.create(tmp_path / "c.clr", tiny_encoder) as index:
         index.update([copied])
-        before = find_duplicates(index)
+        before = find_duplicates(index, threshold=LEAST)
         ids = {copy.item.path.name: copy.item.id for g in before.groups for copy in g.copies}
         index.dismiss([ids["05.png"], ids["05 small.jpg"]])  # not a copy
         index.dismiss([ids["03.png"], ids["03 again.png"]])  # of the same bytes: keep all
         index.dismiss([ids["07.webp"]], against=[ids["07.png"], ids["07 large.png"]])
         copied.rename(tmp_path / "moved")
         index.update([tmp_path / "moved"])
-        now = find_duplicates(index)
+        now = find_duplicates(index, threshold=LEAST)
         assert {frozenset(group) for group in names(now)} == {frozenset({"07 large.png", "07.png"})}
         assert now.dismissed == 3 + 1
-        assert names(find_duplicates(index, dismissed=True)) == names(before)
+        assert names(find_duplicates(index, threshold=LEAST, dismissed=True)) == names(before)
         index.dismiss([ids["05.png"], ids["05 small.jpg"]], undo=True)
-        assert len(find_duplicates(index).groups) == 2
+        assert len(find_duplicates(index, threshold=LEAST).groups) == 2
         with pytest.raises(UsageError, match="no copy of itself"):
             index.dismiss([ids["03.png"]])
     with Index.open(tmp_path / "c.clr") as reader, pytest.raises(UsageError, match="reading only"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,20 +22,28 @@ from tests.index.made import Vectors, clustered
 COUNT, DIMENSION, K = 300, 32, 10
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rows() -> Vectors:
     return clustered(COUNT, DIMENSION, seed=7)
 
 
-@pytest.fixture
-def collection(tmp_path: Path, rows: Vectors) -> Path:
-    """A collection of `rows` whose ids are their positions + 1."""
-    with Index.create(tmp_path / "v.clr", dimension=DIMENSION) as index:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, rows: Vectors) -> Path:
+    """The folder of which each test gets a copy: its map takes seconds."""
+    folder = tmp_path_factory.mktemp("exchanged")
+    with Index.create(folder / "v.clr", dimension=DIMENSION) as index:
         paths = [f"{'ab'[n % 2]}/{n:03d}.png" for n in range(COUNT)]
-        index.add_vectors(rows, paths, root=tmp_path / "away")
+        index.add_vectors(rows, paths, root=folder / "away")
         index.give_columns({"rating": {n: n % 5 for n in range(1, COUNT + 1)}})
-        export_vectors(index, tmp_path / "x.parquet", on_map=COUNT)
-        export_vectors(index, tmp_path / "x.npy", names=tmp_path / "x.txt")
+        export_vectors(index, folder / "x.parquet", on_map=COUNT)
+        export_vectors(index, folder / "x.npy", names=folder / "x.txt")
+    return folder
+
+
+@pytest.fixture
+def collection(tmp_path: Path, made: Path) -> Path:
+    """A collection of `rows` whose ids are their positions + 1, beside what was exported of it."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "v.clr"
 
 
