@@ -113,7 +113,11 @@ def name_kernels() -> None:
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Return a context in which matrix products take one thread.
+    """Return a context in which matrix products and decompositions take one thread.
+
+    On an idle machine a second one gains little. Where others use the cores, the threads wait for
+    each other at every step: the eigenvectors of 256 × 256 numbers, 20 ms by one thread, took 80
+    times as long by two.
 
     Examples
     --------

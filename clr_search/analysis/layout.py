@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.cores import one_thread
 from clr_search.errors import UsageError
 from clr_search.index.catalog.filters import Filter
 from clr_search.index.search.reader import Reader
@@ -163,7 +164,8 @@ def _placed(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     from sklearn.manifold import TSNE
 
     centred = rows - rows.mean(axis=0)
-    _, _, axes = np.linalg.svd(centred[:: max(1, len(rows) // 5000)], full_matrices=False)
+    with one_thread():
+        _, _, axes = np.linalg.svd(centred[:: max(1, len(rows) // 5000)], full_matrices=False)
     flat: NDArray[np.float32] = centred @ axes[:2].T
     flat *= np.sign(axes[:2][[range(len(axes[:2]))], np.abs(axes[:2]).argmax(axis=1)])
     if flat.shape[1] < 2:

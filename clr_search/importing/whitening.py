@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clr_search.contract.runtime import vectors
+from clr_search.cores import one_thread
 from clr_search.errors import ImageError, UsageError
 from clr_search.export.resize import Part
 from clr_search.files.finding.find import find_images
@@ -96,7 +97,8 @@ def principal_axes(
     [3.72, 0.0]
     """
     mean = rows.mean(axis=0)
-    variances, axes = np.linalg.eigh(np.cov(rows.T))
+    with one_thread():
+        variances, axes = np.linalg.eigh(np.cov(rows.T))
     variances, axes = variances[::-1], axes[:, ::-1]
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     damped = np.maximum(variances, _VARIANCE_FLOOR * variances[0]) ** (-POWER / 2)

@@ -161,7 +161,8 @@ class Index(Annotator):
         Raises
         ------
         UsageError
-            If this collection has another encoder, or items that the other one has not.
+            If this collection has another encoder, or items that the other one has not; or if it
+            is no unfinished copy, and something that it keeps would be overwritten.
         ClrSearchError
             If a stored vector of the other one is damaged.
         """

@@ -285,5 +285,6 @@ def _refuse_foreign(path: Path) -> None:
         if (folder / FILE_NAME).exists() or contents.is_half_made(folder):
             return
     raise UsageError(
-        f"{path} is something else than a collection.", "Choose another name for --index."
+        f"{path} is something else than a collection.",
+        "Choose another name for the collection.",
     )

@@ -48,7 +48,8 @@ def test_what_is_like_nothing_is_unknown(two: Path) -> None:
     far = -np.eye(8, dtype=np.float32)[:1]
     with Index.open(two) as index:
         verdict = KnnClassifier(index).vote(far)[0]
-    assert not verdict.known
+    assert verdict.known is False
+    assert verdict.value is not None
     assert verdict.value < 0.5
 
 
@@ -56,11 +57,10 @@ def test_votes_weigh_by_likeness(two: Path) -> None:
     query = np.eye(8, dtype=np.float32)[:1] + 0.9 * np.eye(8, dtype=np.float32)[1:2]
     with Index.open(two) as index:
         verdict = KnnClassifier(index, neighbours=30).vote(query)[0]
-        matches = index.search_vector(query[0], 30)
+        matches = [match for match in index.search_vector(query[0], 110) if match.label][:30]
     weights = {"a": 0.0, "b": 0.0}
     for match in matches:
-        if match.label:
-            weights[match.label] += np.exp(match.score / TEMPERATURE)
+        weights[match.label or ""] += np.exp(match.score / TEMPERATURE)
     for name, share in verdict.shares:
         assert share == pytest.approx(weights[name] / sum(weights.values()), rel=1e-3)
 
@@ -74,20 +74,48 @@ def test_no_more_vote_than_a_class_has_on_average(tmp_path: Path) -> None:
         assert KnnClassifier(index).vote(np.empty((0, 8), np.float32)) == []
 
 
-def test_where_only_unlabelled_ones_are_near_it_is_unknown(two: Path) -> None:
+def test_pictures_without_a_label_take_no_vote_away(two: Path) -> None:
+    """The ten that lie nearest have no label; the five nearest of the others vote."""
     between = (np.eye(8)[:1] + np.eye(8)[1:2]).astype(np.float32)
     with Index.open(two) as index:
         verdict = KnnClassifier(index, neighbours=5).vote(between)[0]
-    assert verdict.shares == ()
-    assert not verdict.known
+        voters = [match for match in index.search_vector(between[0], 110) if match.label][:5]
+    assert {name for name, _ in verdict.shares} == {match.label for match in voters}
+    assert verdict.value == pytest.approx(voters[0].score, abs=1e-3)
+
+
+def test_a_few_labels_among_many_pictures_suffice(tmp_path: Path) -> None:
+    """Six of 206 have a label: with the six nearest of all, hardly anything would have a vote."""
+    generator = np.random.default_rng(0)
+    rows = np.eye(8)[[0, 1] * 103] + 0.15 * generator.normal(size=(206, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    collection = labelled(tmp_path, as_stored(rows), ["a", "b"] * 3 + [None] * 200)
+    with Index.open(collection) as index:
+        verdicts = KnnClassifier(index).vote(as_stored(rows)[6:].astype(np.float32))
+    named = [verdict.shares[0][0] for verdict in verdicts]
+    assert named == ["a", "b"] * 100
+    assert {verdict.known for verdict in verdicts} == {None}  # six are too few to tell
+
+
+def test_from_19_labels_on_it_tells_what_is_of_no_class(tmp_path: Path) -> None:
+    rows = as_stored(np.random.default_rng(0).normal(size=(60, 8)) + np.eye(8)[[0, 1] * 30])
+    for count, known in ((18, None), (19, False)):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        names = [*(["a", "b"] * 25)[:count], *[None] * (60 - count)]
+        collection = labelled(folder, rows, names)
+        with Index.open(collection) as index:
+            verdict = KnnClassifier(index).vote(-np.eye(8, dtype=np.float32)[:1] * 9)[0]
+        assert verdict.known is known
 
 
 def test_about_as_many_are_unknown_as_was_meant(two: Path) -> None:
-    """Two in a hundred of the collection's own, were each not there itself."""
+    """Two in a hundred of those with a label, were each not there itself."""
     with Index.open(two) as index:
         voters = KnnClassifier(index)
-        rows = index.vectors()[1]
+        rows = index.vectors()[1][:100]
         nearest = np.sort(rows @ rows.T, axis=1)[:, -2]
+    assert voters.least is not None
     assert np.mean(nearest < voters.least) == pytest.approx(0.02, abs=0.011)
 
 

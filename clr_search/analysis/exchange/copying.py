@@ -33,7 +33,8 @@ def copy_collection(
     Raises
     ------
     UsageError
-        If both are the same, or the target has another encoder or other pictures.
+        If both are the same, or the target has another encoder or other pictures, or keeps labels
+        or columns that would be overwritten.
     ClrSearchError
         If the encoder is not on this machine, or a stored vector is damaged.
 

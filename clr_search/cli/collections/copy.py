@@ -20,6 +20,7 @@ def copy(source: Path, target: Path, as_json: bool) -> None:
     It works from Milvus, too. Nothing is embedded: vectors are copied bit for bit, with labels,
     columns, skipped files and what was dismissed as copies. The target is new. After an
     interruption, the same command goes on where it stopped. Pictures get ids of the target.
+    Labels and columns that a finished copy was given are never overwritten.
 
     \b
     Example:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from clr_search.serve.probe import Verdict
 
 
+_FEW = 5
+"""Of fewer neighbours, even all votes for one class say little, which is told."""
+
+
 @options.command("classify")
 @paths_argument("paths", "[PROBE] IMAGE...", required=True, exists=False)
 @click.option(
@@ -58,10 +62,10 @@ def classify(
     """Classify pictures, or all pictures in folders.
 
     PROBE is a probe.onnx. With --knn, no training is needed: the nearest pictures of the collection
-    vote by their labels. A picture that is unlike all classes is "none of these". In JSON, "known"
-    is then false; it is null where the probe cannot tell. This works only for pictures that were
-    made in the same way as those the probe was fitted on. A picture that cannot be read is
-    reported, and the others are classified.
+    that have labels vote by these. A picture that is unlike all classes is "none of these". In
+    JSON, "known" is then false; it is null where too few pictures are known to tell. This works
+    only for pictures that were made in the same way as those with labels. A picture that cannot be
+    read is reported, and the others are classified.
 
     A file of --out names the columns path and label, so that --labels reads it; the label of "none
     of these" is empty, and label_1 is the likeliest class in any case. Pictures that cannot be read
@@ -192,6 +196,9 @@ def _by_vote(collection: Path) -> Classifier:
 
     index = click.get_current_context().with_resource(Index.open(collection, reporter=Lines()))
     classifier, encoder = KnnClassifier(index), index.encoder
+    if classifier.neighbours < _FEW:
+        votes = output.count(classifier.neighbours, "picture")
+        click.echo(f"Only {votes} at a time can vote: these shares say little.", err=True)
 
     def vote(squares: NDArray[np.uint8]) -> list[Verdict]:
         return classifier.vote(encoder.encode_squares(squares))

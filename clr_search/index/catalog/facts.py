@@ -28,6 +28,7 @@ LABELS_GIVEN = "labels_given"  # where set, labels come from a table, not from f
 SELECTION = "selection"  # JSON of `files.finding.selection.Selection`: what of folders is taken
 LOOKED_AT = "looked_at"  # JSON: when each folder was last looked at as a whole, in nanoseconds
 HOME = "home"  # path of the collection when its roots were last known to be right
+COPYING = "copying"  # set from the beginning of a copy into the collection to its end
 DECODING = "decoding"
 DECODING_TRIED = "decoding_tried"
 

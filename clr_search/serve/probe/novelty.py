@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clr_search.cores import one_thread
+
 REFUSED = 0.05
 """Largest mean share, in [0, 1], of pictures of the classes that novelty may refuse."""
 
@@ -67,7 +69,8 @@ class Distance:
             whitening = np.eye(x.shape[1])
         else:
             covariance = ledoit_wolf(inner, assume_centered=True)[0]
-            values, vectors = np.linalg.eigh(covariance)
+            with one_thread():
+                values, vectors = np.linalg.eigh(covariance)
             whitening = vectors / np.sqrt(np.maximum(values, _FLOOR * values.mean()))
         return cls(shift, whitening, (means - shift) @ whitening)
 

@@ -165,6 +165,22 @@ def test_the_nearest_vote_without_a_probe(
     assert "Missing argument" in run("classify", "--knn", collection, exit_code=2).stderr
 
 
+def test_a_few_labels_among_many_pictures_vote(
+    run: Run, collection: Path, pictures: Path, tmp_path: Path
+) -> None:
+    """A picture far from them is of one of the classes, or it cannot be told; not of none."""
+    shutil.copytree(collection, tmp_path / "c.clr")
+    some = [sorted((pictures / folder).iterdir())[:3] for folder in ("red", "blue")]
+    rows = [f"{some[0][at]},warm\n{some[1][at]},cold\n" for at in (0, 1)]
+    (tmp_path / "few.csv").write_text("path,label\n" + "".join(rows))
+    run("label", "c.clr", "few.csv")
+    result = run("classify", "--knn", "c.clr", some[1][2], "--json")
+    answer = json.loads(result.stdout)
+    assert answer["predictions"][0]["label"] == "cold"
+    assert answer["known"] is None
+    assert result.stderr.endswith("Only 2 pictures at a time can vote: these shares say little.\n")
+
+
 def test_a_probe_says_how_far_its_probabilities_are_off(
     run: Run, collection: Path, tmp_path: Path
 ) -> None:

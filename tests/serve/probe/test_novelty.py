@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import threadpoolctl
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,3 +140,20 @@ def test_turns_spare_each_once_and_keep_every_class(sizes: list[int], seed: int)
         assert set(y[turns != turn]) == set(range(len(sizes)))
     if (~alone).sum() <= novelty.TURNS:
         assert sorted(turns[~alone]) == list(range((~alone).sum()))
+
+
+def test_decompositions_take_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By two, they wait for each other where other programs use the cores: minutes, not seconds."""
+    seen: list[int] = []
+    plain = np.linalg.eigh
+
+    def counted(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        libraries = threadpoolctl.threadpool_info()
+        seen.extend(one["num_threads"] for one in libraries if one["user_api"] == "blas")
+        return plain(matrix)
+
+    monkeypatch.setattr(np.linalg, "eigh", counted)
+    x, y = blobs(10, 0)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        fit_novelty(x, y, np.zeros(len(y), bool))
+    assert set(seen) == {1}

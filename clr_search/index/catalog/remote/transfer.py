@@ -2,7 +2,8 @@
 
 Items are told apart by their absolute paths, so that a copy that was killed goes on when it is made
 again. A vector is copied as the bytes that are stored, after these were held against their
-checksum.
+checksum. While a copy is under way, the target has a mark; without it, the target is somebody's
+collection, and nothing that it keeps is overwritten.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _FACTS = (
     facts.DECODING_TRIED,
     facts.GOAL,
 )
+_OWN = (facts.LABELS_GIVEN, facts.SELECTION)  # what a target that is used may have been told
 _PLAIN_TABLES = {
     "skipped": "path, size, mtime_ns, reason",
     "notes": "sha256, notes",
@@ -70,13 +72,15 @@ def copy(source: Catalog, target: Catalog, reporter: Reporter) -> Counts:
     Raises
     ------
     UsageError
-        If the encoder of the target is another one, or it has items that the source has not.
+        If the encoder of the target is another one, or it has items that the source has not, or
+        it is no unfinished copy and keeps something that would be overwritten.
     ClrSearchError
         If a vector of the source is damaged.
     """
     counts = [0, 0, 0]
     with source.reading():
         _refuse_other(source, target)
+        _refuse_overwriting(source, target)
         columns = _copy_whole(source, target)
         with target.reading():
             known = _known(target)
@@ -90,6 +94,7 @@ def copy(source: Catalog, target: Catalog, reporter: Reporter) -> Counts:
                 reporter.advance(len(items))
         with target.writing():
             target.drop_empty_roots()
+            target.database.rows("DELETE FROM meta WHERE key = ?", facts.COPYING)
     return Counts(*counts)
 
 
@@ -114,11 +119,51 @@ def _refuse_other(source: Catalog, target: Catalog) -> None:
         )
 
 
+def _refuse_overwriting(source: Catalog, target: Catalog) -> None:
+    """Refuses a target whose labels, columns or files a copy would change, unless it is its own."""
+    with target.reading():
+        if _fact(target, facts.COPYING) is not None:
+            return
+        theirs, ours = _known(source), _known(target)
+        other = [path for path, (_, kept) in ours.items() if theirs[path][1] != kept]
+        values, mine = _values(source), _values(target)
+        other += [path for (path, name), value in mine.items() if values.get((path, name)) != value]
+        whole = [key for key in _OWN if _fact(target, key) != _fact(source, key)]
+    if other or (ours and whole):
+        such = f", such as of {min(other)}" if other else ""
+        raise UsageError(
+            f"{target.folder} is no unfinished copy of {source.folder}, and keeps other labels, "
+            f"columns or files{such}: a copy would overwrite them.",
+            "Choose another target.",
+        )
+
+
+def _fact(catalog: Catalog, key: str) -> Any:
+    """Returns one fact on the whole; None where it is not set."""
+    return catalog.database.scalar("SELECT value FROM meta WHERE key = ?", key)
+
+
+def _values(catalog: Catalog) -> dict[tuple[str, str], tuple[str, Any]]:
+    """Returns kind and value of each cell of the columns that were given, by path and name."""
+    if not catalog.database.scalar("SELECT 1 FROM sqlite_master WHERE name = 'columns'"):
+        return {}  # a catalogue of an older release
+    roots = {root.id: root.path for root in catalog.roots()}
+    rows = catalog.database.rows(
+        "SELECT root_id, path, name, kind, value FROM cells JOIN items ON items.id = cells.item "
+        "JOIN columns ON columns.id = cells.column_id"
+    )
+    return {
+        (absolute(root_of(roots, root), plain_path(path)), name): (kind, value)
+        for root, path, name, kind, value in rows
+    }
+
+
 def _copy_whole(source: Catalog, target: Catalog) -> dict[int, int]:
     """Copies what is true of the whole; returns the ids of columns in the target by those here."""
     with target.writing():
+        target.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.COPYING, 1)
         for key in _FACTS:
-            value = source.database.scalar("SELECT value FROM meta WHERE key = ?", key)
+            value = _fact(source, key)
             if value is not None:
                 target.database.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
         for root in source.roots():
