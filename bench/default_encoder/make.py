@@ -70,6 +70,9 @@ BASE = TrainConfig(
 VIEWS = Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0)
 """Of the pictures that are larger than small ones: colour may count."""
 
+STRONG = Augmentation(crop_scale=(0.1, 1.0), strength=0.8, grey=0.2, blur=0.0)
+"""Of the last stage, nearly SimCLR's own: what the stages before found by colour, it finds by form."""
+
 PHOTOS = (IMAGENETTE, TINY)
 """The sets of all stages but the first."""
 
@@ -109,6 +112,7 @@ STAGES = (
             warmup_epochs=0.2,
         ),
     ),
+    Stage("strong", PHOTOS, replace(LARGER, epochs=4, augmentation=STRONG)),
 )
 
 
