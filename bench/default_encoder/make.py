@@ -71,7 +71,7 @@ VIEWS = Augmentation(crop_scale=(0.2, 1.0), strength=0.25, grey=0.0, blur=0.0)
 """Of the pictures that are larger than small ones: colour may count."""
 
 STRONG = Augmentation(crop_scale=(0.1, 1.0), strength=0.8, grey=0.2, blur=0.0)
-"""Of the last stage, nearly SimCLR's own: what the stages before found by colour, it finds by form."""
+"""Of the last stage, nearly SimCLR's own: what was found by colour is found by form."""
 
 PHOTOS = (IMAGENETTE, TINY)
 """The sets of all stages but the first."""
