@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,32 @@ from tests.index.made import Heard, Vectors, brute, clustered, insert, sqlite_of
 pytestmark = pytest.mark.usefixtures("small_limits")
 
 
+@pytest.fixture(scope="module")
+def built() -> dict[str, Path]:
+    """The collections of which tests get copies, once each was built."""
+    return {}
+
+
+def once(
+    name: str,
+    make: Callable[[Path], object],
+    collection: Path,
+    built: dict[str, Path],
+    factory: pytest.TempPathFactory,
+) -> Path:
+    """The collection after `make`, which the first test waits for, and others get a copy of."""
+    if name not in built:
+        make(collection)
+        built[name] = Path(shutil.copytree(collection, factory.mktemp(name) / "c.clr"))
+    else:
+        shutil.rmtree(collection)
+        shutil.copytree(built[name], collection)
+    return collection
+
+
 @pytest.fixture
-def published(many: Path) -> Path:
-    return settled(many)
+def published(many: Path, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return once("settled", settled, many, built, tmp_path_factory)
 
 
 def settled(many: Path) -> Path:
@@ -453,15 +477,20 @@ def test_the_latency_is_that_of_the_structure_there_is(published: Path) -> None:
 
 
 @pytest.fixture
-def outgrown(published: Path) -> Path:
+def outgrown(
+    published: Path, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A limit that was met once, with a generation that has fallen behind."""
+    return once("outgrown", outgrow, published, built, tmp_path_factory)
+
+
+def outgrow(published: Path) -> None:
     with Index.open(published, writable=True) as index:
         index.aim(memory=300_000)
         index.settle()
     catalog = Catalog(published, writable=True)
     insert(catalog, clustered(30_000, 24, seed=4), paths_of(30_000, first=3000))
     catalog.database.close()
-    return published
 
 
 def test_a_collection_that_has_outgrown_its_memory_says_so_and_goes_on(
