@@ -201,7 +201,12 @@ class Fractions(click.ParamType):  # type: ignore[type-arg]
 COUNT = WholeNumber(1)
 """A count, which cannot be zero."""
 
+BATCH = WholeNumber(1, 2**31 - 1)
+"""A number of pictures at a time, as libraries take it."""
+
 SEED = WholeNumber(0)
+DRAWN_SEED = WholeNumber(0, 2**31 - 1)
+"""A seed of k-means or of a layout, as FAISS and scikit-learn take it."""
 
 POSITIVE = PositiveNumber()
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from clr_search.errors import UsageError
 from clr_search.evaluate.baselines import Baseline, chance_of, majority_of
-from clr_search.evaluate.retrieval import MEASURES, query_scores
+from clr_search.evaluate.retrieval import MEASURES, query_scores, refuse_one_class
 from clr_search.evaluate.uncertainty import errors
 from clr_search.serve.probe.fit import EVERY, LEAST, MANY, best_penalty, crossed, ranks
 from clr_search.serve.probe.interval import CORRELATED
@@ -109,7 +109,7 @@ def compare_paired(
     Raises
     ------
     UsageError
-        If the arguments do not fit together, or no class has two pictures.
+        If the arguments do not fit together, no class has two pictures, or there is one only.
 
     Examples
     --------
@@ -131,6 +131,7 @@ def compare_paired(
             "Comparing needs a class of at least two pictures that are in both, and there is none.",
             "Sort pictures into one folder a class, or give labels with --labels labels.csv.",
         )
+    refuse_one_class(len(sizes))
     pair = [np.asarray(vectors[known], np.float32) for vectors in (first, second)]
     z = NormalDist().inv_cdf(1 - 0.05 / 2 / (len(MEASURES) + 1))
     differences = [*_retrieval(pair, y, z, seed), *_probe(pair, y, z, seed)]

@@ -85,7 +85,8 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
     Raises
     ------
     UsageError
-        If no class has two items, or the arguments do not fit together.
+        If no class has two items, or there is one class only, or the arguments do not fit
+        together.
 
     Examples
     --------
@@ -107,6 +108,7 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
             "Measuring retrieval needs a class of at least two pictures, and there is none.",
             "Sort pictures into one folder a class, or give labels with --labels labels.csv.",
         )
+    refuse_one_class(len(sizes))
     queries, scores = query_scores(vectors[known], y)
     recall, precision, average, accuracy = scores.mean(axis=0).tolist()
     return Retrieval(
@@ -120,6 +122,16 @@ def leave_one_out(vectors: NDArray[np.float32], labels: Sequence[str | None]) ->
         chance=chance_of(sizes),
         majority=majority_of(sizes),
     )
+
+
+def refuse_one_class(classes: int) -> None:
+    """Refuses one class, of which every result is right: 100 % would say nothing of the search."""
+    if classes == 1:
+        raise UsageError(
+            "All pictures that have a label have the same one, so that every result would be right "
+            "and nothing is measured.",
+            "Sort pictures into two folders or more, or give labels with --labels labels.csv.",
+        )
 
 
 def query_scores(

@@ -213,6 +213,15 @@ def test_extreme_bounds_of_a_filter_are_answered(http: httpx.Client) -> None:
         refused(http.post("/v1/search", json={"ids": [1], "filter": none}), 422)
 
 
+@pytest.mark.parametrize("moment", ["2024", 2024, 0.5, "1e9", True, "May"])
+def test_a_number_is_no_date(http: httpx.Client, moment: object) -> None:
+    """It was taken for seconds since 1970, so that a filter by a year let everything through."""
+    for name in ("after", "before"):
+        answer = http.post("/v1/search", json={"ids": [1], "filter": {name: moment}})
+        refused(answer, 422)
+        assert f"filter.{name}: Input should be a date such as" in answer.json()["detail"]
+
+
 def test_by_a_part_of_a_picture(http: httpx.Client, files: list[Path], collection: Path) -> None:
     crop = (0.25, 0.0, 0.5, 0.5)
     with Index.open(collection) as index:

@@ -184,7 +184,7 @@ def embedding_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     batch_size = click.option(
         "--batch-size",
-        type=options.COUNT,
+        type=options.BATCH,
         default=64,
         show_default=True,
         help="Pictures embedded and saved at a time.",

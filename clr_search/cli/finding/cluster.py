@@ -60,7 +60,7 @@ class Group:
 )
 @click.option("--under", metavar="FOLDER", help="Only pictures below this folder.")
 @click.option(
-    "--seed", type=options.SEED, default=0, show_default=True, help="Seed of the k-means."
+    "--seed", type=options.DRAWN_SEED, default=0, show_default=True, help="Seed of the k-means."
 )
 @options.json_option()
 @click.option("--html", metavar="PAGE", type=options.PATH, help="Write a page with thumbnails.")

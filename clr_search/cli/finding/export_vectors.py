@@ -45,7 +45,9 @@ def _known(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path:
     show_default=True,
     help="With --map: items that have a place; of more, an even sample.",
 )
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed of the map.")
+@click.option(
+    "--seed", type=options.DRAWN_SEED, default=0, show_default=True, help="Seed of the map."
+)
 @options.force_option("the files")
 @options.json_option()
 def export_vectors(

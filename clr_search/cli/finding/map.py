@@ -36,7 +36,9 @@ def _known(ctx: click.Context, parameter: click.Parameter, value: Path) -> Path 
     show_default=True,
     help="Pictures to show; of more, an even sample.",
 )
-@click.option("--seed", type=options.SEED, default=0, show_default=True, help="Seed of the layout.")
+@click.option(
+    "--seed", type=options.DRAWN_SEED, default=0, show_default=True, help="Seed of the layout."
+)
 @click.option("--open", "show", is_flag=True, help="Open the file when it is written.")
 @options.force_option("the file")
 @options.pixels_option()

@@ -35,6 +35,8 @@ _Result = TypeVar("_Result")
 
 _NONE = np.empty(0, np.int64)
 
+_MANY = 100_000  # results of one query, beyond which no room is made for more than there are items
+
 _TIMED = 128
 """Number of searches that the latency is measured on: they take less than a second."""
 
@@ -212,6 +214,8 @@ class Reader(Inventory):
 
     def _answer(self, snapshot: Searchable, query: Query) -> Matches:
         """Returns the matches of one query, with their paths and labels."""
+        if query.k > _MANY:  # counting takes longer than room for fewer
+            query = replace(query, k=max(1, min(query.k, self._catalog.count())))
         resolved = self._resolved(snapshot, query)
         neighbours = self._neighbours(snapshot, query, resolved, precise=True)
         counted = neighbours.ids[0] >= 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from clr_search.index.catalog.filters import ALL, MOST_BYTES, Filter
 from clr_search.index.search.query import Embedded, Picture, Query
@@ -17,6 +19,21 @@ Base64 = Annotated[str, Field(description="A picture file, base64.", min_length=
 Id = Annotated[int, Field(ge=0, lt=2**63, description="Id of an item.")]
 Text = Annotated[str, Field(max_length=MOST_BYTES)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _written_out(value: object) -> object:
+    """Refuses numbers for dates, which Pydantic takes for seconds: 2024 would be in 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DAY.match(value)):
+        return value
+    raise PydanticCustomError(
+        "moment", "Input should be a date such as 2024-05-01, or a time as 2024-05-01T12:30:00"
+    )
+
+
+Moment = Annotated[datetime, BeforeValidator(_written_out)]
 
 # The length of every list is bounded, since Pydantic keeps an error for each wrong element and
 # stops at the bound. How many pictures a request may hold is checked after the validation.
@@ -68,8 +85,8 @@ class FilterIn(Input):
     ] = None
     label: Text | None = None
     glob: Annotated[Text | None, Field(description="Pattern for the path or its end.")] = None
-    after: Annotated[datetime | None, Field(description="Changed at this time or later.")] = None
-    before: datetime | None = None
+    after: Annotated[Moment | None, Field(description="Taken at this time or later.")] = None
+    before: Moment | None = None
     min_side: Annotated[int | None, Field(ge=0, description="Shorter side in pixels.")] = None
     max_side: Annotated[int | None, Field(ge=0)] = None
     min_bytes: Annotated[int | None, Field(ge=0)] = None

@@ -350,3 +350,12 @@ def test_collections_share_the_file_of_an_encoder(
     run("build-index", *arguments, "--index", "two.clr")
     assert encoder.stat().st_nlink == 3
     run("search", "two.clr", pictures / "blue" / "blue00.jpg")
+
+
+def test_a_batch_beyond_all_bounds_is_refused_before_anything_is_made(
+    run: Run, pictures: Path, tmp_path: Path
+) -> None:
+    size = ("--batch-size", 10**20)
+    result = run("build-index", pictures, "--index", "new.clr", *size, exit_code=2)
+    assert "is more than 2147483647." in result.stderr
+    assert not (tmp_path / "new.clr").exists()

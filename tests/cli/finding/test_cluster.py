@@ -69,3 +69,5 @@ def test_wrong_use(run: Run, collection: Path) -> None:
     assert "99 clusters cannot be made of 36 pictures." in many.stderr
     misspelt = run("cluster", collection, "--under", "gren", exit_code=2)
     assert "lie under gren.\nDid you mean green or red?" in misspelt.stderr
+    seed = run("cluster", collection, "--seed", 2**31, exit_code=2)
+    assert "2147483648 is more than 2147483647." in seed.stderr

@@ -132,6 +132,14 @@ def test_k_must_be_positive(index: Index, k: int) -> None:
         index.search("nothing.png", k)
 
 
+@pytest.mark.parametrize("k", [10**12, 2**63, 10**23])
+def test_no_room_is_made_for_more_results_than_there_are(
+    index: Index, few: Vectors, k: int
+) -> None:
+    assert len(index.search_vector(few[0], k)) == COUNT
+    assert len(index.search_vector(few[0], k, diverse=0.5)) == COUNT
+
+
 def test_a_vector_of_another_shape_is_refused(index: Index) -> None:
     with pytest.raises(UsageError, match=r"shape \(3,\); this collection needs \(16,\)"):
         index.search_vector(np.ones(3, np.float32))
