@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from clr_search.errors import ClrSearchError, UsageError
 from clr_search.index.catalog import facts
 from clr_search.index.catalog.catalog import Catalog
+from clr_search.index.catalog.columns import store
 from clr_search.index.catalog.paths import absolute, root_of
 from clr_search.index.catalog.remote.protocol import blobs_of, next_number
 from clr_search.index.catalog.sqlite.database import plain_path, text
@@ -38,6 +39,9 @@ _PLAIN_TABLES = {
     "notes": "sha256, notes",
     "dismissed": "one, other, dismissed_at",
 }
+
+_Known = dict[str, tuple[int, tuple[Any, ...]]]
+"""Id and columns of items, by absolute path."""
 
 
 class Counts(NamedTuple):
@@ -80,10 +84,11 @@ def copy(source: Catalog, target: Catalog, reporter: Reporter) -> Counts:
     counts = [0, 0, 0]
     with source.reading():
         _refuse_other(source, target)
-        _refuse_overwriting(source, target)
-        columns = _copy_whole(source, target)
         with target.reading():
             known = _known(target)
+            if known and _fact(target, facts.COPYING) is None:
+                _refuse_overwriting(source, target, known)
+        columns = _copy_whole(source, target)
         ids = [number for (number,) in source.database.rows(_IN_ORDER)]
         with reporter.task("Copying", len(ids), "images"):
             for start in range(0, len(ids), _COMMIT):
@@ -119,17 +124,14 @@ def _refuse_other(source: Catalog, target: Catalog) -> None:
         )
 
 
-def _refuse_overwriting(source: Catalog, target: Catalog) -> None:
-    """Refuses a target whose labels, columns or files a copy would change, unless it is its own."""
-    with target.reading():
-        if _fact(target, facts.COPYING) is not None:
-            return
-        theirs, ours = _known(source), _known(target)
-        other = [path for path, (_, kept) in ours.items() if theirs[path][1] != kept]
-        values, mine = _values(source), _values(target)
-        other += [path for (path, name), value in mine.items() if values.get((path, name)) != value]
-        whole = [key for key in _OWN if _fact(target, key) != _fact(source, key)]
-    if other or (ours and whole):
+def _refuse_overwriting(source: Catalog, target: Catalog, ours: _Known) -> None:
+    """Refuses a target that is used, if a copy would change its labels, columns or files."""
+    theirs = _known(source)
+    other = [path for path, (_, kept) in ours.items() if theirs[path][1] != kept]
+    values, mine = _values(source), _values(target)
+    other += [path for (path, name), value in mine.items() if values.get((path, name)) != value]
+    whole = any(_fact(target, key) != _fact(source, key) for key in _OWN)
+    if other or whole:
         such = f", such as of {min(other)}" if other else ""
         raise UsageError(
             f"{target.folder} is no unfinished copy of {source.folder}, and keeps other labels, "
@@ -145,8 +147,8 @@ def _fact(catalog: Catalog, key: str) -> Any:
 
 def _values(catalog: Catalog) -> dict[tuple[str, str], tuple[str, Any]]:
     """Returns kind and value of each cell of the columns that were given, by path and name."""
-    if not catalog.database.scalar("SELECT 1 FROM sqlite_master WHERE name = 'columns'"):
-        return {}  # a catalogue of an older release
+    if not store.are_there(catalog):
+        return {}
     roots = {root.id: root.path for root in catalog.roots()}
     rows = catalog.database.rows(
         "SELECT root_id, path, name, kind, value FROM cells JOIN items ON items.id = cells.item "
@@ -177,7 +179,7 @@ def _copy_whole(source: Catalog, target: Catalog) -> dict[int, int]:
                 source.database.rows(f"SELECT {names} FROM {table}").fetchall(),  # noqa: S608
             )
         columns: dict[int, int] = {}
-        if source.database.scalar("SELECT 1 FROM sqlite_master WHERE name = 'columns'"):
+        if store.are_there(source):
             for number, name, kind in source.database.rows("SELECT id, name, kind FROM columns"):
                 target.database.rows(
                     "INSERT INTO columns (name, kind) VALUES (?, ?) "
@@ -190,10 +192,10 @@ def _copy_whole(source: Catalog, target: Catalog) -> dict[int, int]:
     return columns
 
 
-def _known(target: Catalog) -> dict[str, tuple[int, tuple[Any, ...]]]:
-    """Returns id and columns of the items that the target has already, by absolute path."""
-    roots = {root.id: root.path for root in target.roots()}
-    rows = target.database.rows(f"SELECT id, root_id, {_COLUMNS} FROM items")  # noqa: S608
+def _known(catalog: Catalog) -> _Known:
+    """Returns id and columns of the items of a catalogue, by absolute path."""
+    roots = {root.id: root.path for root in catalog.roots()}
+    rows = catalog.database.rows(f"SELECT id, root_id, {_COLUMNS} FROM items")  # noqa: S608
     return {
         absolute(root_of(roots, root), plain_path(columns[0])): (number, tuple(columns))
         for number, root, *columns in rows
@@ -213,7 +215,7 @@ def _items(source: Catalog, numbers: Sequence[int]) -> Iterator[_Item]:
     blobs = blobs_of(source, absent) if absent and source.remote is not None else {}
     exif: dict[int, tuple[Any, ...]] = {}
     cells: dict[int, list[tuple[int, Any]]] = {}
-    if source.database.scalar("SELECT 1 FROM sqlite_master WHERE name = 'exif'"):
+    if store.are_there(source):
         sql = f"SELECT item, {_EXIF} FROM exif WHERE item {within}"  # noqa: S608
         exif = {item: tuple(rest) for item, *rest in source.database.rows(sql, listed)}
         sql = f"SELECT item, column_id, value FROM cells WHERE item {within}"  # noqa: S608
@@ -237,7 +239,7 @@ def _items(source: Catalog, numbers: Sequence[int]) -> Iterator[_Item]:
 def _put(
     target: Catalog,
     item: _Item,
-    known: dict[str, tuple[int, tuple[Any, ...]]],
+    known: _Known,
     columns: dict[int, int],
     revision: int,
 ) -> int:
